@@ -1,0 +1,64 @@
+# netlift: every target sets up what it needs on a machine with Python 3.11 and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+CONFIG ?= configs/demo.yaml
+CUSTOMERS ?= 20000
+NETLIFT := $(BIN)/netlift
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock data train score test check lint types imports format bench clean
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || { echo "netlift needs Python 3.11 or 3.12, found $$($(PYTHON) --version); set PYTHON=python3.11"; exit 2; }
+	@echo "Setting up .venv from requirements.lock (once, a minute or two) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: .venv/.ready  ## The virtual environment, from requirements.lock
+
+lock:  ## Resolve pyproject.toml into requirements.lock and requirements-bench.lock anew (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group bench --constraint requirements.lock pyproject.toml -o requirements-bench.lock
+
+data: .venv/.ready  ## The demo retailer's tables, where they are missing; CUSTOMERS=100000 for more
+	@test -e var/demo/simulation.json || $(NETLIFT) simulate --config configs/demo.yaml --customers $(CUSTOMERS)
+
+train: .venv/.ready  ## Train churn, ltv and uplift; CONFIG=configs/cdnow.yaml for other data
+	@if [ "$(CONFIG)" = configs/demo.yaml ]; then $(MAKE) --no-print-directory data; fi
+	@test -e mlflow.db || ln -s var/mlflow.db mlflow.db
+	@$(NETLIFT) train --config $(CONFIG)
+
+score: .venv/.ready  ## Score all customers with the champions, as of AS_OF=YYYY-MM-DD
+	@$(NETLIFT) score --config $(CONFIG) $(if $(AS_OF),--as-of $(AS_OF))
+
+test: .venv/.ready  ## All tests
+	@$(BIN)/python -m pytest --doctest-modules src tests
+
+check: lint types imports  ## Lint, types and the direction of imports
+
+lint: .venv/.ready
+	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/ruff format --check src tests benchmarks
+
+types: .venv/.ready
+	@$(BIN)/mypy
+
+imports: .venv/.ready
+	@$(BIN)/lint-imports --no-cache
+
+format: .venv/.ready  ## Lay out the code
+	@$(BIN)/ruff check --fix src tests benchmarks
+	@$(BIN)/ruff format src tests benchmarks
+
+bench: .venv/.ready  ## Ratios against peers, side by side in one run; QUICK=1 for a small one
+	@$(BIN)/python benchmarks/features.py $(if $(QUICK),--quick)
+
+clean:  ## Remove everything that was made here, the demo data and models too
+	rm -rf .venv var mlflow.db .hypothesis .ruff_cache .mypy_cache

@@ -1,0 +1,313 @@
+"""The command line: reads the clock, the seed and the terminal, calls a pipeline, prints its result."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netlift.errors import NetliftError, UsageError
+
+if TYPE_CHECKING:
+    from netlift.config.business import BusinessSettings
+
+INTERNAL_ERROR = 70
+INTERRUPTED = 130
+INTERRUPTION = "interrupted; nothing half-written was left, rerun the same command"
+
+app = typer.Typer(
+    name="netlift",
+    help="Customer value management measured in money: who is leaving, what each is worth, whom a contact changes.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The business: a YAML of configs/.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of a public data set, in place of the config's data.path.")
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--lock-timeout", help="Seconds to wait for another job of this business.")
+]
+DEMO = Path("configs/demo.yaml")
+
+
+@app.command()
+def simulate(
+    config: ConfigOption = DEMO,
+    customers: Annotated[int, typer.Option(min=200, help="How many customers.")] = 20_000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and size give the same bytes.")] = 7,
+    end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day that is not simulated.")] = datetime(
+        2026, 10, 1
+    ),
+    json_output: JsonOption = False,
+) -> None:
+    """Write the demo retailer: seven tables, and the truth beside them that training never reads.
+
+    Example: netlift simulate --customers 100000 --seed 3
+    """
+    from netlift.config.business import load
+    from netlift.pipelines.simulate import simulate_business
+
+    with _watched(quiet=json_output) as progress:
+        result = simulate_business(load(config), customers=customers, seed=seed, end=end.date(), progress=progress)
+    _show(result, json_output=json_output)
+
+
+@app.command()
+def check(config: ConfigOption = DEMO, data: DataOption = None, json_output: JsonOption = False) -> None:
+    """Hold the tables against the data contract; errors stop (exit 3), warnings are counted and shown.
+
+    Example: netlift check --config configs/online_retail.yaml
+    """
+    from netlift.pipelines.check import check_business
+
+    report = check_business(_load(config, data))
+    _show(report, json_output=json_output)
+    report.raise_for_errors()
+
+
+@app.command()
+def train(
+    tasks: Annotated[
+        list[str] | None, typer.Argument(help="churn, ltv, uplift; all of the config when left out.")
+    ] = None,
+    config: ConfigOption = DEMO,
+    data: DataOption = None,
+    lock_timeout: TimeoutOption = 0.0,
+    json_output: JsonOption = False,
+) -> None:
+    """Train, tune, judge in money, register; a model that passes its gate becomes champion.
+
+    Example: netlift train churn ltv --config configs/cdnow.yaml
+    """
+    from netlift.pipelines.train import train_business
+
+    with _watched(quiet=json_output) as progress:
+        report = train_business(
+            _load(config, data),
+            tasks=tasks or [],
+            progress=progress,
+            now=_now(),
+            lock_timeout=lock_timeout,
+        )
+    _show(report, json_output=json_output)
+    report.raise_for_refusals()
+
+
+@app.command()
+def promote(
+    task: Annotated[str, typer.Argument(help="churn, ltv or uplift.")],
+    version: Annotated[int, typer.Option(help="The version to make champion.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
+    expect_current: Annotated[
+        int, typer.Option(help="Version that is champion now; 0 for none. Refused when it is another.")
+    ],
+    config: ConfigOption = DEMO,
+    lock_timeout: TimeoutOption = 30.0,
+    json_output: JsonOption = False,
+) -> None:
+    """Move the champion alias by hand, to a version whose gate passed or back to one that was champion before.
+
+    Example: netlift promote churn --version 2 --expect-current 3 --reason "back to the model before the sale"
+    """
+    from netlift.pipelines.promote import promote_version
+
+    result = promote_version(
+        _load(config, None),
+        task=task,
+        version=version,
+        expect_current=expect_current or None,
+        reason=reason,
+        now=_now(),
+        lock_timeout=lock_timeout,
+    )
+    _show(result, json_output=json_output)
+
+
+@app.command()
+def score(
+    as_of: Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="First day not seen.")],
+    config: ConfigOption = DEMO,
+    data: DataOption = None,
+    run_key: Annotated[str, typer.Option(help="Name of this job's output; the same key writes the same bytes.")] = "",
+    lock_timeout: TimeoutOption = 0.0,
+    json_output: JsonOption = False,
+) -> None:
+    """Score every customer with the champions: one Parquet file and its manifest.
+
+    Example: netlift score --as-of 2026-10-01
+    """
+    from netlift.pipelines.score import score_business
+
+    with _watched(quiet=json_output) as progress:
+        result = score_business(
+            _load(config, data),
+            as_of=as_of.date(),
+            run_key=run_key,
+            progress=progress,
+            now=_now(),
+            lock_timeout=lock_timeout,
+        )
+    _show(result, json_output=json_output)
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = DEMO,
+    fix: Annotated[bool, typer.Option("--fix", help="End orphaned runs and sweep half-written files.")] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Say what is wrong here: store, champions, leftovers of killed jobs; mend it with --fix.
+
+    Example: netlift doctor --fix
+    """
+    from netlift.pipelines.doctor import examine_business
+
+    _show(examine_business(_load(config, None), fix=fix), json_output=json_output)
+
+
+def main() -> None:
+    """Run a command; leave with the exit codes of the README."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads burn a busy machine for nothing
+    try:
+        app(standalone_mode=False)
+    except NetliftError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _complain(INTERRUPTION)
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw becomes an exit code
+        sys.exit(_leave(error))
+
+
+def _leave(error: Exception) -> int:
+    if isinstance(error, typer.Abort):
+        _complain(INTERRUPTION)
+        return INTERRUPTED
+    if isinstance(error, typer.exceptions.TyperException):
+        getattr(error, "show", lambda: _complain(str(error)))()
+        return UsageError.exit_code
+    if isinstance(error, MemoryError):
+        _complain("out of memory; lower engine.rows_per_partition or engine.memory_mb in the config")
+        return 6
+    if os.environ.get("NETLIFT_DEBUG"):
+        raise error
+    _complain(
+        f"internal error ({type(error).__name__}); this is a defect of netlift, not of your data. "
+        "Set NETLIFT_DEBUG=1 to see where, and report it"
+    )
+    return INTERNAL_ERROR
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"netlift: {text}\n")
+
+
+def _now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+def _load(config: Path, data: Path | None) -> BusinessSettings:
+    from netlift.config.business import load
+
+    settings = load(config)
+    if data is None:
+        return settings
+    if settings.data.adapter is None:
+        raise UsageError(f"--data is for configs with an adapter; {config} names its tables one by one")
+    return settings.model_copy(update={"data": settings.data.model_copy(update={"path": data.absolute()})})
+
+
+def _show(result: Any, *, json_output: bool) -> None:
+    """Print a result: JSON for machines, Markdown tables drawn for people."""
+    if json_output:
+        from netlift.results import SCHEMA_VERSION, to_plain
+
+        document = {"schema_version": SCHEMA_VERSION, **to_plain(result)}
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        return
+    sys.stdout.write(result.to_text() + "\n")
+
+
+@contextmanager
+def _watched(*, quiet: bool) -> Iterator[Any]:
+    """A progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
+    from netlift.pipelines.progress import Silent
+
+    if quiet:
+        yield Silent()
+    elif sys.stderr.isatty():
+        with _bar() as bar:
+            yield bar
+    else:
+        yield Lines(lambda line: sys.stderr.write(line + "\n"))
+
+
+class Lines:
+    """Progress as plain lines: one per stage."""
+
+    def __init__(self, write: Callable[[str], Any]) -> None:
+        self._write = write
+
+    def stage(self, task: str, words: str) -> None:
+        """Write the stage."""
+        self._write(f"{task}: {words}")
+
+    def advance(self, task: str, done: int, total: int, words: str = "") -> None:
+        """Write nothing until the stage is over, then what it found."""
+        if done == total and words:
+            self._write(f"{task}: {words}")
+
+
+@contextmanager
+def _bar() -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.fields[netlift_task]:>8}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as drawn:
+        yield Bar(drawn)
+
+
+class Bar:
+    """Progress as one bar per task, with the money so far."""
+
+    def __init__(self, drawn: Any) -> None:
+        self._drawn = drawn
+        self._bars: dict[str, Any] = {}
+
+    def stage(self, task: str, words: str) -> None:
+        """Show the stage behind the task's bar."""
+        if task not in self._bars:
+            self._bars[task] = self._drawn.add_task(words, netlift_task=task, total=None)
+        self._drawn.update(self._bars[task], description=words, total=None)
+
+    def advance(self, task: str, done: int, total: int, words: str = "") -> None:
+        """Move the task's bar."""
+        if task not in self._bars:
+            self.stage(task, words)
+        update: dict[str, Any] = {"completed": done, "total": total}
+        self._drawn.update(self._bars[task], **update, **({"description": words} if words else {}))
+
+
+__all__ = ["app", "main"]

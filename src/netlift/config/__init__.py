@@ -1,0 +1,1 @@
+"""Settings that load, refuse and digest: the business in `configs/`, what is trained in `models/`."""

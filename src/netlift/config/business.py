@@ -1,0 +1,161 @@
+"""The business: where its tables are, its currency, zone, models and state; one YAML of `configs/` each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from netlift.config.settings import Settings, did_you_mean, load_settings
+
+TABLE_NAMES = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys")
+REQUIRED_TABLES = ("customers", "transactions")
+ADAPTERS = ("cdnow", "online_retail", "complete_journey", "hillstrom")
+TaskName = Literal["churn", "ltv", "uplift"]
+
+
+def _resolve(path: Path, info: ValidationInfo) -> Path:
+    """Paths of a config are relative to the config's own folder."""
+    folder = (info.context or {}).get("folder", Path())
+    return Path(os.path.normpath(Path(folder, path).absolute()))
+
+
+ConfigPath = Annotated[Path, AfterValidator(_resolve)]
+
+
+class TableSource(Settings):
+    """Where one table is.
+
+    Attributes:
+        path: A Parquet or CSV file, a folder of Parquet files, or a DuckDB file.
+        table: The table's name inside a DuckDB file.
+        columns: Contract column to the source's own name, where they differ.
+    """
+
+    path: ConfigPath = Field(exclude=True)
+    table: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+
+
+class DataSettings(Settings):
+    """The tables, by name; or an adapter that makes them out of a public data set.
+
+    Attributes:
+        tables: Source of each contract table.
+        adapter: Name of the adapter, when the files are not in the contract's form.
+        path: The adapter's folder.
+        attributes: Columns of `customers` that become features beside the contract's own.
+    """
+
+    tables: dict[str, TableSource] = Field(default_factory=dict)
+    adapter: Literal["cdnow", "online_retail", "complete_journey", "hillstrom"] | None = None
+    path: ConfigPath | None = Field(default=None, exclude=True)
+    attributes: tuple[str, ...] = ()
+
+    @field_validator("tables")
+    @classmethod
+    def _known_tables(cls, tables: dict[str, TableSource]) -> dict[str, TableSource]:
+        unknown = [name for name in tables if name not in TABLE_NAMES]
+        if unknown:
+            raise ValueError(f"unknown table {unknown[0]!r}{did_you_mean(unknown[0], list(TABLE_NAMES))}")
+        return tables
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataSettings:
+        if (self.adapter is None) == (not self.tables):
+            raise ValueError("give either tables or an adapter with its path")
+        if self.adapter and self.path is None:
+            raise ValueError(f"adapter {self.adapter} needs the path of the folder that holds its files")
+        missing = [name for name in REQUIRED_TABLES if self.tables and name not in self.tables]
+        if missing:
+            raise ValueError(f"tables must name {' and '.join(missing)}")
+        return self
+
+
+class EngineSettings(Settings):
+    """What the machine may spend.
+
+    Attributes:
+        threads: Threads of every engine: DuckDB, LightGBM, the kernels.
+        memory_mb: What DuckDB may hold before it spills to disk.
+        rows_per_partition: Receipts held at once while features are made.
+    """
+
+    threads: Annotated[int, Field(ge=1, le=256)]
+    memory_mb: Annotated[int, Field(ge=256)] = 4096
+    rows_per_partition: Annotated[int, Field(ge=1000)] = 4_000_000
+
+
+class CheckSettings(Settings):
+    """How much of what is tolerated in the tables before it is an error.
+
+    Attributes:
+        max_orphan_share: Receipts, contacts or events of customers that `customers` does not know.
+        srm_alarm: A campaign whose planned shares explain the arms with less than this p-value is alarmed.
+    """
+
+    max_orphan_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    srm_alarm: Annotated[float, Field(gt=0, lt=0.1)] = 0.001
+
+
+class ScoreSettings(Settings):
+    """What stops the nightly scores.
+
+    Attributes:
+        max_data_age_days: Days between the newest receipt and the day of the scores.
+        max_unseen_share: Customers with a value that the vocabulary of training does not name, beyond training's own.
+        max_drifted_share: Features that drifted (population stability index above .25).
+    """
+
+    max_data_age_days: Annotated[int, Field(ge=1)]
+    max_unseen_share: Annotated[float, Field(gt=0, le=1)]
+    max_drifted_share: Annotated[float, Field(gt=0, le=1)]
+
+
+class BusinessSettings(Settings):
+    """One business.
+
+    Attributes:
+        name: Short name; part of file names.
+        currency: ISO code of all money.
+        time_zone: The one zone; days begin and end by it.
+        data: Where the tables are.
+        models: Model definition of each task that this business trains.
+        state: Folder of everything written: store, artifacts, outputs.
+        engine: What the machine may spend.
+        check: What the check tolerates.
+        score: What stops the nightly scores.
+        seed: Where all randomness comes from.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    time_zone: str
+    data: DataSettings
+    models: dict[TaskName, ConfigPath] = Field(exclude=True)
+    state: ConfigPath = Field(exclude=True)
+    engine: EngineSettings = Field(exclude=True)
+    check: CheckSettings = CheckSettings()
+    score: ScoreSettings
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("not a time zone of the IANA list, such as Europe/Moscow") from error
+        return zone
+
+
+def load(path: Path | str) -> BusinessSettings:
+    """Read a business configuration.
+
+    Raises:
+        ConfigError: With all mistakes of the file at once.
+    """
+    return load_settings(Path(path), BusinessSettings)

@@ -1,0 +1,225 @@
+"""What is trained: label, windows, population, candidates, search and gates of each task; files of `models/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from netlift.config.business import TaskName
+from netlift.config.settings import Settings, load_settings
+
+Days = Annotated[int, Field(gt=0, le=3660)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Range(Settings):
+    """Where the search may look for one parameter."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range starts above zero, not at {self.low}")
+        return self
+
+
+class Search(Settings):
+    """How LightGBM is tuned.
+
+    Attributes:
+        trials: How many settings are tried.
+        folds: Folds of customers inside the training rows.
+        max_rounds: Most trees; early stopping decides how many.
+        patience: Rounds without improvement before a fit stops.
+        space: Range of each LightGBM parameter searched.
+        fixed: LightGBM parameters that are not searched.
+    """
+
+    trials: Annotated[int, Field(ge=1, le=1000)]
+    folds: Annotated[int, Field(ge=2, le=20)]
+    max_rounds: Annotated[int, Field(ge=1, le=20_000)]
+    patience: Annotated[int, Field(ge=1)]
+    space: dict[str, Range]
+    fixed: dict[str, float] = Field(default_factory=dict)
+
+
+class Windows(Settings):
+    """The calendar of a task, in days.
+
+    Attributes:
+        observation_days: Before the cutoff; features see no further back.
+        gap_days: Between the cutoff and the first day predicted.
+        horizon_days: Predicted.
+        cutoff_every_days: Distance between training cutoffs.
+        cutoffs: How many training cutoffs at most, the newest first.
+        late_arrival_days: The newest days of data, not trusted to be whole.
+    """
+
+    observation_days: Days
+    gap_days: Annotated[int, Field(ge=0, le=365)]
+    horizon_days: Days
+    cutoff_every_days: Days
+    cutoffs: Annotated[int, Field(ge=1, le=60)]
+    late_arrival_days: Annotated[int, Field(ge=0, le=365)]
+
+
+class Population(Settings):
+    """Who is asked about: customers with a purchase so recent at the cutoff.
+
+    Attributes:
+        active_within_days: The last purchase lies at most this long before the cutoff.
+        max_rows: Training rows kept; beyond it customers are sampled, and the card says so.
+    """
+
+    active_within_days: Days
+    max_rows: Annotated[int, Field(ge=1000)] = 2_000_000
+
+
+class SuspicionGate(Settings):
+    """What makes a model too good to be true."""
+
+    max_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.99
+    max_gain_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+
+class ChurnLabel(Settings):
+    """Lost means no purchase within the horizon, or a cancellation dated by a column of `customers`.
+
+    Attributes:
+        kind: Which of the two.
+        column: The cancellation date, where the business has contracts.
+    """
+
+    kind: Literal["no_purchase", "cancellation"]
+    column: str | None = None
+
+    @model_validator(mode="after")
+    def _column_for_cancellation(self) -> ChurnLabel:
+        if (self.kind == "cancellation") != (self.column is not None):
+            raise ValueError("kind cancellation names a column, kind no_purchase does not")
+        return self
+
+
+class ChurnGate(SuspicionGate):
+    """What a churn model must hold on the test cutoff.
+
+    Attributes:
+        max_calibration_error: Of predicted against observed share, expected over ten bins.
+        min_gain_over_baseline: Least gain of ROC-AUC over the best baseline, lower end of its paired interval.
+        level: Confidence of the paired intervals.
+    """
+
+    max_calibration_error: Annotated[float, Field(gt=0, lt=1)]
+    min_gain_over_baseline: float
+    level: Annotated[float, Field(gt=0.5, lt=1)]
+
+
+class LtvGate(SuspicionGate):
+    """What a value model must hold on the test cutoff.
+
+    Attributes:
+        max_total_bias: Of the predicted total against the observed, either way.
+        min_gain_over_baseline: Least gain of normalized Gini over the best baseline, lower end of its paired interval.
+        level: Confidence of the paired intervals.
+    """
+
+    max_total_bias: Annotated[float, Field(gt=0, lt=1)]
+    min_gain_over_baseline: float
+    level: Annotated[float, Field(gt=0.5, lt=1)]
+
+
+class UpliftGate(SuspicionGate):
+    """What an uplift model must earn on campaigns that training never saw.
+
+    Attributes:
+        min_gain_over_constant: Least profit per customer above the best constant (nobody, or everybody one offer),
+            lower end of the paired interval, in currency.
+        level: Confidence of the paired intervals.
+    """
+
+    min_gain_over_constant: float
+    level: Annotated[float, Field(gt=0.5, lt=1)]
+
+
+class Definition(Settings):
+    """What every task states.
+
+    Attributes:
+        description: One sentence for the model card.
+        exclude: Features left out, by name.
+        search: How LightGBM is tuned.
+    """
+
+    description: str
+    exclude: tuple[str, ...] = ()
+    search: Search
+
+
+class ChurnDefinition(Definition):
+    """Who is leaving."""
+
+    task: Literal["churn"]
+    label: ChurnLabel
+    windows: Windows
+    population: Population
+    candidates: tuple[Literal["own_rhythm", "logistic", "lightgbm"], ...]
+    gates: ChurnGate
+
+
+class LtvDefinition(Definition):
+    """What a customer will be worth."""
+
+    task: Literal["ltv"]
+    windows: Windows
+    population: Population
+    candidates: tuple[Literal["mean_by_rfm", "two_part"], ...]
+    gates: LtvGate
+
+
+UpliftCandidate = Literal["response", "two_part", "causalml_s", "causalml_t", "causalml_x", "causalml_r", "causalml_dr"]
+
+
+class UpliftDefinition(Definition):
+    """Whom a contact changes, and by how much.
+
+    Attributes:
+        observation_days: Before the assignment; features see no further back.
+        held_out_share: Of the contact rows, newest campaigns first, kept for judgement alone; a single campaign is
+            split by customer.
+        folds: Folds of customers for cross-fitting.
+    """
+
+    task: Literal["uplift"]
+    observation_days: Days
+    held_out_share: Annotated[float, Field(gt=0, lt=0.9)]
+    folds: Annotated[int, Field(ge=2, le=20)]
+    candidates: tuple[UpliftCandidate, ...]
+    gates: UpliftGate
+
+
+AnyDefinition = ChurnDefinition | LtvDefinition | UpliftDefinition
+DEFINITIONS: dict[TaskName, type[ChurnDefinition] | type[LtvDefinition] | type[UpliftDefinition]] = {
+    "churn": ChurnDefinition,
+    "ltv": LtvDefinition,
+    "uplift": UpliftDefinition,
+}
+
+
+def load_definition(path: Path, task: TaskName) -> AnyDefinition:
+    """Read the definition of a task.
+
+    Raises:
+        ConfigError: With all mistakes of the file at once.
+    """
+    return load_settings(path, DEFINITIONS[task])
+
+
+__all__ = ["AnyDefinition", "ChurnDefinition", "LtvDefinition", "UpliftDefinition", "load_definition"]

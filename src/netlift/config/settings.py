@@ -1,0 +1,158 @@
+"""How a YAML file becomes a frozen settings object, or one error that lists every mistake in it."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from netlift.errors import ConfigError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+_OPENING = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
+
+
+class Settings(BaseModel):
+    """A part of a configuration: immutable, and no key beyond those named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def digest(self) -> str:
+        """The sha256 of the settings as read, independent of the order and layout of the file.
+
+        Where a file stands does not enter: paths are left out of the digest by the classes that hold them.
+        """
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def load_settings(path: Path, kind: type[AnySettings]) -> AnySettings:
+    """Read a YAML file into settings of one kind.
+
+    Every scalar is read as text and converted by the field's type, so that `NO`, `12:30` and `0123` stay what was
+    written.
+
+    Raises:
+        ConfigError: The file is missing, too large, not plain YAML, or holds mistakes; all are listed together.
+    """
+    data = read_yaml(path)
+    try:
+        return kind.model_validate(data, context={"folder": path.absolute().parent})
+    except ValidationError as error:
+        lines = [_describe(mistake, kind) for mistake in error.errors(include_url=False)]
+        count = f"{len(lines)} mistake" + ("s" if len(lines) > 1 else "")
+        raise ConfigError(f"{path}: {count}\n" + "\n".join(f"  {line}" for line in lines)) from error
+
+
+def read_yaml(path: Path) -> Any:
+    """Plain YAML as nested dictionaries, lists and text.
+
+    Raises:
+        ConfigError: No such file, over a megabyte, nested over 20 deep, or with anchors, tags or repeated keys.
+    """
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
+        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
+        raise ConfigError(f"{path}: no such file{hint}")
+    if path.stat().st_size > MAX_BYTES:
+        raise ConfigError(f"{path}: {path.stat().st_size:,} bytes; a configuration holds at most {MAX_BYTES:,}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        _refuse_tricks(path, text)
+        node = yaml.compose(text, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not plain YAML: {' '.join(str(error).split())}") from error
+    return _construct(node, path)
+
+
+def _refuse_tricks(path: Path, text: str) -> None:
+    """Refuse what plain settings do not need and what a parser can be hurt with, before anything is built."""
+    depth = 0
+    for token in yaml.scan(text, Loader=yaml.BaseLoader):
+        if isinstance(token, yaml.AnchorToken | yaml.AliasToken | yaml.TagToken):
+            line = token.start_mark.line + 1
+            raise ConfigError(f"{path}:{line}: anchors, aliases and tags are not read; write the value out")
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > MAX_DEPTH:
+            raise ConfigError(f"{path}: nested deeper than {MAX_DEPTH} levels")
+
+
+def _construct(node: yaml.Node | None, path: Path) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        mapping: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConfigError(f"{path}:{key.start_mark.line + 1}: a key is one word, not a list or a mapping")
+            if key.value in mapping:
+                raise ConfigError(f"{path}:{key.start_mark.line + 1}: {key.value!r} is given twice")
+            mapping[key.value] = _construct(value, path)
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        return [_construct(value, path) for value in node.value]
+    return node.value if node is not None else {}
+
+
+def _describe(mistake: Any, kind: type[BaseModel]) -> str:
+    """One line: where, what was found, what is allowed, what was probably meant."""
+    place = ".".join(str(part) for part in mistake["loc"]) or "(top)"
+    found = mistake.get("input")
+    shown = repr(found) if isinstance(found, str | int | float | bool) else None
+    if mistake["type"] == "extra_forbidden":
+        known = _fields_at(kind, mistake["loc"][:-1])
+        return f"{place}: no such key{did_you_mean(str(mistake['loc'][-1]), known)}"
+    if mistake["type"] == "missing":
+        return f"{place}: missing, and there is no default"
+    message = mistake["msg"].removeprefix("Value error, ")
+    expected = mistake.get("ctx", {}).get("expected")
+    if isinstance(expected, str) and isinstance(found, str):
+        message += did_you_mean(found, expected.replace("'", "").replace(" or ", ", ").split(", "))
+    return f"{place}: {message}" + (f", found {shown}" if shown and shown not in message else "")
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """A hint for a word that is nearly one of the known ones, or the list of them; empty when nothing is known.
+
+    Examples:
+        >>> did_you_mean("chanel", ["channel", "cost"])
+        '; did you mean channel?'
+        >>> did_you_mean("x", ["channel", "cost"])
+        '; known: channel, cost'
+    """
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known: {', '.join(sorted(known)[:20])}" if known else ""
+
+
+def _fields_at(kind: Any, loc: tuple[int | str, ...]) -> list[str]:
+    """Field names of the settings class that stands at a place of another."""
+    for part in loc:
+        choices = _settings_classes(kind)
+        found = [c.model_fields[part].annotation for c in choices if isinstance(part, str) and part in c.model_fields]
+        kind = found[0] if found else kind
+    return sorted({name for choice in _settings_classes(kind) for name in choice.model_fields})
+
+
+def _settings_classes(kind: Any) -> list[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is not None:
+        return [found for argument in typing.get_args(kind) for found in _settings_classes(argument)]
+    return []

@@ -1,0 +1,128 @@
+"""Campaigns held against what they claim: a control, known propensities, arms of the sizes these promise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from netlift.data.findings import Finding, Severity
+from netlift.data.read import Tables
+from netlift.data.sample_ratio import ArmTotals, SampleRatio, judge_sample_ratio
+from netlift.data.tables import CONTROL
+
+
+def check_arms(tables: Tables, *, alarm: float) -> tuple[list[Finding], list[SampleRatio]]:
+    """Findings of every campaign that has contacts, and the sample ratio of those that are randomized.
+
+    A campaign is randomized when it says so, or when it says nothing and every contact's propensity is known.
+
+    Args:
+        tables: The tables; without contacts there is nothing to find.
+        alarm: Level of the sample-ratio alarm, such as .001.
+    """
+    if "contacts" not in tables:
+        return [], []
+    flags: dict[str, bool | None] = {}
+    if "campaigns" in tables:
+        campaigns = tables["campaigns"].select("campaign_id", "randomized").to_pyarrow().to_pylist()
+        flags = {row["campaign_id"]: row["randomized"] for row in campaigns}
+    findings, ratios = _torn_customers(tables), []
+    for campaign_id, group in groupby(_arm_rows(tables), key=lambda arm: arm["campaign_id"]):
+        arms, flag = list(group), flags.get(campaign_id)
+        findings += _check_claims(campaign_id, arms, flag=flag)
+        if _is_randomized(arms, flag=flag) and not any(arm["unlogged"] or arm["strange"] for arm in arms):
+            ratios.append(judge_sample_ratio(campaign_id, [_totals(arm) for arm in arms if arm["drawn"]], alarm=alarm))
+    return findings + [_mismatch(ratio, alarm) for ratio in ratios if ratio.alarm], ratios
+
+
+def _arm_rows(tables: Tables) -> list[dict[str, Any]]:
+    """One row per campaign and arm: rows, unlogged and impossible propensities, and the sums of the test."""
+    import ibis
+
+    contacts = tables["contacts"].filter(tables["contacts"].campaign_id.notnull())
+    p = contacts.propensity
+    possible = (p > 0) & (p <= 1)
+    weight = ibis.ifelse(possible & (p < 1), 1 / p, None)
+    arms = contacts.group_by("campaign_id", "offer_id").aggregate(
+        rows=contacts.count(),
+        unlogged=p.isnull().sum(),
+        strange=(~possible).sum(),
+        drawn=weight.count(),
+        weight=weight.sum(),
+        weight_squares=(weight * weight).sum(),
+    )
+    return list(arms.order_by("campaign_id", "offer_id").to_pyarrow().to_pylist())
+
+
+def _totals(arm: dict[str, Any]) -> ArmTotals:
+    sums = {name: float(arm[name]) for name in ("weight", "weight_squares")}
+    return ArmTotals(arm=arm["offer_id"] or "", rows=arm["drawn"], **sums)
+
+
+def _is_randomized(arms: Sequence[dict[str, Any]], *, flag: bool | None) -> bool:
+    return flag if flag is not None else not any(arm["unlogged"] for arm in arms)
+
+
+def _check_claims(campaign_id: str, arms: Sequence[dict[str, Any]], *, flag: bool | None) -> list[Finding]:
+    rows, unlogged = (sum(arm[name] or 0 for arm in arms) for name in ("rows", "unlogged"))
+    place = f"campaign {campaign_id!r}"
+    found: list[tuple[str, Severity, str, int, str]] = []
+    if flag and unlogged:
+        message = f"{place} says randomized, and {unlogged:,} of {rows:,} contacts have no propensity; log them"
+        found.append(("propensity", "error", "unlogged-propensity", unlogged, message))
+    if flag is None and unlogged:
+        message = f"{place}: {unlogged:,} of {rows:,} contacts have no propensity: taken as not randomized"
+        severity: Severity = "info" if unlogged == rows else "warning"
+        found.append(("propensity", severity, "observational", unlogged, message))
+    if _is_randomized(arms, flag=flag) and all(arm["offer_id"] != CONTROL for arm in arms):
+        message = (
+            f"{place} is randomized and has no contact with offer_id {CONTROL!r}; "
+            "add the customers who were drawn to get nothing, or say randomized: false"
+        )
+        found.append(("offer_id", "error", "no-control", rows, message))
+    return [
+        Finding(table="contacts", column=column, severity=severity, code=code, count=count, of=rows, message=message)
+        for column, severity, code, count, message in found
+    ]
+
+
+def _mismatch(ratio: SampleRatio, alarm: float) -> Finding:
+    message = (
+        f"campaign {ratio.campaign_id!r}: its propensities do not explain its {ratio.arms} arms "
+        f"(sample-ratio mismatch, p = {ratio.p_value:.2g} < {alarm:g}, {ratio.method}); "
+        "find the rows that were lost, doubled or moved before anything is learned from it"
+    )
+    return Finding(
+        table="contacts",
+        column="propensity",
+        severity="warning",
+        code="sample-ratio-mismatch",
+        count=ratio.rows,
+        of=ratio.rows,
+        message=message + (f" ({ratio.note})" if ratio.note else ""),
+    )
+
+
+def _torn_customers(tables: Tables) -> list[Finding]:
+    """Customers who are in two arms of one campaign."""
+    contacts = tables["contacts"].drop_null(["campaign_id", "customer_id", "offer_id"])
+    drawn = contacts.group_by("campaign_id", "customer_id").aggregate(
+        low=contacts.offer_id.min(), high=contacts.offer_id.max()
+    )
+    answer = drawn.aggregate(torn=(drawn.low != drawn.high).sum(), all=drawn.count()).to_pyarrow().to_pylist()[0]
+    torn, customers = int(answer["torn"] or 0), int(answer["all"] or 0)
+    if not torn:
+        return []
+    message = f"{torn:,} of {customers:,} customers of a campaign are in two of its arms; keep the arm drawn first"
+    return [
+        Finding(
+            table="contacts",
+            column="offer_id",
+            severity="error",
+            code="two-arms",
+            count=torn,
+            of=customers,
+            message=message,
+        )
+    ]

@@ -1,0 +1,191 @@
+"""The demo retailer's campaigns: whom each one contacts, and with what known chances.
+
+Ten campaigns of the last eighteen months are randomized: within a tier of value everybody in the audience has the same
+chances of each arm, which differ from tier to tier and from campaign to campaign. The audience consents to all channels
+of a campaign, so that every arm was possible for everyone in it. One campaign was hand-picked by a marketer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from netlift.data.retailer.lives import CONTROL_ARM, Lives
+
+OUTCOME_DAYS = 28
+NPS_EVERY_DAYS = 91
+TIER_MARGINS = (1500.0, 6000.0)
+EMAIL, SMS, PUSH, CALL = range(4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """A campaign and the rule by which it assigned customers.
+
+    Attributes:
+        campaign_id: Its id.
+        name: Its name.
+        days_before_end: Its day, counted back from the first day that is not simulated.
+        offers: Its arms beside control, indices into `OFFERS`.
+        shares: Chance of control and of each offer, one row per tier of value, low to high; empty where hand-picked.
+        fixed_cost: Cost that does not depend on the number of contacts.
+        idle_days: Fewest and most days since the last purchase in its audience.
+        reach: Chance that somebody in the audience is taken into the campaign.
+    """
+
+    campaign_id: str
+    name: str
+    days_before_end: int
+    offers: tuple[int, ...]
+    shares: tuple[tuple[float, ...], ...]
+    fixed_cost: float
+    idle_days: tuple[int, int] = (1, 365)
+    reach: float = 0.95
+
+    @property
+    def is_randomized(self) -> bool:
+        """Whether chance alone chose the arms."""
+        return bool(self.shares)
+
+
+_EVEN = ((0.28, 0.18, 0.18, 0.18, 0.18), (0.24, 0.19, 0.19, 0.19, 0.19), (0.24, 0.16, 0.18, 0.24, 0.18))
+_CHEAP = ((0.30, 0.22, 0.14, 0.24, 0.10), (0.22, 0.22, 0.18, 0.22, 0.16), (0.20, 0.16, 0.20, 0.22, 0.22))
+_DEAR = ((0.26, 0.16, 0.26, 0.14, 0.18), (0.22, 0.18, 0.22, 0.18, 0.20), (0.26, 0.14, 0.16, 0.20, 0.24))
+
+CAMPAIGNS = (
+    Campaign(
+        campaign_id="C01",
+        name="Весенние письма",
+        days_before_end=530,
+        offers=(EMAIL, PUSH),
+        shares=((0.5, 0.25, 0.25), (0.4, 0.3, 0.3), (0.3, 0.4, 0.3)),
+        fixed_cost=12_000.0,
+    ),
+    Campaign(
+        campaign_id="C02",
+        name="Майские бонусы",
+        days_before_end=480,
+        offers=(EMAIL, SMS, PUSH),
+        shares=((0.4, 0.2, 0.2, 0.2), (0.3, 0.2, 0.3, 0.2), (0.25, 0.2, 0.35, 0.2)),
+        fixed_cost=15_000.0,
+    ),
+    Campaign(
+        campaign_id="C03",
+        name="Лето: все каналы",
+        days_before_end=430,
+        offers=(EMAIL, SMS, PUSH, CALL),
+        shares=_EVEN,
+        fixed_cost=30_000.0,
+    ),
+    Campaign(
+        campaign_id="C04",
+        name="Лето: вдогонку",
+        days_before_end=410,
+        offers=(EMAIL, SMS, PUSH, CALL),
+        shares=_CHEAP,
+        fixed_cost=25_000.0,
+    ),
+    Campaign(
+        campaign_id="C05",
+        name="Осенний сезон",
+        days_before_end=340,
+        offers=(EMAIL, SMS, PUSH, CALL),
+        shares=_DEAR,
+        fixed_cost=30_000.0,
+    ),
+    Campaign(
+        campaign_id="C06",
+        name="Новогодняя",
+        days_before_end=286,
+        offers=(EMAIL, SMS, PUSH, CALL),
+        shares=_EVEN,
+        fixed_cost=40_000.0,
+    ),
+    Campaign(
+        campaign_id="C07",
+        name="Верните спящих",
+        days_before_end=262,
+        offers=(SMS, PUSH, CALL),
+        shares=((0.25, 0.3, 0.25, 0.2), (0.25, 0.25, 0.25, 0.25), (0.25, 0.25, 0.2, 0.3)),
+        fixed_cost=20_000.0,
+        idle_days=(45, 365),
+    ),
+    Campaign(
+        campaign_id="C08",
+        name="Весна: все каналы",
+        days_before_end=160,
+        offers=(EMAIL, SMS, PUSH, CALL),
+        shares=_CHEAP,
+        fixed_cost=30_000.0,
+    ),
+    Campaign(
+        campaign_id="C09",
+        name="Лучшим клиентам",
+        days_before_end=122,
+        offers=(EMAIL, SMS),
+        shares=(),
+        fixed_cost=18_000.0,
+        idle_days=(1, 40),
+    ),
+    Campaign(
+        campaign_id="C10",
+        name="Июньские предложения",
+        days_before_end=100,
+        offers=(EMAIL, SMS, PUSH, CALL),
+        shares=_EVEN,
+        fixed_cost=30_000.0,
+    ),
+    Campaign(
+        campaign_id="C11",
+        name="Конец лета",
+        days_before_end=40,
+        offers=(EMAIL, SMS, PUSH, CALL),
+        shares=_DEAR,
+        fixed_cost=30_000.0,
+    ),
+)
+
+
+def live_day(lives: Lives, day: int, *, end_day: int) -> None:
+    """Live through a day with the campaigns and surveys that fall on it.
+
+    Args:
+        lives: The lives, standing on the morning of that day.
+        day: The day.
+        end_day: The first day that is not simulated, from which campaigns are counted back.
+    """
+    for index, campaign in enumerate(CAMPAIGNS):
+        if day == end_day - campaign.days_before_end:
+            launch(index, lives, day)
+    if day % NPS_EVERY_DAYS == NPS_EVERY_DAYS - 1:
+        lives.ask(day)
+    lives.live(day)
+
+
+def launch(index: int, lives: Lives, day: int) -> None:
+    """Choose the audience of `CAMPAIGNS[index]`, assign arms, log their chances and send, on the morning of a day."""
+    campaign, rng = CAMPAIGNS[index], lives.rng
+    lives.campaign_days[index] = day
+    idle_days = day - lives.last_day
+    fewest, most = campaign.idle_days
+    is_asked = lives.has_bought & (idle_days >= fewest) & (idle_days <= most)
+    is_asked &= lives.people.consent[:, campaign.offers].all(axis=1)
+    audience = np.flatnonzero(is_asked & (rng.random(len(is_asked)) < campaign.reach))
+    tier = np.searchsorted(TIER_MARGINS, lives.margin_between(day - 365, day)[audience])
+    if campaign.is_randomized:
+        choice, chance = _draw_arms(np.array(campaign.shares)[tier], rng)
+    else:
+        audience = audience[tier == len(TIER_MARGINS)]
+        choice, chance = 1 + (idle_days[audience] < 14), np.full(len(audience), np.nan)
+    arms = np.array([CONTROL_ARM, *(1 + offer for offer in campaign.offers)], dtype=np.int8)
+    lives.arm[index, audience], lives.propensity[index, audience] = arms[choice], chance
+    for offer in campaign.offers:
+        lives.send(offer, audience[arms[choice] == 1 + offer], day=day, campaign=index)
+
+
+def _draw_arms(shares: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The arm drawn from each row of chances, and its chance, both shape (n,)."""
+    bounds = np.cumsum(shares[:, :-1], axis=1)
+    choice = (rng.random(len(shares))[:, None] >= bounds).sum(axis=1)
+    return choice, shares[np.arange(len(shares)), choice]

@@ -1,0 +1,233 @@
+"""What no row of a table may be, as Ibis booleans over its rows; a check counts them in one scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from netlift.data.findings import Finding, Severity
+from netlift.data.read import Tables
+from netlift.data.tables import CONTRACT, CONTROL, Column, TableContract
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+REFERENCES: dict[str, tuple[str, ...]] = {
+    "transactions": ("customers",),
+    "contacts": ("customers", "campaigns", "offers"),
+    "events": ("customers",),
+    "surveys": ("customers",),
+}
+UNTIDY_ID = r"^[\s\p{Z}\p{C}]|[\s\p{Z}\p{C}]$|^$"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What no row of a table may be.
+
+    Attributes:
+        column: The column it is about.
+        code: Its reason code.
+        severity: Of a single such row.
+        broken_by: Boolean over the rows, true where the rule is broken.
+        message: What is wrong, and what to do; the counts are put before it.
+        tolerated_share: Up to this share of the rows an error is but a warning.
+    """
+
+    column: str
+    code: str
+    severity: Severity
+    broken_by: ir.BooleanValue
+    message: str
+    tolerated_share: float = 0.0
+
+    def finding(self, table: str, count: int, rows: int) -> Finding:
+        """What `count` broken rows of `rows` amount to."""
+        tolerated = self.severity == "error" and count <= self.tolerated_share * rows
+        limit = f" (tolerated: {self.tolerated_share:.2%})" if self.tolerated_share else ""
+        return Finding(
+            table=table,
+            column=self.column,
+            severity="warning" if tolerated else self.severity,
+            code=self.code,
+            count=count,
+            of=rows,
+            message=f"{count:,} of {rows:,} rows {self.message}{limit}",
+        )
+
+
+def make_rules(
+    tables: Tables, name: str, rows: ir.Table, *, as_of: datetime | None, max_orphan_share: float
+) -> list[Rule]:
+    """Every rule of one table.
+
+    Args:
+        tables: The tables; they know which columns the source has.
+        name: The table's name.
+        rows: Its rows, each beside `known_<key>` of every table it refers to, and for customers `known_joined_at`.
+        as_of: Rows after it are future; None leaves that rule out.
+        max_orphan_share: Share of rows of unknown customers that is tolerated.
+    """
+    rules = [
+        *_value_rules(tables, CONTRACT[name], rows),
+        *_time_rules(CONTRACT[name], rows, as_of),
+        *_reference_rules(name, rows, max_orphan_share),
+    ]
+    if name == "transactions":
+        rules += _transaction_rules(rows, returns_are_marked=tables.has(name, "is_return"))
+    if name == "campaigns":
+        rules += _campaign_rules(rows)
+    if name == "contacts":
+        rules += _contact_rules(rows)
+    return rules
+
+
+def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Iterator[Rule]:
+    """Missing values, untidy ids and impossible numbers, for every column that the source has."""
+    for column in contract.columns:
+        if not tables.has(contract.name, column.name):
+            continue
+        value = rows[column.name]
+        yield _missing_values(column, value)
+        if column.type == "id":
+            yield Rule(
+                column=column.name,
+                code="untidy-id",
+                severity="error",
+                broken_by=(value != _nfc(value)) | value.re_search(UNTIDY_ID),
+                message="have an id that is empty, begins or ends with a blank, or is not in Unicode form NFC; "
+                "ids are compared letter by letter: tidy them in the source",
+            )
+        if column.type in ("money", "number"):
+            yield Rule(
+                column=column.name,
+                code="not-finite",
+                severity="error",
+                broken_by=value.isnan() | value.isinf(),
+                message="are NaN or infinite; correct them in the source",
+            )
+        if column.type == "money" and column.name not in ("revenue", "margin"):
+            yield Rule(
+                column=column.name,
+                code="negative-money",
+                severity="error",
+                broken_by=value < 0,
+                message="are costs below zero; write costs as positive money",
+            )
+    known = {column.name for column in contract.columns}
+    for name in sorted(tables.present[contract.name] - known):
+        yield _missing_values(Column(name=name, type="text"), rows[name])
+
+
+def _missing_values(column: Column, value: ir.Value) -> Rule:
+    message = "have no value"
+    if not column.nullable:
+        message += ", and none may lack it; fill them or leave the rows out of the source"
+    return Rule(
+        column=column.name,
+        code="missing-value",
+        severity="info" if column.nullable else "error",
+        broken_by=value.isnull(),
+        message=message,
+    )
+
+
+def _time_rules(contract: TableContract, rows: ir.Table, as_of: datetime | None) -> Iterator[Rule]:
+    if contract.time and as_of:
+        yield Rule(
+            column=contract.time,
+            code="future-rows",
+            severity="warning",
+            broken_by=rows[contract.time] > as_of,
+            message=f"are dated after {as_of:%Y-%m-%d %H:%M}; correct them if nobody meant that",
+        )
+
+
+def _reference_rules(name: str, rows: ir.Table, max_orphan_share: float) -> Iterator[Rule]:
+    """Rows that refer to a customer, a campaign or an offer that no table knows."""
+    for reference in REFERENCES.get(name, ()):
+        key = CONTRACT[reference].key[0]
+        if f"known_{key}" not in rows.columns:
+            continue
+        unknown = rows[key].notnull() & rows[f"known_{key}"].isnull()
+        yield Rule(
+            column=key,
+            code=f"unknown-{reference.removesuffix('s')}",
+            severity="error",
+            broken_by=unknown & (rows[key] != CONTROL) if reference == "offers" else unknown,
+            message=f"name a {key} that {reference} does not have; add it there or leave the rows out",
+            tolerated_share=max_orphan_share if reference == "customers" else 0.0,
+        )
+
+
+def _transaction_rules(rows: ir.Table, *, returns_are_marked: bool) -> Iterator[Rule]:
+    returned = rows.is_return.notnull() & rows.is_return
+    yield Rule(
+        column="revenue",
+        code="negative-money",
+        severity="error" if returns_are_marked else "warning",
+        broken_by=(rows.revenue < 0) & ~returned,
+        message="have revenue below zero and are no return; mark returns in is_return"
+        + ("" if returns_are_marked else ", which the source does not have"),
+    )
+    yield Rule(
+        column="revenue",
+        code="positive-return",
+        severity="warning",
+        broken_by=(rows.revenue > 0) & returned,
+        message="are returns with revenue above zero; a return takes money back: write it below zero",
+    )
+    if "known_joined_at" in rows.columns:
+        yield Rule(
+            column="occurred_at",
+            code="before-joining",
+            severity="warning",
+            broken_by=rows.occurred_at < rows.known_joined_at,
+            message="lie before their customer's joined_at; correct joined_at if it should be the first purchase",
+        )
+
+
+def _campaign_rules(rows: ir.Table) -> Iterator[Rule]:
+    yield Rule(
+        column="outcome_days",
+        code="not-whole-days",
+        severity="error",
+        broken_by=(rows.outcome_days < 1) | (rows.outcome_days != rows.outcome_days.floor()),
+        message="do not have a whole number of outcome days from 1 on; say how long outcomes count",
+    )
+
+
+def _contact_rules(rows: ir.Table) -> Iterator[Rule]:
+    yield Rule(
+        column="propensity",
+        code="impossible-propensity",
+        severity="error",
+        broken_by=~((rows.propensity > 0) & (rows.propensity <= 1)),
+        message="have a propensity outside (0, 1]; log the chance of the drawn arm, or nothing where nobody knows it",
+    )
+    yield Rule(
+        column="delivered_at",
+        code="control-contacted",
+        severity="error",
+        broken_by=(rows.offer_id == CONTROL) & rows.delivered_at.notnull(),
+        message="are control and were delivered something; the comparison is spoilt: find out who sent it",
+    )
+
+
+def _nfc(value: Any) -> Any:
+    """The text in Unicode normal form C, by the engine."""
+    return _nfc_function()(value)
+
+
+@cache
+def _nfc_function() -> Any:
+    import ibis
+
+    @ibis.udf.scalar.builtin(signature=(("string",), "string"))
+    def nfc_normalize(text: str) -> str:
+        raise NotImplementedError("the engine has it built in")
+
+    return nfc_normalize

@@ -1,0 +1,169 @@
+"""The data contract: the tables netlift reads, their columns, types and keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ColumnType = Literal["id", "instant", "date", "money", "number", "flag", "text"]
+
+CONTROL = "control"
+CONSENT_PREFIX = "consent_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of the contract.
+
+    Attributes:
+        name: Its name in netlift.
+        type: `id` text that is never a number; `instant` local wall-clock time; `date`; `money` in the config's
+            currency, finite; `number`; `flag` true or false; `text` a label.
+        required: Whether the table is refused without it.
+        nullable: Whether a value may be missing.
+    """
+
+    name: str
+    type: ColumnType
+    required: bool = False
+    nullable: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableContract:
+    """One table of the contract.
+
+    Attributes:
+        name: The table's name.
+        one_row_is: What a row stands for.
+        columns: Its columns; others in the source are ignored unless the config names them as attributes.
+        key: Columns that identify a row; empty where a row has no key.
+        time: The column that dates a row, if any.
+        required: Whether netlift can do anything without the table.
+    """
+
+    name: str
+    one_row_is: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    time: str | None = None
+    required: bool = False
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, or None."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+def _needed(name: str, type: ColumnType) -> Column:
+    return Column(name=name, type=type, required=True, nullable=False)
+
+
+def _maybe(name: str, type: ColumnType) -> Column:
+    return Column(name=name, type=type)
+
+
+CONTRACT: dict[str, TableContract] = {
+    table.name: table
+    for table in (
+        TableContract(
+            name="customers",
+            one_row_is="a customer",
+            columns=(
+                _needed("customer_id", "id"),
+                _needed("joined_at", "instant"),
+                _maybe("birth_date", "date"),
+                _maybe("region", "text"),
+                _maybe("acquisition_channel", "text"),
+                _maybe("acquisition_cost", "money"),
+                _maybe("cancelled_at", "instant"),
+            ),
+            key=("customer_id",),
+            time="joined_at",
+            required=True,
+        ),
+        TableContract(
+            name="transactions",
+            one_row_is="a receipt",
+            columns=(
+                _needed("customer_id", "id"),
+                _needed("occurred_at", "instant"),
+                _needed("revenue", "money"),
+                _needed("margin", "money"),
+                _maybe("transaction_id", "id"),
+                _maybe("category", "text"),
+                _maybe("channel", "text"),
+                _maybe("promo", "flag"),
+                _maybe("is_return", "flag"),
+                _maybe("ingested_at", "instant"),
+            ),
+            key=("transaction_id",),
+            time="occurred_at",
+            required=True,
+        ),
+        TableContract(
+            name="campaigns",
+            one_row_is="a campaign",
+            columns=(
+                _needed("campaign_id", "id"),
+                _needed("started_at", "instant"),
+                _needed("outcome_days", "number"),
+                _maybe("name", "text"),
+                _maybe("fixed_cost", "money"),
+                _maybe("randomized", "flag"),
+            ),
+            key=("campaign_id",),
+            time="started_at",
+        ),
+        TableContract(
+            name="contacts",
+            one_row_is="an assigned customer of a campaign, control included",
+            columns=(
+                _needed("campaign_id", "id"),
+                _needed("customer_id", "id"),
+                _needed("assigned_at", "instant"),
+                _needed("offer_id", "id"),
+                _maybe("propensity", "number"),
+                _maybe("contact_cost", "money"),
+                _maybe("reward_cost", "money"),
+                _maybe("delivered_at", "instant"),
+            ),
+            key=("campaign_id", "customer_id"),
+            time="assigned_at",
+        ),
+        TableContract(
+            name="offers",
+            one_row_is="an offer",
+            columns=(
+                _needed("offer_id", "id"),
+                _needed("channel", "text"),
+                _needed("contact_cost", "money"),
+                _maybe("name", "text"),
+                _maybe("valid_from", "instant"),
+                _maybe("valid_to", "instant"),
+            ),
+            key=("offer_id",),
+        ),
+        TableContract(
+            name="events",
+            one_row_is="anything else a customer did",
+            columns=(
+                _needed("customer_id", "id"),
+                _needed("occurred_at", "instant"),
+                _needed("kind", "text"),
+                _maybe("value", "number"),
+            ),
+            time="occurred_at",
+        ),
+        TableContract(
+            name="surveys",
+            one_row_is="an answer",
+            columns=(
+                _needed("customer_id", "id"),
+                _needed("answered_at", "instant"),
+                _needed("kind", "text"),
+                _needed("score", "number"),
+            ),
+            time="answered_at",
+        ),
+    )
+}

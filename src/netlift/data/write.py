@@ -1,0 +1,166 @@
+"""The only door out: files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netlift.errors import ResourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+STAGING_PREFIX = ".staging-"
+CHECKSUM_MARK = {b"netlift.page_checksums": b"crc32"}
+# tempfile's own modes are for the maker alone, and other jobs read what is written here
+FOLDER_MODE, FILE_MODE = 0o755, 0o644
+
+
+@contextmanager
+def staged_directory(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `target` that becomes it when the block ends well, and vanishes otherwise.
+
+    A folder that stands cannot give way to another in one step, so none is ever replaced.
+
+    Args:
+        target: Where the folder will stand.
+
+    Raises:
+        ResourceError: The disk is full or the place cannot be written.
+        FileExistsError: The target stands.
+    """
+    if target.exists():
+        raise FileExistsError(str(target))
+    with _storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=target.parent))
+    try:
+        with _storage_errors(target):
+            staging.chmod(FOLDER_MODE)
+            yield staging
+            for path in sorted(staging.rglob("*")):
+                _fsync(path)
+            _fsync(staging)
+            os.replace(staging, target)
+            _fsync(target.parent)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part.
+
+    Raises:
+        ResourceError: The disk is full or the place cannot be written.
+    """
+    with _storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=STAGING_PREFIX, dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                os.fchmod(handle, FILE_MODE)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, target)
+            _fsync(target.parent)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def append_line(target: Path, line: str) -> None:
+    """Add one line to a journal and force it to disk.
+
+    Raises:
+        ResourceError: The disk is full or the place cannot be written.
+    """
+    with _storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        content, standing = (line.rstrip("\n") + "\n").encode(), os.fstat(handle).st_size
+        try:
+            if os.write(handle, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(handle)
+        except BaseException:
+            os.ftruncate(handle, standing)
+            raise
+        finally:
+            os.close(handle)
+
+
+def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A Parquet writer with page checksums, so that a flipped bit is an error and not another number.
+
+    The mark in the file's metadata tells a reader that there are checksums to hold its pages against.
+    """
+    import pyarrow.parquet as pq
+
+    marked = schema.with_metadata({**(schema.metadata or {}), **CHECKSUM_MARK})
+    return pq.ParquetWriter(path, marked, compression="zstd", write_page_checksum=True)
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sweep_staging(folder: Path) -> int:
+    """Remove what killed jobs left half-written below `folder`; returns how many things were removed.
+
+    Call it only under the lock of the job that writes there.
+    """
+    leftovers = sorted(folder.rglob(f"{STAGING_PREFIX}*")) if folder.exists() else []
+    for path in leftovers:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def require_free_space(folder: Path, *, needed_mb: float) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Raises:
+        ResourceError: Less is free than needed; the message names both.
+    """
+    standing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free_mb = shutil.disk_usage(standing).free / 2**20
+    if free_mb < needed_mb:
+        raise ResourceError(
+            f"{folder}: {free_mb:,.0f} MB free, {needed_mb:,.0f} MB needed: free space or point the config elsewhere"
+        )
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _storage_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ResourceError(f"{target}: the disk is full; nothing was left behind, free space and rerun") from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise ResourceError(
+                f"{target}: cannot be written ({error.strerror}); point the config elsewhere"
+            ) from error
+        raise

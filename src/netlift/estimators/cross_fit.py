@@ -1,0 +1,90 @@
+"""Folds of whole customers, and predictions for rows that their fit never saw."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netlift.errors import DataError
+from netlift.estimators.boosting import BinnedRows, Objective, Params, fit_rounds, to_expected
+
+OUTSIDE = -1
+CROSS_FIT_ROWS = 60_000
+
+
+def assign_folds(customer: np.ndarray, *, folds: int, seed: int) -> np.ndarray:
+    """A fold for each row, all rows of a customer in one, shape (n,).
+
+    Raises:
+        DataError: Fewer customers than folds.
+
+    Examples:
+        >>> assign_folds(np.array([7, 7, 8, 9]), folds=3, seed=1)
+        array([0, 0, 1, 2])
+    """
+    who, code = np.unique(customer, return_inverse=True)
+    if len(who) < folds:
+        raise DataError(f"{len(who)} customers cannot be split into {folds} folds; bring more, or lower search.folds")
+    fold = np.arange(len(who)) % folds
+    return np.asarray(np.random.default_rng(seed).permutation(fold)[code])
+
+
+def sample_customers(customer: np.ndarray, *, most: int, seed: int) -> np.ndarray:
+    """Positions of at most `most` rows in their order, whole customers drawn at random; all where they fit.
+
+    Examples:
+        >>> len(sample_customers(np.repeat(np.arange(100), 6), most=60, seed=1))
+        60
+    """
+    if len(customer) <= most:
+        return np.arange(len(customer))
+    _, code, counts = np.unique(customer, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    chosen = np.zeros(len(counts), dtype=bool)
+    chosen[order[np.cumsum(counts[order]) <= most]] = True
+    return np.flatnonzero(chosen[code])
+
+
+def draw_folds(customer: np.ndarray, *, folds: int, seed: int) -> np.ndarray:
+    """A fold for each row, shape (n,); above `CROSS_FIT_ROWS` rows, customers not drawn are `OUTSIDE`.
+
+    Raises:
+        DataError: Fewer customers than folds.
+    """
+    rows = sample_customers(customer, most=CROSS_FIT_ROWS, seed=seed)
+    fold = np.full(len(customer), OUTSIDE)
+    fold[rows] = assign_folds(customer[rows], folds=folds, seed=seed)
+    return fold
+
+
+def predict_out_of_fold(
+    binned: BinnedRows,
+    y: np.ndarray,
+    learn: np.ndarray,
+    fold: np.ndarray,
+    objective: Objective,
+    params: Params,
+    *,
+    rounds: int,
+) -> np.ndarray:
+    """The expected label of each row, from a fit on the other folds.
+
+    Args:
+        binned: All rows.
+        y: Label, shape (n,).
+        learn: Rows that may be learnt from, bool, shape (n,); the others are predicted only.
+        fold: Fold of each row, shape (n,); `OUTSIDE` takes no part.
+        objective: What is minimised.
+        params: LightGBM parameters.
+        rounds: Trees.
+
+    Returns:
+        Shape (n,); NaN for rows outside.
+    """
+    expected = np.full(len(y), np.nan)
+    for k in range(int(fold.max()) + 1):
+        part = binned.select(np.flatnonzero(learn & (fold != k) & (fold != OUTSIDE)), y)
+        booster = fit_rounds(part, objective, params, binned.machine, rounds=rounds)
+        held_out = fold == k
+        raw = booster.predict(binned.X[held_out], raw_score=True, num_threads=binned.machine.threads)
+        expected[held_out] = to_expected(np.asarray(raw, dtype=np.float64), objective)
+    return expected

@@ -1,0 +1,101 @@
+"""Logistic regression that needs no pipeline object: clipped, logged and scaled columns, stored as numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netlift.estimators.expression import Expression
+from netlift.estimators.rows import LabelledRows
+from netlift.estimators.stored import transform_column
+
+CLIP = (0.005, 0.995)
+LOG_ABOVE_SKEW = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One input of the score.
+
+    Attributes:
+        name: The feature.
+        position: Its column.
+        transform: What happens to it before scaling (see `stored.py`).
+        fill: What a missing value counts as.
+        mean: Of the transformed values.
+        scale: Their standard deviation.
+    """
+
+    name: str
+    position: int
+    transform: dict[str, Any]
+    fill: float
+    mean: float
+    scale: float
+
+    def values(self, X: np.ndarray) -> np.ndarray:
+        """Transformed and scaled, shape (n,)."""
+        x = X[:, self.position].astype(np.float64)
+        return np.asarray((transform_column(x, self.transform, self.fill) - self.mean) / self.scale)
+
+
+def prepare_columns(rows: LabelledRows) -> tuple[Column, ...]:
+    """The inputs of a linear score: one per number, one more where it is sometimes missing, one per category."""
+    columns: list[Column] = []
+    for i, feature in enumerate(rows.features):
+        x = rows.X[:, i].astype(np.float64)
+        if feature.kind == "category":
+            transforms: list[dict[str, Any]] = [{"equals": code} for code in range(len(feature.categories))]
+            fill = 0.0
+        else:
+            known = x[~np.isnan(x)]
+            if not len(known):
+                continue
+            fill = float(np.median(known))
+            transforms = [_shape(known)] + ([{"missing": True}] if len(known) < len(x) else [])
+        for transform in transforms:
+            values = transform_column(x, transform, fill)
+            mean, scale = float(values.mean()), float(values.std())
+            if scale > 1e-9 * max(1.0, abs(mean)):
+                column = Column(name=feature.name, position=i, transform=transform, fill=fill, mean=mean, scale=scale)
+                columns.append(column)
+    return tuple(columns)
+
+
+def fit_logistic(rows: LabelledRows, columns: tuple[Column, ...], *, threads: int) -> Expression:
+    """Fit the chance of y = 1, ridge penalty 1, by Newton steps.
+
+    Args:
+        rows: Rows with y of 0 and 1, both present.
+        columns: Inputs, from `prepare_columns`.
+        threads: Threads of the linear algebra.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    Z = np.empty((len(rows), len(columns)), order="F")
+    for j, column in enumerate(columns):
+        Z[:, j] = column.values(rows.X)
+    with threadpool_limits(limits=threads):
+        fit = LogisticRegression(solver="newton-cholesky", tol=1e-6).fit(Z, rows.y)
+    return {
+        "op": "logistic",
+        "names": [column.name for column in columns],
+        "transform": [column.transform for column in columns],
+        "fill": [column.fill for column in columns],
+        "mean": [column.mean for column in columns],
+        "scale": [column.scale for column in columns],
+        "coef": fit.coef_[0].tolist(),
+        "intercept": float(fit.intercept_[0]),
+    }
+
+
+def _shape(known: np.ndarray) -> dict[str, Any]:
+    """Clip to inner quantiles; log where a long tail is left."""
+    low, high = np.quantile(known, CLIP)
+    inside = np.clip(known, low, high)
+    spread = inside.std()
+    skew = float(np.mean((inside - inside.mean()) ** 3) / spread**3) if spread > 0 else 0.0
+    return {"low": float(low), "high": float(high), "log": abs(skew) > LOG_ABOVE_SKEW}

@@ -1,0 +1,251 @@
+"""Who buys in the outcome window and what a buyer brings, whatever the arm: the ground on which effects are learned.
+
+Two boosters, P(margin > 0 | x) and E(margin | margin > 0, x), of all arms together. A campaign's season enters as an
+offset on the scale of the trees, taken from its control alone, so that a good season does not pass for a good offer.
+Customers who did not buy are thinned, and re-weighted, where they are many: they cost time and teach little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from netlift.errors import DataError
+from netlift.estimators.boosting import Machine
+from netlift.estimators.contact_design import stabilised_weights
+from netlift.estimators.expression import Expression, booster, constant
+from netlift.estimators.rows import ContactRows
+
+Part = Literal["chance", "amount"]
+LINKS: dict[Part, str] = {"chance": "sigmoid", "amount": "exp"}
+OBJECTIVES: dict[Part, str] = {"chance": "binary", "amount": "gamma"}
+PARAMS = {
+    "learning_rate": 0.12, "num_leaves": 12, "min_data_in_leaf": 100, "feature_fraction": 0.6, "lambda_l2": 5.0,
+}  # fmt: skip
+MOST_BINS = 63
+MOST_ROUNDS = 60
+PATIENCE = 10
+NON_BUYERS_PER_BUYER = 4.0
+FEWEST_ROWS = 200  # below it a part is one number
+PRIOR_ROWS = 100.0  # of control at the overall mean, that a campaign's own level has to outweigh
+
+
+class BinnedContacts:
+    """Contact rows sorted into bins once, for every fit on any of them.
+
+    Args:
+        rows: Contact rows, checked.
+        machine: Seed and threads of every fit.
+        fixed: LightGBM parameters that hold for every fit.
+
+    Raises:
+        DataError: Nobody, or everybody, brought a margin.
+    """
+
+    def __init__(self, rows: ContactRows, machine: Machine, fixed: Mapping[str, float]) -> None:
+        import lightgbm as lgb
+
+        self.rows = rows
+        self.machine = machine
+        self.settings = machine.settings() | {"max_bin": MOST_BINS} | dict(fixed)
+        self.buys = rows.margin > 0
+        buyers = int(self.buys.sum())
+        if buyers in (0, len(rows)):
+            raise DataError(
+                f"contacts: {buyers:,} of {len(rows):,} customers brought a margin in the outcome window; need both "
+                "those who did and those who did not"
+            )
+        self.amount = np.where(self.buys, rows.margin, 0.0)
+        self.weight = stabilised_weights(rows)
+        self.kept_share = min(1.0, NON_BUYERS_PER_BUYER * buyers / (len(rows) - buyers))
+        self.kept = self.buys | (np.random.default_rng(machine.seed).random(len(rows)) < self.kept_share)
+        categories = [i for i, feature in enumerate(rows.features) if feature.kind == "category"]
+        self._bins = lgb.Dataset(rows.X, params=self.settings, categorical_feature=categories).construct()
+
+    def select(
+        self, use: np.ndarray, *, label: np.ndarray, weight: np.ndarray, offset: np.ndarray | None = None
+    ) -> Any:
+        """Some of the rows as a LightGBM data set; every array is of all rows, shape (n,)."""
+        part = self._bins.subset(np.flatnonzero(use).tolist()).construct()
+        part.set_label(label[use])
+        part.set_weight(weight[use])
+        if offset is not None:
+            part.set_init_score(offset[use])
+        return part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purchases:
+    """Expected purchases of rows.
+
+    Attributes:
+        chance: Of a margin above zero, shape (n,).
+        amount: Margin of those who buy, shape (n,), in currency.
+    """
+
+    chance: np.ndarray
+    amount: np.ndarray
+
+    @property
+    def margin(self) -> np.ndarray:
+        """Expected margin, returns aside, shape (n,)."""
+        return self.chance * self.amount
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurchasePart:
+    """One of the two boosters with its level; None where there were too few rows for trees."""
+
+    part: Part
+    level: float
+    booster: Any
+    rounds: int
+
+    def predict(self, X: np.ndarray, *, threads: int, offset: np.ndarray | float = 0.0) -> np.ndarray:
+        """Expected value, shape (n,)."""
+        score = np.full(len(X), self.level) + offset
+        if self.booster is not None:
+            score += self.booster.predict(X, raw_score=True, num_threads=threads)
+        return _from_link(score, self.part)
+
+    def expression(self) -> Expression:
+        """The same, stored, at an average campaign."""
+        if self.booster is None:
+            return constant(float(_from_link(np.array([self.level]), self.part)[0]))
+        return booster(f"{self.part}.txt", link=LINKS[self.part], init=self.level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurchaseModel:
+    """The two fitted boosters.
+
+    Attributes:
+        chance: P(margin > 0 | x).
+        amount: E(margin | margin > 0, x).
+    """
+
+    chance: PurchasePart
+    amount: PurchasePart
+
+    def predict(self, X: np.ndarray, *, threads: int) -> Purchases:
+        """Expected purchases at an average campaign."""
+        return Purchases(chance=self.chance.predict(X, threads=threads), amount=self.amount.predict(X, threads=threads))
+
+    def booster_texts(self) -> dict[str, str]:
+        """File name to LightGBM text."""
+        fitted = (part for part in (self.chance, self.amount) if part.booster is not None)
+        return {f"{part.part}.txt": part.booster.model_to_string() for part in fitted}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossFitPurchases:
+    """Purchases expected by models that did not see the row.
+
+    Attributes:
+        average: At an average campaign, as customers will be scored.
+        own: At the row's own campaign.
+        rounds: Trees of each part, mean over folds.
+    """
+
+    average: Purchases
+    own: Purchases
+    rounds: dict[Part, int]
+
+
+def fit_purchases(binned: BinnedContacts, train: np.ndarray, *, rounds: dict[Part, int] | None = None) -> PurchaseModel:
+    """Fit both boosters on some rows; without given rounds the other rows stop the trees early.
+
+    Args:
+        binned: All rows.
+        train: Which of them to learn from, bool, shape (n,).
+        rounds: Trees of each part.
+    """
+    chance = _fit_part(binned, "chance", train, rounds)[0]
+    amount = _fit_part(binned, "amount", train, rounds)[0]
+    return PurchaseModel(chance=chance, amount=amount)
+
+
+def cross_fit_purchases(binned: BinnedContacts, fold: np.ndarray) -> CrossFitPurchases:
+    """Predict each row by a model of the other folds.
+
+    Args:
+        binned: All rows.
+        fold: Fold of each row, shape (n,), customers kept together.
+    """
+    found: dict[Part, tuple[np.ndarray, np.ndarray, int]] = {}
+    parts: tuple[Part, Part] = ("chance", "amount")
+    for part in parts:
+        average, own, rounds = np.empty(len(fold)), np.empty(len(fold)), []
+        for k in np.unique(fold):
+            held = fold == k
+            fitted, offset = _fit_part(binned, part, ~held, None)
+            X, threads = binned.rows.X[held], binned.machine.threads
+            average[held] = fitted.predict(X, threads=threads)
+            own[held] = fitted.predict(X, threads=threads, offset=offset[held])
+            rounds.append(fitted.rounds)
+        found[part] = average, own, max(1, round(float(np.mean(rounds))))
+    return CrossFitPurchases(
+        average=Purchases(chance=found["chance"][0], amount=found["amount"][0]),
+        own=Purchases(chance=found["chance"][1], amount=found["amount"][1]),
+        rounds={part: found[part][2] for part in parts},
+    )
+
+
+def _fit_part(
+    binned: BinnedContacts, part: Part, train: np.ndarray, rounds: dict[Part, int] | None
+) -> tuple[PurchasePart, np.ndarray]:
+    """A fitted part and each row's campaign offset."""
+    import lightgbm as lgb
+
+    rows, buys = binned.rows, binned.buys
+    among = np.ones(len(rows), dtype=bool) if part == "chance" else buys
+    label = buys.astype(np.float64) if part == "chance" else binned.amount
+    thinned = binned.weight / np.where(buys, 1.0, binned.kept_share) if part == "chance" else binned.weight
+    level, offset = _levels(rows, label, train & among, binned.weight, part)
+    grown, held = train & among & binned.kept, ~train & among & binned.kept
+    if grown.sum() < FEWEST_ROWS or len(np.unique(label[grown])) < 2:
+        return PurchasePart(part=part, level=level, booster=None, rounds=0), offset
+    params = PARAMS | binned.settings | {"objective": OBJECTIVES[part]}
+    params["min_data_in_leaf"] = min(PARAMS["min_data_in_leaf"], int(grown.sum()) // 20)
+    arrays = {"label": label, "weight": thinned, "offset": level + offset}
+    if rounds is not None or not held.any():
+        fitted = lgb.train(params, binned.select(grown, **arrays), rounds[part] if rounds else MOST_ROUNDS)
+    else:
+        fitted = grow_until_worse(params, binned.select(grown, **arrays), binned.select(held, **arrays), MOST_ROUNDS)
+    return PurchasePart(part=part, level=level, booster=fitted, rounds=fitted.current_iteration()), offset
+
+
+def grow_until_worse(params: dict[str, Any], grow: Any, watch: Any, most: int) -> Any:
+    """A booster that holds the trees up to the lowest loss on the rows watched."""
+    import lightgbm as lgb
+
+    stop = lgb.early_stopping(PATIENCE, verbose=False)
+    grown = lgb.train(params, grow, most, valid_sets=[watch], callbacks=[stop])
+    return lgb.Booster(model_str=grown.model_to_string(num_iteration=grown.best_iteration))
+
+
+def _levels(
+    rows: ContactRows, label: np.ndarray, among: np.ndarray, weight: np.ndarray, part: Part
+) -> tuple[float, np.ndarray]:
+    """Level of all, and how far each row's campaign lies from it by its control, on the scale of the trees."""
+    overall = float(np.average(label[among], weights=weight[among]))
+    control = among & (rows.arm == 0)
+    usual = float(np.average(label[control], weights=weight[control])) if control.any() else overall
+    codes, index = np.unique(rows.campaign, return_inverse=True)
+    size = np.bincount(index[control], weights=weight[control], minlength=len(codes))
+    total = np.bincount(index[control], weights=weight[control] * label[control], minlength=len(codes))
+    own = (total + PRIOR_ROWS * usual) / (size + PRIOR_ROWS)
+    return float(_to_link(np.array([overall]), part)[0]), (_to_link(own, part) - _to_link(np.array([usual]), part))[
+        index
+    ]
+
+
+def _to_link(mean: np.ndarray, part: Part) -> np.ndarray:
+    return np.log(mean / (1.0 - mean)) if part == "chance" else np.log(mean)
+
+
+def _from_link(score: np.ndarray, part: Part) -> np.ndarray:
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * score))) if part == "chance" else np.exp(score)

@@ -1,0 +1,69 @@
+"""The baseline that targets likely buyers: an offer's average effect, scaled by a customer's relative response.
+
+    uplift_a(x) = mean effect of a · P(margin > 0 | x, contacted) / mean of that chance
+
+This is what a company without uplift models does. It knows nothing of whom a contact changes: it ranks everybody alike
+for all offers, and its sign is the sign of the average. It is always in the comparison because it is often not beaten.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from netlift.config.definitions import Search
+from netlift.errors import DataError
+from netlift.estimators.boosting import Machine, gain_shares
+from netlift.estimators.contact_design import average_effects
+from netlift.estimators.cross_fit import assign_folds
+from netlift.estimators.expression import booster, linear, write_files
+from netlift.estimators.rows import Candidate, ContactRows
+
+PARAMS: dict[str, Any] = {
+    "objective": "binary", "learning_rate": 0.15, "num_leaves": 8, "min_data_in_leaf": 200, "feature_fraction": 0.6,
+    "lambda_l2": 10.0,
+}  # fmt: skip
+NOTE = "response knows who buys, not whom a contact changes: uplift is the offer's average scaled by relative response"
+
+
+def fit_response(rows: ContactRows, *, search: Search, folds: int, machine: Machine) -> Candidate:
+    """Fit the response model on contacted customers.
+
+    Raises:
+        DataError: Nobody, or everybody, who was contacted brought a margin.
+    """
+    import lightgbm as lgb
+
+    treated = rows.arm > 0
+    X, buys = rows.X[treated], (rows.margin[treated] > 0).astype(np.float64)
+    if buys.min() == buys.max():
+        raise DataError(
+            f"response: {int(buys.sum()):,} of {len(buys):,} contacted customers brought a margin; need both"
+        )
+    held = assign_folds(rows.customer[treated], folds=folds, seed=machine.seed) == 0
+    categories = [i for i, feature in enumerate(rows.features) if feature.kind == "category"]
+    params = PARAMS | machine.settings() | {"max_bin": 63} | search.fixed
+    data = lgb.Dataset(X, label=buys, params=params, categorical_feature=categories, free_raw_data=False).construct()
+    grow, watch = (data.subset(np.flatnonzero(part).tolist()) for part in (~held, held))
+    stop = lgb.early_stopping(search.patience, verbose=False)
+    rounds = lgb.train(params, grow, search.max_rounds, valid_sets=[watch], callbacks=[stop]).best_iteration
+    fitted = lgb.train(params, data, rounds)
+    mean_response = float(np.mean(fitted.predict(rows.X, num_threads=machine.threads)))
+    effects = average_effects(rows)
+    response = booster("response.txt", link="sigmoid")
+    return Candidate(
+        name="response",
+        files=write_files(
+            task="uplift",
+            features=rows.features,
+            outputs=[
+                (f"uplift_{offer}", "currency", linear(0.0, [effect / mean_response], [response]))
+                for offer, effect in zip(rows.offers, effects, strict=True)
+            ],
+            boosters={"response.txt": fitted.model_to_string()},
+        ),
+        params={"rounds": rounds},
+        notes=(NOTE,),
+        importance=gain_shares(fitted, rows.features),
+    )

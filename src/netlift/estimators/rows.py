@@ -1,0 +1,128 @@
+"""Rows to learn from and to be judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from netlift.features.matrix import Feature
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledRows:
+    """Customers as of cutoffs, with what they did afterwards.
+
+    Attributes:
+        X: Features, float32, shape (n, k), Fortran order; a category is its code; missing is NaN.
+        features: The k features.
+        y: Label, float64, shape (n,): 1 lost or 0 for churn, margin in currency for ltv.
+        customer: Code of the customer, int64, shape (n,): the group that must not be split between folds.
+        cutoff: Cutoff of the row, datetime64[us], shape (n,).
+    """
+
+    X: np.ndarray
+    features: tuple[Feature, ...]
+    y: np.ndarray
+    customer: np.ndarray
+    cutoff: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: np.ndarray) -> LabelledRows:
+        """The given rows, by position or mask."""
+        return LabelledRows(
+            X=np.asfortranarray(self.X[rows]),
+            features=self.features,
+            y=self.y[rows],
+            customer=self.customer[rows],
+            cutoff=self.cutoff[rows],
+        )
+
+    def column(self, name: str) -> np.ndarray:
+        """The values of one feature, shape (n,)."""
+        names = [feature.name for feature in self.features]
+        return np.asarray(self.X[:, names.index(name)])
+
+    def join(self, other: LabelledRows) -> LabelledRows:
+        """These rows and the other's behind them; both have the same features."""
+        return LabelledRows(
+            X=np.asfortranarray(np.concatenate([self.X, other.X])),
+            features=self.features,
+            y=np.concatenate([self.y, other.y]),
+            customer=np.concatenate([self.customer, other.customer]),
+            cutoff=np.concatenate([self.cutoff, other.cutoff]),
+        )
+
+    def relabel(self, y: np.ndarray) -> LabelledRows:
+        """The same rows with another label, shape (n,)."""
+        return LabelledRows(X=self.X, features=self.features, y=y, customer=self.customer, cutoff=self.cutoff)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactRows:
+    """Assigned customers of randomized campaigns, features as of the assignment, with what each brought.
+
+    Attributes:
+        X: Features, float32, shape (n, k), Fortran order.
+        features: The k features.
+        y: Profit of the outcome window, margin less reward and contact cost, float64, shape (n,), in currency.
+        margin: Margin of the outcome window before reward and contact cost, float64, shape (n,).
+        offers: Names of the m offers; arm 0 is control, arm j is offers[j - 1].
+        arm: Drawn arm, int64, shape (n,).
+        propensity: Logged chance of the drawn arm, float64, shape (n,), in (0, 1].
+        available: Whether the row's campaign could draw each arm, bool, shape (n, m + 1); control is column 0.
+        customer: Code of the customer, int64, shape (n,).
+        campaign: Code of the campaign, int64, shape (n,), in order of start.
+    """
+
+    X: np.ndarray
+    features: tuple[Feature, ...]
+    y: np.ndarray
+    margin: np.ndarray
+    offers: tuple[str, ...]
+    arm: np.ndarray
+    propensity: np.ndarray
+    available: np.ndarray
+    customer: np.ndarray
+    campaign: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: np.ndarray) -> ContactRows:
+        """The given rows, by position or mask."""
+        return ContactRows(
+            X=np.asfortranarray(self.X[rows]),
+            features=self.features,
+            y=self.y[rows],
+            margin=self.margin[rows],
+            offers=self.offers,
+            arm=self.arm[rows],
+            propensity=self.propensity[rows],
+            available=self.available[rows],
+            customer=self.customer[rows],
+            campaign=self.campaign[rows],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A fitted estimator in its stored form, before anybody judged it.
+
+    Attributes:
+        name: Its name in the definition's list of candidates.
+        files: Stored form: file name to content, `model.json` among them (see `estimators/stored.py`).
+        params: What tuning chose, for the record.
+        notes: What a reader of the card must know: rows dropped, fallbacks, odd settings.
+        storable: False where the form needs pickle: such a candidate is compared, never registered.
+        importance: Share of gain by feature, where the estimator has one.
+    """
+
+    name: str
+    files: dict[str, bytes]
+    params: dict[str, float | int | str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    storable: bool = True
+    importance: dict[str, float] = field(default_factory=dict)

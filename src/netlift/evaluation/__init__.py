@@ -1,0 +1,1 @@
+"""How good is it, in money: classification, value, uplift and off-policy judgement, each with its interval."""

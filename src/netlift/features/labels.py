@@ -1,0 +1,117 @@
+"""What customers did after their cutoffs: purchases, revenue and margin of a span of time per query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from netlift.features.customers import load_customers
+from netlift.features.kernel import RETURN
+from netlift.features.queries import Queries
+from netlift.features.sources import receipt_rows
+from netlift.features.streams import AT, CODES, FIRST, SECOND, CustomerIndex, read_rows
+from netlift.features.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from netlift.data.read import Tables
+
+ROWS_PER_PARTITION = 4_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """Outcomes of queries, in their order.
+
+    Attributes:
+        margin: Sum of margin, returns on their own date included, in currency, float64, shape (n,).
+        revenue: Sum of revenue, likewise.
+        purchases: Receipts that are no returns, int64, shape (n,).
+    """
+
+    margin: np.ndarray
+    revenue: np.ndarray
+    purchases: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.margin)
+
+
+def build_labels(tables: Tables, queries: Queries, *, gap_days: int, horizon_days: int) -> Labels:
+    """Outcomes of [cutoff + gap, cutoff + gap + horizon).
+
+    Raises:
+        DataError: A customer asked about is not in `customers`.
+    """
+    start = queries.cutoff + np.timedelta64(gap_days, "D")
+    return sum_outcomes(tables, queries, start=start, end=start + np.timedelta64(horizon_days, "D"))
+
+
+def sum_outcomes(
+    tables: Tables,
+    queries: Queries,
+    *,
+    start: np.ndarray,
+    end: np.ndarray,
+    rows_per_partition: int = ROWS_PER_PARTITION,
+) -> Labels:
+    """Outcomes of a span per query, such as [assigned_at, assigned_at + outcome_days) of a contact.
+
+    Args:
+        tables: The tables of a business.
+        queries: Customers; their cutoffs are not looked at.
+        start: First instant of each span, datetime64[us], shape (n,).
+        end: First instant after it.
+        rows_per_partition: Receipts held in memory at once.
+
+    Raises:
+        DataError: A customer asked about is not in `customers`.
+    """
+    sums = np.zeros((2, len(queries)))
+    purchases = np.zeros(len(queries), dtype=np.int64)
+    if len(queries):
+        ids, asked = np.unique(queries.customer_id.astype(str), return_inverse=True)
+        words = Vocabulary(attributes={}, sources=())
+        customers = load_customers(tables, words, ids)
+        rows = int(tables["transactions"].count().execute())
+        index = CustomerIndex.build(customers.hashes, rows=rows, rows_per_partition=rows_per_partition)
+        receipts = receipt_rows(tables, words, since=start.min().item(), until=end.max().item())
+        read = read_rows(tables.connection, receipts, index, table="transactions", held_rows=rows_per_partition)
+        order = np.argsort(asked, kind="stable")
+        spans = np.stack([start, end]).astype("datetime64[us]").view(np.int64)
+        for partition in range(index.partitions):
+            first, last = index.span(partition)
+            low, high = np.searchsorted(asked[order], (first, last))
+            part = read.take(partition)
+            _sum_spans(
+                (part.words, part.words.view(np.float64), part.offsets),
+                order[low:high],
+                asked - first,
+                spans,
+                sums,
+                purchases,
+            )
+    return Labels(margin=sums[1], revenue=sums[0], purchases=purchases)
+
+
+@njit(cache=True, nogil=True)
+def _sum_spans(
+    rows: tuple[np.ndarray, np.ndarray, np.ndarray],
+    queries: np.ndarray,
+    customers: np.ndarray,
+    spans: np.ndarray,
+    sums: np.ndarray,
+    purchases: np.ndarray,
+) -> None:
+    words, values, offsets = rows
+    for query in queries:
+        customer = customers[query]
+        for i in range(offsets[customer], offsets[customer + 1]):
+            if words[i, AT] >= spans[1, query]:
+                break
+            if words[i, AT] >= spans[0, query]:
+                sums[0, query] += values[i, FIRST]
+                sums[1, query] += values[i, SECOND]
+                purchases[query] += (words[i, CODES] & RETURN) == 0

@@ -1,0 +1,101 @@
+"""Which cutoffs a history allows: to fit on, to calibrate on, and one to be judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from netlift.config.definitions import Windows
+from netlift.errors import DataError, HistoryTooShortError
+
+if TYPE_CHECKING:
+    from netlift.data.read import Tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """The days that the receipts cover.
+
+    Attributes:
+        first: Day of the first receipt.
+        end: First day not seen: the day after the last receipt.
+    """
+
+    first: date
+    end: date
+
+    @property
+    def days(self) -> int:
+        """How many days are covered."""
+        return (self.end - self.first).days
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calendar:
+    """The cutoffs of one training, all at midnight, each the first moment not seen by its features.
+
+    The labels of `fit` were whole at `calibration`, and those of `calibration` were whole at `test`, so that each step
+    knows only what was known then. `refit` is every cutoff whose label was whole at `test`.
+
+    Attributes:
+        fit: Cutoffs to tune and fit on.
+        calibration: The cutoff to calibrate on.
+        refit: Cutoffs of the final fit, calibration included.
+        test: The cutoff to be judged on.
+    """
+
+    fit: tuple[date, ...]
+    calibration: date
+    refit: tuple[date, ...]
+    test: date
+
+
+def read_history(tables: Tables) -> History:
+    """The days covered by receipts.
+
+    Raises:
+        DataError: There is no receipt.
+    """
+    times = tables["transactions"].occurred_at
+    row = times.as_table().aggregate(first=times.min(), last=times.max()).to_pyarrow().to_pylist()[0]
+    first: datetime | None = row["first"]
+    if first is None:
+        raise DataError("transactions: no rows, so there is nothing to learn from; point the config at the receipts")
+    last: datetime = row["last"]
+    return History(first=first.date(), end=last.date() + timedelta(days=1))
+
+
+def plan_calendar(history: History, windows: Windows) -> Calendar:
+    """The newest cutoffs that a history allows.
+
+    Every cutoff has a whole observation window behind it and a whole label before the trusted end of the data.
+
+    Raises:
+        HistoryTooShortError: Not one cutoff to fit on remains; says how many days are missing.
+
+    Examples:
+        >>> windows = Windows(
+        ...     observation_days=365, gap_days=7, horizon_days=90, cutoff_every_days=30, cutoffs=3, late_arrival_days=0
+        ... )
+        >>> calendar = plan_calendar(History(first=date(2023, 1, 1), end=date(2025, 1, 1)), windows)
+        >>> calendar.test, calendar.calibration, calendar.fit[-1]
+        (datetime.date(2024, 9, 26), datetime.date(2024, 6, 21), datetime.date(2024, 3, 16))
+    """
+    label = timedelta(days=windows.gap_days + windows.horizon_days)
+    test = history.end - timedelta(days=windows.late_arrival_days) - label
+    calibration = test - label
+    earliest = history.first + timedelta(days=windows.observation_days)
+    step = timedelta(days=windows.cutoff_every_days)
+    grid = [cutoff for k in range(windows.cutoffs) if (cutoff := calibration - k * step) >= earliest]
+    newest_fit = calibration - label
+    fit = [cutoff for cutoff in grid if cutoff <= newest_fit] or [newest_fit]
+    if newest_fit < earliest:
+        missing = (earliest - newest_fit).days
+        raise HistoryTooShortError(
+            f"transactions: {history.days:,} days of history, {missing:,} too few. Needed: {windows.observation_days} "
+            f"of observation, three times {label.days} of gap and horizon (to fit, to calibrate, to judge) and "
+            f"{windows.late_arrival_days} for late rows. Shorten observation_days or horizon_days, or bring more"
+        )
+    refit = tuple(sorted({*fit, *grid}))
+    return Calendar(fit=tuple(sorted(fit)), calibration=calibration, refit=refit, test=test)

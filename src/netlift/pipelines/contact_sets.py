@@ -1,0 +1,157 @@
+"""From contacts to rows to learn from: who was assigned what in a randomized campaign, and what each then brought."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlift.config.definitions import UpliftDefinition
+from netlift.data.read import Tables
+from netlift.data.tables import CONTROL
+from netlift.errors import DataError, HistoryTooShortError, NotRandomizedError
+from netlift.estimators.rows import ContactRows
+from netlift.features.build import Queries, build_features
+from netlift.features.labels import sum_outcomes
+from netlift.features.vocabulary import Vocabulary
+from netlift.pipelines.calendar import History
+from netlift.pipelines.training_sets import drop_features
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAY = np.timedelta64(86_400_000_000, "us")
+
+
+def build_contact_rows(
+    tables: Tables,
+    definition: UpliftDefinition,
+    vocabulary: Vocabulary,
+    *,
+    rows_per_partition: int,
+    history: History,
+    mistrusted: Collection[str] = (),
+) -> tuple[ContactRows, tuple[str, ...], tuple[str, ...]]:
+    """Assigned customers of the randomized campaigns, with features before and profit after the assignment.
+
+    Args:
+        tables: The business's tables.
+        definition: Observation window and exclusions.
+        vocabulary: Values of the categorical columns.
+        rows_per_partition: Receipts held at once.
+        history: Days covered by receipts; a campaign whose outcome window is not over by its end is left out.
+        mistrusted: Campaigns whose arms their logged propensities do not explain; left out.
+
+    Returns:
+        The rows, the campaigns in order of start (their position is the rows' code), and notes on what was left out.
+
+    Raises:
+        NotRandomizedError: No campaign was randomized with known propensities.
+        DataError: A randomized campaign has no control, or propensities outside (0, 1].
+    """
+    contacts, notes = _usable_contacts(tables, history, mistrusted)
+    _require_control(contacts)
+    contacts = _with_costs(contacts, tables)
+    started = contacts.groupby("campaign_id").assigned_at.min()
+    campaigns = sorted(started.index, key=lambda name: (started[name], name))
+    offers = tuple(sorted(set(contacts.offer_id) - {CONTROL}))
+    arm_of = {CONTROL: 0} | {offer: i + 1 for i, offer in enumerate(offers)}
+    arm = contacts.offer_id.map(arm_of).to_numpy(dtype=np.int64)
+    campaign = contacts.campaign_id.map({name: i for i, name in enumerate(campaigns)}).to_numpy(dtype=np.int64)
+    drawn = np.zeros((len(campaigns), len(offers) + 1), dtype=bool)
+    drawn[campaign, arm] = True
+
+    assigned = contacts.assigned_at.to_numpy(dtype="datetime64[us]")
+    queries = Queries(customer_id=contacts.customer_id.to_numpy(dtype=object), cutoff=assigned)
+    features = build_features(
+        tables,
+        queries,
+        vocabulary,
+        observation_days=definition.observation_days,
+        rows_per_partition=rows_per_partition,
+    )
+    features = drop_features(features, definition.exclude)
+    window = contacts.outcome_days.to_numpy(dtype=np.int64) * DAY
+    outcome = sum_outcomes(tables, queries, start=assigned, end=assigned + window)
+    cost = contacts.contact_cost.to_numpy(dtype=np.float64) + contacts.reward_cost.to_numpy(dtype=np.float64)
+    rows = ContactRows(
+        X=features.X,
+        features=features.features,
+        y=outcome.margin - cost,
+        margin=outcome.margin,
+        offers=offers,
+        arm=arm,
+        propensity=contacts.propensity.to_numpy(dtype=np.float64),
+        available=drawn[campaign],
+        customer=np.unique(queries.customer_id.astype(str), return_inverse=True)[1].astype(np.int64),
+        campaign=campaign,
+    )
+    return rows, tuple(campaigns), notes
+
+
+def _usable_contacts(
+    tables: Tables, history: History, mistrusted: Collection[str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Contacts of campaigns that can teach an effect, and notes on those left out."""
+    missing = [name for name in ("campaigns", "contacts", "offers") if name not in tables]
+    if missing:
+        raise DataError(f"uplift needs the tables {', '.join(missing)}, which the config does not name")
+    campaigns = tables["campaigns"].select("campaign_id", "outcome_days", "randomized").to_pandas()
+    contacts = tables["contacts"].to_pandas().merge(campaigns, on="campaign_id", validate="many_to_one")
+    known = contacts.customer_id.isin(tables["customers"].customer_id.to_pandas())
+    strangers = int((~known).sum())
+    notes = [f"{strangers:,} contacts of customers that the table does not know, left out"] if strangers else []
+    contacts = contacts[known]
+
+    by_campaign = contacts.groupby("campaign_id")
+    unlogged = by_campaign.propensity.apply(lambda chances: bool(chances.isna().any()))
+    denied = by_campaign.randomized.apply(lambda flags: flags.iloc[0] is not None and not flags.iloc[0])
+    hand_picked = set(unlogged.index[unlogged]) | set(denied.index[denied])
+    broken = set(mistrusted) - hand_picked
+    end = np.datetime64(datetime.combine(history.end, datetime.min.time()), "us")
+    over = contacts.assigned_at + contacts.outcome_days.map(lambda days: timedelta(days=float(days))) <= end
+    unfinished = set(contacts.campaign_id[~over]) - hand_picked - broken
+    for campaigns_out, why in (
+        (hand_picked, "not randomized, or propensities unknown"),
+        (broken, "sample-ratio mismatch"),
+        (unfinished, "outcome window not over"),
+    ):
+        notes += [f"campaign {name}: {why}, left out of training" for name in sorted(campaigns_out)]
+    if not set(unlogged.index) - hand_picked - broken:
+        raise NotRandomizedError(
+            f"contacts: {len(unlogged)} campaigns, {len(hand_picked)} not randomized or without known propensities, "
+            f"{len(broken)} with a sample-ratio mismatch: nobody can tell what a contact changed. Run a campaign with "
+            "a random control and log contacts.propensity"
+        )
+    usable = contacts[~contacts.campaign_id.isin(hand_picked | broken | unfinished)]
+    if usable.empty:
+        raise HistoryTooShortError("contacts: no campaign's outcome window is over; wait, or bring newer receipts")
+    return usable.sort_values(["assigned_at", "campaign_id", "customer_id"], ignore_index=True), tuple(notes)
+
+
+def _with_costs(contacts: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """The contacts with what each cost: as logged, else as the offer says, nothing for control."""
+    planned = tables["offers"].select("offer_id", "contact_cost").to_pandas().set_index("offer_id").contact_cost
+    by_offer = contacts.offer_id.map(planned).where(contacts.offer_id != CONTROL, 0.0)
+    return contacts.assign(
+        contact_cost=contacts.contact_cost.fillna(by_offer).fillna(0.0),
+        reward_cost=contacts.reward_cost.fillna(0.0),
+    )
+
+
+def _require_control(contacts: pd.DataFrame) -> None:
+    controls = contacts.groupby("campaign_id").offer_id.apply(lambda offers: int((offers == CONTROL).sum()))
+    without = sorted(controls.index[controls == 0])
+    if without:
+        raise DataError(
+            f"contacts: campaigns {without[:5]} say they are randomized and have no row with offer_id {CONTROL!r}; log "
+            "the control arm too, or set campaigns.randomized to false"
+        )
+    wrong = contacts[~((contacts.propensity > 0) & (contacts.propensity <= 1))]
+    if len(wrong):
+        raise DataError(
+            f"contacts.propensity: {len(wrong):,} values outside (0, 1] in campaigns "
+            f"{sorted(set(wrong.campaign_id))[:5]}; log the chance of the arm that was drawn"
+        )

@@ -1,0 +1,32 @@
+"""The demo retailer written where a config looks for its tables."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from netlift.config.business import BusinessSettings
+from netlift.data.simulate import SimulationSettings, SimulationSummary, simulate
+from netlift.errors import UsageError
+from netlift.pipelines.progress import Progress
+
+
+def simulate_business(
+    settings: BusinessSettings, *, customers: int, seed: int, end: date, progress: Progress
+) -> SimulationSummary:
+    """Simulate into the folder of the config's tables.
+
+    Raises:
+        UsageError: The config's tables are not in one folder, or tables stand there already.
+    """
+    folders = {source.path.parent for source in settings.data.tables.values()}
+    if len(folders) != 1:
+        raise UsageError(f"config {settings.name}: simulate needs all data.tables in one folder, found {len(folders)}")
+    target = folders.pop()
+    if target.exists():
+        raise UsageError(f"{target} stands already; remove it to simulate anew, nothing is written over")
+    progress.stage("simulate", f"{customers:,} customers, seed {seed}")
+    return simulate(
+        SimulationSettings(customers=customers, seed=seed, end=end),
+        target=target,
+        progress=lambda share: progress.advance("simulate", round(1000 * share), 1000),
+    )

@@ -1,0 +1,90 @@
+"""What every training is given, and what it hands over to the gate and the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from netlift.config.business import BusinessSettings
+from netlift.config.definitions import AnyDefinition
+from netlift.data.read import Tables
+from netlift.estimators.rows import Candidate
+from netlift.estimators.stored import StoredModel
+from netlift.features.matrix import Feature
+from netlift.features.vocabulary import Vocabulary
+from netlift.pipelines.calendar import History
+from netlift.pipelines.progress import Progress
+from netlift.registry.gate import Check
+from netlift.results import Estimate, Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """One task to train.
+
+    Attributes:
+        settings: The business.
+        definition: What is trained.
+        tables: The business's tables, checked.
+        history: Days covered by receipts.
+        vocabulary: Values of the categorical columns, the same for every task.
+        progress: Who watches.
+        mistrusted: Campaigns with a sample-ratio mismatch.
+    """
+
+    settings: BusinessSettings
+    definition: AnyDefinition
+    tables: Tables
+    history: History
+    vocabulary: Vocabulary
+    progress: Progress
+    mistrusted: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """Unit of money per customer."""
+        return f"{self.settings.currency}/customer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A judged candidate, not yet registered.
+
+    Attributes:
+        candidate: The chosen candidate in its stored form.
+        features: Its input columns.
+        headline: What was found, in money, in a sentence.
+        metrics: Held-out figures by name.
+        leaderboard: Every candidate beside the baselines, held out.
+        tables: Further tables for the run.
+        figures: File name to SVG.
+        checks: What the gate asks of it apart from the champion.
+        against: Compares with a standing model on the same held-out rows: paired difference, this less that.
+        measure: What `against` compares.
+        population: Who is asked about, in a sentence.
+        windows: Days by name.
+        row_counts: Rows by use.
+        notes: What a reader must know.
+        profile_rows: The matrix whose profile is kept to watch drift by, shape (n, k).
+        active_within_days: The population's limit, None for everybody.
+        observation_days: How far back features saw.
+    """
+
+    candidate: Candidate
+    features: tuple[Feature, ...]
+    headline: str
+    metrics: Mapping[str, Estimate]
+    leaderboard: Table[Any]
+    tables: Mapping[str, Table[Any]] = field(default_factory=dict)
+    figures: Mapping[str, bytes] = field(default_factory=dict)
+    checks: tuple[Check, ...]
+    against: Callable[[StoredModel], Estimate]
+    measure: str
+    population: str
+    windows: Mapping[str, int]
+    row_counts: Mapping[str, int]
+    notes: tuple[str, ...]
+    profile_rows: Any
+    active_within_days: int | None
+    observation_days: int

@@ -1,0 +1,151 @@
+"""From tables to rows to learn from: customers as of cutoffs, with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from netlift.config.definitions import ChurnDefinition, LtvDefinition
+from netlift.data.read import Tables
+from netlift.errors import DataError
+from netlift.estimators.rows import LabelledRows
+from netlift.features.build import Queries, build_features
+from netlift.features.catalogue import Vocabulary
+from netlift.features.labels import build_labels
+from netlift.features.matrix import FeatureMatrix
+
+MIN_ROWS = 200
+MIN_CLASS_ROWS = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How many rows there were, and how many were kept.
+
+    Attributes:
+        rows: Rows kept.
+        of: Rows that the population held.
+        reason: Why some were left out; empty when none was.
+    """
+
+    rows: int
+    of: int
+    reason: str
+
+
+def build_labelled_rows(
+    tables: Tables,
+    definition: ChurnDefinition | LtvDefinition,
+    vocabulary: Vocabulary,
+    *,
+    cutoffs: Sequence[date],
+    rows_per_partition: int,
+    seed: int,
+) -> tuple[LabelledRows, Sampling]:
+    """The population at each cutoff, with features before it and the label after it.
+
+    Args:
+        tables: The business's tables.
+        definition: Windows, population and label.
+        vocabulary: Values of the categorical columns.
+        cutoffs: Midnights, the first moment not seen.
+        rows_per_partition: Receipts held at once.
+        seed: Where the sample of customers comes from, when there are more than the definition allows.
+
+    Raises:
+        DataError: Too few rows, or only one class, to learn from; says how many there are and how many are needed.
+    """
+    customers = tables["customers"].select("customer_id", "joined_at", "cancelled_at").to_pandas()
+    customers = customers.sort_values("customer_id", ignore_index=True)
+    ids = customers.customer_id.to_numpy(dtype=object)
+    joined = customers.joined_at.to_numpy(dtype="datetime64[us]")
+    cancelled = customers.cancelled_at.to_numpy(dtype="datetime64[us]")
+    at = np.array([np.datetime64(cutoff, "us") for cutoff in sorted(cutoffs)])
+    code, which = np.nonzero((joined[:, None] < at[None, :]) & ~(cancelled[:, None] < at[None, :]))
+    of = len(code)
+    kept = _sample_customers(code, most=definition.population.max_rows, seed=seed)
+    code, which = code[kept], which[kept]
+
+    features = build_features(
+        tables,
+        Queries(customer_id=ids[code], cutoff=at[which]),
+        vocabulary,
+        observation_days=definition.windows.observation_days,
+        rows_per_partition=rows_per_partition,
+    )
+    since = features.column("days_since_last_purchase")
+    active = since <= definition.population.active_within_days
+    features, code = drop_features(features.take(active), definition.exclude), code[active]
+    y = _labels(tables, definition, features, cancelled[code])
+    rows = LabelledRows(X=features.X, features=features.features, y=y, customer=code, cutoff=features.cutoff)
+    _require_learnable(rows, definition)
+    sampled = f"customers were sampled down to {definition.population.max_rows:,} rows" if len(kept) < of else ""
+    return rows, Sampling(rows=len(rows), of=of, reason=sampled)
+
+
+def drop_features(matrix: FeatureMatrix, exclude: Sequence[str]) -> FeatureMatrix:
+    """The matrix without some features.
+
+    Raises:
+        DataError: A name that is no feature.
+    """
+    unknown = sorted(set(exclude) - set(matrix.names))
+    if unknown:
+        raise DataError(f"exclude names {unknown}, which are no features; see docs/features.md for their names")
+    keep = [i for i, name in enumerate(matrix.names) if name not in set(exclude)]
+    return FeatureMatrix(
+        customer_id=matrix.customer_id,
+        cutoff=matrix.cutoff,
+        X=np.asfortranarray(matrix.X[:, keep]),
+        features=tuple(matrix.features[i] for i in keep),
+    )
+
+
+def _sample_customers(code: np.ndarray, *, most: int, seed: int) -> np.ndarray:
+    """Positions of at most `most` rows, whole customers at a time, in order."""
+    if len(code) <= most:
+        return np.arange(len(code))
+    order = np.random.default_rng(seed).permutation(int(code.max()) + 1)
+    counts = np.bincount(code, minlength=len(order))[order]
+    chosen = np.zeros(len(order), dtype=bool)
+    chosen[order[np.cumsum(counts) <= most]] = True
+    return np.flatnonzero(chosen[code])
+
+
+def _labels(
+    tables: Tables, definition: ChurnDefinition | LtvDefinition, features: FeatureMatrix, cancelled: np.ndarray
+) -> np.ndarray:
+    windows = definition.windows
+    queries = Queries(customer_id=features.customer_id, cutoff=features.cutoff)
+    if isinstance(definition, ChurnDefinition) and definition.label.kind == "cancellation":
+        if not tables.has("customers", "cancelled_at"):
+            raise DataError(
+                "customers.cancelled_at: missing, and the churn label is a cancellation; map the column that holds its "
+                "date under data.tables.customers.columns, or set label.kind to no_purchase"
+            )
+        start = features.cutoff + np.timedelta64(windows.gap_days, "D")
+        end = start + np.timedelta64(windows.horizon_days, "D")
+        return ((cancelled >= start) & (cancelled < end)).astype(np.float64)
+    labels = build_labels(tables, queries, gap_days=windows.gap_days, horizon_days=windows.horizon_days)
+    return (labels.purchases == 0).astype(np.float64) if isinstance(definition, ChurnDefinition) else labels.margin
+
+
+def _require_learnable(rows: LabelledRows, definition: ChurnDefinition | LtvDefinition) -> None:
+    if len(rows) < MIN_ROWS:
+        raise DataError(
+            f"{definition.task}: {len(rows)} customers in the population over all cutoffs, {MIN_ROWS} needed; widen "
+            "population.active_within_days or bring more history"
+        )
+    positives = int(np.count_nonzero(rows.y if definition.task == "churn" else rows.y > 0))
+    if min(positives, len(rows) - positives) < MIN_CLASS_ROWS:
+        what = "were lost" if definition.task == "churn" else "brought margin"
+        raise DataError(
+            f"{definition.task}: {positives:,} of {len(rows):,} rows {what}; at least {MIN_CLASS_ROWS} of either kind "
+            "are needed. Change the horizon or the population"
+        )
+
+
+__all__ = ["Sampling", "build_labelled_rows", "drop_features"]

@@ -1,0 +1,185 @@
+"""Whether a model may become champion: checks of numbers against bounds, each answered in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netlift.results import Estimate, format_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was asked of a model.
+
+    Attributes:
+        name: Short name.
+        passed: Whether it holds.
+        found: The number found.
+        needed: The bound it was held against.
+        words: What was found and what it means, in a sentence or two.
+    """
+
+    name: str
+    passed: bool
+    found: float
+    needed: float
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateResult:
+    """What the gate says.
+
+    Attributes:
+        passed: Whether every check holds.
+        checks: The checks, in order.
+    """
+
+    passed: bool
+    checks: tuple[Check, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why: the words of what failed, or of everything where nothing failed."""
+        return tuple(check.words for check in self.checks if check.passed == self.passed)
+
+    def to_markdown(self) -> str:
+        """The verdict and every check with its answer."""
+        verdict = "**Passed.**" if self.passed else "**Refused.**"
+        lines = [f"- {'yes' if check.passed else 'NO'}: {check.words}" for check in self.checks]
+        return "\n".join([verdict, "", *lines])
+
+
+def judge(*checks: Check) -> GateResult:
+    """All checks together; a gate that asked nothing lets nothing through."""
+    return GateResult(passed=bool(checks) and all(check.passed for check in checks), checks=checks)
+
+
+def beats_champion(gain: Estimate | None, *, measure: str, at_least: float = 0.0) -> Check:
+    """Whether a model is better than the champion on the same held-out customers.
+
+    Args:
+        gain: Paired difference to the champion, this model less the champion; None where there is no champion.
+        measure: What was compared, such as "ROC-AUC"; not used where the unit is money per customer.
+        at_least: What the lower end of the interval must exceed; below zero allows to be that little worse.
+    """
+    if gain is None:
+        words = "There is no champion to beat yet."
+        return Check(name="beats_champion", passed=True, found=float("nan"), needed=at_least, words=words)
+    return _beats("beats_champion", gain, rival="the champion", measure=measure, at_least=at_least)
+
+
+def beats_baseline(gain: Estimate, *, baseline: str, measure: str, at_least: float = 0.0) -> Check:
+    """Whether a model is better than the best simple rule on the same held-out customers.
+
+    Args:
+        gain: Paired difference to the baseline, this model less the baseline.
+        baseline: What it is called in a sentence, such as "the best constant".
+        measure: What was compared, such as "ROC-AUC"; not used where the unit is money per customer.
+        at_least: What the lower end of the interval must exceed.
+
+    Examples:
+        >>> gain = Estimate(point=12.3, ci_lower=4.1, ci_upper=20.5, level=0.95, unit="RUB/customer", method="paired")
+        >>> print(beats_baseline(gain, baseline="the best rule", measure="profit").words)
+        The model earns 12.3 RUB per customer more than the best rule, at least 4.1 (95 % sure). More than 0 was needed.
+    """
+    return _beats("beats_baseline", gain, rival=baseline, measure=measure, at_least=at_least)
+
+
+def calibration_within(error: float, *, bound: float) -> Check:
+    """Whether predicted chances are the shares that came true.
+
+    Args:
+        error: Expected difference of predicted chance and observed share over the bins, in [0, 1].
+        bound: The most allowed.
+    """
+    verdict = f"{_points(error)} percentage points away from what happened, on average"
+    words = f"Predicted chances are {verdict}; up to {_points(bound)} are allowed."
+    return _bounded("calibration", "Calibration", found=error, bound=bound, words=words)
+
+
+def total_bias_within(bias: float, *, bound: float) -> Check:
+    """Whether the predicted total is near the real one.
+
+    Args:
+        bias: Predicted total over the observed one, less 1.
+        bound: The most allowed, either way.
+    """
+    side = "above" if bias >= 0 else "below"
+    found = f"The predicted total is {_points(abs(bias))} % {side} the real one"
+    words = f"{found}; up to {_points(bound)} % either way is allowed."
+    return _bounded("total_bias", "The bias of the total", found=bias, bound=bound, words=words)
+
+
+def auc_believable(auc: float, *, bound: float) -> Check:
+    """Whether the model is not too good to be true."""
+    if auc <= bound:
+        words = f"ROC-AUC is {auc:.3f}; only above {bound:g} would it be suspected to know the answer beforehand."
+    else:
+        words = (
+            f"ROC-AUC is {auc:.3f}, above {bound:g}: too good to be true. "
+            "Some feature probably knows the answer beforehand: find it and exclude it."
+        )
+    return _bounded("auc_believable", "ROC-AUC", found=auc, bound=bound, words=words)
+
+
+def features_believable(importance: Mapping[str, float], *, bound: float) -> Check:
+    """Whether no single feature carries nearly everything, as one does that knows the answer.
+
+    Args:
+        importance: Share of the gain by feature; empty where the estimator has none.
+        bound: The most that one feature may carry.
+    """
+    if not importance:
+        words = "The model is a simple rule without shares of gain, so no feature can be suspected by them."
+        return Check(name="features_believable", passed=True, found=float("nan"), needed=bound, words=words)
+    name, share = max(importance.items(), key=lambda item: item[1])
+    carries = f"{name}, carries {_points(share)} % of the gain"
+    if share <= bound:
+        words = f"The strongest feature, {carries}; up to {_points(bound)} % is allowed."
+    else:
+        words = (
+            f"One feature, {carries}, more than {_points(bound)} %: "
+            "it probably knows the answer beforehand. Check how it is made, or exclude it."
+        )
+    return _bounded("features_believable", "The strongest feature's share", found=share, bound=bound, words=words)
+
+
+def _bounded(name: str, subject: str, *, found: float, bound: float, words: str) -> Check:
+    """A number whose size must not exceed its bound; one that is not a number does not pass."""
+    if math.isnan(found):
+        words = f"{subject} could not be measured."
+    return Check(name=name, passed=abs(found) <= bound, found=found, needed=bound, words=words)
+
+
+def _beats(name: str, gain: Estimate, *, rival: str, measure: str, at_least: float) -> Check:
+    passed = gain.ci_lower > at_least
+    if math.isnan(gain.ci_lower):
+        words = f"The gain over {rival} could not be measured."
+        return Check(name=name, passed=False, found=gain.ci_lower, needed=at_least, words=words)
+    size = format_number(abs(gain.point))
+    more = gain.point >= 0
+    if gain.unit.endswith("/customer"):
+        currency = gain.unit.removesuffix("/customer")
+        claim = f"The model earns {size} {currency} per customer {'more' if more else 'less'} than {rival}"
+    else:
+        claim = f"The model's {measure} is {size} {'above' if more else 'below'} that of {rival}"
+    sure = f"({100 * gain.level:g} % sure)"
+    if gain.ci_lower > 0:
+        bottom = f"at least {format_number(gain.ci_lower)} {sure}"
+    elif more:
+        bottom = f"but it may also be {format_number(-gain.ci_lower)} {_worse(gain)} {sure}"
+    else:
+        bottom = f"and it may be {format_number(-gain.ci_lower)} {_worse(gain)} {sure}"
+    words = f"{claim}, {bottom}. More than {format_number(at_least)} was needed."
+    return Check(name=name, passed=passed, found=gain.ci_lower, needed=at_least, words=words)
+
+
+def _worse(gain: Estimate) -> str:
+    return "less" if gain.unit.endswith("/customer") else "below"
+
+
+def _points(share: float) -> str:
+    return format_number(100 * share)

@@ -1,0 +1,60 @@
+"""One process at a time: a lock that the system frees when its holder dies, with a note saying who holds it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from netlift.data.write import write_bytes
+from netlift.errors import BusyError, ResourceError
+from netlift.registry.process import read_process, this_process
+
+
+@contextmanager
+def exclusive(path: Path, *, timeout_seconds: float, holder: str) -> Iterator[None]:
+    """Hold a lock for the length of the block.
+
+    The lock is the system's own on the file, so that a killed holder frees it; the note beside it, `<path>.json`, only
+    names the holder. Not for network file systems.
+
+    Args:
+        path: The lock file; made where it is missing.
+        timeout_seconds: How long to wait for another process; 0 asks once.
+        holder: What the holder does, for those who wait, such as "train churn".
+
+    Raises:
+        BusyError: Another process held it for all that time; the message names its pid.
+        ResourceError: The place cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    note = path.with_name(path.name + ".json")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=timeout_seconds)
+        lock.acquire()
+    except Timeout as error:
+        raise BusyError(f"{path}: held by {_describe(note)}; waited {timeout_seconds:g} s, try again later") from error
+    except OSError as error:
+        raise ResourceError(f"{path}: no lock can be made there ({error.strerror})") from error
+    try:
+        write_bytes(note, json.dumps({"holder": holder, "process": this_process().to_json()}).encode())
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe(note: Path) -> str:
+    """The holder, its pid and since when, as far as the note tells."""
+    try:
+        content = json.loads(note.read_text())
+        process = read_process(content["process"])
+        since = datetime.fromtimestamp(note.stat().st_mtime, tz=UTC)
+    except (OSError, ValueError, TypeError, KeyError):
+        return "another process"
+    pid = process.pid if process else "unknown"
+    return f"{content.get('holder')} (pid {pid}) since {since:%Y-%m-%d %H:%M:%S} UTC"

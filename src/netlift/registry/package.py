@@ -1,0 +1,148 @@
+"""The folder of a registered model: what is in it, what must be in it, and what is refused before anything is read."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.resources
+import json
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from netlift.data.write import STAGING_PREFIX, file_digest
+from netlift.errors import ModelIntegrityError
+from netlift.estimators.stored import StoredModel, StoredModelError, build_manifest, sha256, verify_manifest
+from netlift.registry.contract import build_example, build_signature
+
+CODE_FILE = "netlift_model.py"
+LOADER = "mlflow.pyfunc.loaders.code_model"
+MANIFEST = "manifest.json"
+MODEL_FOLDER = Path("artifacts", "model")
+REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas")
+WRITTEN_BY_MLFLOW = "registered_model_meta"
+
+
+def build_code() -> str:
+    """The one code file of every model: the reader of the stored form, and mlflow's way to call it."""
+    reader = importlib.resources.files("netlift.estimators").joinpath("stored.py").read_text(encoding="utf-8")
+    served = importlib.resources.files("netlift.registry").joinpath("served.py").read_text(encoding="utf-8")
+    repeated = ("from __future__ import", "from netlift.")
+    return reader + "\n\n" + "\n".join(line for line in served.splitlines() if not line.startswith(repeated)) + "\n"
+
+
+def write_package(
+    folder: Path, files: Mapping[str, bytes], *, run_id: str, model_id: str, metadata: Mapping[str, Any]
+) -> None:
+    """Write a model's folder in mlflow's form: one code file, the stored form with its manifest, no pickle.
+
+    Args:
+        folder: Where; an empty folder or none.
+        files: The stored form.
+        run_id: The training run.
+        model_id: mlflow's id of the logged model.
+        metadata: Facts that travel in the MLmodel file.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    model = StoredModel(files)
+    with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=folder.parent) as sources:
+        code = Path(sources, CODE_FILE)
+        code.write_text(build_code(), encoding="utf-8")
+        stored = Path(sources, MODEL_FOLDER.name)
+        stored.mkdir()
+        for name, content in (*files.items(), (MANIFEST, build_manifest(files))):
+            (stored / name).write_bytes(content)
+        mlflow.pyfunc.save_model(
+            folder,
+            python_model=str(code),
+            artifacts={MODEL_FOLDER.name: str(stored)},
+            signature=build_signature(model.features, model.outputs),
+            input_example=build_example(model.features),
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
+            metadata=dict(metadata),
+            mlflow_model=Model(run_id=run_id, model_id=model_id, model_uuid=model_id),
+        )
+    _drop_caches(folder)
+
+
+def digest_package(folder: Path) -> dict[str, str]:
+    """The sha256 of every file below a model's folder, by its path there.
+
+    Python's own caches are removed first: they would run in place of the code that is digested.
+
+    Raises:
+        ModelIntegrityError: Something there is neither a file nor a folder, such as a symbolic link.
+    """
+    _drop_caches(folder)
+    digests: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode):
+            digests[path.relative_to(folder).as_posix()] = file_digest(path)
+        elif not stat.S_ISDIR(mode):
+            raise ModelIntegrityError(f"{path}: a model's folder holds files only, no links: restore it or retrain")
+    digests.pop(WRITTEN_BY_MLFLOW, None)
+    return digests
+
+
+def read_package(folder: Path, expected: Mapping[str, str]) -> dict[str, bytes]:
+    """The stored form of a model whose folder is byte for byte what was registered; no code of it is run.
+
+    Args:
+        folder: The model's folder.
+        expected: The sha256 of every file, as `digest_package` gave it at registration.
+
+    Raises:
+        ModelIntegrityError: A file is missing, added or changed, or mlflow would run other code than ours.
+    """
+    if not folder.is_dir() or folder.is_symlink():
+        raise ModelIntegrityError(f"{folder}: the model's folder is gone: restore it or retrain")
+    found = digest_package(folder)
+    changed = sorted(name for name in expected if name in found and found[name] != expected[name])
+    for words, names in (
+        ("missing", sorted(set(expected) - set(found))),
+        ("not part of the model", sorted(set(found) - set(expected))),
+        ("changed since registration", changed),
+    ):
+        if names:
+            raise ModelIntegrityError(f"{folder}: {', '.join(names)} {words}: restore the folder or retrain")
+    _refuse_other_code(folder)
+    files = {path.name: path.read_bytes() for path in sorted((folder / MODEL_FOLDER).iterdir())}
+    try:
+        verify_manifest(files, files.pop(MANIFEST))
+    except StoredModelError as error:
+        raise ModelIntegrityError(f"{folder}: {error}") from error
+    return files
+
+
+def digest_digests(digests: Mapping[str, str]) -> str:
+    """One sha256 for a mapping of them."""
+    return sha256(json.dumps(dict(digests), sort_keys=True).encode())
+
+
+def content_digest(files: Mapping[str, bytes]) -> str:
+    """What makes two models the same: their stored form and the code that reads it."""
+    return hashlib.sha256(build_manifest(files) + build_code().encode()).hexdigest()
+
+
+def _drop_caches(folder: Path) -> None:
+    for cache in list(folder.rglob("__pycache__")):
+        if not cache.is_symlink():
+            shutil.rmtree(cache, ignore_errors=True)
+
+
+def _refuse_other_code(folder: Path) -> None:
+    """Only our one code file may run: a foreign loader or a code folder would run whatever it likes."""
+    flavors = yaml.safe_load((folder / "MLmodel").read_bytes()).get("flavors", {})
+    flavor = flavors.get("python_function", {})
+    if set(flavors) != {"python_function"} or flavor.get("loader_module") != LOADER or flavor.get("code"):
+        raise ModelIntegrityError(f"{folder}: MLmodel names other code than netlift's: restore the folder or retrain")
+    if Path(str(flavor.get("model_code_path"))).name != CODE_FILE:
+        raise ModelIntegrityError(f"{folder}: MLmodel names another code file than {CODE_FILE}: restore it or retrain")

@@ -1,0 +1,197 @@
+"""Charts as SVG, drawn on this machine without a network: what a person looks at before trusting a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from netlift.results import Estimate
+
+WIDTH, HEIGHT = 460, 280
+BLUE, ORANGE, GREY = "#2563a8", "#d9772b", "#8a8f98"
+VEGA_LITE = "6.1"
+CONFIG = {
+    "background": "white",
+    "padding": 10,
+    "view": {"stroke": None},
+    "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "gridColor": "#e8eaed"},
+    "title": {"fontSize": 15, "anchor": "start", "offset": 12},
+    "legend": {
+        "labelFontSize": 12,
+        "symbolOpacity": 1,
+        "title": None,
+        "orient": "top",
+        "direction": "horizontal",
+        "offset": 4,
+    },
+}
+
+
+def calibration_chart(
+    *, predicted: np.ndarray, observed: np.ndarray, lower: np.ndarray, upper: np.ndarray, title: str
+) -> bytes:
+    """Predicted chance against the share that came true, per bin, beside the line where the two are equal.
+
+    Args:
+        predicted: Mean predicted chance per bin, shape (bins,), in [0, 1].
+        observed: Share that came true, shape (bins,).
+        lower: Lower end of its interval, shape (bins,).
+        upper: Upper end of its interval, shape (bins,).
+        title: Title of the chart.
+
+    Returns:
+        The chart, SVG.
+    """
+    import altair as alt
+
+    top = float(np.nanmax([*predicted, *upper, 0.01]))
+    rows = _rows(predicted=predicted, observed=observed, lower=lower, upper=upper)
+    scale = alt.Scale(domain=[0, min(1.0, 1.05 * top)], nice=False)
+    x = alt.X("predicted:Q", title="predicted chance", axis=alt.Axis(format=".0%"), scale=scale)
+    y = alt.Y("observed:Q", title="share that came true", axis=alt.Axis(format=".0%"), scale=scale)
+    ends = _rows(predicted=np.array([0.0, scale.domain[1]]), observed=np.array([0.0, scale.domain[1]]))
+    equal = alt.Chart(ends).mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y=y)
+    bins = alt.Chart(rows)
+    intervals = bins.mark_rule(color=BLUE, strokeWidth=1.5).encode(x=x, y=alt.Y("lower:Q", scale=scale), y2="upper:Q")
+    points = bins.mark_line(color=BLUE, point=alt.OverlayMarkDef(size=50, color=BLUE), strokeWidth=1.5).encode(x=x, y=y)
+    return _render(alt.layer(equal, intervals, points), title=title, subtitle="dashed: predicted equals observed")
+
+
+def gains_chart(*, share: np.ndarray, captured: np.ndarray, outcome: str, title: str) -> bytes:
+    """How much of an outcome the highest-scored customers hold, beside the line of drawing customers by chance.
+
+    Args:
+        share: Share of customers, highest scores first, shape (points,), rising from 0 to 1.
+        captured: Share of the outcome they hold, shape (points,).
+        outcome: What the outcome is, such as "lost customers" or "margin".
+        title: Title of the chart.
+
+    Returns:
+        The chart, SVG.
+    """
+    import altair as alt
+
+    x = alt.X("share:Q", title="share of customers, highest scores first", axis=alt.Axis(format=".0%"))
+    y = alt.Y("captured:Q", title=f"share of {outcome}", axis=alt.Axis(format=".0%"))
+    chance = alt.Chart(_rows(share=np.array([0.0, 1.0]), captured=np.array([0.0, 1.0])))
+    model = alt.Chart(_rows(share=share, captured=captured))
+    layers = alt.layer(
+        chance.mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y=y),
+        model.mark_line(color=BLUE, strokeWidth=2).encode(x=x, y=y),
+    )
+    return _render(layers, title=title, subtitle="dashed: customers drawn by chance")
+
+
+def deciles_chart(
+    *, predicted: np.ndarray, observed: np.ndarray, lower: np.ndarray, upper: np.ndarray, unit: str, title: str
+) -> bytes:
+    """Predicted against observed by tenth of customers, highest predictions first; for value, lift and uplift alike.
+
+    Args:
+        predicted: Mean prediction per tenth, shape (tenths,), highest first, in `unit`.
+        observed: What was observed there, shape (tenths,).
+        lower: Lower end of its interval, shape (tenths,).
+        upper: Upper end of its interval, shape (tenths,).
+        unit: What is on the axis, such as "RUB per customer".
+        title: Title of the chart.
+
+    Returns:
+        The chart, SVG.
+    """
+    import altair as alt
+
+    tenths = np.arange(1, len(predicted) + 1)
+    base = alt.Chart(_rows(tenth=tenths, predicted=predicted, observed=observed, lower=lower, upper=upper))
+    x = alt.X("tenth:O", title="tenth of customers, highest predictions first", axis=alt.Axis(labelAngle=0))
+    y = alt.Y("observed:Q", title=unit)
+    colors = alt.Scale(domain=["observed, with interval", "predicted"], range=[BLUE, ORANGE])
+    color = alt.Color("what:N", scale=colors)
+    bars = base.transform_calculate(what="'observed, with interval'").mark_bar(opacity=0.55, size=26)
+    ticks = base.transform_calculate(what="'predicted'").mark_tick(thickness=3, size=34, opacity=1)
+    layers = alt.layer(
+        bars.encode(x=x, y=y, color=color),
+        base.mark_rule(color="#1b3f66", strokeWidth=1.5).encode(x=x, y="lower:Q", y2="upper:Q"),
+        ticks.encode(x=x, y="predicted:Q", color=color),
+        alt.Chart(_rows(zero=np.array([0.0]))).mark_rule(color="#444444").encode(y="zero:Q"),
+    )
+    return _render(layers, title=title)
+
+
+def importance_chart(importance: Mapping[str, float], *, title: str, top: int = 20) -> bytes:
+    """The features that carry most of the gain.
+
+    Args:
+        importance: Share of the gain by feature.
+        title: Title of the chart.
+        top: How many to show.
+
+    Returns:
+        The chart, SVG.
+    """
+    import altair as alt
+
+    first = sorted(importance.items(), key=lambda item: (-item[1], item[0]))[:top]
+    rows = alt.Data(values=[{"feature": name, "share": float(share)} for name, share in first])
+    y = alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=320))
+    x = alt.X("share:Q", title="share of gain", axis=alt.Axis(format=".0%"))
+    base = alt.Chart(rows)
+    text = base.mark_text(align="left", dx=4, fontSize=11).encode(x=x, y=y, text=alt.Text("share:Q", format=".1%"))
+    subtitle = f"the first {len(first)} of {len(importance)} features" if len(importance) > len(first) else ""
+    layers = alt.layer(base.mark_bar(color=BLUE, size=12).encode(x=x, y=y), text)
+    return _render(layers, title=title, subtitle=subtitle, height=max(60, 20 * len(first)))
+
+
+def leaderboard_chart(names: Sequence[str], values: Sequence[Estimate], *, title: str) -> bytes:
+    """What each candidate is worth, with its interval, best first.
+
+    Args:
+        names: Candidates and baselines.
+        values: One estimate for each, all in one unit.
+        title: Title of the chart.
+
+    Returns:
+        The chart, SVG.
+    """
+    import altair as alt
+
+    pairs = sorted(zip(names, values, strict=True), key=lambda pair: -pair[1].point)
+    rows = alt.Data(
+        values=[
+            {"name": name, "point": value.point, "lower": value.ci_lower, "upper": value.ci_upper}
+            for name, value in pairs
+        ]
+    )
+    base = alt.Chart(rows)
+    y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=320, grid=True))
+    unit = values[0].unit.replace("/", " per ")
+    x = alt.X(
+        "point:Q", title=f"{unit} (interval: {100 * values[0].level:g} %)", scale=alt.Scale(zero=False, padding=12)
+    )
+    layers = [
+        base.mark_rule(color=BLUE, strokeWidth=2).encode(x=alt.X("lower:Q"), x2="upper:Q", y=y),
+        base.mark_point(filled=True, size=90, color=BLUE, opacity=1).encode(x=x, y=y),
+    ]
+    if min(value.ci_lower for value in values) < 0 < max(value.ci_upper for value in values):
+        zero = alt.Chart(_rows(zero=np.array([0.0]))).mark_rule(color="#444444", strokeDash=[5, 4])
+        layers.append(zero.encode(x="zero:Q"))
+    return _render(alt.layer(*layers), title=title, height=max(60, 32 * len(pairs)))
+
+
+def _rows(**columns: np.ndarray) -> Any:
+    """Columns as Vega-Lite data; a number that is not finite is left blank."""
+    import altair as alt
+
+    lists = {name: [float(v) if np.isfinite(v) else None for v in column] for name, column in columns.items()}
+    return alt.Data(values=[dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)])
+
+
+def _render(chart: Any, *, title: str, subtitle: str = "", height: int = HEIGHT) -> bytes:
+    import altair as alt
+    import vl_convert
+
+    heading = alt.TitleParams(title, subtitle=subtitle) if subtitle else alt.TitleParams(title)
+    spec = chart.properties(width=WIDTH, height=height, title=heading).to_dict()
+    svg: str = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=CONFIG, allowed_base_urls=[])
+    return svg.encode()

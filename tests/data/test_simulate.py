@@ -1,0 +1,429 @@
+"""The demo retailer: its books keep the contract, its log is honest, and its truth is what replayed futures average."""
+
+import datetime as dt
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+from netlift.data.retailer.lives import COOLING, GONE, Calendar, Lives
+from netlift.data.retailer.outreach import CAMPAIGNS, TIER_MARGINS, launch, live_day
+from netlift.data.retailer.people import draw_people, respond
+from netlift.data.retailer.truth import Future
+from netlift.data.retailer.world import CATEGORIES, OFFERS
+from netlift.data.simulate import SimulationSettings, simulate
+from netlift.data.tables import CONTRACT, CONTROL
+from netlift.data.write import file_digest
+from netlift.errors import UsageError
+
+END = dt.date(2026, 10, 1)
+DAYS = 1095
+ARROW_TYPES = {
+    "id": pa.string(),
+    "text": pa.string(),
+    "instant": pa.timestamp("us"),
+    "date": pa.date32(),
+    "money": pa.float64(),
+    "number": pa.float64(),
+    "flag": pa.bool_(),
+}
+RANDOMIZED = [campaign for campaign in CAMPAIGNS if campaign.is_randomized]
+HAND_PICKED = [campaign for campaign in CAMPAIGNS if not campaign.is_randomized]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    target = tmp_path_factory.mktemp("demo") / "retailer"
+    simulate(SimulationSettings(customers=6000, seed=7, end=END), target=target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def tables(folder):
+    return {name: pd.read_parquet(folder / f"{name}.parquet") for name in CONTRACT}
+
+
+@pytest.fixture(scope="module")
+def truth(folder):
+    return pd.read_parquet(folder / "truth/customers.parquet")
+
+
+def start_lives(count, *, seed):
+    rng = np.random.default_rng(seed)
+    calendar = Calendar.from_date(END - dt.timedelta(days=DAYS), days=DAYS + 365)
+    return Lives(draw_people(count, rng, history_days=DAYS), calendar, rng, campaigns=len(CAMPAIGNS))
+
+
+@pytest.fixture(scope="module")
+def lived():
+    lives = start_lives(8000, seed=11)
+    for day in range(DAYS):
+        live_day(lives, day, end_day=DAYS)
+    return lives
+
+
+def replay(lives, persons, *, seed):
+    """Lives that stand where the given ones stand, with empty books and another fate."""
+    again = Lives(lives.people.take(persons), lives.calendar, np.random.default_rng(seed), campaigns=len(CAMPAIGNS))
+    again.stage, again.steps = lives.stage[persons], lives.steps[persons]
+    again.last_day, again.has_bought = lives.last_day[persons], lives.has_bought[persons]
+    again.delivered, again.campaign_days = lives.delivered[:, persons].copy(), lives.campaign_days.copy()
+    return again
+
+
+def assert_replays_average(values, expected, *, replays):
+    """Values of replays, person by person, average to what was expected, in each tenth of them by expectation."""
+    by_person = values.reshape(-1, replays)
+    error, variance = by_person.mean(axis=1) - expected, by_person.var(axis=1, ddof=1) / replays
+    for tenth in np.array_split(np.argsort(expected), 10):
+        assert abs(error[tenth].sum()) < 4 * np.sqrt(variance[tenth].sum()) + 1e-9
+
+
+def test_same_settings_give_the_same_bytes_and_another_seed_gives_others(tmp_path):
+    digests = []
+    for name, seed in (("first", 3), ("again", 3), ("other", 4)):
+        simulate(SimulationSettings(customers=150, seed=seed, end=END, history_days=800), target=tmp_path / name)
+        files = sorted((tmp_path / name).rglob("*.*"))
+        digests.append({str(path.relative_to(tmp_path / name)): file_digest(path) for path in files})
+    assert digests[0] == digests[1]
+    assert digests[0]["transactions.parquet"] != digests[2]["transactions.parquet"]
+
+
+def test_a_customers_life_does_not_depend_on_how_many_chunks_follow(tmp_path, monkeypatch):
+    monkeypatch.setattr("netlift.data.simulate.CHUNK_CUSTOMERS", 100)
+    for customers in (100, 200):
+        settings = SimulationSettings(customers=customers, seed=3, end=END, history_days=800)
+        simulate(settings, target=tmp_path / str(customers))
+    small, large = (pd.read_parquet(tmp_path / f"{customers}/transactions.parquet") for customers in (100, 200))
+    pd.testing.assert_frame_equal(small, large.iloc[: len(small)])
+    assert large["transaction_id"].is_unique and large["customer_id"].nunique() > small["customer_id"].nunique()
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_every_table_keeps_the_contract(folder, tables, name):
+    schema, contract = pq.read_schema(folder / f"{name}.parquet"), CONTRACT[name]
+    for column in contract.columns:
+        if column.required or column.name in schema.names:
+            assert schema.field(column.name).type == ARROW_TYPES[column.type], column.name
+        if not column.nullable:
+            assert tables[name][column.name].notna().all(), column.name
+    if contract.key:
+        assert not tables[name].duplicated(list(contract.key)).any()
+    if contract.time and name != "customers":
+        assert tables[name][contract.time].max() < pd.Timestamp(END)
+
+
+def test_no_row_refers_to_what_does_not_exist(tables):
+    ids = set(tables["customers"]["customer_id"])
+    for name in ("transactions", "contacts", "events", "surveys"):
+        assert set(tables[name]["customer_id"]) <= ids
+    assert set(tables["contacts"]["campaign_id"]) == set(tables["campaigns"]["campaign_id"])
+    assert set(tables["contacts"]["offer_id"]) == {CONTROL, *tables["offers"]["offer_id"]}
+
+
+def test_the_summary_counts_the_rows_that_were_written(folder, tables, truth):
+    document = json.loads((folder / "simulation.json").read_text())
+    assert document["rows"] == {name: len(table) for name, table in tables.items()} | {"truth/customers": len(truth)}
+    assert document["settings"]["end"] == "2026-10-01"
+
+
+def test_wrong_settings_are_refused_all_at_once(tmp_path):
+    settings = SimulationSettings(customers=0, seed=-1, end=END, history_days=100, preset="moon")
+    with pytest.raises(UsageError, match=r"customers is 0.*seed is -1.*history_days is 100.*preset is 'moon'"):
+        simulate(settings, target=tmp_path / "never")
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_rises_to_one(tmp_path):
+    seen = []
+    settings = SimulationSettings(customers=20, seed=1, end=END, history_days=800)
+    simulate(settings, target=tmp_path / "small", progress=seen.append)
+    assert seen == sorted(seen) and seen[-1] == 1.0 and len(seen) > 5
+
+
+def test_nobody_is_contacted_without_consent_and_control_never(tables):
+    sent = tables["contacts"].merge(tables["offers"], on="offer_id").merge(tables["customers"], on="customer_id")
+    for channel in tables["offers"]["channel"]:
+        assert sent.loc[sent["channel"] == channel, f"consent_{channel}"].all()
+        assert not tables["customers"][f"consent_{channel}"].all()
+    control = tables["contacts"][tables["contacts"]["offer_id"] == CONTROL]
+    assert len(control) > 1000
+    assert control["delivered_at"].isna().all() and (control[["contact_cost", "reward_cost"]] == 0).all(axis=None)
+
+
+def tiers_from_raw_rows(tables, campaign):
+    """Each assigned customer's tier of value, from a year of receipts before the campaign's day."""
+    day = pd.Timestamp(END) - pd.Timedelta(days=campaign.days_before_end)
+    receipts = tables["transactions"]
+    year = receipts[receipts["occurred_at"].between(day - pd.Timedelta(days=365), day, inclusive="left")]
+    contacts = tables["contacts"][tables["contacts"]["campaign_id"] == campaign.campaign_id]
+    margin = contacts["customer_id"].map(year.groupby("customer_id")["margin"].sum()).fillna(0.0)
+    return contacts, np.searchsorted(TIER_MARGINS, margin)
+
+
+@pytest.mark.parametrize("campaign", RANDOMIZED, ids=lambda campaign: campaign.campaign_id)
+def test_arms_follow_the_logged_propensities(tables, campaign):
+    contacts, tier = tiers_from_raw_rows(tables, campaign)
+    arms = [CONTROL, *(OFFERS[offer].offer_id for offer in campaign.offers)]
+    arm = contacts["offer_id"].map({name: i for i, name in enumerate(arms)}).to_numpy()
+    shares = np.array(campaign.shares)
+    assert np.array_equal(contacts["propensity"], shares[tier, arm])
+    p_values = [
+        stats.chisquare(
+            np.bincount(arm[tier == level], minlength=len(arms)), shares[level] * (tier == level).sum()
+        ).pvalue
+        for level in range(len(shares))
+    ]
+    assert min(p_values) > 1e-4
+
+
+def test_propensities_are_unequal_and_the_last_campaigns_hold_every_offer(tables):
+    contacts = tables["contacts"].merge(tables["campaigns"], on="campaign_id")
+    randomized = contacts[contacts["randomized"]]
+    assert randomized.groupby("campaign_id")["propensity"].nunique().min() >= 3
+    assert randomized["propensity"].between(0.1, 0.5).all()
+    last = randomized[randomized["started_at"] >= pd.Timestamp(END) - pd.Timedelta(days=170)]
+    assert last.groupby("campaign_id")["offer_id"].nunique().tolist() == [1 + len(OFFERS)] * 3
+    over = tables["campaigns"]["started_at"] + pd.to_timedelta(tables["campaigns"]["outcome_days"], unit="D")
+    assert over.max() < pd.Timestamp(END)
+
+
+def test_the_hand_picked_campaign_went_to_good_customers_with_chances_nobody_knows(tables):
+    picked = tables["contacts"][tables["contacts"]["campaign_id"] == HAND_PICKED[0].campaign_id]
+    assert len(HAND_PICKED) == 1 and picked["propensity"].isna().all()
+    assert tables["contacts"].loc[~tables["contacts"].index.isin(picked.index), "propensity"].notna().all()
+    _, tier = tiers_from_raw_rows(tables, HAND_PICKED[0])
+    assert (tier == len(TIER_MARGINS)).all()
+
+
+def test_money_of_contacts_is_what_the_offers_say(tables):
+    contacts = tables["contacts"].merge(tables["offers"], on="offer_id", suffixes=("", "_offer"))
+    assert (contacts["contact_cost"] == contacts["contact_cost_offer"]).all()
+    rewarded = contacts[contacts["reward_cost"] > 0]
+    assert set(rewarded["offer_id"]) == {offer.offer_id for offer in OFFERS if offer.reward_share}
+    assert rewarded["delivered_at"].notna().all()
+    for offer in OFFERS:
+        assert (rewarded.loc[rewarded["offer_id"] == offer.offer_id, "reward_cost"] <= offer.reward_cap).all()
+
+
+def test_purchase_rates_differ_by_orders_of_magnitude_and_spend_is_zero_inflated_and_heavy_tailed(tables, truth):
+    receipts = tables["transactions"]
+    year = receipts[(receipts["occurred_at"] >= "2025-10-01") & ~receipts["is_return"]]
+    counts = year.groupby("customer_id").size()
+    assert counts.quantile(0.99) > 30 * counts.quantile(0.1)
+    spend = year.groupby("customer_id")["revenue"].sum().reindex(tables["customers"]["customer_id"], fill_value=0.0)
+    assert 0.2 < (spend == 0).mean() < 0.5
+    assert spend.nlargest(len(spend) // 10).sum() > 0.4 * spend.sum()
+    value = truth["margin_365d"]
+    assert value.max() > 20 * value.mean() > 0
+
+
+def test_a_quarter_to_half_of_last_years_buyers_are_lost_for_the_next_quarter(tables, truth):
+    receipts = tables["transactions"]
+    active = truth["customer_id"].isin(receipts.loc[receipts["occurred_at"] >= "2025-10-01", "customer_id"])
+    assert 0.25 < truth.loc[active, "p_lost_90d"].mean() < 0.45
+    assert (truth.loc[truth["has_lapsed"], "p_lost_90d"] == 1).all()
+    assert 0.05 < truth.loc[active, "has_lapsed"].mean() < 0.4
+
+
+def test_december_and_weekends_are_busy(tables):
+    bought = tables["transactions"].query("not is_return")["occurred_at"]
+    per_month = bought[bought.between("2024-06-01", "2026-05-31")].dt.month.value_counts() / 2
+    assert per_month.idxmax() == 12 and per_month[12] > 1.3 * per_month.drop(12).mean()
+    assert bought.dt.dayofweek.value_counts().idxmax() == 5
+
+
+def test_many_shop_in_a_rhythm_more_regular_than_chance(tables):
+    bought = tables["transactions"].query("not is_return").sort_values(["customer_id", "occurred_at"])
+    gap = bought.groupby("customer_id")["occurred_at"].diff().dt.total_seconds() / 86_400
+    per_person = gap.groupby(bought["customer_id"]).agg(["count", "mean", "std"]).query("count >= 15 and mean > 10")
+    assert (per_person["std"] / per_person["mean"]).median() < 0.9
+
+
+def test_returns_come_back_days_after_and_take_their_margin_with_them(tables):
+    receipts = tables["transactions"]
+    returns = receipts[receipts["is_return"]]
+    assert 0.01 < len(returns) / len(receipts) < 0.08
+    assert (returns["revenue"] < 0).all() and (receipts.loc[~receipts["is_return"], "revenue"] > 0).all()
+    pairs = returns.assign(revenue=-returns["revenue"]).merge(
+        receipts[~receipts["is_return"]], on=["customer_id", "revenue", "category"], suffixes=("_back", "")
+    )
+    assert len(pairs) >= len(returns)
+    days = (pairs["occurred_at_back"].dt.normalize() - pairs["occurred_at"].dt.normalize()).dt.days
+    assert days.median() in range(2, 13)
+
+
+def test_margins_differ_by_category_and_promotions_cut_them(tables):
+    receipts = tables["transactions"].query("not is_return")
+    rate = receipts["margin"].groupby([receipts["category"], receipts["promo"]]).sum()
+    rate /= receipts["revenue"].groupby([receipts["category"], receipts["promo"]]).sum()
+    for category in CATEGORIES:
+        assert rate[category.name, False] == pytest.approx(category.margin_rate, abs=1e-4)
+        assert rate[category.name, True] < rate[category.name, False]
+
+
+def test_some_receipts_become_known_late_and_some_birth_dates_never(tables):
+    receipts, customers = tables["transactions"], tables["customers"]
+    late = receipts.dropna(subset="ingested_at")
+    assert 0.01 < len(late) / len(receipts) < 0.03
+    assert (late["ingested_at"] - late["occurred_at"]).dt.days.between(1, 3).all()
+    assert 0.04 < customers["birth_date"].isna().mean() < 0.1
+    first = receipts.groupby("customer_id")["occurred_at"].min()
+    assert (customers.set_index("customer_id")["joined_at"].reindex(first.index) <= first).all()
+    assert customers["name"].str.fullmatch("[А-ЯЁа-яё]+ [А-ЯЁа-яё]+").all()
+
+
+def test_those_who_would_not_recommend_are_lost_more_often(tables, truth):
+    nps = tables["surveys"].query("kind == 'nps'")
+    assert nps["score"].between(0, 10).all()
+    recent = nps[nps["answered_at"] >= "2026-01-01"].merge(truth, on="customer_id")
+    lost = recent.groupby(recent["score"] <= 6)["has_lapsed"].mean()
+    assert lost[True] > 1.3 * lost[False]
+
+
+def test_opens_follow_deliveries_of_the_same_day(tables):
+    opens = tables["events"].query("kind == 'open'").assign(day=lambda rows: rows["occurred_at"].dt.normalize())
+    contacts = tables["contacts"].dropna(subset="delivered_at")
+    contacts = contacts.assign(day=contacts["delivered_at"].dt.normalize())
+    both = opens.merge(contacts, on=["customer_id", "day"])
+    assert len(both) == len(opens) and (both["occurred_at"] > both["delivered_at"]).all()
+    assert set(tables["events"]["kind"]) == {"open", "visit", "complaint"}
+
+
+@pytest.mark.parametrize("index", range(-1, len(OFFERS)))
+def test_replayed_futures_average_to_the_truth(lived, index):
+    persons, replays = np.flatnonzero(lived.stage != GONE)[:300], 250
+    again = replay(lived, np.repeat(persons, replays), seed=100 + index)
+    future = Future(replay(lived, persons, seed=0), DAYS, horizon_days=90)
+    if index >= 0:
+        again.send(index, np.arange(len(again.people)), day=DAYS, campaign=0)
+        truth = future.under(OFFERS[index], horizons_days=(28, 90))
+        expected, reward = truth.margins, truth.reward
+    else:
+        expected, reward = [future.margin(horizon_days=days) for days in (28, 90)], np.zeros(len(persons))
+    for day in range(DAYS, DAYS + 90):
+        again.live(day)
+    for days, margin in zip((28, 90), expected, strict=True):
+        assert_replays_average(again.margin_between(DAYS, DAYS + days), margin, replays=replays)
+    assert_replays_average(again.reward[0], reward, replays=replays)
+    if index < 0:
+        lost = (again.last_day < DAYS).astype(float)
+        assert_replays_average(lost, future.p_no_purchase(horizon_days=90), replays=replays)
+
+
+def test_replays_average_to_the_truth_where_baskets_hardly_vary_and_half_are_cooling(lived):
+    persons, replays = np.flatnonzero(lived.stage != GONE)[:300], 400
+    standing = replay(lived, persons, seed=0)
+    standing.stage[::2] = COOLING
+    ones = np.ones(len(persons))
+    narrow = {
+        "openness": ones,
+        "promo": ones,
+        "basket_spread": 0.01 * ones,
+        "log_basket": 7.0 * ones,
+        "gap_days": 12 * ones,
+    }
+    standing.people = replace(standing.people, **narrow)
+    again = replay(standing, np.repeat(np.arange(len(persons)), replays), seed=8)
+    again.send(0, np.arange(len(again.people)), day=DAYS, campaign=0)
+    for day in range(DAYS, DAYS + 28):
+        again.live(day)
+    truth = Future(standing, DAYS, horizon_days=28).under(OFFERS[0], horizons_days=(28,))
+    margin = again.margin_between(DAYS, DAYS + 28)
+    assert_replays_average(margin, truth.margins[0], replays=replays)
+    assert_replays_average(again.reward[0], truth.reward, replays=replays)
+    is_cooling = standing.stage == COOLING
+    cooling = margin.reshape(-1, replays)[is_cooling]
+    assert cooling.mean() == pytest.approx(
+        truth.margins[0][is_cooling].mean(), abs=4 * cooling.std() / cooling.size**0.5
+    )
+
+
+def test_a_year_that_is_lived_agrees_with_the_truth_of_its_morning(lived):
+    future, count, fates = Future(lived, DAYS, horizon_days=365), len(lived.people), 3
+    on = replay(lived, np.tile(np.arange(count), fates), seed=6)
+    for day in range(DAYS, DAYS + 365):
+        on.live(day)
+    for days in (28, 90, 365):
+        pending = lived.margin_between(DAYS, DAYS + days)
+        lived_on = on.margin_between(DAYS, DAYS + days).reshape(fates, count).mean(axis=0)
+        error = lived_on + pending - future.margin(horizon_days=days)
+        assert abs(error.mean()) < 4 * error.std() / np.sqrt(count), days
+    assert (pending < 0).any()
+    assert (future.margin(horizon_days=90)[lived.stage == GONE] == pending[lived.stage == GONE]).all()
+
+
+def test_truth_is_refused_while_an_offer_is_open():
+    lives = start_lives(50, seed=1)
+    lives.stage[:] = 2
+    lives.send(3, np.arange(50), day=0, campaign=0)
+    with pytest.raises(ValueError, match="are open on day 5"):
+        Future(lives, 5, horizon_days=28)
+
+
+@pytest.fixture(scope="module")
+def campaign_outcome():
+    """The audience of C10: expected profit under each arm on its morning, and what then came of the arm drawn."""
+    lives, index = start_lives(25_000, seed=21), 9
+    day = DAYS - CAMPAIGNS[index].days_before_end
+    for before in range(day):
+        live_day(lives, before, end_day=DAYS)
+    future = Future(lives, day, horizon_days=28)
+    expected = [future.margin(horizon_days=28)]
+    for offer in OFFERS:
+        truth = future.under(offer, horizons_days=(28,))
+        expected.append(truth.margins[0] - truth.reward - offer.contact_cost)
+    launch(index, lives, day)
+    for after in range(day, day + 28):
+        lives.live(after)
+    cost = np.array([0.0, *(offer.contact_cost for offer in OFFERS)])
+    profit = lives.margin_between(day, day + 28) - lives.reward[index] - cost[lives.arm[index]]
+    audience = lives.arm[index] >= 0
+    return (
+        np.column_stack(expected)[audience],
+        lives.arm[index][audience],
+        lives.propensity[index][audience],
+        profit[audience],
+    )
+
+
+@pytest.mark.parametrize("arm", range(1 + len(OFFERS)))
+def test_profit_weighted_by_logged_propensities_agrees_with_the_truth_of_each_arm(campaign_outcome, arm):
+    expected, arms, propensity, profit = campaign_outcome
+    weight = (arms == arm) / propensity
+    for estimate in (weight * profit - expected[:, arm], weight * (profit - expected[:, arm])):
+        assert abs(estimate.mean()) < 3.5 * estimate.std() / np.sqrt(len(estimate))
+
+
+def test_the_best_choice_per_customer_earns_clearly_more_than_any_single_offer(campaign_outcome):
+    expected, arms, propensity, profit = campaign_outcome
+    best, constant = expected.argmax(axis=1), expected.mean(axis=0).argmax()
+    assert expected.max(axis=1).mean() - expected[:, constant].mean() > 60
+    assert (np.bincount(best, minlength=5) > 0.05 * len(best)).all()
+    quiet = expected[:, 0]
+    gain = ((arms == best) * 1.0 - (arms == constant)) / propensity * (profit - quiet)
+    assert gain.mean() > 2 * gain.std() / np.sqrt(len(gain))
+
+
+def test_each_offer_helps_some_and_harms_others_and_pays_those_who_would_have_bought_anyway(truth):
+    alive = truth[~truth["has_lapsed"]]
+    for offer in OFFERS:
+        gain = alive[f"margin_90d_{offer.offer_id}"] - alive["margin_90d"]
+        assert (gain > 5).mean() > 0.1 and (gain < -5).mean() > 0.1
+    sure = alive[alive["p_lost_90d"] < 0.01]
+    assert sure["reward_cost_email_discount_10"].mean() > alive["reward_cost_email_discount_10"].mean() > 10
+
+
+def test_contacts_close_together_work_less_and_drive_more_people_away():
+    people = draw_people(2000, np.random.default_rng(2), history_days=DAYS)
+    fresh, tired = (
+        respond(people, OFFERS[0], idle_days=people.gap_days, recent_contacts=np.full(2000, contacts))
+        for contacts in (0, 2)
+    )
+    assert (tired.pull <= fresh.pull).all() and tired.pull.mean() < fresh.pull.mean() - 0.1
+    assert (tired.leave >= fresh.leave).all() and tired.leave.mean() > 2 * fresh.leave.mean()

@@ -1,0 +1,107 @@
+"""The commands that the README shows do what it says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+from end_to_end.conftest import Workshop, make_workshop, readme_commands
+
+Ran = tuple[Workshop, dict[str, subprocess.CompletedProcess[str]]]
+PLAIN_MLFLOW = ".venv/bin/python -c"
+
+
+def test_every_command_of_the_readme_ends_well(trained: Ran) -> None:
+    _, ran = trained
+    failed = {command: run.stderr[-2000:] for command, run in ran.items() if run.returncode}
+    assert failed == {}
+
+
+def test_make_test_is_a_command_that_runs_the_tests(tmp_path: Path) -> None:
+    assert "make test" in readme_commands()
+    dry = make_workshop(tmp_path).run("make --dry-run test")
+    assert dry.returncode == 0
+    assert "pytest" in dry.stdout
+
+
+def test_training_ends_with_three_champions_and_says_what_they_earn(trained: Ran) -> None:
+    _, ran = trained
+    told = ran["make train"].stdout
+    for task in ("churn", "ltv", "uplift"):
+        assert f"{task}: champion v1" in told
+    assert "RUB" in told
+    assert "make score AS_OF=2026-10-01" in told
+
+
+def test_every_customer_is_scored_once(trained: Ran) -> None:
+    workshop, _ = trained
+    folder = workshop.folder / "var" / "out" / "scores" / "2026-10-01"
+    scores = pd.read_parquet(folder / "scores.parquet")
+    customers = pd.read_parquet(workshop.folder / "var" / "demo" / "customers.parquet", columns=["customer_id"])
+    assert sorted(scores.customer_id) == sorted(customers.customer_id)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["rows"] == manifest["customers"] == len(scores)
+    asked = scores.p_churn.notna()
+    assert int((~asked).sum()) == manifest["outside_population"]["churn"]
+    assert scores.p_churn[asked].between(0, 1).all()
+    assert {"ltv_182d", "uplift_push_reminder", "churn_version"} <= set(scores.columns)
+
+
+def test_scores_know_the_truth_that_training_never_read(trained: Ran) -> None:
+    workshop, _ = trained
+    scores = pd.read_parquet(workshop.folder / "var/out/scores/2026-10-01/scores.parquet").set_index("customer_id")
+    truth = pd.read_parquet(workshop.folder / "var/demo/truth/customers.parquet").set_index("customer_id")
+    both = scores.join(truth).dropna(subset=["p_churn"])
+    assert both.p_churn.corr(both.p_lost_90d, method="spearman") > 0.8
+    assert abs(both.p_churn.mean() - both.p_lost_90d.mean()) < 0.03
+    for offer in ("email_discount_10", "call_advice"):
+        cost = both[f"reward_cost_{offer}"] + both[f"contact_cost_{offer}"]
+        effect = both[f"margin_28d_{offer}"] - both.margin_28d - cost
+        assert both[f"uplift_{offer}"].corr(effect, method="spearman") > 0.3
+
+
+def test_plain_mlflow_loads_the_champion(trained: Ran) -> None:
+    _, ran = trained
+    run = next(run for command, run in ran.items() if command.startswith(PLAIN_MLFLOW))
+    assert "p_churn" in run.stdout
+
+
+def test_the_same_key_gives_the_same_bytes(trained: Ran) -> None:
+    workshop, _ = trained
+    again = workshop.netlift("score --as-of 2026-10-01")
+    assert again.returncode == 0
+    assert "already written" in again.stdout
+    anew = workshop.netlift("score --as-of 2026-10-01 --run-key anew")
+    assert anew.returncode == 0
+    scores = workshop.folder / "var/out/scores"
+    first, second = (scores / key / "scores.parquet" for key in ("2026-10-01", "anew"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_training_again_gives_the_same_model_byte_for_byte(trained: Ran) -> None:
+    workshop, _ = trained
+    again = workshop.netlift("train churn --json")
+    assert again.returncode == 0, again.stderr[-2000:]
+    report = json.loads(again.stdout)
+    assert report["outcomes"][0]["standing"] == "already champion"
+    assert report["outcomes"][0]["version"] == 1
+
+
+def test_no_customer_is_named_in_any_output_or_record(trained: Ran) -> None:
+    workshop, ran = trained
+    customers = pd.read_parquet(workshop.folder / "var/demo/customers.parquet", columns=["customer_id", "name"])
+    said = "".join(run.stdout + run.stderr for run in ran.values())
+    kept = b"".join(
+        path.read_bytes()
+        for path in sorted((workshop.folder / "var").rglob("*"))
+        if path.is_file()
+        and path.suffix in {".json", ".jsonl", ".md", ".txt", ".svg", ".db", ".log"}
+        and "demo" not in path.relative_to(workshop.folder / "var").parts[0]
+    )
+    for customer, name in customers.sample(200, random_state=1).itertuples(index=False):
+        assert customer not in said
+        assert name not in said
+        assert customer.encode() not in kept
+        assert name.encode() not in kept

@@ -1,0 +1,107 @@
+import json
+
+import lightgbm as lgb
+import numpy as np
+import pytest
+from value_world import SEARCH, draw_world, ignore
+
+from netlift.errors import ConfigError, DataError
+from netlift.estimators.ltv import fit_ltv
+from netlift.estimators.stored import StoredModel
+
+FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2024-12-01"]
+
+
+def fit(world, name, *, seed=1, progress=ignore):
+    return fit_ltv(
+        name, world.at(FIT).labelled("ltv"), world.at(LATER).labelled("ltv"),
+        horizon_days=182, search=SEARCH, seed=seed, threads=1, progress=progress,
+    )  # fmt: skip
+
+
+def predict(candidate, rows):
+    return StoredModel(candidate.files).predict_matrix(rows.X)["ltv_182d"]
+
+
+@pytest.fixture(scope="module")
+def world():
+    return draw_world(customers=4_000, cutoffs=[*FIT, *LATER, *TEST], seed=1, returns=0.3)
+
+
+@pytest.fixture(scope="module")
+def two_part(world):
+    return fit(world, "two_part")
+
+
+def test_the_total_and_every_fifth_of_it_are_right_with_returns_in_it(world, two_part):
+    test = world.at(TEST)
+    predicted = predict(two_part, test.rows)
+    assert np.count_nonzero(world.margin < 0) > 300
+    assert predicted.sum() == pytest.approx(test.expected_margin.sum(), rel=0.06)
+    for fifth in np.array_split(np.argsort(predicted), 5)[1:]:
+        assert predicted[fifth].sum() == pytest.approx(test.expected_margin[fifth].sum(), rel=0.15)
+
+
+def test_those_who_return_more_than_they_buy_are_expected_to_cost(world, two_part):
+    """Subtracted are the losses that were seen, to the total."""
+    expression = json.loads(two_part.files["model.json"])["outputs"][0]["expression"]
+    assert expression["op"] == "linear" and expression["weights"] == [1.0, -1.0]
+    train = world.at([*FIT, *LATER])
+    cells = expression["of"][1]
+    edges, since = np.array(cells["edges"][0]), train.rows.column("days_since_last_purchase").astype(float)
+    loss = np.array(cells["values"])[np.searchsorted(edges, since, side="right")]
+    assert loss.sum() == pytest.approx(np.maximum(-train.margin, 0).sum(), rel=1e-9)
+    assert cells["values"][0] > cells["values"][-1] >= 0
+
+
+def test_without_returns_nothing_is_subtracted():
+    world = draw_world(customers=800, cutoffs=[*FIT, *LATER], seed=3)
+    candidate = fit(world, "two_part")
+    assert json.loads(candidate.files["model.json"])["outputs"][0]["expression"]["op"] == "interpolate"
+    assert "no customer's margin was below zero" in candidate.notes
+
+
+def test_the_stored_model_is_chance_times_amount_behind_its_level(world, two_part):
+    rows = world.at(TEST).rows
+    chance = lgb.Booster(model_str=two_part.files["chance.txt"].decode()).predict(rows.X)
+    amount = lgb.Booster(model_str=two_part.files["amount.txt"].decode()).predict(rows.X)
+    level, cells = json.loads(two_part.files["model.json"])["outputs"][0]["expression"]["of"]
+    since = rows.column("days_since_last_purchase").astype(float)
+    loss = np.array(cells["values"])[np.searchsorted(cells["edges"][0], since, side="right")]
+    assert np.allclose(predict(two_part, rows), np.interp(chance * amount, level["x"], level["y"]) - loss, rtol=1e-9)
+
+
+def test_the_same_seed_gives_the_same_bytes(world, two_part):
+    assert fit(world, "two_part").files == two_part.files
+
+
+def test_progress_counts_both_searches(world):
+    calls = []
+    fit(world, "two_part", progress=lambda done, total, best: calls.append((done, total)))
+    assert calls == [(done, 6) for done in range(1, 7)]
+
+
+def test_mean_by_rfm_keeps_the_total_of_what_it_learnt_from(world):
+    train = world.at([*FIT, *LATER])
+    predicted = predict(fit(world, "mean_by_rfm"), train.rows)
+    assert predicted.sum() == pytest.approx(train.margin.sum(), rel=1e-9)
+
+
+def test_two_part_is_nearer_to_the_truth_than_the_mean_by_rfm(world, two_part):
+    test = world.at(TEST)
+    error = [
+        np.mean((predict(candidate, test.rows) - test.expected_margin) ** 2)
+        for candidate in (two_part, fit(world, "mean_by_rfm"))
+    ]
+    assert error[0] < 0.8 * error[1]
+
+
+def test_nobody_who_buys_is_refused(world):
+    rows = world.at(FIT).rows
+    with pytest.raises(DataError, match="0 of 8,000 rows at the fit cutoffs brought margin"):
+        fit_ltv("two_part", rows, rows, horizon_days=90, search=SEARCH, seed=1, threads=1, progress=ignore)
+
+
+def test_an_unknown_candidate_is_refused(world):
+    with pytest.raises(ConfigError, match="no candidate 'oracle'"):
+        fit(world, "oracle")

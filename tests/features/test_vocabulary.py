@@ -1,0 +1,49 @@
+"""What is learned before training."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+from feature_tables import make_tables
+
+from netlift.features.vocabulary import learn_vocabulary
+
+
+def small_tables(**receipt_columns: list[str | None]):
+    receipts = pd.DataFrame(
+        {
+            "customer_id": ["a"] * 6,
+            "occurred_at": pd.to_datetime(["2026-01-0" + str(day) for day in (1, 2, 3, 4, 5, 9)]),
+            "revenue": 1.0,
+            "margin": 0.5,
+            **receipt_columns,
+        }
+    )
+    customers = pd.DataFrame(
+        {
+            "customer_id": ["a", "b"],
+            "joined_at": pd.to_datetime(["2025-01-01", "2026-02-01"]),
+            "plan": ["x", "y"],
+            "n": [1, 2],
+        }
+    )
+    return make_tables({"customers": customers, "transactions": receipts}, attributes=("plan", "n"))
+
+
+def test_values_are_kept_by_frequency_then_name_from_earlier_rows_only():
+    tables = small_tables(category=["pears", "apples", "figs", "figs", None, "late"])
+    vocabulary = learn_vocabulary(tables, before=datetime(2026, 1, 9), most=2)
+    assert vocabulary.categories == ("figs", "apples")
+    assert vocabulary.attributes == {"plan": ("x",), "n": None}
+
+
+def test_the_word_other_is_no_value_of_its_own():
+    tables = small_tables(category=["other", "other", "other", "tea", "tea", "tea"])
+    assert learn_vocabulary(tables, before=datetime(2026, 3, 1)).categories == ("tea",)
+
+
+def test_columns_and_tables_that_do_not_exist_have_no_words():
+    vocabulary = learn_vocabulary(small_tables(), before=datetime(2026, 3, 1))
+    assert (vocabulary.categories, vocabulary.channels, vocabulary.contact_channels) == ((), (), ())
+    assert vocabulary.sources == ()

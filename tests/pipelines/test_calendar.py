@@ -1,0 +1,53 @@
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netlift.config.definitions import Windows
+from netlift.errors import HistoryTooShortError
+from netlift.pipelines.calendar import History, plan_calendar
+
+
+def windows(**changes: int) -> Windows:
+    days = {
+        "observation_days": 180,
+        "gap_days": 7,
+        "horizon_days": 60,
+        "cutoff_every_days": 30,
+        "cutoffs": 6,
+        "late_arrival_days": 2,
+    }
+    return Windows(**(days | changes))
+
+
+@given(
+    days=st.integers(400, 2000),
+    gap=st.integers(0, 20),
+    horizon=st.integers(10, 120),
+    every=st.integers(5, 90),
+    late=st.integers(0, 10),
+)
+def test_no_label_is_used_before_its_time(days: int, gap: int, horizon: int, every: int, late: int) -> None:
+    history = History(first=date(2020, 1, 1), end=date(2020, 1, 1) + timedelta(days=days))
+    plan = windows(gap_days=gap, horizon_days=horizon, cutoff_every_days=every, late_arrival_days=late)
+    label = timedelta(days=gap + horizon)
+    try:
+        calendar = plan_calendar(history, plan)
+    except HistoryTooShortError:
+        assert days < plan.observation_days + 3 * label.days + late
+        return
+    assert calendar.test + label == history.end - timedelta(days=late)
+    assert calendar.calibration + label <= calendar.test
+    assert all(cutoff + label <= calendar.calibration for cutoff in calendar.fit)
+    assert all(cutoff + label <= calendar.test for cutoff in calendar.refit)
+    assert set(calendar.fit) | {calendar.calibration} <= set(calendar.refit)
+    assert min(calendar.refit) >= history.first + timedelta(days=plan.observation_days)
+
+
+def test_a_short_history_says_how_many_days_are_missing() -> None:
+    history = History(first=date(2020, 1, 1), end=date(2020, 1, 1) + timedelta(days=300))
+    with pytest.raises(HistoryTooShortError, match="300 days of history, 83 too few"):
+        plan_calendar(history, windows())
+    longer = History(first=date(2020, 1, 1), end=history.end + timedelta(days=83))
+    assert len(plan_calendar(longer, windows()).fit) == 1

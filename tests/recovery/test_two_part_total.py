@@ -1,0 +1,32 @@
+"""Totals of the two-part model on worlds whose expected margin is known: no bias beyond the noise of its training."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
+from value_world import SEARCH, draw_world, ignore
+
+from netlift.estimators.ltv import fit_ltv
+from netlift.estimators.stored import StoredModel
+
+FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2024-12-01"]
+
+
+def total_bias(seed, spread):
+    world = draw_world(customers=3_000, cutoffs=[*FIT, *LATER, *TEST], seed=seed, spread=spread)
+    candidate = fit_ltv(
+        "two_part", world.at(FIT).labelled("ltv"), world.at(LATER).labelled("ltv"),
+        horizon_days=182, search=SEARCH.model_copy(update={"trials": 1}), seed=seed, threads=1, progress=ignore,
+    )  # fmt: skip
+    test = world.at(TEST)
+    predicted = StoredModel(candidate.files).predict_matrix(test.rows.X)["ltv_182d"]
+    return predicted.sum() / test.expected_margin.sum() - 1
+
+
+def test_the_total_of_zero_inflated_lognormal_margin_is_unbiased():
+    biases = np.array([total_bias(seed, spread=1.0) for seed in range(12)])
+    print(biases.round(3), biases.mean(), biases.std(ddof=1) / np.sqrt(12))
+    assert abs(biases.mean()) < 3 * biases.std(ddof=1) / np.sqrt(len(biases))
+    assert np.abs(biases).max() < 0.12
