@@ -282,7 +282,9 @@ def prepare_pandas(task: Task) -> Callable[[], None]:
             values += [gross / count for gross, count in zip(s["gross"], n, strict=True)]
             values += [np.fmax.reduce(tops[:, low + 1 : high + 1], axis=1) for low, high in spans]
             for count, gross, squares in zip(n, s["gross"], s["squares"], strict=True):
-                values.append(np.sqrt(np.maximum(squares - gross**2 / count, 0) / np.where(count > 1, count - 1, np.nan)))
+                values.append(
+                    np.sqrt(np.maximum(squares - gross**2 / count, 0) / np.where(count > 1, count - 1, np.nan))
+                )
             values += describe_rhythm(days, cutoff, len(customers))
             values += [s["promos"][2] / n[2], s["promos"][4] / n[4], s["weekends"][4] / n[4]]
             values += [s["returns"][4], s["returns"][4] / n[4], -s["returned"][4]]
@@ -347,7 +349,10 @@ def prepare_polars(task: Task) -> Callable[[], None]:
             gap.std().alias("gap_sd"),
             gap.last().alias("gap_last"),
             gap.max().alias("gap_max"),
-            *((c("day") >= since(cutoff, length)).sum().alias(f"purchase_days_{w}") for w, (_, length) in enumerate(WINDOWS)),
+            *(
+                (c("day") >= since(cutoff, length)).sum().alias(f"purchase_days_{w}")
+                for w, (_, length) in enumerate(WINDOWS)
+            ),
         )
 
     def describe(cutoff: datetime) -> list[pl.Expr]:
@@ -373,13 +378,16 @@ def prepare_polars(task: Task) -> Callable[[], None]:
 
     def run() -> None:
         customers = pl.scan_parquet(task.customers).with_row_index("customer")
-        r = pl.scan_parquet(task.receipts).filter(c("occurred_at") >= task.ends()[0], c("occurred_at") < task.ends()[-1])
+        r = pl.scan_parquet(task.receipts).filter(
+            c("occurred_at") >= task.ends()[0], c("occurred_at") < task.ends()[-1]
+        )
         r = r.join(customers.select("customer", "customer_id"), on="customer_id")
         r = r.select("customer", "occurred_at", "revenue", "margin", "channel", "promo", "is_return")
         r = r.with_columns(c("occurred_at").dt.date().alias("day")).collect(engine="streaming").lazy()
         sums = sum_by_interval(r).collect(engine="streaming").lazy()
         days = r.filter(~c("is_return")).select("customer", "day").unique().sort("customer", "day")
-        days = days.with_columns(c("day").shift().over("customer").alias("previous"))
+        same = c("customer") == c("customer").shift()
+        days = days.with_columns(pl.when(same).then(c("day").shift()).alias("previous"))
         days = days.with_columns((c("day") - c("previous")).dt.total_days().alias("gap")).collect().lazy()
         parts = [
             customers.filter(c("joined_at") < cutoff)

@@ -42,7 +42,7 @@ def make_world(customers: int, *, seed: int, campaigns: int = 4, heterogeneous: 
     chances = _chances(X, available)
     arm = (rng.random(n)[:, None] > np.cumsum(chances, axis=1)).sum(axis=1)
     expected = np.stack([_expected(X, j, 0.0 * season, heterogeneous=heterogeneous) for j in range(4)])
-    p, m = (_parts(X, arm_of=arm, season=season, heterogeneous=heterogeneous))
+    p, m = _parts(X, arm_of=arm, season=season, heterogeneous=heterogeneous)
     buys = rng.random(n) < p
     margin = np.where(buys, m * rng.lognormal(-0.18, 0.6, n), 0.0)
     cost = np.array([0.0, 2.0, 0.1, 0.3])[arm] + np.where((arm == 3) & buys, 1.5, 0.0)

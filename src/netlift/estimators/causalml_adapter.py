@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ from netlift.estimators.boosting import Machine
 from netlift.estimators.contact_design import pair_of, pair_propensity, stabilised_weights
 from netlift.estimators.expression import Expression, booster, linear, write_files
 from netlift.estimators.rows import Candidate, ContactRows
+from netlift.estimators.side_by_side import run_side_by_side
 from netlift.features.matrix import Feature
 
 Kind = Literal["s", "t", "x", "r", "dr"]
@@ -113,7 +115,7 @@ class TreesOfColumns:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Predicted outcome, shape (n,)."""
-        return np.asarray(self.booster_.predict(self._ordered(X), num_threads=self.params["num_threads"]))
+        return np.asarray(self.booster_.predict(self._ordered(X), num_threads=1))
 
     def _ordered(self, X: np.ndarray) -> np.ndarray:
         return np.roll(X, -1, axis=1) if self.treatment_first else X
@@ -127,16 +129,17 @@ def fit_causalml(kind: Kind, rows: ContactRows, *, search: Search, folds: int, m
         rows: Contact rows, checked.
         search: `fixed` LightGBM parameters are taken, nothing is tuned.
         folds: Of R's outcome model.
-        machine: Seed, of causalml's folds too, and threads.
+        machine: Seed, of causalml's folds too, and how many offers are fitted side by side.
 
     Raises:
         ConfigError: causalml does not import.
     """
-    pairs = fit_pairs(kind, rows, params=PARAMS | machine.settings() | {"max_bin": 63} | search.fixed, folds=folds)
+    params = PARAMS | machine.settings() | {"num_threads": 1, "max_bin": 63} | search.fixed
+    pairs = fit_pairs(kind, rows, params=params, folds=folds, threads=machine.threads)
     boosters: dict[str, Any] = {}
     outputs = []
-    for offer, pair in zip(rows.offers, pairs.values(), strict=True):
-        expression, fitted = _take_out(kind, pair, prefix=f"{rows.offers.index(offer) + 1}")
+    for arm, (offer, pair) in enumerate(pairs.items(), start=1):
+        expression, fitted = _take_out(kind, pair, prefix=str(arm))
         boosters |= fitted
         outputs.append((f"uplift_{offer}", "currency", expression))
     texts = {name: fitted.model_to_string() for name, fitted in boosters.items()}
@@ -150,25 +153,29 @@ def fit_causalml(kind: Kind, rows: ContactRows, *, search: Search, folds: int, m
     )
 
 
-def fit_pairs(kind: Kind, rows: ContactRows, *, params: Mapping[str, Any], folds: int) -> dict[str, FittedPair]:
+def fit_pairs(
+    kind: Kind, rows: ContactRows, *, params: Mapping[str, Any], folds: int, threads: int = 1
+) -> dict[str, FittedPair]:
     """Learners of causalml, by offer."""
     meta = _import_meta()
     categories = tuple(i for i, feature in enumerate(rows.features) if feature.kind == "category")
     base = TreesOfColumns(params, ROUNDS, categories, treatment_first=kind == "s")
     weight = stabilised_weights(rows)
-    pairs = {}
-    for arm, offer in enumerate(rows.offers, start=1):
+
+    def fit(arm: int) -> FittedPair:
         share = pair_propensity(rows, arm)
-        use = pair_of(rows, arm) & ~np.isnan(share)
-        treatment = np.where(rows.arm[use] == arm, offer, CONTROL)
+        use, offer = pair_of(rows, arm) & ~np.isnan(share), rows.offers[arm - 1]
         learner, more = _learner(meta, kind, base, seed=int(params["seed"]), folds=folds)
         if kind == "r":
             more |= {"sample_weight": weight[use], "verbose": False}
         if kind in ("x", "r", "dr"):
             more |= {"p": {offer: share[use]}}
+        treatment = np.where(rows.arm[use] == arm, offer, CONTROL)
         learner.fit(X=rows.X[use], treatment=treatment, y=rows.y[use], **more)
-        pairs[offer] = FittedPair(learner=learner, propensity=float(share[use].mean()))
-    return pairs
+        return FittedPair(learner=learner, propensity=float(share[use].mean()))
+
+    jobs = [partial(fit, arm) for arm in range(1, len(rows.offers) + 1)]
+    return dict(zip(rows.offers, run_side_by_side(jobs, threads=threads), strict=True))
 
 
 def _learner(

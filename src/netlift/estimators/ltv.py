@@ -25,6 +25,7 @@ from netlift.estimators.cells import fit_cells
 from netlift.estimators.cross_fit import OUTSIDE, draw_folds, predict_out_of_fold
 from netlift.estimators.expression import Expression, booster, linear, product, write_files
 from netlift.estimators.rows import Candidate, LabelledRows
+from netlift.estimators.season import Season, learn_season
 from netlift.estimators.tuning import Progress, Tuning, tune
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def fit_ltv(
 ) -> Candidate:
     """Fit one candidate for the margin of the horizon.
 
-    `two_part` is P(margin > 0) times E(margin | margin > 0), each a LightGBM, its level calibrated by cross-fitting,
-    less the loss of those whose returns exceed their purchases, by cells of days since the last purchase. Settings are
-    searched on `train`; everything else learns from both.
+    `two_part` is P(margin > 0) times E(margin | margin > 0), each a LightGBM, its level and the season left over
+    calibrated by cross-fitting, less the loss of those whose returns exceed their purchases, by cells of days since the
+    last purchase. Settings are searched on `train`; everything else learns from both.
 
     Args:
         name: mean_by_rfm or two_part.
@@ -125,9 +126,10 @@ def _fit_two_part(
         _Part(name="amount", objective=GAMMA, y=rows.y, learn=bought),
     )
     tunings = _tune_parts(parts, binned, searched, rows.customer, search, progress)
-    curve = _calibrate(parts, tunings, binned, rows, folds=search.folds)
+    curve, season = _calibrate(parts, tunings, binned, rows, folds=search.folds)
     finals = [part.fit(binned, tuning) for part, tuning in zip(parts, tunings, strict=True)]
-    expression, returns = _subtract_returns(curve.on(product([part.expression for part in parts])), rows)
+    value = season.on(curve.on(product([part.expression for part in parts])))
+    expression, returns = _subtract_returns(value, rows)
     shares = [gain_shares(final, rows.features) for final in finals]
     notes = dict.fromkeys(note for tuning in tunings for note in tuning.notes)
     return Candidate(
@@ -139,7 +141,7 @@ def _fit_two_part(
             boosters={f"{part.name}.txt": final.model_to_string() for part, final in zip(parts, finals, strict=True)},
         ),
         params=tunings[0].record("chance.") | tunings[1].record("amount."),
-        notes=(*notes, f"calibration: {curve.method}", returns),
+        notes=(*notes, f"calibration: {curve.method}", season.note, returns),
         importance={feature.name: max(share[feature.name] for share in shares) for feature in rows.features},
     )
 
@@ -165,14 +167,17 @@ def _tune_parts(
 
 def _calibrate(
     parts: Sequence[_Part], tunings: Sequence[Tuning], binned: BinnedRows, rows: LabelledRows, *, folds: int
-) -> Curve:
-    """The level of chance times amount against what came in, returns aside."""
+) -> tuple[Curve, Season]:
+    """The level of chance times amount against what came in, returns aside, over all and by the calendar."""
     fold = draw_folds(rows.customer, folds=folds, seed=binned.machine.seed)
     inside = fold != OUTSIDE
     predicted = np.prod(
         [part.predict_out_of_fold(binned, tuning, fold) for part, tuning in zip(parts, tunings, strict=True)], axis=0
     )
-    return calibrate_level(np.maximum(rows.y, 0.0)[inside], predicted[inside], rows.customer[inside])
+    sample, predicted = rows.take(inside), predicted[inside]
+    came_in = np.maximum(sample.y, 0.0)
+    curve = calibrate_level(came_in, predicted, sample.customer)
+    return curve, learn_season(sample, came_in, curve.apply(predicted))
 
 
 def _subtract_returns(value: Expression, rows: LabelledRows) -> tuple[Expression, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -18,8 +19,10 @@ from netlift.estimators.boosting import Machine
 from netlift.estimators.contact_design import stabilised_weights
 from netlift.estimators.expression import Expression, booster, constant
 from netlift.estimators.rows import ContactRows
+from netlift.estimators.side_by_side import run_side_by_side
 
 Part = Literal["chance", "amount"]
+PARTS: tuple[Part, Part] = ("chance", "amount")
 LINKS: dict[Part, str] = {"chance": "sigmoid", "amount": "exp"}
 OBJECTIVES: dict[Part, str] = {"chance": "binary", "amount": "gamma"}
 PARAMS = {
@@ -38,7 +41,7 @@ class BinnedContacts:
 
     Args:
         rows: Contact rows, checked.
-        machine: Seed and threads of every fit.
+        machine: Seed of every fit, and how many fits may run side by side.
         fixed: LightGBM parameters that hold for every fit.
 
     Raises:
@@ -50,7 +53,7 @@ class BinnedContacts:
 
         self.rows = rows
         self.machine = machine
-        self.settings = machine.settings() | {"max_bin": MOST_BINS} | dict(fixed)
+        self.settings = machine.settings() | {"num_threads": 1, "max_bin": MOST_BINS} | dict(fixed)
         self.buys = rows.margin > 0
         buyers = int(self.buys.sum())
         if buyers in (0, len(rows)):
@@ -104,7 +107,7 @@ class PurchasePart:
     booster: Any
     rounds: int
 
-    def predict(self, X: np.ndarray, *, threads: int, offset: np.ndarray | float = 0.0) -> np.ndarray:
+    def predict(self, X: np.ndarray, *, threads: int = 1, offset: np.ndarray | float = 0.0) -> np.ndarray:
         """Expected value, shape (n,)."""
         score = np.full(len(X), self.level) + offset
         if self.booster is not None:
@@ -163,8 +166,8 @@ def fit_purchases(binned: BinnedContacts, train: np.ndarray, *, rounds: dict[Par
         train: Which of them to learn from, bool, shape (n,).
         rounds: Trees of each part.
     """
-    chance = _fit_part(binned, "chance", train, rounds)[0]
-    amount = _fit_part(binned, "amount", train, rounds)[0]
+    jobs = [partial(_fit_part, binned, part, train, rounds) for part in PARTS]
+    (chance, _), (amount, _) = run_side_by_side(jobs, threads=binned.machine.threads)
     return PurchaseModel(chance=chance, amount=amount)
 
 
@@ -175,23 +178,25 @@ def cross_fit_purchases(binned: BinnedContacts, fold: np.ndarray) -> CrossFitPur
         binned: All rows.
         fold: Fold of each row, shape (n,), customers kept together.
     """
-    found: dict[Part, tuple[np.ndarray, np.ndarray, int]] = {}
-    parts: tuple[Part, Part] = ("chance", "amount")
-    for part in parts:
-        average, own, rounds = np.empty(len(fold)), np.empty(len(fold)), []
-        for k in np.unique(fold):
-            held = fold == k
-            fitted, offset = _fit_part(binned, part, ~held, None)
-            X, threads = binned.rows.X[held], binned.machine.threads
-            average[held] = fitted.predict(X, threads=threads)
-            own[held] = fitted.predict(X, threads=threads, offset=offset[held])
-            rounds.append(fitted.rounds)
-        found[part] = average, own, max(1, round(float(np.mean(rounds))))
-    return CrossFitPurchases(
-        average=Purchases(chance=found["chance"][0], amount=found["amount"][0]),
-        own=Purchases(chance=found["chance"][1], amount=found["amount"][1]),
-        rounds={part: found[part][2] for part in parts},
-    )
+    codes = np.unique(fold)
+    jobs = [partial(_predict_fold, binned, part, fold == k) for part in PARTS for k in codes]
+    answers = iter(run_side_by_side(jobs, threads=binned.machine.threads))
+    average, own = (dict[str, np.ndarray]((part, np.empty(len(fold))) for part in PARTS) for _ in range(2))
+    rounds: dict[Part, int] = {}
+    for part in PARTS:
+        trees = []
+        for k in codes:
+            average[part][fold == k], own[part][fold == k], grown = next(answers)
+            trees.append(grown)
+        rounds[part] = max(1, round(float(np.mean(trees))))
+    return CrossFitPurchases(average=Purchases(**average), own=Purchases(**own), rounds=rounds)
+
+
+def _predict_fold(binned: BinnedContacts, part: Part, held: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """A part of the rows held out, at an average campaign and at their own, and how many trees it took."""
+    fitted, offset = _fit_part(binned, part, ~held, None)
+    X = binned.rows.X[held]
+    return fitted.predict(X), fitted.predict(X, offset=offset[held]), fitted.rounds
 
 
 def _fit_part(

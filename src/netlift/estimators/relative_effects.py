@@ -26,12 +26,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from netlift.estimators.contact_design import pair_of
 from netlift.estimators.purchases import FEWEST_ROWS, BinnedContacts, Part, Purchases, grow_until_worse
+from netlift.estimators.side_by_side import run_side_by_side
 
 MOST_ROUNDS = 150
 MAX_SLOPE = 2.0
@@ -128,7 +130,7 @@ def predict_fold(
         binned.select(held, **arrays),
         MOST_ROUNDS,
     )
-    values = fitted.predict(binned.rows.X[inside], num_threads=binned.machine.threads)
+    values = fitted.predict(binned.rows.X[inside], num_threads=1)
     return np.asarray(values, dtype=np.float64), fitted.current_iteration()
 
 
@@ -143,22 +145,32 @@ def cross_fit_effects(
         fold: Fold of each row, shape (n,), customers kept together.
         params: LightGBM parameters of the effect trees.
     """
+    codes = np.unique(fold)
+    jobs = [partial(predict_fold, binned, task, fold, int(k), params) for task in tasks for k in codes]
+    answers = iter(run_side_by_side(jobs, threads=binned.machine.threads))
     effects = []
     for task in tasks:
         predicted, rounds = np.empty(len(fold)), []
-        for k in np.unique(fold):
-            predicted[fold == k], trees = predict_fold(binned, task, fold, int(k), params)
+        for k in codes:
+            predicted[fold == k], trees = next(answers)
             rounds.append(trees)
         effects.append(_shrunk(task, predicted, rounds, binned))
     return tuple(effects)
 
 
-def fit_effect(binned: BinnedContacts, effect: RelativeEffect, params: Mapping[str, float]) -> Any:
-    """The booster of an effect on all rows; None where nothing is kept of it."""
+def fit_effects(
+    binned: BinnedContacts, effects: Sequence[RelativeEffect], params: Mapping[str, float]
+) -> dict[str, Any]:
+    """Boosters on all rows, by file; effects of which nothing is kept have none."""
+    kept = [effect for effect in effects if effect.slope > 0]
+    jobs = [partial(_fit_effect, binned, effect, params) for effect in kept]
+    fitted = run_side_by_side(jobs, threads=binned.machine.threads)
+    return {effect.task.file: booster for effect, booster in zip(kept, fitted, strict=True)}
+
+
+def _fit_effect(binned: BinnedContacts, effect: RelativeEffect, params: Mapping[str, float]) -> Any:
     import lightgbm as lgb
 
-    if effect.slope == 0 or effect.rounds == 0:
-        return None
     task = effect.task
     data = binned.select(task.use, label=task.label, weight=task.weight)
     return lgb.train(_settings(binned, params, int(task.use.sum())), data, effect.rounds)
@@ -205,11 +217,12 @@ def _settings(binned: BinnedContacts, params: Mapping[str, float], rows: int) ->
 def _shrunk(task: Task, predicted: np.ndarray, rounds: Sequence[int], binned: BinnedContacts) -> RelativeEffect:
     use, rows = task.use, binned.rows
     slope, error = clustered_slope(predicted[use], task.label[use], task.weight[use], rows.customer[use])
-    kept = shrink(slope, error)
+    trees = round(float(np.mean(rounds)))
+    kept = shrink(slope, error) if trees else 0.0
     return RelativeEffect(
         task=task,
         out_of_fold=predicted,
-        rounds=round(float(np.mean(rounds))),
+        rounds=trees,
         mean=task.mean() if use.any() else 0.0,
         centre=float(np.average(predicted[use], weights=task.weight[use])) if use.any() else 0.0,
         slope=kept,

@@ -43,13 +43,13 @@ def fit_response(rows: ContactRows, *, search: Search, folds: int, machine: Mach
         )
     held = assign_folds(rows.customer[treated], folds=folds, seed=machine.seed) == 0
     categories = [i for i, feature in enumerate(rows.features) if feature.kind == "category"]
-    params = PARAMS | machine.settings() | {"max_bin": 63} | search.fixed
+    params = PARAMS | machine.settings() | {"num_threads": 1, "max_bin": 63} | search.fixed
     data = lgb.Dataset(X, label=buys, params=params, categorical_feature=categories, free_raw_data=False).construct()
     grow, watch = (data.subset(np.flatnonzero(part).tolist()) for part in (~held, held))
     stop = lgb.early_stopping(search.patience, verbose=False)
     rounds = lgb.train(params, grow, search.max_rounds, valid_sets=[watch], callbacks=[stop]).best_iteration
     fitted = lgb.train(params, data, rounds)
-    mean_response = float(np.mean(fitted.predict(rows.X, num_threads=machine.threads)))
+    mean_response = float(np.mean(fitted.predict(rows.X, num_threads=1)))
     effects = average_effects(rows)
     response = booster("response.txt", link="sigmoid")
     return Candidate(

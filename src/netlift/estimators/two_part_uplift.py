@@ -33,7 +33,7 @@ from netlift.estimators.purchases import (
     cross_fit_purchases,
     fit_purchases,
 )
-from netlift.estimators.relative_effects import RelativeEffect, cross_fit_effects, effect_tasks, fit_effect
+from netlift.estimators.relative_effects import RelativeEffect, cross_fit_effects, effect_tasks, fit_effects
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.uplift_calibration import Calibration, calibrate, effect_scores
 from netlift.estimators.uplift_tuning import Progress, tune_effects
@@ -91,12 +91,8 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
     final = coefficients @ calibration.weights.T
     final[0] += calibration.intercept
     purchases = fit_purchases(binned, np.ones(len(rows), dtype=bool), rounds=expected.rounds)
-    used = [np.any(final[COMMON + i] != 0) for i in range(len(effects))]
-    boosters = {
-        effect.task.file: fit_effect(binned, effect, tuned.params)
-        for effect, wanted in zip(effects, used, strict=True)
-        if wanted
-    }
+    used = [effect for i, effect in enumerate(effects) if np.any(final[COMMON + i])]
+    boosters = fit_effects(binned, used, tuned.params)
     return Candidate(
         name="two_part",
         files=_files(rows, purchases, effects, final, boosters),

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ from netlift.config.definitions import Range, Search
 from netlift.estimators.cross_fit import sample_customers
 from netlift.estimators.purchases import BinnedContacts
 from netlift.estimators.relative_effects import Task, predict_fold
+from netlift.estimators.side_by_side import run_side_by_side
 
 if TYPE_CHECKING:
     import optuna
@@ -86,7 +88,9 @@ def tune_effects(
         return float(rows[sample].mean())
 
     def told(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        words = f"trial {trial.number + 1} of {search.trials}, least loss {study.best_value:.4f} of that of the averages"
+        words = (
+            f"trial {trial.number + 1} of {search.trials}, least loss {study.best_value:.4f} of that of the averages"
+        )
         progress((trial.number + 1) / (search.trials + 1), words)
 
     start = default_params(search)
@@ -112,8 +116,9 @@ def _fold_loss(
 ) -> np.ndarray:
     """Loss of each row of a fold, shape (n,); 0 elsewhere."""
     held, loss, n = fold == k, np.zeros(len(fold)), np.sum(fold >= 0)
-    for task in tasks:
-        predicted, _ = predict_fold(binned, task, fold, k, params)
+    jobs = [partial(predict_fold, binned, task, fold, k, params) for task in tasks]
+    answers = run_side_by_side(jobs, threads=binned.machine.threads)
+    for task, (predicted, _) in zip(tasks, answers, strict=True):
         base = float(np.mean((task.weight * (task.label - task.mean()) ** 2)[task.use])) if task.use.any() else 0.0
         if base > 0:
             error = task.weight[held] * (task.label[held] - predicted) ** 2

@@ -104,7 +104,7 @@ def compare_probabilities(
     differences = {
         "pr_auc": average_precision(y, Ranking.of(p)) - average_precision(y, Ranking.of(against)),
         "brier": mean_of((y - p) ** 2 - (y - against) ** 2),
-        "log_loss": mean_of(_log_loss(y, p) - _log_loss(y, against)),
+        "log_loss": mean_of(_log_loss(y, p)) - mean_of(_log_loss(y, against)),
     }
     method = "paired difference, clustered by customer"
     estimates = {

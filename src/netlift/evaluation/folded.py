@@ -3,10 +3,11 @@
 Deviations of ten bins are known up to noise, d ~ N(delta, C), and the figure is the sum of w_b·|d_b|. It is too large
 on average, the more so the smaller the sample, so an interval around it would miss. Here deviations k·d of the observed
 shape are tried for all k >= 0; the interval holds every k·figure under which the observed figure is no surprise, mean
-and variance of it being those of folded normals (covariances to first order, Price's theorem). In simulations of 500 to
-20,000 rows it held the truth 92 to 96 times of 100.
+and variance of it being those of folded normals (covariances to second order, Price's theorem). In simulations of 500
+to 20,000 rows it held the truth 92 to 96 times of 100, the misses being mostly too high.
 
 References:
+    Price (1958), A Useful Theorem for Nonlinear Devices Having Gaussian Inputs, IRE Transactions IT-4.
     Leone, Nelson, Nottingham (1961), The Folded Normal Distribution, Technometrics 3(4).
     Bröcker (2012), Estimating Reliability and Resolution of Probability Forecasts through Decomposition of the
     Empirical Score, Climate Dynamics 39: the bias of binned calibration figures.
@@ -64,6 +65,7 @@ def _fold(centre: np.ndarray, covariance: np.ndarray, weight: np.ndarray) -> tup
     z = np.divide(centre, error, out=sure, where=error > 0)
     sign = 2 * ndtr(z) - 1
     mean = error * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + centre * sign
-    shared = covariance * np.outer(sign, sign)
+    edge = np.divide(np.exp(-(z**2) / 2) * np.sqrt(2 / np.pi), error, out=np.zeros(len(z)), where=error > 0)
+    shared = covariance * np.outer(sign, sign) + covariance**2 / 2 * np.outer(edge, edge)
     np.fill_diagonal(shared, np.maximum(centre**2 + error**2 - mean**2, 0.0))
     return float(weight @ mean), float(max(0.0, weight @ shared @ weight))

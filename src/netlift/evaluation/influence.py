@@ -117,7 +117,7 @@ class Figure:
 
 
 def mean_of(values: np.ndarray) -> Figure:
-    """The mean of a value per row.
+    """The mean of a value per row; without an interval where one of them is infinite.
 
     Examples:
         >>> spend, orders = np.array([10.0, 30.0]), np.array([1.0, 3.0])
@@ -125,7 +125,8 @@ def mean_of(values: np.ndarray) -> Figure:
         10.0
     """
     point = float(np.mean(values))
-    return Figure(point=point, influence=values - point)
+    influence = values - point if np.isfinite(point) else np.full(len(values), np.nan)
+    return Figure(point=point, influence=influence)
 
 
 def interval_half(error: float, level: float) -> float:

@@ -167,8 +167,8 @@ def constant_policies(offers: Sequence[str], available: np.ndarray, order: Seque
         offers: Names of the m offers.
         available: Which arms the row's campaign could draw, shape (n, m + 1).
         order: Offers as arms 1..m, best first, by their average effect *on the training rows*: an honest stand-in for
-            "the best" where no campaign has all offers. Offers that lost money in training are left out of it. Where it is the
-            same as a single offer to everybody, it is not listed twice.
+            "the best" where no campaign has all offers. Leave out offers that lost money in training. Where the best
+            offer is one of those above, it is not listed twice.
 
     Returns:
         Name to arms, shape (n,); -1 where the wish was not on offer.
@@ -269,7 +269,7 @@ def _supported(logged: LoggedOutcomes, choice: np.ndarray) -> tuple[np.ndarray, 
 def _estimate(logged: LoggedOutcomes, values: np.ndarray, method: str) -> Estimate:
     """Mean of values that are its own influence function, with its clustered interval."""
     point = float(values.mean())
-    half = ndtri(0.5 + logged.level / 2) * clustered_error(values - point, logged.customer)
+    half = float(ndtri(0.5 + logged.level / 2)) * clustered_error(values - point, logged.customer)
     return Estimate(
         point=point,
         ci_lower=point - half,

@@ -193,7 +193,7 @@ def _checked(scored: Scored, predicted: np.ndarray) -> np.ndarray:
 
 
 def _estimate(scored: Scored, point: float, influence: np.ndarray, method: str, *, unit: str | None = None) -> Estimate:
-    half = ndtri(0.5 + scored.level / 2) * clustered_error(influence, scored.customer)
+    half = float(ndtri(0.5 + scored.level / 2)) * clustered_error(influence, scored.customer)
     return Estimate(
         point=point,
         ci_lower=point - half,

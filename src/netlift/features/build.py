@@ -16,12 +16,12 @@ from netlift.features.catalogue import (
     engagement_entries,
     purchase_entries,
 )
-from netlift.features.customers import Customers, fill_customers, load_customers
+from netlift.features.customers import Customers, fill_customers, load_customers, locate_customers
 from netlift.features.engagement import fill_engagement
 from netlift.features.kernel import DAY, fill_purchases
 from netlift.features.matrix import Feature, FeatureMatrix
 from netlift.features.queries import Queries, to_instants
-from netlift.features.sources import check_sources, engagement_rows, receipt_rows
+from netlift.features.sources import check_sources, count_receipts, engagement_rows, receipt_rows
 from netlift.features.streams import CustomerIndex, CustomerRows, PartitionedRows, read_rows
 from netlift.features.vocabulary import Vocabulary
 
@@ -59,8 +59,8 @@ def build_features(
         features = choose_features(vocabulary, names)
         X = np.empty((len(features), 0), dtype=np.float32).T
         return FeatureMatrix(customer_id=queries.customer_id, cutoff=queries.cutoff, X=X, features=features)
-    ids, asked = np.unique(queries.customer_id.astype(str), return_inverse=True)
-    customers = load_customers(tables, vocabulary, ids)
+    check_sources(tables, vocabulary)
+    customers, asked = locate_customers(tables, vocabulary, queries)
     order = np.lexsort((queries.cutoff, asked))
     asked, cutoffs = asked[order], queries.cutoff[order]
     builder = FeatureBuilder(
@@ -102,6 +102,7 @@ def iterate_features(
     and the first one the customers' attributes. Arguments and refusals are those of `build_features`.
     """
     instants = np.sort(to_instants(cutoffs))
+    check_sources(tables, vocabulary)
     customers = load_customers(tables, vocabulary)
     builder = FeatureBuilder(
         tables,
@@ -175,16 +176,16 @@ class FeatureBuilder:
         rows_per_partition: int,
         names: Sequence[str] | None,
     ) -> None:
-        check_sources(tables, vocabulary)
         self.features = choose_features(vocabulary, names)
         self.unseen: dict[str, int] = {}
         self._customers = customers
         self._vocabulary = vocabulary
         self._observation = reach.observation
         connection = tables.connection
-        rows = int(tables["transactions"].count().execute())
         self.index = CustomerIndex.build(
-            customers.hashes, rows=rows, rows_per_partition=min(rows_per_partition, ROWS_IN_CACHE)
+            customers.hashes,
+            rows=count_receipts(tables),
+            rows_per_partition=min(rows_per_partition, ROWS_IN_CACHE),
         )
         window = {"since": reach.since, "until": reach.until}
         receipts = receipt_rows(tables, vocabulary, **window)

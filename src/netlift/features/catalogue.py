@@ -36,7 +36,7 @@ def build_catalogue(vocabulary: Vocabulary) -> tuple[Feature, ...]:
     Examples:
         >>> catalogue = build_catalogue(Vocabulary(attributes={"region": ("north", "south")}))
         >>> len(catalogue), catalogue[0].name, catalogue[-1].categories
-        (91, 'purchases_7d', ('north', 'south', 'other'))
+        (85, 'purchases_7d', ('north', 'south', 'other'))
     """
     entries = [*purchase_entries(vocabulary), *engagement_entries(vocabulary), *customer_entries(vocabulary)]
     features = tuple(entry.feature for entry in entries if entry.needs is None or entry.needs in vocabulary.sources)

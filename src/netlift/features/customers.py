@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlift.errors import DataError
+from netlift.features.queries import Queries
 from netlift.features.streams import hash_id, to_numpy
 from netlift.features.vocabulary import Vocabulary
 
@@ -40,6 +41,21 @@ class Customers:
     unseen: dict[str, int]
 
 
+def locate_customers(tables: Tables, vocabulary: Vocabulary, queries: Queries) -> tuple[Customers, np.ndarray]:
+    """The customers of some queries, and the position of each query's customer among them, shape (n,).
+
+    Raises:
+        DataError: Queries without an id, or ids that `customers` does not have.
+    """
+    import pandas as pd
+
+    asked, ids = pd.factorize(queries.customer_id)
+    nameless = int((asked < 0).sum())
+    if nameless:
+        raise DataError(f"{nameless:,} of {len(queries):,} queries have no customer_id: leave them out")
+    return load_customers(tables, vocabulary, np.asarray(ids, dtype=object)), asked.astype(np.int64)
+
+
 def load_customers(tables: Tables, vocabulary: Vocabulary, ids: np.ndarray | None = None) -> Customers:
     """The given customers in the given order, or all of them in the order of ids.
 
@@ -52,7 +68,7 @@ def load_customers(tables: Tables, vocabulary: Vocabulary, ids: np.ndarray | Non
     if ids is None:
         chosen = customers.order_by("customer_id")
     else:
-        asked = ibis.memtable({"asked_id": ids.astype(str), "position": np.arange(len(ids))})
+        asked = ibis.memtable({"asked_id": ids, "position": np.arange(len(ids))})
         chosen = asked.left_join(customers, asked.asked_id == customers.customer_id).order_by("position")
     words = vocabulary.attributes
     own = {f"attribute_{i}": _attribute(chosen[name], words[name]) for i, name in enumerate(words)}

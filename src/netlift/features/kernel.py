@@ -112,7 +112,7 @@ def _walk(
             w += 1
         if w == WINDOWS:
             break
-        if may_be_late and words[i, KNOWN] > cutoff:
+        if may_be_late and words[i, KNOWN] >= cutoff:
             continue
         revenue, codes, day = values[i, FIRST], words[i, CODES], words[i, AT] // DAY
         if codes & RETURN:
@@ -156,7 +156,12 @@ def _add_return(now: Sums, revenue: float, margin: float) -> Sums:
 
 @njit(cache=True, nogil=True)
 def _add_purchase(
-    now: Sums, revenue: float, margin: float, newest: float, is_new_day: bool, is_promo: bool  # noqa: FBT001
+    now: Sums,
+    revenue: float,
+    margin: float,
+    newest: float,
+    is_new_day: bool,
+    is_promo: bool,  # noqa: FBT001
 ) -> Sums:
     """Squares are of the distance to the newest purchase, so that equal amounts have no spread at all."""
     count, days, net, earned, gross, shifted, squares, largest, promos = now

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from netlift.features.customers import load_customers
+from netlift.features.customers import locate_customers
 from netlift.features.kernel import RETURN
 from netlift.features.queries import Queries
-from netlift.features.sources import receipt_rows
+from netlift.features.sources import count_receipts, receipt_rows
 from netlift.features.streams import AT, CODES, FIRST, SECOND, CustomerIndex, read_rows
 from netlift.features.vocabulary import Vocabulary
 
@@ -72,11 +72,11 @@ def sum_outcomes(
     sums = np.zeros((2, len(queries)))
     purchases = np.zeros(len(queries), dtype=np.int64)
     if len(queries):
-        ids, asked = np.unique(queries.customer_id.astype(str), return_inverse=True)
         words = Vocabulary(attributes={}, sources=())
-        customers = load_customers(tables, words, ids)
-        rows = int(tables["transactions"].count().execute())
-        index = CustomerIndex.build(customers.hashes, rows=rows, rows_per_partition=rows_per_partition)
+        customers, asked = locate_customers(tables, words, queries)
+        index = CustomerIndex.build(
+            customers.hashes, rows=count_receipts(tables), rows_per_partition=rows_per_partition
+        )
         receipts = receipt_rows(tables, words, since=start.min().item(), until=end.max().item())
         read = read_rows(tables.connection, receipts, index, table="transactions", held_rows=rows_per_partition)
         order = np.argsort(asked, kind="stable")

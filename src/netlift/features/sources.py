@@ -26,7 +26,11 @@ def check_sources(tables: Tables, vocabulary: Vocabulary) -> None:
         SchemaDriftError: With every source and column that is missing.
     """
     missing: list[str] = [source for source in vocabulary.sources if not is_present(tables, source)]
-    missing += [f"customers.{name}" for name in vocabulary.attributes if name not in tables.attributes]
+    for name, known in vocabulary.attributes.items():
+        if name not in tables.attributes:
+            missing.append(f"customers.{name}")
+        elif tables["customers"][name].type().is_string() != (known is not None):
+            missing.append(f"customers.{name} as {'a number' if known is None else 'text'}")
     for column, values in (("category", vocabulary.categories), ("channel", vocabulary.channels)):
         if values and not tables.has("transactions", column):
             missing.append(f"transactions.{column}")
@@ -36,6 +40,11 @@ def check_sources(tables: Tables, vocabulary: Vocabulary) -> None:
         raise SchemaDriftError(
             f"{', '.join(missing)}: present when the vocabulary was learned, missing now; restore the source or retrain"
         )
+
+
+def count_receipts(tables: Tables) -> int:
+    """Rows of `transactions`; Parquet answers from its footer."""
+    return int(tables.connection.execute(tables["transactions"].count()))
 
 
 def receipt_rows(tables: Tables, vocabulary: Vocabulary, *, since: datetime, until: datetime) -> ir.Table:
@@ -114,7 +123,7 @@ def _contact_rows(tables: Tables, vocabulary: Vocabulary) -> ir.Table:
 
 
 def _rows(
-    table: ir.Table, at: str, kind: int, first: str | None = None, *, channel: ir.IntegerValue | None = None
+    table: ir.Table, at: str, kind: int, score: str | None = None, *, channel: ir.IntegerValue | None = None
 ) -> ir.Table:
     import ibis
 
@@ -122,7 +131,7 @@ def _rows(
     return table.select(
         customer_id=hash_id(table.customer_id),
         at=table[at],
-        first=table[first] if first else nothing,
-        second=nothing,
+        score=table[score] if score else nothing,
+        nothing=nothing,
         codes=((255 if channel is None else channel) + ibis.literal(kind * 256)).cast("int32"),
     )

@@ -184,7 +184,11 @@ def read_batches(connection: Any, rows: ir.Table) -> Iterator[pa.RecordBatch]:
 
     Ibis's `to_pyarrow_batches` holds the whole result before the first batch; the relation underneath streams.
     """
-    yield from connection._to_duckdb_relation(rows).to_arrow_reader(BATCH_ROWS)
+    reader = connection._to_duckdb_relation(rows).to_arrow_reader(BATCH_ROWS)
+    try:
+        yield from reader
+    finally:
+        reader.close()
 
 
 def hash_id(ids: ir.StringColumn) -> ir.IntegerColumn:

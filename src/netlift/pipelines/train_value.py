@@ -20,7 +20,7 @@ from netlift.evaluation.value import ValueTenth, compare_values, evaluate_values
 from netlift.pipelines.calendar import Calendar, plan_calendar
 from netlift.pipelines.standing import encode_for
 from netlift.pipelines.training import Assignment, Trained
-from netlift.pipelines.training_sets import build_labelled_rows
+from netlift.pipelines.training_sets import build_labelled_rows, require_blind_features
 from netlift.registry.gate import (
     Check,
     auc_believable,
@@ -106,6 +106,13 @@ def train_value(assignment: Assignment) -> Trained:
         rows_per_partition=assignment.settings.engine.rows_per_partition,
         seed=assignment.settings.seed,
     )
+    asked = require_blind_features(
+        assignment.tables,
+        assignment.vocabulary,
+        cutoff=calendar.test,
+        observation_days=definition.windows.observation_days,
+        seed=assignment.settings.seed,
+    )
     fit, later, test = _split(rows, calendar)
     judge = (
         _Churn(assignment, definition, test)
@@ -120,7 +127,8 @@ def train_value(assignment: Assignment) -> Trained:
     board = {name: judge.predict(StoredModel(candidate.files)) for name, candidate in candidates.items()}
     chosen, checks = _choose(judge, board)
     candidate = candidates[chosen]
-    notes = [*candidate.notes, *([sampling.reason] if sampling.reason else [])]
+    blind = f"features of {asked:,} customers were computed again without the rows after the cutoff, all equal"
+    notes = [*candidate.notes, *([sampling.reason] if sampling.reason else []), blind]
     windows = definition.windows
 
     def against(standing: StoredModel) -> Estimate:

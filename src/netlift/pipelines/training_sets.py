@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from netlift.estimators.rows import LabelledRows
 from netlift.features.build import Queries, build_features
 from netlift.features.catalogue import Vocabulary
 from netlift.features.labels import build_labels
+from netlift.features.leakage import require_no_leak
 from netlift.features.matrix import FeatureMatrix
 
 MIN_ROWS = 200
 MIN_CLASS_ROWS = 25
+BLIND_SAMPLE = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,28 @@ def build_labelled_rows(
     _require_learnable(rows, definition)
     sampled = f"customers were sampled down to {definition.population.max_rows:,} rows" if len(kept) < of else ""
     return rows, Sampling(rows=len(rows), of=of, reason=sampled)
+
+
+def require_blind_features(
+    tables: Tables, vocabulary: Vocabulary, *, cutoff: date, observation_days: int, seed: int
+) -> int:
+    """Refuse features that change, for a sample of customers, when everything after the cutoff is taken away.
+
+    Returns:
+        How many customers were asked about.
+
+    Raises:
+        LeakageError: Names the features.
+    """
+    customers = tables["customers"]
+    joined = customers.filter(customers.joined_at < datetime.combine(cutoff, datetime.min.time())).customer_id
+    ids = np.sort(joined.to_pandas().to_numpy(dtype=object))
+    drawn = np.random.default_rng(seed).permutation(len(ids))[:BLIND_SAMPLE]
+    sample = Queries(
+        customer_id=ids[np.sort(drawn)], cutoff=np.full(len(drawn), np.datetime64(cutoff, "us"), dtype="datetime64[us]")
+    )
+    require_no_leak(tables, sample, vocabulary, observation_days=observation_days)
+    return len(drawn)
 
 
 def drop_features(matrix: FeatureMatrix, exclude: Sequence[str]) -> FeatureMatrix:
