@@ -41,7 +41,7 @@ def make_world(customers: int, *, seed: int, campaigns: int = 4, heterogeneous: 
     available[campaign < 2, 3] = False
     chances = _chances(X, available)
     arm = (rng.random(n)[:, None] > np.cumsum(chances, axis=1)).sum(axis=1)
-    expected = np.stack([_expected(X, j, 0.0 * season, heterogeneous=heterogeneous) for j in range(4)])
+    expected = np.stack([_expected(X, j, heterogeneous=heterogeneous) for j in range(4)])
     p, m = _parts(X, arm_of=arm, season=season, heterogeneous=heterogeneous)
     buys = rng.random(n) < p
     margin = np.where(buys, m * rng.lognormal(-0.18, 0.6, n), 0.0)
@@ -88,7 +88,7 @@ def _parts(
     return 1 / (1 + np.exp(-level)), np.exp(2.5 + 0.3 * X[:, 5])
 
 
-def _expected(X: np.ndarray, arm: int, season: np.ndarray, *, heterogeneous: bool) -> np.ndarray:
-    p, m = _parts(X, arm_of=np.full(len(X), arm), season=season, heterogeneous=heterogeneous)
+def _expected(X: np.ndarray, arm: int, *, heterogeneous: bool) -> np.ndarray:
+    p, m = _parts(X, arm_of=np.full(len(X), arm), season=np.zeros(len(X)), heterogeneous=heterogeneous)
     cost = (0.0, 2.0, 0.1, 0.3)[arm] + (1.5 * p if arm == 3 else 0.0)
     return p * m - cost

@@ -102,6 +102,16 @@ def test_a_level_that_only_the_season_explains_is_not_learnt_twice():
     assert predict(candidate, test.rows).mean() == pytest.approx(test.p_lost.mean(), abs=0.03)
 
 
+def test_a_line_does_not_guess_at_a_season_it_never_saw():
+    """Two cutoffs in spring, judged in autumn: chance differences between the two must not be drawn out to there."""
+    world = draw_world(customers=1_500, cutoffs=["2024-03-01", "2024-03-20", "2024-04-10", "2024-09-20"], seed=6)
+    train, later = (world.at(cutoffs).labelled("churn") for cutoffs in (["2024-03-01", "2024-03-20"], ["2024-04-10"]))
+    candidate = fit_churn("logistic", train, later, search=SEARCH, seed=1, threads=1, progress=ignore)
+    test = world.at(["2024-09-20"])
+    assert predict(candidate, test.rows).mean() == pytest.approx(test.p_lost.mean(), abs=0.03)
+    assert any("the calendar was left out" in note for note in candidate.notes)
+
+
 def test_a_single_class_is_refused(world):
     train = world.at(FIT)
     with pytest.raises(DataError, match="4,000 of 4,000 rows at the calibration cutoffs were lost"):

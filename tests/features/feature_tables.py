@@ -83,11 +83,17 @@ def random_frames(rng: np.random.Generator, *, customers: int = 6, receipts: int
 
     at = times(receipts)
     revenue = np.round(rng.choice([0.0, 1.0, 19.99, 250.0], receipts) * rng.choice([1, 1, 1.5, -1], receipts), 2)
-    late = np.where(rng.random(receipts) < 0.3, at + rng.integers(0, 40, receipts) * np.timedelta64(1, "D"), at)
-    contacts = 2 * customers
+    contacts = 6 * customers
     assigned = times(contacts)
     delivered = assigned + rng.integers(-1, 3, contacts) * np.timedelta64(1, "h")
+    contacted = rng.choice(ids, contacts)
+    buyer = rng.choice(ids, receipts, p=_weights(customers))
+    answers = np.arange(receipts) % 5 == 0
+    answered = rng.integers(0, contacts, answers.sum())
+    buyer[answers] = contacted[answered]
+    at[answers] = delivered[answered] + rng.choice([0, 13, 14], answers.sum()) * np.timedelta64(1, "D")
     delivered[rng.random(contacts) < 0.2] = np.datetime64("NaT")
+    late = np.where(rng.random(receipts) < 0.3, at + rng.integers(0, 40, receipts) * np.timedelta64(1, "D"), at)
     return {
         "customers": pd.DataFrame(
             {
@@ -102,7 +108,7 @@ def random_frames(rng: np.random.Generator, *, customers: int = 6, receipts: int
         ),
         "transactions": pd.DataFrame(
             {
-                "customer_id": rng.choice(ids, receipts, p=_weights(customers)),
+                "customer_id": buyer,
                 "occurred_at": at,
                 "revenue": revenue,
                 "margin": np.round(revenue * rng.uniform(-0.1, 0.5, receipts), 2),
@@ -116,7 +122,7 @@ def random_frames(rng: np.random.Generator, *, customers: int = 6, receipts: int
         "contacts": pd.DataFrame(
             {
                 "campaign_id": [f"c{i}" for i in range(contacts)],
-                "customer_id": rng.choice(ids, contacts),
+                "customer_id": contacted,
                 "assigned_at": assigned,
                 "offer_id": rng.choice(["control", "sms 5", "mail 10", "call"], contacts),
                 "delivered_at": delivered,

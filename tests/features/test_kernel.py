@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from feature_tables import cdnow_tables, instants, make_tables, online_retail_tables, random_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,13 +28,29 @@ def assert_equals_oracle(tables: Tables, queries: Queries, *, observation_days: 
         np.testing.assert_allclose(ours.column(name), theirs[name].to_numpy(), **tolerance, err_msg=name)
 
 
+def cutoffs_on_limits(rng: np.random.Generator, frames: dict[str, pd.DataFrame]) -> np.ndarray:
+    """Cutoffs at which some row lies exactly on an end of a window."""
+    at = [
+        rng.choice(frames[name][time].dropna().to_numpy(), 2)
+        for name, time in (
+            ("transactions", "occurred_at"),
+            ("transactions", "ingested_at"),
+            ("contacts", "delivered_at"),
+            ("events", "occurred_at"),
+            ("surveys", "answered_at"),
+        )
+    ]
+    lengths = np.array([0, 0, 7, 30, 90, 365, 14, 14, 0, 0])
+    return np.unique(np.concatenate(at).astype("datetime64[us]") + lengths * np.timedelta64(1, "D"))
+
+
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), observation_days=st.sampled_from([3, 60, 200, 400, 730]))
 def test_the_kernels_equal_the_oracle_on_random_businesses(seed, observation_days):
     rng = np.random.default_rng(seed)
-    tables = make_tables(random_frames(rng, customers=30, receipts=600), attributes=("region", "points"))
-    cutoffs = np.datetime64("2024-01-01", "us") + rng.integers(0, 520, 4) * np.timedelta64(12, "h")
-    queries = queries_of_joined(tables, np.unique(cutoffs))
+    frames = random_frames(rng, customers=30, receipts=600)
+    tables = make_tables(frames, attributes=("region", "points"))
+    queries = queries_of_joined(tables, cutoffs_on_limits(rng, frames))
     if len(queries):
         assert_equals_oracle(tables, queries, observation_days=observation_days, most=2)
 

@@ -44,12 +44,12 @@ PARAMS: dict[str, Any] = {
     "lambda_l2": 10.0,
 }  # fmt: skip
 ROUNDS = 60
-IGNORES: dict[str, str] = {
-    "s": "causalml's S-learner takes no propensities: where they differ inside a campaign, its effect is biased",
-    "t": "causalml's T-learner takes no propensities: where they differ inside a campaign, its effect is biased",
-    "x": "causalml's X-learner uses propensities to mix its two effects only; folds and weights it has none",
-    "r": "causalml's R-learner splits rows, not customers, for its outcome model",
-    "dr": "causalml's DR-learner splits rows, not customers; its propensities are the campaign's, by arm",
+LIMITS: dict[str, str] = {
+    "s": "causalml's S-learner takes no propensities: chances that differ inside a campaign may bias its effects",
+    "t": "causalml's T-learner takes no propensities: chances that differ inside a campaign may bias its effects",
+    "x": "causalml's X-learner uses propensities only to mix its two effects, here at the pair's mean share",
+    "r": "causalml's R-learner splits rows, not customers, to cross-fit its outcome model",
+    "dr": "causalml's DR-learner splits rows, not customers, and knows the chances of an arm by campaign only",
 }
 
 
@@ -148,7 +148,7 @@ def fit_causalml(kind: Kind, rows: ContactRows, *, search: Search, folds: int, m
         files=write_files(task="uplift", features=rows.features, outputs=outputs, boosters=texts),
         params={"rounds": ROUNDS}
         | {name: PARAMS[name] for name in ("learning_rate", "num_leaves", "min_data_in_leaf")},
-        notes=(IGNORES[kind], "settings fixed, uplift neither calibrated nor shrunk: as causalml gives it"),
+        notes=(LIMITS[kind], "settings fixed, uplift neither calibrated nor shrunk: as causalml gives it"),
         importance=_importance(list(boosters.values()), rows.features),
     )
 

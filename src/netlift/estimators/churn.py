@@ -13,6 +13,7 @@ from netlift.estimators.cross_fit import OUTSIDE, assign_folds, draw_folds, pred
 from netlift.estimators.expression import Expression, booster, write_files
 from netlift.estimators.logistic import fit_logistic, prepare_columns
 from netlift.estimators.rows import Candidate, LabelledRows
+from netlift.estimators.season import CALENDAR, covers_year, has_calendar
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.tuning import Progress, tune
 
@@ -78,7 +79,10 @@ def _fit_own_rhythm(rows: LabelledRows) -> Candidate:
 
 def _fit_logistic(rows: LabelledRows, search: Search, machine: Machine) -> Candidate:
     sample = rows.take(sample_customers(rows.customer, most=LOGISTIC_ROWS, seed=machine.seed))
-    columns = prepare_columns(sample)
+    columns, notes = prepare_columns(sample), []
+    if has_calendar(sample) and not covers_year(sample):
+        columns = tuple(column for column in columns if column.name not in CALENDAR)
+        notes.append("the calendar was left out: the cutoffs leave a third of the year unseen, a line would guess it")
     fold = assign_folds(sample.customer, folds=search.folds, seed=machine.seed)
     p = np.empty(len(sample))
     for k in range(search.folds):
@@ -87,7 +91,7 @@ def _fit_logistic(rows: LabelledRows, search: Search, machine: Machine) -> Candi
         p[fold == k] = held_out.predict_matrix(sample.X[fold == k])[OUTPUT]
     curve = calibrate_probabilities(sample.y, p)
     expression = curve.on(fit_logistic(sample, columns, threads=machine.threads))
-    notes = [f"calibration: {curve.method}"]
+    notes.append(f"calibration: {curve.method}")
     if len(sample) < len(rows):
         notes.append(f"fitted on {len(sample):,} of {len(rows):,} rows, whole customers drawn at random")
     return Candidate(

@@ -43,6 +43,18 @@ class Season:
         return product([expression, linear(1.0, self.weights, [{"op": "column", "name": name} for name in CALENDAR])])
 
 
+def has_calendar(rows: LabelledRows) -> bool:
+    """Whether the calendar is among the features."""
+    return {feature.name for feature in rows.features}.issuperset(CALENDAR)
+
+
+def covers_year(rows: LabelledRows) -> bool:
+    """Whether no stretch of the year longer than a third lies between neighbouring cutoffs."""
+    calendar, _ = _calendar(rows)
+    angle = np.sort(np.arctan2(calendar[:, 0], calendar[:, 1]))
+    return bool(np.max(np.diff(np.append(angle, angle[0] + 2 * np.pi))) <= WIDEST_GAP)
+
+
 def learn_season(rows: LabelledRows, y: np.ndarray, predicted: np.ndarray) -> Season:
     """Learn the factor from observed over predicted money by cutoff.
 
@@ -51,14 +63,11 @@ def learn_season(rows: LabelledRows, y: np.ndarray, predicted: np.ndarray) -> Se
         y: Observed money, shape (n,).
         predicted: Out-of-fold predictions, above zero, shape (n,).
     """
-    if {feature.name for feature in rows.features}.isdisjoint(CALENDAR):
+    if not has_calendar(rows):
         return Season(weights=(), note="season: the calendar is not among the features")
-    cutoffs, code = np.unique(rows.cutoff, return_inverse=True)
-    first = np.searchsorted(np.sort(code), np.arange(len(cutoffs)))
-    at = np.argsort(code, kind="stable")[first]
-    calendar = np.column_stack([rows.column(name)[at].astype(np.float64) for name in CALENDAR])
-    if _widest_gap(calendar) > WIDEST_GAP:
-        return Season(weights=(), note=f"season: {len(cutoffs)} cutoffs leave a third of the year unseen, not learnt")
+    if not covers_year(rows):
+        return Season(weights=(), note="season: the cutoffs leave a third of the year unseen, so it was not learnt")
+    calendar, code = _calendar(rows)
     weights, known = _fit_ratios(calendar, code, y, predicted, rows.customer)
     trust = max(0.0, 1 - len(weights) / known) if known > 0 else 0.0
     if trust == 0:
@@ -85,10 +94,10 @@ def _fit_ratios(
     return weights, float(weights @ np.linalg.solve(covariance, weights))
 
 
-def _widest_gap(calendar: np.ndarray) -> float:
-    """Longest stretch of the year between neighbouring cutoffs, in radians."""
-    angle = np.sort(np.arctan2(calendar[:, 0], calendar[:, 1]))
-    return float(np.max(np.diff(np.append(angle, angle[0] + 2 * np.pi))))
+def _calendar(rows: LabelledRows) -> tuple[np.ndarray, np.ndarray]:
+    """Sine and cosine of each cutoff, shape (cutoffs, 2), and the position of each row's cutoff, shape (n,)."""
+    _, at, code = np.unique(rows.cutoff, return_index=True, return_inverse=True)
+    return np.column_stack([rows.column(name)[at].astype(np.float64) for name in CALENDAR]), code
 
 
 def _signed(weights: Sequence[float]) -> str:

@@ -110,35 +110,40 @@ class StoredModel:
 
     def predict_matrix(self, X: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs by name, each float64 of shape (n,), from an encoded matrix of shape (n, features)."""
-        return {output["name"]: self._evaluate(output["expression"], X) for output in self.spec["outputs"]}
+        known: dict[str, np.ndarray] = {}
+        return {output["name"]: self._evaluate(output["expression"], X, known) for output in self.spec["outputs"]}
 
-    def _evaluate(self, node: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
+    def _evaluate(self, node: Mapping[str, Any], X: np.ndarray, known: dict[str, np.ndarray]) -> np.ndarray:
+        """Values of an expression, shape (n,); a booster that several outputs share is asked once."""
         op = node["op"]
         if op == "constant":
             return np.full(len(X), float(node["value"]))
         if op == "column":
             return X[:, self._position[node["name"]]].astype(np.float64)
         if op == "booster":
-            return self._evaluate_booster(node, X)
+            key = json.dumps(node, sort_keys=True)
+            if key not in known:
+                known[key] = self._evaluate_booster(node, X)
+            return known[key]
         if op in ("logistic", "least_squares"):
             score = self._evaluate_scaled(node, X)
             return _sigmoid(score) if op == "logistic" else score
         if op == "cells":
             return self._evaluate_cells(node, X)
         if op == "interpolate":
-            return np.interp(self._evaluate(node["of"], X), node["x"], node["y"])
+            return np.interp(self._evaluate(node["of"], X, known), node["x"], node["y"])
         if op == "linear":
             total = np.full(len(X), float(node["intercept"]))
             for weight, of in zip(node["weights"], node["of"], strict=True):
-                total += weight * self._evaluate(of, X)
+                total += weight * self._evaluate(of, X, known)
             return total
         if op == "product":
             product = np.ones(len(X))
             for of in node["of"]:
-                product *= self._evaluate(of, X)
+                product *= self._evaluate(of, X, known)
             return product
         if op == "negate_of_one":
-            return 1.0 - self._evaluate(node["of"], X)
+            return 1.0 - self._evaluate(node["of"], X, known)
         raise StoredModelError(f"model.json holds an unknown expression {op!r}")
 
     def _evaluate_booster(self, node: Mapping[str, Any], X: np.ndarray) -> np.ndarray:

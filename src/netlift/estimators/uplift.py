@@ -38,7 +38,7 @@ def fit_uplift(
             `fixed` parameters and its early stopping only.
         folds: Folds of customers for cross-fitting.
         seed: Of folds, thinning, search and LightGBM.
-        threads: LightGBM threads.
+        threads: How many fits may run side by side; the result does not depend on it.
         progress: Called with the share of the work done and a line of text.
 
     Raises:
@@ -63,7 +63,7 @@ def fit_arm_outcomes(rows: ContactRows, *, search: Search, folds: int, seed: int
         search: `fixed` LightGBM parameters are taken, nothing is tuned.
         folds: One of so many folds of customers stops the trees.
         seed: Of folds, thinning and LightGBM.
-        threads: LightGBM threads.
+        threads: How many fits may run side by side; the result does not depend on it.
 
     Returns:
         A model whose `predict(X, threads=...)` gives shape (n, m + 1).

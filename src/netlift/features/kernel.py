@@ -13,7 +13,8 @@ from netlift.features.catalogue import PROMO_WINDOWS, TREND_WINDOWS, WINDOWS_DAY
 from netlift.features.streams import AT, CODES, FIRST, KNOWN, SECOND
 
 DAY = 86_400_000_000
-PROMO, RETURN = 1 << 16, 1 << 17
+PROMO_BIT, RETURN_BIT = 16, 17
+PROMO, RETURN = 1 << PROMO_BIT, 1 << RETURN_BIT
 BUFFERED = 64
 
 WINDOWS = len(WINDOWS_DAYS) + 1
@@ -112,7 +113,7 @@ def _walk(
             w += 1
         if w == WINDOWS:
             break
-        if may_be_late and words[i, KNOWN] >= cutoff:
+        if may_be_late and words[i, KNOWN] > cutoff:
             continue
         revenue, codes, day = values[i, FIRST], words[i, CODES], words[i, AT] // DAY
         if codes & RETURN:
@@ -123,7 +124,7 @@ def _walk(
         if now[COUNT] == 0:
             newest = revenue
         is_new_day = now[COUNT] == 0 or day != rhythm[1]
-        now = _add_purchase(now, revenue, values[i, SECOND], newest, is_new_day, (codes & PROMO) != 0)
+        now = _add_purchase(now, revenue, values[i, SECOND], newest, int(is_new_day), codes >> PROMO_BIT & 1)
         if is_new_day:
             rhythm = _add_day(rhythm, float(day), now[DAYS])
         if w <= YEAR:
@@ -160,22 +161,22 @@ def _add_purchase(
     revenue: float,
     margin: float,
     newest: float,
-    is_new_day: bool,
-    is_promo: bool,  # noqa: FBT001
+    new_days: int,
+    new_promos: int,
 ) -> Sums:
     """Squares are of the distance to the newest purchase, so that equal amounts have no spread at all."""
     count, days, net, earned, gross, shifted, squares, largest, promos = now
     distance = revenue - newest
     return (
         count + 1,
-        days + is_new_day,
+        days + new_days,
         net + revenue,
         earned + margin,
         gross + revenue,
         shifted + distance,
         squares + distance * distance,
         max(largest, revenue),
-        promos + is_promo,
+        promos + new_promos,
     )
 
 

@@ -28,6 +28,7 @@ BATCH_ROWS = 122_880
 LOOKED_UP = 2048
 EMPTY = np.uint64(2**64 - 1)
 ONE = np.uint64(1)
+LARGEST_INT = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,8 +304,11 @@ def _place(block: np.ndarray, first: int, cursor: np.ndarray, words: np.ndarray)
 @njit(cache=True, nogil=True)
 def _is_before(words: np.ndarray, i: int, j: int) -> bool:
     for word in range(words.shape[1]):
-        if words[i, word] != words[j, word]:
-            return words[i, word] < words[j, word]
+        a, b = words[i, word], words[j, word]
+        if a != b:
+            if word in (FIRST, SECOND):  # bits of floats are in the order of integers once those of negatives turn
+                a, b = a ^ ((a >> 63) & LARGEST_INT), b ^ ((b >> 63) & LARGEST_INT)
+            return a < b
     return False
 
 

@@ -146,7 +146,10 @@ class CandidateRow:
 def _choose(
     assignment: Assignment, definition: UpliftDefinition, early: ContactRows, late: ContactRows
 ) -> tuple[str, Table[CandidateRow]]:
-    """The candidate whose policy earns most on the late part of training."""
+    """The candidate whose policy most surely earns on the late part of training: the best lower end of its gain.
+
+    By the middle of the interval the noisiest candidate would win too often.
+    """
     logged = _log_outcomes(assignment, definition, early, late)
     constants = _constants(early, late)
     best = constants[best_constant(logged, constants)]
@@ -161,12 +164,13 @@ def _choose(
         words = f"{name} judged; best so far earns {format_number(gain)} {assignment.unit} over the best constant"
         assignment.progress.advance("uplift", done + 1, len(definition.candidates), words)
     values = {name: policy_value(logged, choice) for name, choice in found}
-    chosen = max(values, key=lambda name: values[name].point)
+    gains = {name: policy_difference(logged, choice, best) for name, choice in found}
+    chosen = max(gains, key=lambda name: gains[name].ci_lower)
     rows = [
         CandidateRow(
             candidate=name,
             profit=values[name],
-            gain_over_best_constant=policy_difference(logged, choice, best),
+            gain_over_best_constant=gains[name],
             contacted=float(np.mean(choice > 0)),
             chosen=name == chosen,
         )
