@@ -39,7 +39,7 @@ score: .venv/.ready  ## Score all customers with the champions, as of AS_OF=YYYY
 	@$(NETLIFT) score --config $(CONFIG) $(if $(AS_OF),--as-of $(AS_OF))
 
 test: .venv/.ready  ## All tests
-	@$(BIN)/python -m pytest --doctest-modules src tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules src tests
 
 check: lint types imports  ## Lint, types and the direction of imports
 

@@ -94,7 +94,10 @@ def test_a_second_training_is_told_who_holds_the_lock(small: Workshop, tmp_path:
     assert "pid" in run.stderr
 
 
-def test_an_interrupted_training_leaves_nothing_half_written(small: Workshop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_leaves_nothing_half_written(
+    small: Workshop, tmp_path: Path, sent: signal.Signals
+) -> None:
     config = broken(small, tmp_path)
     with subprocess.Popen(
         [str(small.folder / ".venv/bin/netlift"), "train", "--config", config],
@@ -102,13 +105,16 @@ def test_an_interrupted_training_leaves_nothing_half_written(small: Workshop, tm
         stdout=subprocess.PIPE,
         text=True,
         cwd=small.folder,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a test worker may ignore it, and so its children
     ) as job:
         assert job.stderr is not None
         for line in job.stderr:
             if line.startswith("churn"):
                 break
         time.sleep(1)
-        job.send_signal(signal.SIGINT)
+        job.send_signal(sent)
         job.wait(timeout=60)
     assert job.returncode == 130
     assert list((tmp_path / "state").rglob(f"{STAGING_PREFIX}*")) == []

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from netlift.data.read import Tables, conform
+from netlift.data.simulate import SimulationSettings, simulate
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -64,6 +65,14 @@ def online_retail_tables() -> Tables:
     )
     customers = receipts.groupby("customer_id").agg(joined_at=("occurred_at", "min"), country=("category", "first"))
     return make_tables({"customers": customers.reset_index(), "transactions": receipts}, attributes=("country",))
+
+
+def retailer_tables(folder: Path, *, customers: int, end: date) -> Tables:
+    simulate(SimulationSettings(customers=customers, seed=3, end=end, history_days=800), target=folder)
+    connection = ibis.duckdb.connect(threads=1)
+    names = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys")
+    sources = {name: connection.read_parquet(folder / f"{name}.parquet") for name in names}
+    return conform(connection, sources, attributes=("region", "acquisition_channel"), zone=ZoneInfo("Europe/Moscow"))
 
 
 def random_frames(rng: np.random.Generator, *, customers: int = 6, receipts: int = 60) -> dict[str, pd.DataFrame]:

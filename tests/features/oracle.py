@@ -92,7 +92,7 @@ class Oracle:
             few, many = min(few, self.observation_days), min(many, self.observation_days)
             for what, of in (("purchases", "purchases"), ("spend", "gross")):
                 below = self.columns[f"{of}_{long}"] / many
-                trend = (self.columns[f"{of}_{short}"] / few) / below.where(below > 0)
+                trend = (self.columns[f"{of}_{short}"] / few) / below.where(below > 1e-9)
                 self.columns[f"{what}_trend_{short}_{long}"] = trend
 
     def _rhythm(self) -> None:
@@ -127,7 +127,7 @@ class Oracle:
         self._take(returned, zero=("returns_365d", "returned_amount_365d"))
         c = self.columns
         c["return_rate_365d"] = c["returns_365d"] / c["purchases_365d"].where(c["purchases_365d"] > 0)
-        c["margin_rate_365d"] = c["margin_365d"] / c["revenue_365d"].where(c["revenue_365d"] > 0)
+        c["margin_rate_365d"] = c["margin_365d"] / c["gross_365d"].where(c["gross_365d"] > 1e-6)
         every = self._visible(36_500).filter(lambda s: ~s.back)
         order = ibis.window(group_by="query", order_by=[ibis.desc("occurred_at"), ibis.desc("revenue")])
         last = every.mutate(rank=ibis.row_number().over(order)).filter(lambda s: s["rank"] == 0)
@@ -145,7 +145,7 @@ class Oracle:
             )
             wide = spent.pivot(index="query", columns="value", values="revenue").reindex(range(len(self.cutoff)))
             total = wide.sum(axis=1)
-            total = total.where(total > 0)
+            total = total.where(total > 1e-6)
             names = [e.feature.name for e in purchase_entries(self.vocabulary) if f"share_{what}_" in e.feature.name]
             shares = [name for name in names if name.startswith("share_")]
             for name, value in zip(shares, (*values, OTHER) if values else (), strict=True):

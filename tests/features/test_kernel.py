@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
-from feature_tables import cdnow_tables, instants, make_tables, online_retail_tables, random_frames
+from feature_tables import cdnow_tables, instants, make_tables, online_retail_tables, random_frames, retailer_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
@@ -66,3 +68,24 @@ def test_the_kernel_equals_the_oracle_on_online_retail():
     tables = online_retail_tables()
     queries = queries_of_joined(tables, instants("2011-03-01", "2011-09-01", "2011-12-09"))
     assert_equals_oracle(tables, queries, observation_days=270)
+
+
+def test_the_kernels_equal_the_oracle_on_the_demo_retailer(tmp_path):
+    tables = retailer_tables(tmp_path / "retailer", customers=300, end=date(2026, 10, 1))
+    queries = queries_of_joined(tables, instants("2025-06-01", "2026-03-01", "2026-10-01"))
+    assert_equals_oracle(tables, queries, observation_days=730)
+
+
+def test_a_contact_is_no_feature_of_its_own_assignment(tmp_path):
+    tables = retailer_tables(tmp_path / "retailer", customers=300, end=date(2026, 10, 1))
+    contacts = tables.connection.to_pandas(tables["contacts"])
+    queries = Queries(
+        customer_id=contacts["customer_id"].to_numpy(dtype=object),
+        cutoff=contacts["assigned_at"].to_numpy().astype("datetime64[us]"),
+    )
+    assert_equals_oracle(tables, queries, observation_days=730)
+    vocabulary = learn_vocabulary(tables, before=queries.cutoff.min().item())
+    ours = build_features(tables, queries, vocabulary, observation_days=730)
+    first_campaign = (contacts["assigned_at"] < contacts["assigned_at"].min() + pd.Timedelta(days=1)).to_numpy()
+    assert len(contacts) > 500
+    assert ours.column("contacts_365d")[first_campaign].max() == 0

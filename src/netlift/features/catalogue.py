@@ -91,8 +91,8 @@ def _purchase_trends() -> list[Entry]:
         _receipts(
             f"{what}_trend_{short}_{long}",
             "ratio",
-            f"{said} per day of the last {short} over the same of the last {long}; missing when that is not above "
-            "zero (windows are no longer than the observation)",
+            f"{said} per day of the last {short} over the same of the last {long}; missing when that is zero "
+            "(windows are no longer than the observation)",
         )
         for what, said in (("purchases", "purchases"), ("spend", "purchase revenue"))
         for short, long in pairs
@@ -128,7 +128,7 @@ def _purchase_habits() -> list[Entry]:
         ),
         _receipts("return_rate_365d", "ratio", "returns over purchases in 365 days; missing without a purchase"),
         _receipts("returned_amount_365d", "currency", "sum of -revenue of the returns in 365 days"),
-        _receipts("margin_rate_365d", "ratio", "margin_365d / revenue_365d; missing when revenue is not above zero"),
+        _receipts("margin_rate_365d", "ratio", "margin_365d over purchase revenue of 365 days, missing if zero"),
         _receipts("last_purchase_revenue", "currency", "revenue of the newest purchase (of several, the largest)"),
     ]
 

@@ -16,6 +16,7 @@ DAY = 86_400_000_000
 PROMO_BIT, RETURN_BIT = 16, 17
 PROMO, RETURN = 1 << PROMO_BIT, 1 << RETURN_BIT
 BUFFERED = 64
+ROUNDING = 1e-6  # money that cancels out leaves less than this, and no ratio to it means anything
 
 WINDOWS = len(WINDOWS_DAYS) + 1
 YEAR = WINDOWS - 2
@@ -199,7 +200,7 @@ def _add_mix(mixes: np.ndarray, revenue: float, category: int, channel: int) -> 
 
 @njit(cache=True, nogil=True)
 def _ratio(above: float, below: float) -> float:
-    return above / below if below > 0 else np.nan
+    return above / below if below > ROUNDING else np.nan
 
 
 @njit(cache=True, nogil=True)
@@ -221,7 +222,7 @@ def _describe_windows(column: np.ndarray, lengths: np.ndarray, sums: np.ndarray)
     k = 7 * WINDOWS
     for what in (COUNT, GROSS):
         for w in TREND_WINDOWS:
-            column[k] = _ratio(sums[w, what] * lengths[w + 1], sums[w + 1, what] * lengths[w])
+            column[k] = _ratio(sums[w, what], sums[w + 1, what]) * lengths[w + 1] / lengths[w]
             k += 1
     return k
 
@@ -254,7 +255,7 @@ def _describe_habits(column: np.ndarray, k: int, sums: np.ndarray, facts: np.nda
     column[k + 1] = facts[RETURNS]
     column[k + 2] = _ratio(facts[RETURNS], purchases)
     column[k + 3] = facts[RETURNED]
-    column[k + 4] = _ratio(sums[YEAR, MARGIN], sums[YEAR, REVENUE])
+    column[k + 4] = _ratio(sums[YEAR, MARGIN], sums[YEAR, GROSS])
     column[k + 5] = facts[NEWEST_REVENUE] if sums[WINDOWS, COUNT] > 0 else np.nan
     return k + 6
 
