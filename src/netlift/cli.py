@@ -186,7 +186,8 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads burn a busy machine for nothing
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is as clean as Ctrl-C
     try:
-        app(standalone_mode=False)
+        if app(standalone_mode=False) == INTERRUPTED:  # typer makes Ctrl-C a returned exit code
+            raise KeyboardInterrupt
     except NetliftError as error:
         _complain(str(error))
         sys.exit(error.exit_code)

@@ -13,6 +13,7 @@ from netlift.features.matrix import Feature, FeatureMatrix
 from netlift.features.vocabulary import OTHER
 
 BINS = 10
+CALENDAR = "cutoff"
 DRIFTED = 0.25
 
 
@@ -40,6 +41,8 @@ class Drift:
 class Profile:
     """Frozen bins of every training feature and the share of rows in each; holds no row of anybody.
 
+    Features of the cutoff itself are left out: the calendar moves by nature.
+
     Args:
         features: Feature names, in order.
         edges: Inner edges of each feature's bins; for a category, halves between its codes.
@@ -62,10 +65,11 @@ class Profile:
     @classmethod
     def of(cls, X: np.ndarray, features: Sequence[Feature]) -> Profile:
         """The profile of a training matrix of shape (n, k)."""
-        edges = [_edges(X[:, i], feature) for i, feature in enumerate(features)]
-        shares = [_counts(X[:, i], e) / len(X) for i, e in enumerate(edges)]
-        others = [f.categories.index(OTHER) if f.kind == "category" else None for f in features]
-        return cls([f.name for f in features], [list(e) for e in edges], [list(s) for s in shares], others)
+        watched = [(X[:, i], feature) for i, feature in enumerate(features) if feature.source != CALENDAR]
+        edges = [_edges(x, feature) for x, feature in watched]
+        shares = [_counts(x, e) / len(X) for (x, _), e in zip(watched, edges, strict=True)]
+        others = [f.categories.index(OTHER) if f.kind == "category" else None for _, f in watched]
+        return cls([f.name for _, f in watched], [list(e) for e in edges], [list(s) for s in shares], others)
 
     def to_json(self) -> bytes:
         """The profile as JSON bytes; the same profile gives the same bytes."""

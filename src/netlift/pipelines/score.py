@@ -224,9 +224,14 @@ class _Job:
 
     @property
     def drifts(self) -> tuple[Drift, ...]:
-        """The largest drift of each feature over the champions."""
+        """The largest drift of each feature over the champions that have a population.
+
+        Uplift learns from whom campaigns chose, so that all customers differ from its rows by design; its drift is
+        looked at where no other champion scores.
+        """
+        asked = [w for w, c in zip(self._watches, self._champions, strict=True) if c.contract.active_within_days]
         largest: dict[str, Drift] = {}
-        for watch in self._watches:
+        for watch in asked or self._watches:
             for drift in watch.drifts():
                 if drift.feature not in largest or drift.psi > largest[drift.feature].psi:
                     largest[drift.feature] = drift

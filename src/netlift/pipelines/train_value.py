@@ -161,7 +161,7 @@ def train_value(assignment: Assignment) -> Trained:
             f"{', '.join(map(str, calendar.fit))}; judged on {calendar.test}",
             *notes,
         ),
-        profile_rows=test.X,
+        profile_rows=rows.X,
         active_within_days=definition.population.active_within_days,
         observation_days=windows.observation_days,
     )

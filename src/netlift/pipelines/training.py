@@ -66,7 +66,7 @@ class Trained:
         windows: Days by name.
         row_counts: Rows by use.
         notes: What a reader must know.
-        profile_rows: The matrix whose profile is kept to watch drift by, shape (n, k).
+        profile_rows: The matrix of all rows, whose profile is kept to watch drift by, shape (n, k).
         active_within_days: The population's limit, None for everybody.
         observation_days: How far back features saw.
     """
