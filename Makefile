@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score test check lint types imports format bench clean
+.PHONY: help setup lock data train score test check lint types imports format bench studies clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +57,18 @@ format: .venv/.ready  ## Lay out the code
 	@$(BIN)/ruff check --fix src tests benchmarks
 	@$(BIN)/ruff format src tests benchmarks
 
-bench: .venv/.ready  ## Ratios against peers, side by side in one run; QUICK=1 for a small one
-	@$(BIN)/python benchmarks/features.py $(if $(QUICK),--quick)
+.venv-bench/.ready: requirements-bench.lock pyproject.toml
+	@echo "Setting up .venv-bench with the peers (once, a minute or two) ..."
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+bench: .venv-bench/.ready  ## Ratios against peers, side by side in one run; QUICK=1 for a small one
+	@.venv-bench/bin/python benchmarks/features.py $(if $(QUICK),--quick --json var/bench/features-quick.json)
+
+studies: .venv/.ready  ## Train on the four public data sets (DATA=folder) and write experiments/*/readout.md
+	@$(BIN)/python benchmarks/real_data.py $(if $(DATA),--data $(DATA))
 
 clean:  ## Remove everything that was made here, the demo data and models too
-	rm -rf .venv var mlflow.db .hypothesis .ruff_cache .mypy_cache
+	rm -rf .venv .venv-bench var mlflow.db .hypothesis .ruff_cache .mypy_cache
