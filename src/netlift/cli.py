@@ -271,10 +271,13 @@ class Lines:
         """Write the stage."""
         self._write(f"{task}: {words}")
 
+    def note(self, task: str, words: str) -> None:
+        """Write nothing: a log needs no ticks."""
+
     def advance(self, task: str, done: int, total: int, words: str = "") -> None:
-        """Write nothing until the stage is over, then what it found."""
-        if done == total and words:
-            self._write(f"{task}: {words}")
+        """Write what was found, where something was."""
+        if words:
+            self._write(f"{task}: [{done}/{total}] {words}")
 
 
 @contextmanager
@@ -304,6 +307,11 @@ class Bar:
         if task not in self._bars:
             self._bars[task] = self._drawn.add_task(words, netlift_task=task, total=None)
         self._drawn.update(self._bars[task], description=words, total=None)
+
+    def note(self, task: str, words: str) -> None:
+        """Show it behind the task's bar."""
+        if task in self._bars:
+            self._drawn.update(self._bars[task], description=words)
 
     def advance(self, task: str, done: int, total: int, words: str = "") -> None:
         """Move the task's bar."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -88,6 +89,43 @@ def test_training_again_gives_the_same_model_byte_for_byte(trained: Ran) -> None
     report = json.loads(again.stdout)
     assert report["outcomes"][0]["standing"] == "already champion"
     assert report["outcomes"][0]["version"] == 1
+
+
+def test_the_champion_moves_by_hand_only_from_the_one_expected(trained: Ran) -> None:
+    workshop, _ = trained
+    command = "promote ltv --version {} --expect-current {} --reason 'see the card'"
+    already = workshop.netlift(command.format(1, 1))
+    assert (already.returncode, "champion already" in already.stderr) == (2, True)
+    unknown = workshop.netlift(command.format(7, 1))
+    assert (unknown.returncode, "no version 7" in unknown.stderr) == (2, True)
+
+
+def test_a_changed_byte_of_a_champion_is_refused(trained: Ran) -> None:
+    workshop, _ = trained
+    model = next((workshop.folder / "var" / "artifacts").rglob("churn.txt"))
+    whole = model.read_bytes()
+    model.write_bytes(whole.replace(b"leaf_value=", b"leaf_value= ", 1))
+    try:
+        run = workshop.netlift("score --as-of 2026-10-01 --run-key tampered")
+    finally:
+        model.write_bytes(whole)
+    assert run.returncode == 4
+    assert "churn" in run.stderr
+    assert not (workshop.folder / "var/out/scores/tampered").exists()
+
+
+def test_a_column_of_training_that_is_gone_is_named_with_its_nearest(trained: Ran, tmp_path: Path) -> None:
+    workshop, _ = trained
+    data = tmp_path / "data"
+    shutil.copytree(workshop.folder / "var" / "demo", data)
+    receipts = pd.read_parquet(data / "transactions.parquet").rename(columns={"promo": "promotion"})
+    receipts.to_parquet(data / "transactions.parquet")
+    config = workshop.folder / "configs" / "drifted.yaml"
+    config.write_text((workshop.folder / "configs" / "demo.yaml").read_text().replace("../var/demo", str(data)))
+    run = workshop.netlift("score --as-of 2026-10-01 --run-key drifted --config configs/drifted.yaml")
+    assert run.returncode == 3
+    assert "transactions.promo" in run.stderr
+    assert "did you mean promotion?" in run.stderr
 
 
 def test_no_customer_is_named_in_any_output_or_record(trained: Ran) -> None:

@@ -13,7 +13,7 @@ EXAMPLE = Vocabulary(
 )
 HEAD = """# The features
 
-Written by `tests/features/test_docs.py`; change `src/netlift/features/catalogue.py` instead. `c` is the cutoff: only rows
+Checked by `tests/features/test_docs.py` against `src/netlift/features/catalogue.py`. `c` is the cutoff: only rows
 strictly before it, and known by then, are seen. The catalogue is that of a business with one category (groceries), one
 channel (store), one channel of contact (sms) and one attribute (region); each further value adds its own features.
 

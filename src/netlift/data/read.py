@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -46,6 +46,7 @@ class Tables:
         present: Table name to the contract columns that the source really has.
         attributes: Customer columns that become features.
         notes: What an adapter's rules dropped, collapsed or made up on the way here, counted.
+        unread: Table name to the source's columns that the contract does not know; named where one of ours is missing.
     """
 
     connection: Any
@@ -53,6 +54,7 @@ class Tables:
     present: Mapping[str, frozenset[str]]
     attributes: tuple[str, ...]
     notes: tuple[Note, ...] = ()
+    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> ir.Table:
         return self.expressions[name]
@@ -72,6 +74,7 @@ class Tables:
             present=self.present,
             attributes=self.attributes,
             notes=self.notes,
+            unread=self.unread,
         )
 
 
@@ -273,7 +276,15 @@ def conform(
         present[name] = frozenset(column.name for column in found)
     if mistakes:
         raise DataError("\n".join(mistakes))
-    return Tables(connection=connection, expressions=expressions, present=present, attributes=attributes, notes=notes)
+    unread = {name: tuple(c for c in source.columns if c not in present[name]) for name, source in sources.items()}
+    return Tables(
+        connection=connection,
+        expressions=expressions,
+        present=present,
+        attributes=attributes,
+        notes=notes,
+        unread=unread,
+    )
 
 
 def _wanted_columns(

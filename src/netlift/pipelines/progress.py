@@ -16,6 +16,14 @@ class Progress(Protocol):
             words: What is being done, in a few words.
         """
 
+    def note(self, task: str, words: str) -> None:
+        """Something small happened inside a stage, such as one setting tried; plain lines leave it out.
+
+        Args:
+            task: Whose stage it is.
+            words: What, in a few words.
+        """
+
     def advance(self, task: str, done: int, total: int, words: str = "") -> None:
         """A stage has moved on.
 
@@ -31,6 +39,9 @@ class Silent:
     """Watches nothing."""
 
     def stage(self, task: str, words: str) -> None:
+        """Do nothing."""
+
+    def note(self, task: str, words: str) -> None:
         """Do nothing."""
 
     def advance(self, task: str, done: int, total: int, words: str = "") -> None:

@@ -188,7 +188,7 @@ def _fit(assignment: Assignment, definition: UpliftDefinition, name: str, rows: 
         folds=definition.folds,
         seed=assignment.settings.seed,
         threads=assignment.settings.engine.threads,
-        progress=lambda _share, words: assignment.progress.stage("uplift", f"{name}: {words}"),
+        progress=lambda _share, words: assignment.progress.note("uplift", f"{name}: {words}"),
     )
 
 

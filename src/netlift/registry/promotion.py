@@ -40,6 +40,11 @@ class Promotion:
     actor: str
     at: datetime
 
+    def to_text(self) -> str:
+        """What moved, in a line."""
+        before = f"replaces version {self.replaces}" if self.replaces is not None else "the first champion"
+        return f"{model_name(self.task)} version {self.version} is champion, {before}: {' '.join(self.reasons)}"
+
 
 def promote(
     store: Store,

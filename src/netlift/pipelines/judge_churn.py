@@ -1,0 +1,142 @@
+"""Churn candidates, judged by order, honesty and the margin that leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netlift.config.definitions import ChurnDefinition
+from netlift.estimators.churn import fit_churn
+from netlift.estimators.rows import Candidate, LabelledRows
+from netlift.estimators.stored import StoredModel
+from netlift.evaluation.classification import compare_probabilities, evaluate_probabilities, tabulate_tenths
+from netlift.evaluation.money_at_risk import MoneyAtRisk, money_at_risk
+from netlift.pipelines.judging import Judge, by_name, draw_gains, draw_importance
+from netlift.registry.gate import Check, auc_believable, calibration_within
+from netlift.report.charts import calibration_chart
+from netlift.results import Estimate, Table, format_number
+
+LIST_SHARE = 0.1
+YEARLY_MARGIN = "margin_365d"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChurnRow:
+    """A churn candidate on the test cutoff.
+
+    Attributes:
+        candidate: Its name.
+        roc_auc: Order of the predicted chances.
+        pr_auc: Average precision.
+        brier: Mean squared error of the chance.
+        log_loss: Mean log loss.
+        calibration_error: Predicted against observed share, over tenths.
+        found_in_money: Share of the lost margin that stands in the tenth with the most expected loss.
+    """
+
+    candidate: str
+    roc_auc: Estimate
+    pr_auc: Estimate
+    brier: Estimate
+    log_loss: Estimate
+    calibration_error: Estimate
+    found_in_money: Estimate
+
+
+class ChurnJudge(Judge[ChurnDefinition]):
+    """How churn candidates are fitted and judged on the test rows."""
+
+    measure = "ROC-AUC"
+
+    def fit(self, name: str, fit: LabelledRows, later: LabelledRows) -> Candidate:
+        return fit_churn(
+            name,
+            fit,
+            later,
+            search=self.definition.search,
+            seed=self.assignment.settings.seed,
+            threads=self.assignment.settings.engine.threads,
+            progress=self.tell(name),
+        )
+
+    def compare(self, p: np.ndarray, against: np.ndarray) -> Estimate:
+        differences = compare_probabilities(self.test.y, p, against, customer=self.test.customer, level=self.level)
+        return by_name(differences)["roc_auc"]
+
+    def _money(self, p: np.ndarray) -> MoneyAtRisk:
+        return money_at_risk(
+            p,
+            self.test.y,
+            self.test.column(YEARLY_MARGIN).astype(np.float64),
+            list_share=LIST_SHARE,
+            level=self.level,
+            currency=self.assignment.settings.currency,
+        )
+
+    def metrics(self, p: np.ndarray) -> dict[str, Estimate]:
+        figures = by_name(evaluate_probabilities(self.test.y, p, customer=self.test.customer, level=self.level))
+        money = self._money(p)
+        return figures | {
+            "margin_at_risk_predicted": money.predicted,
+            "margin_at_risk_observed": money.observed,
+            "margin_at_risk_found_in_top_tenth": money.found,
+        }
+
+    def say(self, candidate: Candidate) -> str:
+        money = self._money(self.predict(StoredModel(candidate.files)))
+        return (
+            f"{candidate.name} judged: a list of {LIST_SHARE:.0%} of customers holds {money.found.point:.0%} of the "
+            f"margin that leaves"
+        )
+
+    def headline(self, p: np.ndarray) -> str:
+        money, currency = self._money(p), self.assignment.settings.currency
+        return (
+            f"of {len(p):,} customers {self.test.y.mean():.0%} were lost, and with them "
+            f"{format_number(money.observed.point)} {currency} of margin a year (predicted "
+            f"{format_number(money.predicted.point)}); the tenth named first holds {money.found.point:.0%} of it"
+        )
+
+    def leaderboard(self, board: Mapping[str, np.ndarray]) -> Table[ChurnRow]:
+        rows = []
+        for name, p in board.items():
+            figures = self.metrics(p)
+            rows.append(
+                ChurnRow(
+                    candidate=name,
+                    roc_auc=figures["roc_auc"],
+                    pr_auc=figures["pr_auc"],
+                    brier=figures["brier"],
+                    log_loss=figures["log_loss"],
+                    calibration_error=figures["calibration_error"],
+                    found_in_money=figures["margin_at_risk_found_in_top_tenth"],
+                )
+            )
+        return Table(name="candidates on the test cutoff", rows=tuple(sorted(rows, key=lambda r: -r.roc_auc.point)))
+
+    def tables(self, p: np.ndarray) -> dict[str, Table[Any]]:
+        return {"tenths": tabulate_tenths(self.test.y, p, customer=self.test.customer, level=self.level)}
+
+    def figures(self, p: np.ndarray, candidate: Candidate) -> dict[str, bytes]:
+        tenths = list(tabulate_tenths(self.test.y, p, customer=self.test.customer, level=self.level))[::-1]
+        figures = {
+            "calibration.svg": calibration_chart(
+                predicted=np.array([t.predicted for t in tenths]),
+                observed=np.array([t.observed.point for t in tenths]),
+                lower=np.array([t.observed.ci_lower for t in tenths]),
+                upper=np.array([t.observed.ci_upper for t in tenths]),
+                title="Chance of being lost: predicted and come true",
+            ),
+            "gains.svg": draw_gains(p, self.test.y, outcome="lost customers", title="Lost customers found"),
+        }
+        return figures | draw_importance(candidate, "What the chance of being lost depends on")
+
+    def checks(self, p: np.ndarray) -> list[Check]:
+        figures, gates = self.metrics(p), self.definition.gates
+        return [
+            calibration_within(figures["calibration_error"].point, bound=gates.max_calibration_error),
+            auc_believable(figures["roc_auc"].point, bound=gates.max_auc),
+        ]

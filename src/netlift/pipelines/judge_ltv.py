@@ -1,0 +1,137 @@
+"""Value candidates, judged by the order of customers and the level of money."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netlift.config.definitions import LtvDefinition
+from netlift.estimators.ltv import fit_ltv
+from netlift.estimators.rows import Candidate, LabelledRows
+from netlift.estimators.stored import StoredModel
+from netlift.evaluation.classification import evaluate_probabilities
+from netlift.evaluation.value import ValueTenth, compare_values, evaluate_values, tabulate_value_tenths
+from netlift.pipelines.judging import Judge, by_name, draw_gains, draw_importance
+from netlift.registry.gate import Check, auc_believable, total_bias_within
+from netlift.report.charts import deciles_chart
+from netlift.results import Estimate, Table, format_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class LtvRow:
+    """A value candidate on the test cutoff.
+
+    Attributes:
+        candidate: Its name.
+        total_bias: Predicted over observed total, less 1.
+        normalized_gini: Order of the predicted money.
+        spearman: Rank correlation.
+        tenths_off: Distance of predicted and observed totals over tenths, over the total.
+        capture_top_10: Share of the money that the top tenth holds.
+    """
+
+    candidate: str
+    total_bias: Estimate
+    normalized_gini: Estimate
+    spearman: Estimate
+    tenths_off: Estimate
+    capture_top_10: Estimate
+
+
+class LtvJudge(Judge[LtvDefinition]):
+    """How value candidates are fitted and judged on the test rows."""
+
+    measure = "normalized Gini"
+
+    def fit(self, name: str, fit: LabelledRows, later: LabelledRows) -> Candidate:
+        return fit_ltv(
+            name,
+            fit,
+            later,
+            horizon_days=self.definition.windows.horizon_days,
+            search=self.definition.search,
+            seed=self.assignment.settings.seed,
+            threads=self.assignment.settings.engine.threads,
+            progress=self.tell(name),
+        )
+
+    def metrics(self, predicted: np.ndarray) -> dict[str, Estimate]:
+        return by_name(evaluate_values(self.test.y, predicted, customer=self.test.customer, level=self.level))
+
+    def compare(self, predicted: np.ndarray, against: np.ndarray) -> Estimate:
+        differences = compare_values(self.test.y, predicted, against, customer=self.test.customer, level=self.level)
+        return by_name(differences)["normalized_gini"]
+
+    def say(self, candidate: Candidate) -> str:
+        predicted = self.predict(StoredModel(candidate.files))
+        currency = self.assignment.settings.currency
+        return (
+            f"{candidate.name} judged: predicts {format_number(float(predicted.sum()))} {currency}, "
+            f"{format_number(float(self.test.y.sum()))} came"
+        )
+
+    def headline(self, predicted: np.ndarray) -> str:
+        figures, currency = self.metrics(predicted), self.assignment.settings.currency
+        bias = figures["total_bias"]
+        return (
+            f"{len(predicted):,} customers brought {format_number(float(self.test.y.sum()))} {currency} of margin in "
+            f"{self.definition.windows.horizon_days} days, {format_number(float(predicted.sum()))} predicted "
+            f"({bias.point:+.1%} [{bias.ci_lower:+.1%}, {bias.ci_upper:+.1%}]); the top tenth holds "
+            f"{figures['capture_top_10'].point:.0%} of it"
+        )
+
+    def leaderboard(self, board: Mapping[str, np.ndarray]) -> Table[LtvRow]:
+        rows = []
+        for name, predicted in board.items():
+            figures = self.metrics(predicted)
+            rows.append(
+                LtvRow(
+                    candidate=name,
+                    total_bias=figures["total_bias"],
+                    normalized_gini=figures["normalized_gini"],
+                    spearman=figures["spearman"],
+                    tenths_off=figures["tenths_off"],
+                    capture_top_10=figures["capture_top_10"],
+                )
+            )
+        ordered = sorted(rows, key=lambda row: -row.normalized_gini.point)
+        return Table(name="candidates on the test cutoff", rows=tuple(ordered))
+
+    def tables(self, predicted: np.ndarray) -> dict[str, Table[Any]]:
+        return {"tenths": self._tenths(predicted)}
+
+    def figures(self, predicted: np.ndarray, candidate: Candidate) -> dict[str, bytes]:
+        tenths = self._tenths(predicted)
+        figures = {
+            "tenths.svg": deciles_chart(
+                predicted=np.array([t.predicted for t in tenths]),
+                observed=np.array([t.observed.point for t in tenths]),
+                lower=np.array([t.observed.ci_lower for t in tenths]),
+                upper=np.array([t.observed.ci_upper for t in tenths]),
+                unit=self.assignment.unit,
+                title="Margin of the horizon by tenth of customers",
+            ),
+            "gains.svg": draw_gains(
+                predicted, self.test.y, outcome="margin", title="Margin held by the best customers"
+            ),
+        }
+        return figures | draw_importance(candidate, "What future margin depends on")
+
+    def _tenths(self, predicted: np.ndarray) -> Table[ValueTenth]:
+        return tabulate_value_tenths(
+            self.test.y, predicted, customer=self.test.customer, level=self.level, unit=self.assignment.unit
+        )
+
+    def checks(self, predicted: np.ndarray) -> list[Check]:
+        gates = self.definition.gates
+        bought = (self.test.y > 0).astype(np.float64)
+        low, high = float(predicted.min()), float(predicted.max())
+        order = (predicted - low) / (high - low) if high > low else np.full(len(predicted), 0.5)
+        auc = by_name(evaluate_probabilities(bought, order, customer=self.test.customer, level=self.level))
+        return [
+            total_bias_within(self.metrics(predicted)["total_bias"].point, bound=gates.max_total_bias),
+            auc_believable(auc["roc_auc"].point, bound=gates.max_auc),
+        ]

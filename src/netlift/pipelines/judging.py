@@ -1,0 +1,121 @@
+"""What is asked of every candidate for a label at a cutoff, whatever the label."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from netlift.config.definitions import ChurnDefinition, LtvDefinition
+from netlift.estimators.rows import Candidate, LabelledRows
+from netlift.estimators.stored import StoredModel
+from netlift.evaluation.metric import Metric
+from netlift.pipelines.standing import encode_for
+from netlift.pipelines.training import Assignment
+from netlift.registry.gate import Check
+from netlift.report.charts import gains_chart, importance_chart
+from netlift.results import Estimate, Table
+
+GAIN_POINTS = 101
+
+AnyDefinition = TypeVar("AnyDefinition", ChurnDefinition, LtvDefinition)
+
+
+class Judge(ABC, Generic[AnyDefinition]):
+    """Fits candidates and judges them on the rows of the test cutoff.
+
+    Args:
+        assignment: The task.
+        definition: Its definition.
+        test: Rows that nothing was fitted on.
+    """
+
+    measure: str
+
+    def __init__(self, assignment: Assignment, definition: AnyDefinition, test: LabelledRows) -> None:
+        self.assignment = assignment
+        self.definition: AnyDefinition = definition
+        self.test = test
+        self.level = definition.gates.level
+
+    def predict(self, model: StoredModel) -> np.ndarray:
+        """The model's first output for the test rows, shape (n,)."""
+        X = encode_for(model, self.test.X, self.test.features)
+        return model.predict_matrix(X)[model.outputs[0]]
+
+    def primary(self, predicted: np.ndarray) -> float:
+        """The figure by which candidates are ordered."""
+        return next(iter(self.metrics(predicted).values())).point
+
+    def tell(self, name: str) -> Callable[[int, int, float], None]:
+        """A watcher of the search over a candidate's settings."""
+
+        def watch(done: int, total: int, best: float) -> None:
+            words = f"{name}: setting {done} of {total}, lowest loss {best:.5g}"
+            self.assignment.progress.note(self.definition.task, words)
+
+        return watch
+
+    @abstractmethod
+    def fit(self, name: str, fit: LabelledRows, later: LabelledRows) -> Candidate:
+        """Fit a candidate; settings are searched on `fit` alone."""
+
+    @abstractmethod
+    def metrics(self, predicted: np.ndarray) -> dict[str, Estimate]:
+        """Figures on the test rows, the one to order by first."""
+
+    @abstractmethod
+    def compare(self, predicted: np.ndarray, against: np.ndarray) -> Estimate:
+        """Paired difference of `measure`, this less the other."""
+
+    @abstractmethod
+    def say(self, candidate: Candidate) -> str:
+        """What a candidate found, in money, in a few words."""
+
+    @abstractmethod
+    def headline(self, predicted: np.ndarray) -> str:
+        """What was found, in money, in a sentence."""
+
+    @abstractmethod
+    def leaderboard(self, board: Mapping[str, np.ndarray]) -> Table[Any]:
+        """Every candidate, best first."""
+
+    @abstractmethod
+    def tables(self, predicted: np.ndarray) -> dict[str, Table[Any]]:
+        """Further tables for the run."""
+
+    @abstractmethod
+    def figures(self, predicted: np.ndarray, candidate: Candidate) -> dict[str, bytes]:
+        """File name to SVG."""
+
+    @abstractmethod
+    def checks(self, predicted: np.ndarray) -> list[Check]:
+        """What the gate asks beyond the baselines."""
+
+
+def by_name(metrics: Table[Metric]) -> dict[str, Estimate]:
+    """Figures by name, in their order."""
+    return {row.metric: row.value for row in metrics}
+
+
+def draw_gains(score: np.ndarray, outcome_values: np.ndarray, *, outcome: str, title: str) -> bytes:
+    """How much of an outcome the highest-scored customers hold, as SVG.
+
+    Args:
+        score: Predictions, shape (n,).
+        outcome_values: What came, shape (n,).
+        outcome: What it is, such as "margin".
+        title: Title of the chart.
+    """
+    order = np.argsort(-score, kind="stable")
+    captured = np.concatenate([[0.0], np.cumsum(outcome_values[order]) / outcome_values.sum()])
+    share = np.linspace(0, 1, GAIN_POINTS)
+    at = np.round(share * len(score)).astype(np.int64)
+    return gains_chart(share=share, captured=captured[at], outcome=outcome, title=title)
+
+
+def draw_importance(candidate: Candidate, title: str) -> dict[str, bytes]:
+    """The features that carry most of the gain, where the candidate has shares of gain."""
+    return {"importance.svg": importance_chart(candidate.importance, title=title)} if candidate.importance else {}
