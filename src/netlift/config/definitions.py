@@ -80,7 +80,7 @@ class Population(Settings):
     """
 
     active_within_days: Days
-    max_rows: Annotated[int, Field(ge=1000)] = 2_000_000
+    max_rows: Annotated[int, Field(ge=1000)] = 1_000_000
 
 
 class SuspicionGate(Settings):
@@ -195,12 +195,14 @@ class UpliftDefinition(Definition):
         held_out_share: Of the contact rows, newest campaigns first, kept for judgement alone; a single campaign is
             split by customer.
         folds: Folds of customers for cross-fitting.
+        max_rows: Contact rows kept; beyond it whole customers are sampled, and the card says so.
     """
 
     task: Literal["uplift"]
     observation_days: Days
     held_out_share: Annotated[float, Field(gt=0, lt=0.9)]
     folds: Annotated[int, Field(ge=2, le=20)]
+    max_rows: Annotated[int, Field(ge=1000)] = 500_000
     candidates: tuple[UpliftCandidate, ...]
     gates: UpliftGate
 

@@ -12,6 +12,7 @@ from netlift.config.definitions import UpliftDefinition
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.errors import DataError, HistoryTooShortError, NotRandomizedError
+from netlift.estimators.cross_fit import sample_customers
 from netlift.estimators.rows import ContactRows
 from netlift.features.build import Queries, build_features
 from netlift.features.labels import sum_outcomes
@@ -32,6 +33,7 @@ def build_contact_rows(
     *,
     rows_per_partition: int,
     history: History,
+    seed: int,
     mistrusted: Collection[str] = (),
 ) -> tuple[ContactRows, tuple[str, ...], tuple[str, ...]]:
     """Assigned customers of the randomized campaigns, with features before and profit after the assignment.
@@ -42,6 +44,7 @@ def build_contact_rows(
         vocabulary: Values of the categorical columns.
         rows_per_partition: Receipts held at once.
         history: Days covered by receipts; a campaign whose outcome window is not over by its end is left out.
+        seed: Where the sample of customers comes from, when there are more contacts than the definition allows.
         mistrusted: Campaigns whose arms their logged propensities do not explain; left out.
 
     Returns:
@@ -53,6 +56,11 @@ def build_contact_rows(
     """
     contacts, notes = _usable_contacts(tables, history, mistrusted)
     _require_control(contacts)
+    if len(contacts) > definition.max_rows:
+        ids = contacts.customer_id.to_numpy(dtype=object).astype(str)
+        kept = contacts.take(sample_customers(ids, most=definition.max_rows, seed=seed))
+        notes = (*notes, f"{len(kept):,} of {len(contacts):,} contacts, whole customers drawn at random")
+        contacts = kept.reset_index(drop=True)
     contacts = _with_costs(contacts, tables)
     started = contacts.groupby("campaign_id").assigned_at.min()
     campaigns = sorted(started.index, key=lambda name: (started[name], name))

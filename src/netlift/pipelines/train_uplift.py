@@ -53,6 +53,7 @@ def train_uplift(assignment: Assignment) -> Trained:
         assignment.vocabulary,
         rows_per_partition=assignment.settings.engine.rows_per_partition,
         history=assignment.history,
+        seed=seed,
         mistrusted=assignment.mistrusted,
     )
     training, held_out, how = split_contacts(rows, share=definition.held_out_share, seed=seed)

@@ -11,6 +11,7 @@ import numpy as np
 from netlift.config.definitions import ChurnDefinition, LtvDefinition
 from netlift.data.read import Tables
 from netlift.errors import DataError
+from netlift.estimators.cross_fit import sample_customers
 from netlift.estimators.rows import LabelledRows
 from netlift.features.build import Queries, build_features
 from netlift.features.catalogue import Vocabulary
@@ -68,7 +69,7 @@ def build_labelled_rows(
     at = np.array([np.datetime64(cutoff, "us") for cutoff in sorted(cutoffs)])
     code, which = np.nonzero((joined[:, None] < at[None, :]) & ~(cancelled[:, None] < at[None, :]))
     of = len(code)
-    kept = _sample_customers(code, most=definition.population.max_rows, seed=seed)
+    kept = sample_customers(code, most=definition.population.max_rows, seed=seed)
     code, which = code[kept], which[kept]
 
     features = build_features(
@@ -126,17 +127,6 @@ def drop_features(matrix: FeatureMatrix, exclude: Sequence[str]) -> FeatureMatri
         X=np.asfortranarray(matrix.X[:, keep]),
         features=tuple(matrix.features[i] for i in keep),
     )
-
-
-def _sample_customers(code: np.ndarray, *, most: int, seed: int) -> np.ndarray:
-    """Positions of at most `most` rows, whole customers at a time, in order."""
-    if len(code) <= most:
-        return np.arange(len(code))
-    order = np.random.default_rng(seed).permutation(int(code.max()) + 1)
-    counts = np.bincount(code, minlength=len(order))[order]
-    chosen = np.zeros(len(order), dtype=bool)
-    chosen[order[np.cumsum(counts) <= most]] = True
-    return np.flatnonzero(chosen[code])
 
 
 def _labels(
