@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netlift.config.business import BusinessSettings
 
 INTERNAL_ERROR = 70
+MOST_LINES = 20
 INTERRUPTED = 130
 INTERRUPTION = "interrupted; nothing half-written was left, rerun the same command"
 
@@ -39,7 +40,7 @@ DataOption = Annotated[
     Path | None, typer.Option("--data", help="Folder of a public data set, in place of the config's data.path.")
 ]
 TimeoutOption = Annotated[
-    float, typer.Option("--lock-timeout", help="Seconds to wait for another job of this business.")
+    float, typer.Option("--lock-timeout", min=0, help="Seconds to wait for another job of this business.")
 ]
 DEMO = Path("configs/demo.yaml")
 
@@ -176,7 +177,10 @@ def doctor(
     """
     from netlift.pipelines.doctor import examine_business
 
-    _show(examine_business(_load(config, None), fix=fix), json_output=json_output)
+    examination = examine_business(_load(config, None), fix=fix)
+    _show(examination, json_output=json_output)
+    if not examination.well:
+        raise NetliftError("something is not well, see above")
 
 
 def main() -> None:
@@ -275,8 +279,8 @@ class Lines:
         """Write nothing: a log needs no ticks."""
 
     def advance(self, task: str, done: int, total: int, words: str = "") -> None:
-        """Write what was found, where something was."""
-        if words:
+        """Write what was found, where something was; of many steps, the last alone."""
+        if words and (done == total or total <= MOST_LINES):
             self._write(f"{task}: [{done}/{total}] {words}")
 
 

@@ -116,10 +116,10 @@ def test_a_definition_refuses_a_stray_key_and_a_range_upside_down(tmp_path, task
     assert "search.space.learning_rate: low 0.2 must be below high 0.1" in str(caught.value)
 
 
-def test_a_cancellation_label_needs_its_column(tmp_path):
+def test_a_label_of_no_known_kind_names_the_kinds(tmp_path):
     content = yaml.safe_load((HOUSE / "models" / "churn.yaml").read_text())
-    content["label"] = {"kind": "cancellation"}
+    content["label"] = {"kind": "cancelation"}
     path = tmp_path / "churn.yaml"
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(ConfigError, match="kind cancellation names a column"):
+    with pytest.raises(ConfigError, match="did you mean cancellation"):
         load_definition(path, "churn")

@@ -44,6 +44,11 @@ def broken(workshop: Workshop, folder: Path, **changes: Change) -> str:
         ("customers", lambda t: pd.concat([t, t.head(2)]), "customers"),
         ("customers", lambda t: t.rename(columns={"region": "regoin"}), "did you mean regoin"),
         ("contacts", lambda t: t[(t.campaign_id != "C08") | (t.offer_id != "control")], "C08"),
+        (
+            "customers",
+            lambda t: t.assign(joined_at=t.joined_at.where(t.index > 3, pd.Timestamp("9999-12-31"))),
+            "joined_at",
+        ),
         ("contacts", lambda t: t.assign(propensity=t.propensity * 3), "contacts.propensity"),
     ],
 )
@@ -119,8 +124,8 @@ def test_an_interrupted_training_leaves_nothing_half_written(
     assert job.returncode == 130
     assert list((tmp_path / "state").rglob(f"{STAGING_PREFIX}*")) == []
     doctor = small.netlift(f"doctor --config {config}")
-    assert doctor.returncode == 0
-    assert "0 half-written" in doctor.stdout
+    assert doctor.returncode == 1, "no champion yet: not well"
+    assert "ok  leftovers: 0 half-written" in doctor.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:

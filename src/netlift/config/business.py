@@ -135,7 +135,7 @@ class BusinessSettings(Settings):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     time_zone: str
     data: DataSettings
-    models: dict[TaskName, ConfigPath] = Field(exclude=True)
+    models: dict[TaskName, ConfigPath] = Field(exclude=True, min_length=1)
     state: ConfigPath = Field(exclude=True)
     engine: EngineSettings = Field(exclude=True)
     check: CheckSettings = CheckSettings()
@@ -147,7 +147,7 @@ class BusinessSettings(Settings):
     def _known_zone(cls, zone: str) -> str:
         try:
             ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("not a time zone of the IANA list, such as Europe/Moscow") from error
         return zone
 

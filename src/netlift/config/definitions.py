@@ -91,21 +91,13 @@ class SuspicionGate(Settings):
 
 
 class ChurnLabel(Settings):
-    """Lost means no purchase within the horizon, or a cancellation dated by a column of `customers`.
+    """Lost means no purchase within the horizon, or a cancellation dated by `customers.cancelled_at`.
 
     Attributes:
         kind: Which of the two.
-        column: The cancellation date, where the business has contracts.
     """
 
     kind: Literal["no_purchase", "cancellation"]
-    column: str | None = None
-
-    @model_validator(mode="after")
-    def _column_for_cancellation(self) -> ChurnLabel:
-        if (self.kind == "cancellation") != (self.column is not None):
-            raise ValueError("kind cancellation names a column, kind no_purchase does not")
-        return self
 
 
 class ChurnGate(SuspicionGate):

@@ -14,8 +14,8 @@ from netlift.config.settings import did_you_mean
 from netlift.data.adapters.adapted import Adapted, Note
 from netlift.data.tables import CONSENT_PREFIX, CONTRACT, Column, TableContract
 from netlift.data.write import CHECKSUM_MARK
-from netlift.data.zone import to_local
-from netlift.errors import DataError
+from netlift.data.zone import EARLIEST, LATEST, to_local
+from netlift.errors import DataError, ResourceError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -85,6 +85,8 @@ def open_tables(settings: BusinessSettings) -> Iterator[Tables]:
     Raises:
         DataError: A file is missing or unreadable, or columns are missing or of the wrong type; all of it at once.
     """
+    import duckdb
+
     connection = connect(settings.engine, state=settings.state)
     try:
         sources = _sources(connection, settings)
@@ -95,6 +97,11 @@ def open_tables(settings: BusinessSettings) -> Iterator[Tables]:
             zone=ZoneInfo(settings.time_zone),
             notes=sources.notes,
         )
+    except duckdb.Error as error:  # rows are read late; what the engine says of them may quote a row
+        raise DataError(
+            f"a source cannot be read to its end ({type(error).__name__}); write its files anew, in UTF-8 and with one "
+            "type for each column"
+        ) from None
     finally:
         connection.disconnect()
 
@@ -126,7 +133,12 @@ def connect(engine: EngineSettings, *, state: Path) -> Any:
     import ibis
 
     spill = state / "cache" / "duckdb"
-    spill.mkdir(parents=True, exist_ok=True)
+    try:
+        spill.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(
+            f"{spill}: no folder can be made there ({error.strerror}); point state elsewhere"
+        ) from error
     return ibis.duckdb.connect(
         threads=engine.threads,
         memory_limit=f"{engine.memory_mb}MB",
@@ -233,8 +245,9 @@ def _rename(name: str, table: ir.Table, source: TableSource) -> ir.Table:
             raise DataError(f"{name}: columns renames to {ours!r}, not in the contract{did_you_mean(ours, known)}")
         if theirs not in table.columns:
             raise DataError(f"{name}.{theirs} (for {ours}): no such column{did_you_mean(theirs, list(table.columns))}")
-    clash = [ours for ours, theirs in source.columns.items() if ours in table.columns and ours != theirs]
-    return table.drop(*clash).rename(source.columns) if source.columns else table
+    taken = {*source.columns, *source.columns.values()}
+    kept = {column: table[column] for column in table.columns if column not in taken}
+    return table.select(**kept, **{ours: table[theirs] for ours, theirs in source.columns.items()})
 
 
 def conform(
@@ -273,6 +286,7 @@ def conform(
                     for column in wanted
                 }
             )
+            mistakes += _impossible_moments(name, expressions[name], found)
         present[name] = frozenset(column.name for column in found)
     if mistakes:
         raise DataError("\n".join(mistakes))
@@ -357,6 +371,27 @@ def _parse_instants(text: Any, zone: ZoneInfo) -> Any:
     own = ibis.ifelse(zoned, text, None).try_cast(ZONED)
     plain = ibis.ifelse(zoned, None, text).nullif("").try_cast(DTYPES["instant"])
     return ibis.coalesce(to_local(own, zone), plain)
+
+
+def _impossible_moments(table: str, expression: ir.Table, columns: list[Column]) -> list[str]:
+    """Moments no business has, such as 9999-12-31 for "never", counted per column."""
+    import ibis
+
+    dated = [c for c in columns if c.type in ("instant", "date")]
+    if not dated:
+        return []
+    low, high = ibis.literal(EARLIEST, type="timestamp(6)"), ibis.literal(LATEST, type="timestamp(6)")
+
+    def count() -> dict[str, int]:
+        moments = {c.name: expression[c.name].cast("timestamp(6)") for c in dated}
+        outside = {name: ((at < low) | (at > high)).sum() for name, at in moments.items()}
+        return dict(expression.aggregate(**outside).to_pyarrow().to_pylist()[0])
+
+    return [
+        f"{table}.{name}: {found:,} values before {EARLIEST:%Y} or after {LATEST:%Y}; leave it empty for never"
+        for name, found in _read(table, "its source", count).items()
+        if found
+    ]
 
 
 def _unparsed(table: str, source: ir.Table, columns: list[Column], zone: ZoneInfo) -> list[str]:

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+EARLIEST, LATEST = datetime(1900, 1, 1), datetime(2199, 12, 31)
+
 
 def offset_changes(zone: ZoneInfo, first: datetime, last: datetime) -> list[tuple[datetime, int]]:
     """When the zone's distance from UTC changes between two UTC instants, and to how many seconds.
@@ -37,12 +39,16 @@ def offset_changes(zone: ZoneInfo, first: datetime, last: datetime) -> list[tupl
 
 
 def to_local(instants: ir.TimestampColumn, zone: ZoneInfo) -> ir.TimestampColumn:
-    """Zoned instants as wall-clock time of `zone`; the engine needs no zone tables of its own."""
+    """Zoned instants as wall-clock time of `zone`; the engine needs no zone tables of its own.
+
+    Instants before 1900 or after 2199 keep UTC: no table may hold them, see `read.conform`.
+    """
     import ibis
 
     utc = instants.cast("timestamp(6)")
     moments = utc.name("at").as_table()
-    ends = moments.aggregate(low=moments["at"].min(), high=moments["at"].max()).to_pyarrow().to_pylist()[0]
+    real = moments.filter(moments["at"].between(EARLIEST, LATEST))
+    ends = real.aggregate(low=real["at"].min(), high=real["at"].max()).to_pyarrow().to_pylist()[0]
     if ends["low"] is None:
         return utc
     changes = offset_changes(zone, ends["low"].replace(microsecond=0), ends["high"] + timedelta(seconds=1))

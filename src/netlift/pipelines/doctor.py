@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from netlift.config.business import BusinessSettings
@@ -39,6 +40,11 @@ class Examination:
 
     findings: Table[Finding]
 
+    @property
+    def well(self) -> bool:
+        """Whether everything is as it should be."""
+        return all(finding.well for finding in self.findings)
+
     def to_text(self) -> str:
         """A line per finding."""
         return "\n".join(f"{'ok ' if f.well else 'BAD'} {f.what}: {f.words}" for f in self.findings)
@@ -48,7 +54,7 @@ def examine_business(settings: BusinessSettings, *, fix: bool) -> Examination:
     """Look at the store, the champions and the leftovers of killed jobs; mend the leftovers when asked.
 
     Raises:
-        BusyError: `fix` while a training runs.
+        BusyError: `fix` while a training, a simulation or a scoring runs.
     """
     store = open_store(settings.state, run_group=settings.name)
     findings = [Finding(what="store", well=True, words=store.uri)]
@@ -59,7 +65,10 @@ def examine_business(settings: BusinessSettings, *, fix: bool) -> Examination:
         findings.append(Finding(what="leftovers", well=leftovers == 0, words=words))
         return Examination(findings=Table(name="findings", rows=tuple(findings)))
     try:
-        with exclusive(settings.state / "locks" / "train.lock", timeout_seconds=0, holder="doctor"):
+        with ExitStack() as held:
+            locks = settings.state / "locks"
+            for lock in [locks / "train.lock", *sorted(locks.glob("score-*.lock"))]:
+                held.enter_context(exclusive(lock, timeout_seconds=0, holder="doctor"))
             ended, removed = mark_orphans(store), sweep_models(store)
             swept = sweep_staging(settings.state)
     except BusyError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netlift.config.business import BusinessSettings
+from netlift.data.check import check_tables
 from netlift.data.read import Tables, open_tables
 from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
 from netlift.errors import DataError, GateRefusedError, UsageError
@@ -147,6 +148,8 @@ def score_business(
             return _standing(target, inputs, key)
         with open_tables(settings) as tables:
             require_same_schema([champion.contract for champion in champions], tables)
+            progress.stage("check", "holding the tables against the contract")
+            check_tables(tables, settings, as_of=None).raise_for_errors()
             _require_fresh(tables, as_of, settings.score.max_data_age_days)
             job = _Job(champions, tables, settings, as_of, progress)
             with staged_directory(target) as staging:
@@ -338,9 +341,10 @@ def _population(contract: ScoringContract, matrix: FeatureMatrix) -> np.ndarray:
 
 def _require_fresh(tables: Tables, as_of: date, most_days: int) -> None:
     end = read_history(tables).end
-    if as_of - end > timedelta(days=most_days):
+    newest = end - timedelta(days=1)
+    if as_of - newest > timedelta(days=most_days):
         raise DataError(
-            f"transactions: the newest receipt is of {end - timedelta(days=1)}, {(as_of - end).days + 1} days before "
+            f"transactions: the newest receipt is of {newest}, {(as_of - newest).days} days before "
             f"--as-of {as_of}; score.max_data_age_days allows {most_days}. Load newer receipts, or name an earlier day"
         )
 
@@ -354,14 +358,14 @@ def _input_digests(settings: BusinessSettings, champions: Sequence[Champion], as
 
 def _standing(target: Path, inputs: Mapping[str, str], key: str) -> ScoreSummary:
     """What was written under this key before, if it was made from the same inputs and is whole."""
-    manifest = json.loads((target / MANIFEST_FILE).read_text())
+    manifest, written = _read_manifest(target)
     changed = [name for name, digest in inputs.items() if manifest["digests"].get(name) != digest and name != "inputs"]
     if changed or manifest["digests"]["inputs"] != inputs["inputs"]:
         raise UsageError(
             f"run key {key} was written before from other inputs ({', '.join(changed) or 'as_of'} changed since); the "
             f"same key never gives other bytes. Give another --run-key, or remove {target}"
         )
-    if file_digest(target / SCORES_FILE) != manifest["digests"]["scores"]:
+    if written != manifest["digests"]["scores"]:
         raise GateRefusedError(f"{target / SCORES_FILE} is not what was written; remove {target} and rerun")
     fields = {name: manifest[name] for name in ScoreSummary.__dataclass_fields__ if name in manifest}
     return ScoreSummary(
@@ -373,6 +377,15 @@ def _standing(target: Path, inputs: Mapping[str, str], key: str) -> ScoreSummary
             "written": False,
         }
     )
+
+
+def _read_manifest(target: Path) -> tuple[dict[str, Any], str]:
+    """What the manifest says, and the digest of the scores as they are."""
+    try:
+        manifest: dict[str, Any] = json.loads((target / MANIFEST_FILE).read_text())
+        return manifest, file_digest(target / SCORES_FILE)
+    except (OSError, ValueError) as error:
+        raise GateRefusedError(f"{target} is not whole ({type(error).__name__}); remove it and rerun") from error
 
 
 def _safe_key(key: str) -> str:

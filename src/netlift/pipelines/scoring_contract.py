@@ -15,6 +15,14 @@ from netlift.features.vocabulary import Vocabulary
 
 CONTRACT_FILE = "scoring.json"
 PROFILE_FILE = "profile.json"
+OPTIONAL_COLUMNS: dict[str, set[str]] = {
+    "customers": {"birth_date"},
+    "transactions": {"category", "channel", "promo", "is_return", "ingested_at"},
+    "contacts": {"delivered_at"},
+    "offers": set(),
+    "events": set(),
+    "surveys": set(),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +80,13 @@ class ScoringContract:
 
 
 def present_columns(tables: Tables) -> dict[str, tuple[str, ...]]:
-    """The columns that the sources really have, by table, in a fixed order."""
-    return {table: tuple(sorted(columns)) for table, columns in sorted(tables.present.items())}
+    """The optional columns behind features that the sources really have, by table, in a fixed order."""
+    behind = {**OPTIONAL_COLUMNS, "customers": {*OPTIONAL_COLUMNS["customers"], *tables.attributes}}
+    return {
+        table: tuple(sorted(columns & behind[table]))
+        for table, columns in sorted(tables.present.items())
+        if table in behind
+    }
 
 
 def require_same_schema(contracts: Sequence[ScoringContract], tables: Tables) -> None:

@@ -8,6 +8,9 @@ from netlift.config.business import BusinessSettings
 from netlift.data.simulate import SimulationSettings, SimulationSummary, simulate
 from netlift.errors import UsageError
 from netlift.pipelines.progress import Progress
+from netlift.registry.locks import exclusive
+
+EARLIEST_END, LATEST_END = 1980, 2150
 
 
 def simulate_business(
@@ -16,6 +19,7 @@ def simulate_business(
     """Simulate into the folder of the config's tables.
 
     Raises:
+        BusyError: A training or another simulation of this business runs.
         UsageError: The config's tables are not in one folder, or tables stand there already.
     """
     folders = {source.path.parent for source in settings.data.tables.values()}
@@ -24,9 +28,12 @@ def simulate_business(
     target = folders.pop()
     if target.exists():
         raise UsageError(f"{target} stands already; remove it to simulate anew, nothing is written over")
+    if not EARLIEST_END <= end.year <= LATEST_END:
+        raise UsageError(f"--end {end}: the simulated world knows the years {EARLIEST_END} to {LATEST_END}")
     progress.stage("simulate", f"{customers:,} customers, seed {seed}")
-    return simulate(
-        SimulationSettings(customers=customers, seed=seed, end=end),
-        target=target,
-        progress=lambda share: progress.advance("simulate", round(1000 * share), 1000),
-    )
+    with exclusive(settings.state / "locks" / "train.lock", timeout_seconds=0, holder="simulate"):
+        return simulate(
+            SimulationSettings(customers=customers, seed=seed, end=end),
+            target=target,
+            progress=lambda share: progress.advance("simulate", round(1000 * share), 1000),
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
 from typing import Any, Literal
@@ -17,7 +17,15 @@ from netlift.config.settings import did_you_mean
 from netlift.data.check import check_tables
 from netlift.data.read import Tables, open_tables
 from netlift.data.write import require_free_space
-from netlift.errors import ConfigError, DataError, GateRefusedError, HistoryTooShortError, UsageError
+from netlift.errors import (
+    ConfigError,
+    DataError,
+    GateRefusedError,
+    HistoryTooShortError,
+    ModelIntegrityError,
+    SchemaDriftError,
+    UsageError,
+)
 from netlift.features.catalogue import CATALOGUE_VERSION, to_markdown
 from netlift.features.profile import Profile
 from netlift.features.vocabulary import learn_vocabulary
@@ -29,9 +37,10 @@ from netlift.pipelines.train_uplift import train_uplift
 from netlift.pipelines.train_value import train_value
 from netlift.pipelines.training import Assignment, Trained
 from netlift.registry.card import CardContent, render_card
-from netlift.registry.gate import GateResult, beats_champion, judge
+from netlift.registry.gate import Check, GateResult, beats_champion, judge
 from netlift.registry.locks import exclusive
-from netlift.registry.models import CHAMPION, load, model_name, register, resolve
+from netlift.registry.models import CHAMPION, CONTENT_TAG, ModelVersion, load, model_name, register, resolve
+from netlift.registry.package import content_digest
 from netlift.registry.promotion import promote
 from netlift.registry.store import Store, open_store
 from netlift.registry.tracking import TrainingRecord, log_training
@@ -247,22 +256,21 @@ def _publish(
     definition = assignment.definition
     task = definition.task
     champion = resolve(store, task, CHAMPION)
-    gain = _against_champion(store, task, trained, champion.version if champion else None)
-    checks = [*trained.checks, beats_champion(gain, measure=trained.measure)]
-    gate = judge(*checks)
+    files = _files(assignment, trained)
+    gate = judge(*trained.checks, _check_champion(store, trained, champion, files))
     digests = {**digests, "definition": definition.digest()}
     card = render_card(_card(assignment, trained, gate, digests))
     run_id = log_training(store, _record(assignment, trained, gate, digests, card, now))
     version = register(
         store,
         task,
-        _files(assignment, trained),
+        files,
         run_id=run_id,
         card=card,
         metadata=_metadata(assignment, digests) | {GATE: PASSED if gate.passed else "refused"},
     )
     absolute = all(check.passed for check in trained.checks)
-    if champion is not None and version == champion.version:
+    if champion is not None and version == champion.version and absolute:
         standing: Standing = "already champion"
         reasons: tuple[str, ...] = ("same data, same settings: the same model, byte for byte, already leads",)
     elif gate.passed:
@@ -288,10 +296,18 @@ def _publish(
     )
 
 
-def _against_champion(store: Store, task: str, trained: Trained, version: int | None) -> Estimate | None:
-    if version is None:
-        return None
-    return trained.against(load(store, task, version).model)
+def _check_champion(store: Store, trained: Trained, champion: ModelVersion | None, files: Mapping[str, bytes]) -> Check:
+    """Whether the model beats the champion; one that cannot be asked any more gives way to the other checks."""
+    unasked = beats_champion(None, measure=trained.measure)
+    if champion is None:
+        return unasked
+    if champion.tags.get(CONTENT_TAG) == content_digest(files):
+        return replace(unasked, words="It is the champion, byte for byte.")
+    try:
+        gain = trained.against(load(store, champion.task, champion.version).model)
+    except (SchemaDriftError, ModelIntegrityError) as error:
+        return replace(unasked, words=f"The champion cannot be asked any more, the other checks decide: {error}.")
+    return beats_champion(gain, measure=trained.measure)
 
 
 def _files(assignment: Assignment, trained: Trained) -> dict[str, bytes]:

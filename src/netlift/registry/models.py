@@ -118,6 +118,9 @@ def register(
                 tags = {CONTENT_TAG: content, PACKAGE_TAG: json.dumps(digests), f"{TAG}task": task}
                 tags |= {f"{TAG}{name}": value for name, value in metadata.items()}
                 version = _create_version(store, task, logged=logged, tags=tags, card=card)
+        else:
+            for name, value in metadata.items():
+                store.client.set_model_version_tag(model_name(task), str(version), f"{TAG}{name}", value)
         if aliases(store, task).get(CHAMPION) != version:
             store.client.set_registered_model_alias(model_name(task), CHALLENGER, str(version))
     return version

@@ -154,7 +154,7 @@ def _refuse_stale(task: str, version: int, *, current: int | None, expected: int
     if current != expected:
         raise UsageError(
             f"the champion of {name} is {_name(current)}, the decision was made against {_name(expected)}: "
-            f"compare version {version} with {_name(current)}, then promote with --expect-current {current or 'none'}"
+            f"compare version {version} with {_name(current)}, then promote with --expect-current {current or 0}"
         )
 
 

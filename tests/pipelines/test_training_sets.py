@@ -1,0 +1,78 @@
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from netlift.config.definitions import ChurnDefinition, ChurnLabel, load_definition
+from netlift.data.read import Tables, conform
+from netlift.errors import DataError
+from netlift.features.vocabulary import learn_vocabulary
+from netlift.pipelines.training_sets import build_labelled_rows
+
+HOUSE = Path(__file__).parents[2]
+CUTOFF = date(2025, 6, 1)
+GAP, HORIZON = 7, 60
+
+
+def definition(kind: str) -> ChurnDefinition:
+    read = load_definition(HOUSE / "models" / "churn.yaml", "churn")
+    assert isinstance(read, ChurnDefinition)
+    windows = read.windows.model_copy(update={"gap_days": GAP, "horizon_days": HORIZON})
+    return read.model_copy(update={"label": ChurnLabel(kind=kind), "windows": windows})
+
+
+def frames(n: int = 600) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rng = np.random.default_rng(4)
+    ids = np.array([f"{i:05d}" for i in range(n)])
+    left = pd.Timestamp("2025-04-01") + pd.to_timedelta(rng.integers(0, 200, n), unit="D")
+    customers = pd.DataFrame({"customer_id": ids, "joined_at": pd.Timestamp("2024-01-01")})
+    customers["cancelled_at"] = left.where(rng.random(n) < 0.7)
+    receipts = pd.DataFrame({"customer_id": rng.choice(ids, 20 * n), "revenue": 10.0, "margin": 4.0})
+    receipts["occurred_at"] = pd.Timestamp("2024-08-01") + pd.to_timedelta(rng.integers(0, 400, 20 * n), unit="D")
+    return customers, receipts
+
+
+def tables(customers: pd.DataFrame, receipts: pd.DataFrame) -> Tables:
+    sources = {"customers": ibis.memtable(customers), "transactions": ibis.memtable(receipts)}
+    return conform(ibis.duckdb.connect(threads=1), sources, attributes=(), zone=ZoneInfo("UTC"))
+
+
+def build(kind: str, opened: Tables):
+    vocabulary = learn_vocabulary(opened, before=pd.Timestamp(CUTOFF).to_pydatetime())
+    return build_labelled_rows(
+        opened, definition(kind), vocabulary, cutoffs=[CUTOFF], rows_per_partition=1_000_000, seed=1
+    )[0]
+
+
+def test_a_cancellation_label_is_the_date_of_the_column() -> None:
+    customers, receipts = frames()
+    rows = build("cancellation", tables(customers, receipts))
+    start = pd.Timestamp(CUTOFF) + pd.Timedelta(days=GAP)
+    asked = customers[~(customers.cancelled_at < pd.Timestamp(CUTOFF))]
+    bought = receipts[receipts.occurred_at.between(start - pd.Timedelta(days=GAP + 365), pd.Timestamp(CUTOFF))]
+    asked = asked[asked.customer_id.isin(bought.customer_id)]
+    gone = asked.cancelled_at.between(start, start + pd.Timedelta(days=HORIZON), inclusive="left")
+    assert len(rows) == len(asked)
+    assert rows.y.sum() == gone.sum() > 0
+
+
+def test_a_cancellation_label_without_its_column_says_how_to_map_it() -> None:
+    customers, receipts = frames()
+    with pytest.raises(DataError, match=r"customers\.cancelled_at: missing"):
+        build("cancellation", tables(customers.drop(columns="cancelled_at"), receipts))
+
+
+def test_no_purchase_is_recomputed_from_the_receipts() -> None:
+    customers, receipts = frames()
+    receipts = receipts[receipts.customer_id.astype(int) % 3 > 0]
+    quiet = receipts.customer_id.astype(int) % 5 == 0
+    receipts = receipts[~(quiet & (receipts.occurred_at > pd.Timestamp(CUTOFF)))]
+    rows = build("no_purchase", tables(customers.drop(columns="cancelled_at"), receipts))
+    start = pd.Timestamp(CUTOFF) + pd.Timedelta(days=GAP)
+    later = receipts[receipts.occurred_at.between(start, start + pd.Timedelta(days=HORIZON), inclusive="left")]
+    ids = customers.customer_id.to_numpy()[rows.customer]
+    assert rows.y.tolist() == (~np.isin(ids, later.customer_id)).astype(float).tolist()
