@@ -18,6 +18,7 @@ from netlift.features.catalogue import Vocabulary
 from netlift.features.labels import build_labels
 from netlift.features.leakage import require_no_leak
 from netlift.features.matrix import FeatureMatrix
+from netlift.features.queries import queries_of_joined
 
 MIN_ROWS = 200
 MIN_CLASS_ROWS = 25
@@ -100,13 +101,9 @@ def require_blind_features(
     Raises:
         LeakageError: Names the features.
     """
-    customers = tables["customers"]
-    joined = customers.filter(customers.joined_at < datetime.combine(cutoff, datetime.min.time())).customer_id
-    ids = np.sort(joined.to_pandas().to_numpy(dtype=object))
-    drawn = np.random.default_rng(seed).permutation(len(ids))[:BLIND_SAMPLE]
-    sample = Queries(
-        customer_id=ids[np.sort(drawn)], cutoff=np.full(len(drawn), np.datetime64(cutoff, "us"), dtype="datetime64[us]")
-    )
+    everybody = queries_of_joined(tables, [datetime.combine(cutoff, datetime.min.time())])
+    drawn = np.random.default_rng(seed).permutation(len(everybody))[:BLIND_SAMPLE]
+    sample = everybody.take(np.sort(drawn))
     require_no_leak(tables, sample, vocabulary, observation_days=observation_days)
     return len(drawn)
 
