@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 from value_world import draw_world
 
-from netlift.estimators.boosting import BINARY, GAMMA, SQUARED, Machine, bin_rows, fit_rounds, gain_shares, to_expected
+from netlift.estimators.boosting import (
+    BINARY,
+    GAMMA,
+    SQUARED,
+    TWEEDIE,
+    Machine,
+    bin_rows,
+    fit_rounds,
+    gain_shares,
+    to_expected,
+    tweedie_deviance,
+)
 
 MACHINE = Machine(seed=3, threads=1)
 
@@ -60,6 +71,25 @@ def test_too_few_rows_to_split_give_the_share_of_all_and_no_gain(world):
     assert set(gain_shares(booster, few.features).values()) == {0.0}
 
 
-@pytest.mark.parametrize(("objective", "want"), [(SQUARED, 0.0), (BINARY, 0.5), (GAMMA, 1.0)])
+@pytest.mark.parametrize(("objective", "want"), [(SQUARED, 0.0), (BINARY, 0.5), (GAMMA, 1.0), (TWEEDIE, 1.0)])
 def test_each_objective_has_its_link(objective, want):
     assert to_expected(np.zeros(1), objective)[0] == want
+
+
+@pytest.mark.parametrize("power", [1.2, 1.5, 1.8])
+def test_tweedie_takes_its_power_from_the_parameters_and_keeps_the_total(world, power):
+    y = np.maximum(world.margin, 0)
+    params = {"tweedie_variance_power": power, "num_leaves": 6, "min_data_in_leaf": 150}
+    dataset = bin_rows(world.rows, MACHINE).select(np.arange(len(y)), y)
+    fit = fit_rounds(dataset, TWEEDIE, params, MACHINE, rounds=60)
+    assert f"tweedie_variance_power: {power}" in fit.model_to_string()
+    expected = to_expected(fit.predict(world.rows.X, raw_score=True), TWEEDIE)
+    assert expected.sum() == pytest.approx(world.expected_margin.sum(), rel=0.08)
+    assert np.corrcoef(expected, world.expected_margin)[0, 1] > 0.8
+
+
+def test_fits_of_several_powers_are_judged_by_one_loss_that_is_lowest_at_the_mean():
+    """LightGBM's own metric changes its scale with the power: a search over powers would compare apples and pears."""
+    y = np.array([0.0, 0.0, 1.0, 7.0])
+    at = [tweedie_deviance(np.full(4, mean), y) for mean in (1.9, 2.0, 2.1)]
+    assert at[1] == min(at)

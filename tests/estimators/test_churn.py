@@ -114,9 +114,9 @@ def test_a_line_does_not_guess_at_a_season_it_never_saw():
 
 def test_a_single_class_is_refused(world):
     train = world.at(FIT)
-    with pytest.raises(DataError, match="4,000 of 4,000 rows at the calibration cutoffs were lost"):
+    with pytest.raises(DataError, match="8,000 of 8,000 rows were lost"):
         fit_churn(
-            "lightgbm", train.labelled("churn"), world.at(LATER).rows.relabel(np.ones(4_000)),
+            "lightgbm", train.rows.relabel(np.ones(8_000)), world.at(LATER).rows.relabel(np.ones(4_000)),
             search=SEARCH, seed=1, threads=1, progress=ignore,
         )  # fmt: skip
 

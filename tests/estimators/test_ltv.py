@@ -3,11 +3,14 @@ import json
 import lightgbm as lgb
 import numpy as np
 import pytest
+from process_world import draw_process_rows
 from value_world import SEARCH, draw_world, ignore
 
 from netlift.errors import ConfigError, DataError
-from netlift.estimators.ltv import fit_ltv
+from netlift.estimators.boosting import Machine
+from netlift.estimators.ltv import Horizon, fit_ltv, fit_tuned_ltv, tune_ltv
 from netlift.estimators.stored import StoredModel
+from netlift.evaluation.value import money_deviance
 
 FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2025-01-01"]
 
@@ -66,6 +69,8 @@ def test_the_stored_model_is_chance_times_amount_behind_its_level(world, two_par
     chance = lgb.Booster(model_str=two_part.files["chance.txt"].decode()).predict(rows.X)
     amount = lgb.Booster(model_str=two_part.files["amount.txt"].decode()).predict(rows.X)
     level, cells = json.loads(two_part.files["model.json"])["outputs"][0]["expression"]["of"]
+    share = level["of"]["of"][0]
+    chance = np.interp(chance, share["x"], share["y"])
     since = rows.column("days_since_last_purchase").astype(float)
     loss = np.array(cells["values"])[np.searchsorted(cells["edges"][0], since, side="right")]
     assert np.allclose(predict(two_part, rows), np.interp(chance * amount, level["x"], level["y"]) - loss, rtol=1e-9)
@@ -94,6 +99,95 @@ def test_two_part_is_nearer_to_the_truth_than_the_mean_by_rfm(world, two_part):
         for candidate in (two_part, fit(world, "mean_by_rfm"))
     ]
     assert error[0] < 0.8 * error[1]
+
+
+CUTOFFS, NEWEST, HALF_YEAR = [420, 510, 600], 790, 182
+
+
+@pytest.fixture(scope="module")
+def buyers():
+    return draw_process_rows(customers=6_000, cutoffs=[*CUTOFFS, NEWEST], horizon=HALF_YEAR, seed=2)
+
+
+def fit_process(buyers, name, **horizon):
+    newest = buyers.cutoff == buyers.cutoff.max()
+    known, test = buyers.take(~newest), buyers.take(newest)
+    plan, machine = Horizon(days=HALF_YEAR, **horizon), Machine(seed=1, threads=1)
+    tunings = tune_ltv(name, known, horizon=plan, search=SEARCH, machine=machine, progress=ignore)
+    blind = test.relabel(np.full(len(test), np.nan))
+    return fit_tuned_ltv(name, known, tunings, newest=blind, horizon=plan, folds=3, machine=machine), test
+
+
+def test_the_probability_model_finds_the_total_of_a_world_made_by_it(buyers):
+    candidate, test = fit_process(buyers, "bg_nbd")
+    predicted = StoredModel(candidate.files).predict_matrix(test.X)["ltv_182d"]
+    assert predicted.sum() == pytest.approx(test.y.sum(), rel=0.05)
+
+
+def test_a_stack_is_no_worse_than_the_probability_model_in_its_own_world_nor_than_trees_alone(buyers):
+    loss = {}
+    for name in ("bg_nbd", "two_part", "stack"):
+        candidate, test = fit_process(buyers, name)
+        loss[name] = money_deviance(test.y, StoredModel(candidate.files).predict_matrix(test.X)["ltv_182d"])
+    assert loss["stack"] < 1.02 * loss["bg_nbd"]
+    assert loss["stack"] < 1.01 * loss["two_part"]
+
+
+def test_labels_of_the_newest_cutoff_are_not_looked_at(buyers):
+    newest = buyers.cutoff == buyers.cutoff.max()
+    known, test = buyers.take(~newest), buyers.take(newest)
+    plan, machine = Horizon(days=HALF_YEAR), Machine(seed=1, threads=1)
+    files = [
+        fit_tuned_ltv("bg_nbd", known, {}, newest=test.relabel(y), horizon=plan, folds=3, machine=machine).files
+        for y in (test.y, np.full(len(test), np.nan))
+    ]
+    assert files[0] == files[1]
+
+
+def test_a_longer_time_is_extrapolated_under_its_own_name_to_the_truth_of_the_world():
+    rows = draw_process_rows(customers=6_000, cutoffs=[600], horizon=1092, seed=5)
+    half = draw_process_rows(customers=6_000, cutoffs=[600], horizon=HALF_YEAR, seed=5)
+    candidate = fit_tuned_ltv(
+        "bg_nbd", half, {}, newest=half, horizon=Horizon(days=HALF_YEAR, extrapolate_to_days=1092), folds=3,
+        machine=Machine(seed=1, threads=1),
+    )  # fmt: skip
+    outputs = StoredModel(candidate.files).predict_matrix(rows.X)
+    longer, shorter = outputs["ltv_1092d_extrapolated"].sum(), outputs["ltv_182d"].sum()
+    assert longer == pytest.approx(rows.y.sum(), rel=0.08)
+    assert shorter < longer < 6 * shorter
+    assert any("no forecast that a label was held against" in note for note in candidate.notes)
+
+
+def test_the_gap_and_the_discount_make_less_of_the_same_customers(buyers):
+    totals = []
+    for horizon in ({}, {"gap_days": 30}, {"discount_rate_year": 0.5}):
+        candidate, test = fit_process(buyers, "bg_nbd", **horizon)
+        totals.append(StoredModel(candidate.files).predict_matrix(test.X)["ltv_182d"].sum())
+    assert totals[1] < totals[0]
+    assert totals[2] == pytest.approx(totals[0] * 1.5 ** (-91 / 365.25), rel=0.01)
+
+
+def test_the_last_period_is_stretched_to_the_horizon(buyers):
+    candidate, test = fit_process(buyers, "last_period")
+    predicted = StoredModel(candidate.files).predict_matrix(test.X)["ltv_182d"]
+    assert np.allclose(predicted, test.column("margin_180d") * 182 / 180)
+
+
+@pytest.mark.parametrize("name", ["mean_by_rfm", "bg_nbd", "two_part", "stack"])
+def test_ninety_five_of_a_hundred_lie_inside_their_interval(buyers, name):
+    candidate, test = fit_process(buyers, name)
+    outputs = StoredModel(candidate.files).predict_matrix(test.X)
+    inside = (test.y >= outputs["ltv_182d_lower"]) & (test.y <= outputs["ltv_182d_upper"])
+    assert inside.mean() == pytest.approx(0.95, abs=0.02)
+    assert np.all(outputs["ltv_182d_sd"] > 0)
+
+
+def test_nobody_who_buys_twice_is_told_to_the_probability_model(buyers):
+    once = buyers.take(buyers.column("purchase_days_all") == 1)
+    with pytest.raises(DataError, match=r"none of .* customers bought on a second day"):
+        fit_ltv(
+            "bg_nbd", once, once, horizon_days=182, search=SEARCH, seed=1, threads=1, progress=ignore
+        )  # fmt: skip
 
 
 def test_nobody_who_buys_is_refused(world):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from value_world import SEARCH, draw_world
 
+from netlift.config.definitions import Range
 from netlift.estimators import tuning
-from netlift.estimators.boosting import BINARY, GAMMA, Machine, bin_rows
+from netlift.estimators.boosting import BINARY, GAMMA, TWEEDIE, Machine, bin_rows, tweedie_deviance
 from netlift.estimators.tuning import tune
 
 
@@ -65,3 +66,17 @@ def test_the_search_beats_a_model_without_features(world):
 def test_amounts_are_searched_on_buyers_alone(world):
     found = search_on(world, Machine(seed=1, threads=1), objective=GAMMA)
     assert found.rows == round(np.count_nonzero(world.margin > 0) * 2 / 3)
+
+
+def test_the_power_of_tweedie_is_searched_where_a_range_is_given(world):
+    power = {"tweedie_variance_power": Range(low=1.2, high=1.8)}
+    search = SEARCH.model_copy(update={"space": SEARCH.space | power})
+    rows = world.rows.relabel(np.maximum(world.margin, 0))
+    everyone = np.ones(len(rows), dtype=bool)
+    found = tune(
+        bin_rows(rows, Machine(seed=1, threads=1)), rows.y, everyone, rows.customer, TWEEDIE, search,
+        progress=lambda *call: None,
+    )  # fmt: skip
+    assert 1.2 <= found.params["tweedie_variance_power"] <= 1.8
+    assert found.rounds > 5
+    assert found.loss < tweedie_deviance(rows.y.mean(), rows.y)

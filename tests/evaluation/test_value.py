@@ -1,9 +1,17 @@
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from sklearn.metrics import mean_tweedie_deviance
 
 from netlift.errors import DataError
-from netlift.evaluation.value import compare_values, evaluate_values, normalized_gini, tabulate_value_tenths
+from netlift.evaluation.value import (
+    compare_values,
+    evaluate_values,
+    interval_coverage,
+    money_deviance,
+    normalized_gini,
+    tabulate_value_tenths,
+)
 
 
 def draw(n=2_000, seed=1):
@@ -112,3 +120,24 @@ def test_money_that_is_not_there_is_refused():
         figures(np.zeros(5), np.arange(5))
     with pytest.raises(DataError, match=r"predicted of shape .* with 1"):
         figures(np.ones(3), np.array([1.0, np.nan, 2.0]))
+
+
+def test_the_deviance_is_that_of_a_tweedie_model_and_lowest_at_the_true_mean():
+    """Against scikit-learn's definition; a wrong level and a wrong order both cost."""
+    y, expected = draw(n=20_000)
+    assert money_deviance(y, expected) == pytest.approx(mean_tweedie_deviance(y, expected, power=1.5))
+    shuffled = np.random.default_rng(1).permutation(expected)
+    worse = [money_deviance(y, wrong) for wrong in (1.3 * expected, 0.75 * expected, shuffled)]
+    assert money_deviance(y, expected) < min(worse)
+
+
+def test_predicting_nothing_is_a_bad_prediction_and_not_an_infinite_one():
+    y, expected = draw()
+    assert money_deviance(y, expected) < money_deviance(y, np.zeros(len(y))) < np.inf
+
+
+def test_the_share_inside_intervals_is_counted_with_its_own_interval():
+    y = np.arange(100.0)
+    found = interval_coverage(y, np.full(100, 5.0), np.full(100, 94.0), customer=np.arange(100), level=0.95)
+    assert found.point == 0.9
+    assert found.ci_lower < 0.9 < found.ci_upper < 1

@@ -68,3 +68,21 @@ def test_customers_that_nobody_knows_are_refused():
     tables = make_tables(random_frames(np.random.default_rng(0)))
     with pytest.raises(DataError, match="1 of 1 customers"):
         build_labels(tables, queries_at(["nobody"], instants("2024-05-01")), gap_days=0, horizon_days=30)
+
+
+def test_later_margin_counts_for_less_and_receipts_count_as_they_are():
+    """Recomputed by the definition: (1 + rate)^(-days since the cutoff / 365.25) for each receipt."""
+    frames = random_frames(np.random.default_rng(11), receipts=300)
+    ids = frames["customers"]["customer_id"].to_numpy()
+    queries = queries_at(ids, instants("2024-05-01"))
+    rate = 0.5
+    plain = build_labels(make_tables(frames), queries, gap_days=7, horizon_days=120)
+    less = build_labels(make_tables(frames), queries, gap_days=7, horizon_days=120, discount_rate_year=rate)
+    receipts = frames["transactions"]
+    start = pd.Timestamp("2024-05-08")
+    inside = receipts[(receipts.occurred_at >= start) & (receipts.occurred_at < start + pd.Timedelta(days=120))]
+    days = (inside.occurred_at - pd.Timestamp("2024-05-01")) / pd.Timedelta(days=1)
+    worth = (inside.margin * (1 + rate) ** (-days / 365.25)).groupby(inside.customer_id).sum()
+    assert np.allclose(less.margin, worth.reindex(queries.customer_id).fillna(0.0))
+    assert np.array_equal(less.purchases, plain.purchases) and np.array_equal(less.revenue, plain.revenue)
+    assert abs(less.margin.sum()) < abs(plain.margin.sum())

@@ -88,7 +88,7 @@ def test_the_registered_model_states_its_contract_and_holds_nobodys_data(store, 
     example = json.loads((described.folder / "input_example.json").read_text())
     assert example["data"] == [[0.0, 0.0, "other"]]
     requirements = (described.folder / "requirements.txt").read_text().split()
-    assert [line.partition("==")[0] for line in requirements] == ["mlflow", "lightgbm", "numpy", "pandas"]
+    assert [line.partition("==")[0] for line in requirements] == ["mlflow", "lightgbm", "numpy", "pandas", "scipy"]
     assert not list(described.folder.rglob("*.pkl"))
     assert "import netlift" not in (described.folder / package.CODE_FILE).read_text()
     assert "from netlift" not in (described.folder / package.CODE_FILE).read_text()

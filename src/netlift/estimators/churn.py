@@ -10,12 +10,13 @@ from netlift.estimators.boosting import BINARY, Machine, bin_rows, fit_rounds, g
 from netlift.estimators.calibration import calibrate_probabilities
 from netlift.estimators.cells import fit_cells
 from netlift.estimators.cross_fit import OUTSIDE, assign_folds, draw_folds, predict_out_of_fold, sample_customers
-from netlift.estimators.expression import Expression, booster, write_files
+from netlift.estimators.expression import Expression, booster, linear, write_files
 from netlift.estimators.logistic import fit_logistic, prepare_columns
+from netlift.estimators.process_value import add_expressions, evaluate_expressions, fit_processes, newest_of
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.season import CALENDAR, covers_year, has_calendar
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.tuning import Progress, tune
+from netlift.estimators.tuning import Progress, Tuning, tune
 
 OUTPUT = "p_churn"
 UNIT = "probability"
@@ -23,6 +24,65 @@ BOOSTER_FILE = "churn.txt"
 RHYTHM = ("days_since_last_purchase", "days_since_last_purchase_over_gap")
 RHYTHM_CELLS = 10
 LOGISTIC_ROWS = 100_000
+CANDIDATES = ("own_rhythm", "p_alive", "logistic", "lightgbm")
+
+
+def tune_churn(name: str, rows: LabelledRows, *, search: Search, machine: Machine, progress: Progress) -> Tuning | None:
+    """Search the settings of a candidate; None for one that has none.
+
+    Args:
+        name: The candidate.
+        rows: Customers at cutoffs; y is 1 for lost.
+        search: How LightGBM is tuned.
+        machine: Seed and threads.
+        progress: Called with steps done, steps in all and the lowest loss so far.
+
+    Raises:
+        ConfigError: No candidate of that name.
+        DataError: One class only, or fewer customers than folds.
+    """
+    _require_known(name)
+    _require_both_kinds(rows)
+    if name != "lightgbm":
+        return None
+    seen, _, _ = _with_p_alive(rows, newest_of(rows))
+    everyone = np.ones(len(rows), dtype=bool)
+    return tune(bin_rows(seen, machine), rows.y, everyone, rows.customer, BINARY, search, progress=progress)
+
+
+def fit_tuned_churn(
+    name: str, rows: LabelledRows, tuning: Tuning | None, *, newest: LabelledRows, folds: int, machine: Machine
+) -> Candidate:
+    """Fit a candidate whose settings are known.
+
+    Probabilities are calibrated by cross-fitting over all rows, customers kept whole: what one cutoff alone would teach
+    is its season (see `calibration.py`). Nothing is resampled or weighted, so probabilities stay probabilities.
+
+    Args:
+        name: own_rhythm (share lost by silence and by silence over the own typical gap), p_alive (the chance of MBG/NBD
+            that the customer is still one, calibrated), logistic, or lightgbm (which sees p_alive too).
+        rows: Customers at cutoffs whose labels are whole; y is 1 for lost.
+        tuning: What `tune_churn` gave.
+        newest: Customers as of the newest cutoff known, whose histories P(alive) is learnt from; their labels are not
+            looked at.
+        folds: Folds of customers for cross-fitting.
+        machine: Seed and threads.
+
+    Raises:
+        ConfigError: No candidate of that name.
+        DataError: One class only, fewer customers than folds, or a feature that the candidate needs is excluded.
+    """
+    _require_known(name)
+    _require_both_kinds(rows)
+    if name == "own_rhythm":
+        return _fit_own_rhythm(rows)
+    if name == "p_alive":
+        return _fit_p_alive(rows, newest)
+    if name == "logistic":
+        return _fit_logistic(rows, folds, machine)
+    if tuning is None:
+        raise ConfigError("churn: lightgbm is fitted with the settings of a search, none were given")
+    return _fit_lightgbm(rows, tuning, newest, folds, machine)
 
 
 def fit_churn(
@@ -35,14 +95,10 @@ def fit_churn(
     threads: int,
     progress: Progress,
 ) -> Candidate:
-    """Fit one candidate for the chance of being lost.
-
-    Settings are searched on `train`. The final fit sees both, and its probabilities are calibrated by cross-fitting
-    over both, customers kept whole: what one cutoff alone would teach is its season (see `calibration.py`). Nothing is
-    resampled or weighted, so probabilities stay probabilities.
+    """Search a candidate's settings on some rows and fit it on those and others.
 
     Args:
-        name: own_rhythm (share lost by silence and by silence over the own typical gap), logistic or lightgbm.
+        name: As `fit_tuned_churn`.
         train: Customers at cutoffs whose labels were whole at the calibration cutoff; y is 1 for lost.
         calibration: Customers at the newest cutoff before the test, or more.
         search: How LightGBM is tuned, and the folds of cross-fitting.
@@ -52,24 +108,26 @@ def fit_churn(
 
     Raises:
         ConfigError: No candidate of that name.
-        DataError: One class only, fewer customers than folds, or a feature that the candidate needs is excluded.
+        DataError: As `tune_churn` and `fit_tuned_churn`.
     """
-    rows = train.join(calibration)
-    for which, part in (("fit", train), ("calibration", calibration)):
-        lost = int(np.count_nonzero(part.y))
-        if lost in (0, len(part)):
-            raise DataError(
-                f"churn: {lost:,} of {len(part):,} rows at the {which} cutoffs were lost, both kinds are needed; "
-                "change horizon_days or active_within_days"
-            )
     machine = Machine(seed=seed, threads=threads)
-    if name == "own_rhythm":
-        return _fit_own_rhythm(rows)
-    if name == "logistic":
-        return _fit_logistic(rows, search, machine)
-    if name == "lightgbm":
-        return _fit_lightgbm(train, rows, search, machine, progress)
-    raise ConfigError(f"churn has no candidate {name!r}; there are own_rhythm, logistic and lightgbm")
+    rows = train.join(calibration)
+    tuning = tune_churn(name, train, search=search, machine=machine, progress=progress)
+    return fit_tuned_churn(name, rows, tuning, newest=newest_of(rows), folds=search.folds, machine=machine)
+
+
+def _require_known(name: str) -> None:
+    if name not in CANDIDATES:
+        raise ConfigError(f"churn has no candidate {name!r}; there are {', '.join(CANDIDATES)}")
+
+
+def _require_both_kinds(rows: LabelledRows) -> None:
+    lost = int(np.count_nonzero(rows.y))
+    if lost in (0, len(rows)):
+        raise DataError(
+            f"churn: {lost:,} of {len(rows):,} rows were lost, both kinds are needed; "
+            "change horizon_days or active_within_days"
+        )
 
 
 def _fit_own_rhythm(rows: LabelledRows) -> Candidate:
@@ -77,15 +135,34 @@ def _fit_own_rhythm(rows: LabelledRows) -> Candidate:
     return Candidate(name="own_rhythm", files=_files(rows, expression), params={"cells": len(expression["values"])})
 
 
-def _fit_logistic(rows: LabelledRows, search: Search, machine: Machine) -> Candidate:
+def _fit_p_alive(rows: LabelledRows, newest: LabelledRows) -> Candidate:
+    processes = fit_processes(newest)
+    gone = linear(1.0, [-1.0], [processes.p_alive])
+    curve = calibrate_probabilities(rows.y, evaluate_expressions(rows, {"gone": gone})["gone"])
+    notes = (*processes.notes, f"calibration: {curve.method}")
+    return Candidate(name="p_alive", files=_files(rows, curve.on(gone)), notes=notes)
+
+
+def _with_p_alive(
+    rows: LabelledRows, newest: LabelledRows
+) -> tuple[LabelledRows, tuple[Expression, ...], tuple[str, ...]]:
+    """The rows with P(alive) behind the features, where purchases can teach it; its expression; and why not, if not."""
+    try:
+        p_alive = fit_processes(newest).p_alive
+    except DataError as error:
+        return rows, (), (f"without P(alive): {error}",)
+    return add_expressions(rows, {"p_alive": p_alive}), (p_alive,), ()
+
+
+def _fit_logistic(rows: LabelledRows, folds: int, machine: Machine) -> Candidate:
     sample = rows.take(sample_customers(rows.customer, most=LOGISTIC_ROWS, seed=machine.seed))
     columns, notes = prepare_columns(sample), []
     if has_calendar(sample) and not covers_year(sample):
         columns = tuple(column for column in columns if column.name not in CALENDAR)
         notes.append("the calendar was left out: the cutoffs leave a third of the year unseen, a line would guess it")
-    fold = assign_folds(sample.customer, folds=search.folds, seed=machine.seed)
+    fold = assign_folds(sample.customer, folds=folds, seed=machine.seed)
     p = np.empty(len(sample))
-    for k in range(search.folds):
+    for k in range(folds):
         part = fit_logistic(sample.take(fold != k), columns, threads=machine.threads)
         held_out = StoredModel(_files(sample, part))
         p[fold == k] = held_out.predict_matrix(sample.X[fold == k])[OUTPUT]
@@ -99,26 +176,23 @@ def _fit_logistic(rows: LabelledRows, search: Search, machine: Machine) -> Candi
     )
 
 
-def _fit_lightgbm(
-    train: LabelledRows, rows: LabelledRows, search: Search, machine: Machine, progress: Progress
-) -> Candidate:
-    binned = bin_rows(rows, machine)
-    learn = np.arange(len(rows)) < len(train)
-    tuning = tune(binned, rows.y, learn, rows.customer, BINARY, search, progress=progress)
-    fold = draw_folds(rows.customer, folds=search.folds, seed=machine.seed)
+def _fit_lightgbm(rows: LabelledRows, tuning: Tuning, newest: LabelledRows, folds: int, machine: Machine) -> Candidate:
+    seen, extra, notes = _with_p_alive(rows, newest)
+    binned = bin_rows(seen, machine)
+    fold = draw_folds(rows.customer, folds=folds, seed=machine.seed)
     everyone = np.ones(len(rows), dtype=bool)
     inside = fold != OUTSIDE
-    rounds = tuning.rounds_for(round(inside.sum() * (1 - 1 / search.folds)))
+    rounds = tuning.rounds_for(round(inside.sum() * (1 - 1 / folds)))
     p = predict_out_of_fold(binned, rows.y, everyone, fold, BINARY, tuning.params, rounds=rounds)
     curve = calibrate_probabilities(rows.y[inside], p[inside])
     final = fit_rounds(binned.bins, BINARY, tuning.params, machine, rounds=tuning.rounds_for(len(rows)))
-    expression = curve.on(booster(BOOSTER_FILE, link=BINARY.link))
+    expression = curve.on(booster(BOOSTER_FILE, link=BINARY.link, extra=extra))
     return Candidate(
         name="lightgbm",
         files=_files(rows, expression, {BOOSTER_FILE: final.model_to_string()}),
         params=tuning.record(),
-        notes=(*tuning.notes, f"calibration: {curve.method}"),
-        importance=gain_shares(final, rows.features),
+        notes=(*tuning.notes, *notes, f"calibration: {curve.method}"),
+        importance=gain_shares(final, seen.features),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netlift.errors import DataError
-from netlift.estimators.boosting import BinnedRows, Objective, Params, fit_rounds, to_expected
+from netlift.estimators.boosting import BinnedRows, Objective, Params, fit_rounds, start_scores, to_expected
 
 OUTSIDE = -1
 CROSS_FIT_ROWS = 60_000
@@ -80,11 +80,30 @@ def predict_out_of_fold(
     Returns:
         Shape (n,); NaN for rows outside.
     """
+    raw = score_out_of_fold(binned, y, learn, fold, objective, params, rounds=rounds)
+    inside = fold != OUTSIDE
     expected = np.full(len(y), np.nan)
-    for k in range(int(fold.max()) + 1):
-        part = binned.select(np.flatnonzero(learn & (fold != k) & (fold != OUTSIDE)), y)
-        booster = fit_rounds(part, objective, params, binned.machine, rounds=rounds)
-        held_out = fold == k
-        raw = booster.predict(binned.X[held_out], raw_score=True, num_threads=binned.machine.threads)
-        expected[held_out] = to_expected(np.asarray(raw, dtype=np.float64), objective)
+    expected[inside] = to_expected(raw[inside], objective)
     return expected
+
+
+def score_out_of_fold(
+    binned: BinnedRows,
+    y: np.ndarray,
+    learn: np.ndarray,
+    fold: np.ndarray,
+    objective: Objective,
+    params: Params,
+    *,
+    rounds: int,
+) -> np.ndarray:
+    """The raw scores behind `predict_out_of_fold`, shape (n,), or (n, k) for a loss with k of them; NaN outside."""
+    scores = 1 if objective.own is None else objective.own.scores
+    raw = np.full((len(y), scores), np.nan)
+    for k in range(int(fold.max()) + 1):
+        rows = np.flatnonzero(learn & (fold != k) & (fold != OUTSIDE))
+        booster = fit_rounds(binned.select(rows, y), objective, params, binned.machine, rounds=rounds)
+        held_out = fold == k
+        own = booster.predict(binned.X[held_out], raw_score=True, num_threads=binned.machine.threads)
+        raw[held_out] = np.asarray(own, dtype=np.float64).reshape(-1, scores) + start_scores(objective, y[rows])
+    return raw[:, 0] if scores == 1 else raw

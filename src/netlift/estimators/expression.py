@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
+from netlift.estimators.histories import HISTORY, SPENDING
+from netlift.estimators.process_formulas import PurchaseMixture, SpendMixture
 from netlift.estimators.stored import FORMAT
 from netlift.features.matrix import Feature
 
@@ -44,14 +46,35 @@ def write_files(
     return files | {name: text.encode() for name, text in sorted(boosters.items())}
 
 
-def booster(file: str, *, link: str = "identity", append: Sequence[float] = (), init: float = 0.0) -> Expression:
-    """A LightGBM model's score through a link."""
-    return {"op": "booster", "file": file, "link": link, "append": list(append), "init": init}
+def booster(
+    file: str,
+    *,
+    link: str = "identity",
+    append: Sequence[float] = (),
+    init: float = 0.0,
+    extra: Sequence[Expression] = (),
+) -> Expression:
+    """A LightGBM model's score through a link; columns of its own behind the features: `extra`, then `append`."""
+    expression = {"op": "booster", "file": file, "link": link, "append": list(append), "init": init}
+    return expression | ({"extra": list(extra)} if extra else {})
+
+
+def ziln(
+    file: str, *, init: Sequence[float], sigma: float | None = None, extra: Sequence[Expression] = ()
+) -> Expression:
+    """The mean of a zero-inflated log-normal from a LightGBM model with three scores; `sigma` is one spread for all."""
+    start = [float(value) for value in init]
+    return {"op": "ziln", "file": file, "init": start, "sigma": sigma, "extra": list(extra), "what": "mean"}
 
 
 def constant(value: float) -> Expression:
     """The same number for everybody."""
     return {"op": "constant", "value": float(value)}
+
+
+def column(name: str) -> Expression:
+    """A feature as it is."""
+    return {"op": "column", "name": name}
 
 
 def linear(intercept: float, weights: Sequence[float], of: Sequence[Expression]) -> Expression:
@@ -62,6 +85,59 @@ def linear(intercept: float, weights: Sequence[float], of: Sequence[Expression])
 def product(of: Sequence[Expression]) -> Expression:
     """A product of expressions."""
     return {"op": "product", "of": list(of)}
+
+
+def maximum(of: Sequence[Expression]) -> Expression:
+    """The largest of some expressions, row by row."""
+    return {"op": "maximum", "of": list(of)}
+
+
+def ratio(over: Expression, under: Expression, *, fallback: float) -> Expression:
+    """One expression over another, `fallback` where that is zero."""
+    return {"op": "ratio", "of": [over, under], "fallback": float(fallback)}
+
+
+def purchase_process(
+    process: PurchaseMixture,
+    what: Literal["p_alive", "purchases"],
+    *,
+    from_days: float = 0,
+    to_days: float = 0,
+    names: Sequence[str] = HISTORY,
+) -> Expression:
+    """What a purchase process says of a customer; NaN for those without a purchase day.
+
+    Args:
+        process: The population.
+        what: `p_alive`: chance of being alive `to_days` from now; `purchases`: expected purchase days between
+            `from_days` and `to_days` from now.
+        from_days: Where purchases start to count.
+        to_days: Where they end.
+        names: Features of purchase days, age at the last and time since the first.
+
+    Raises:
+        ValueError: `from_days` for P(alive), which is of one moment, or above `to_days`.
+    """
+    if from_days > (to_days if what == "purchases" else 0):
+        raise ValueError(f"{what} from {from_days} to {to_days} days: purchases take from <= to, p_alive no from_days")
+    return {
+        "op": "purchase_process",
+        "what": what,
+        "family": process.family,
+        "r": process.r,
+        "alpha": process.alpha,
+        "a": process.a,
+        "b": process.b,
+        "unit_days": process.unit_days,
+        "from_days": float(from_days),
+        "to_days": float(to_days),
+        "names": list(names),
+    }
+
+
+def spend(model: SpendMixture, *, names: Sequence[str] = SPENDING) -> Expression:
+    """Expected money of a purchase day; the population's mean where a customer has none above zero."""
+    return {"op": "spend", "p": model.p, "q": model.q, "gamma": model.gamma, "names": list(names)}
 
 
 def interpolate(x: Sequence[float], y: Sequence[float], of: Expression) -> Expression:

@@ -1,41 +1,166 @@
-"""What a customer will be worth: the candidates that answer with the margin of the horizon, returns netted."""
+"""What a customer will be worth: the candidates that answer with the margin of the horizon, returns netted.
+
+Every candidate ends alike: money that comes in, its level and season calibrated where it was learnt out of fold, less
+the loss by returns, with an interval and a deviation for the one customer, and with what a longer time would bring.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from netlift.config.definitions import Search
 from netlift.errors import ConfigError, DataError
-from netlift.estimators.boosting import (
-    BINARY,
-    GAMMA,
-    BinnedRows,
-    Machine,
-    Objective,
-    bin_rows,
-    fit_rounds,
-    gain_shares,
-)
-from netlift.estimators.calibration import Curve, calibrate_level
+from netlift.estimators.anchor import OLDER_SHARE, learn_anchor, share_older
+from netlift.estimators.boosted_value import Tunings, fit_parts, tune_parts
+from netlift.estimators.boosting import Machine
+from netlift.estimators.calibration import calibrate_level
 from netlift.estimators.cells import fit_cells
-from netlift.estimators.cross_fit import OUTSIDE, draw_folds, predict_out_of_fold
-from netlift.estimators.expression import Expression, booster, linear, product, write_files
+from netlift.estimators.cross_fit import draw_folds
+from netlift.estimators.expression import Expression, linear, product, write_files
+from netlift.estimators.process_value import (
+    Processes,
+    add_expressions,
+    evaluate_expressions,
+    fit_processes,
+    newest_of,
+)
 from netlift.estimators.rows import Candidate, LabelledRows
-from netlift.estimators.season import Season, learn_season
-from netlift.estimators.tuning import Progress, Tuning, tune
-
-if TYPE_CHECKING:
-    import lightgbm as lgb
+from netlift.estimators.season import learn_season
+from netlift.estimators.spread import learn_spread
+from netlift.estimators.tuning import Progress
 
 UNIT = "currency"
 RECENCY = "days_since_last_purchase"
 RFM = (RECENCY, "purchases_365d", "margin_365d")
 RFM_CELLS = 5
 RETURN_CELLS = 8
+BOOSTED = {"tweedie": "tweedie", "ziln": "ziln", "two_part": "two_part", "stack": "two_part"}
+UNTUNED = ("mean_by_rfm", "last_period", "bg_nbd")
+CANDIDATES = (*UNTUNED, *BOOSTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Horizon:
+    """What is predicted.
+
+    Attributes:
+        days: Days predicted; part of the output's name.
+        gap_days: Days between the cutoff and the first of them.
+        discount_rate_year: By which later margin counts for less.
+        extrapolate_to_days: A longer time that no label covers; None for none.
+    """
+
+    days: int
+    gap_days: int = 0
+    discount_rate_year: float = 0.0
+    extrapolate_to_days: int | None = None
+
+    @property
+    def output(self) -> str:
+        """Name of the predicted margin."""
+        return f"ltv_{self.days}d"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawValue:
+    """Money that comes in, before it is calibrated.
+
+    Attributes:
+        expression: It, stored.
+        predicted: It, for the rows learnt from, out of fold where that makes a difference; NaN for rows that take no
+            part, shape (n,).
+        honest: Whether the level may be calibrated on `predicted`: it did not see the rows' labels, or not their own.
+        boosters: File name to LightGBM text.
+        params: What tuning chose.
+        notes: What a reader must know.
+        importance: Share of gain by feature.
+    """
+
+    expression: Expression
+    predicted: np.ndarray
+    honest: bool
+    boosters: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, float | int | str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    importance: Mapping[str, float] = field(default_factory=dict)
+
+
+def tune_ltv(
+    name: str, rows: LabelledRows, *, horizon: Horizon, search: Search, machine: Machine, progress: Progress
+) -> Tunings:
+    """Search the settings of a candidate; nothing for one that has none.
+
+    Args:
+        name: The candidate.
+        rows: Customers at cutoffs; y is margin, in currency.
+        horizon: What is predicted.
+        search: How LightGBM is tuned.
+        machine: Seed and threads.
+        progress: Called with steps done, steps in all and the lowest loss so far.
+
+    Raises:
+        ConfigError: No candidate of that name.
+        DataError: Nobody or everybody brought margin, or fewer customers than folds.
+    """
+    _require_known(name)
+    if name not in BOOSTED:
+        return {}
+    buyers = int(np.count_nonzero(rows.y > 0))
+    if buyers in (0, len(rows)):
+        raise DataError(
+            f"ltv: {buyers:,} of {len(rows):,} rows at the fit cutoffs brought margin, both kinds are needed; "
+            "change horizon_days or active_within_days"
+        )
+    if name == "stack":
+        rows = add_expressions(rows, _columns_of(fit_processes(newest_of(rows)), horizon))
+    came_in = np.maximum(rows.y, 0.0)
+    return tune_parts(BOOSTED[name], rows, came_in, search=search, machine=machine, progress=progress)
+
+
+def fit_tuned_ltv(
+    name: str,
+    rows: LabelledRows,
+    tunings: Tunings,
+    *,
+    newest: LabelledRows,
+    horizon: Horizon,
+    folds: int,
+    machine: Machine,
+) -> Candidate:
+    """Fit a candidate whose settings are known.
+
+    Args:
+        name: mean_by_rfm (mean margin by cells), last_period (margin of the past horizon), bg_nbd (BG/NBD and
+            Gamma-Gamma), tweedie, ziln, two_part, or stack (two_part that also sees what the probability models say,
+            and is bent to their law of ageing where today's customers are older than any learnt from).
+        rows: Customers at cutoffs whose labels are whole; y is margin, in currency.
+        tunings: What `tune_ltv` gave.
+        newest: Customers as of the newest cutoff known, whose histories the probability models learn from; their
+            labels are not looked at.
+        horizon: What is predicted.
+        folds: Folds of customers for cross-fitting.
+        machine: Seed and threads.
+
+    Raises:
+        ConfigError: No candidate of that name.
+        DataError: Fewer customers than folds, or a feature that the candidate needs is excluded.
+    """
+    _require_known(name)
+    if name in BOOSTED:
+        raw = _fit_boosted(name, rows, tunings, newest, horizon, folds=folds, machine=machine)
+    elif name == "mean_by_rfm":
+        expression = fit_cells(rows, rows.y, RFM, cells=RFM_CELLS)
+        raw = _read_off(rows, expression, params={"cells": len(expression["values"])})
+    elif name == "last_period":
+        raw = _read_off(rows, _last_period(rows, horizon.days))
+    else:
+        processes = fit_processes(newest)
+        raw = _read_off(rows, _expected_value(processes, horizon), notes=processes.notes)
+    return _finish(name, raw, rows, newest, horizon)
 
 
 def fit_ltv(
@@ -49,14 +174,10 @@ def fit_ltv(
     threads: int,
     progress: Progress,
 ) -> Candidate:
-    """Fit one candidate for the margin of the horizon.
-
-    `two_part` is P(margin > 0) times E(margin | margin > 0), each a LightGBM, its level and the season left over
-    calibrated by cross-fitting, less the loss of those whose returns exceed their purchases, by cells of days since the
-    last purchase. Settings are searched on `train`; everything else learns from both.
+    """Search a candidate's settings on some rows and fit it on those and others, undiscounted and without a gap.
 
     Args:
-        name: mean_by_rfm or two_part.
+        name: As `fit_tuned_ltv`.
         train: Customers at cutoffs whose labels were whole at the calibration cutoff; y is margin, in currency.
         calibration: Customers at the newest cutoff before the test, or more.
         horizon_days: Days predicted; part of the output's name.
@@ -67,128 +188,172 @@ def fit_ltv(
 
     Raises:
         ConfigError: No candidate of that name.
-        DataError: Nobody or everybody brought margin, fewer customers than folds, or a feature that the candidate
-            needs is excluded.
+        DataError: As `tune_ltv` and `fit_tuned_ltv`.
     """
+    machine, horizon = Machine(seed=seed, threads=threads), Horizon(days=horizon_days)
     rows = train.join(calibration)
-    output = f"ltv_{horizon_days}d"
-    if name == "mean_by_rfm":
-        expression = fit_cells(rows, rows.y, RFM, cells=RFM_CELLS)
-        files = write_files(task="ltv", features=rows.features, outputs=[(output, UNIT, expression)], boosters={})
-        return Candidate(name=name, files=files, params={"cells": len(expression["values"])})
-    if name == "two_part":
-        buyers = int(np.count_nonzero(train.y > 0))
-        if buyers in (0, len(train)):
-            raise DataError(
-                f"ltv: {buyers:,} of {len(train):,} rows at the fit cutoffs brought margin, both kinds are needed; "
-                "change horizon_days or active_within_days"
-            )
-        learn = np.arange(len(rows)) < len(train)
-        return _fit_two_part(rows, learn, output, search, Machine(seed=seed, threads=threads), progress)
-    raise ConfigError(f"ltv has no candidate {name!r}; there are mean_by_rfm and two_part")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """One of the two fits: what it is of, and from which rows it may learn."""
-
-    name: str
-    objective: Objective
-    y: np.ndarray
-    learn: np.ndarray
-
-    @property
-    def expression(self) -> Expression:
-        """Its expected label, stored."""
-        return booster(f"{self.name}.txt", link=self.objective.link)
-
-    def fit(self, binned: BinnedRows, tuning: Tuning) -> lgb.Booster:
-        """Fit on all rows it may learn from."""
-        rows = np.flatnonzero(self.learn)
-        rounds = tuning.rounds_for(len(rows))
-        return fit_rounds(binned.select(rows, self.y), self.objective, tuning.params, binned.machine, rounds=rounds)
-
-    def predict_out_of_fold(self, binned: BinnedRows, tuning: Tuning, fold: np.ndarray) -> np.ndarray:
-        """Its expected label for every row, from a fit on the other folds; NaN outside the folds, shape (n,)."""
-        folds = int(fold.max()) + 1
-        seen = round(np.count_nonzero(self.learn & (fold != OUTSIDE)) * (1 - 1 / folds))
-        rounds = tuning.rounds_for(seen)
-        return predict_out_of_fold(binned, self.y, self.learn, fold, self.objective, tuning.params, rounds=rounds)
-
-
-def _fit_two_part(
-    rows: LabelledRows, searched: np.ndarray, output: str, search: Search, machine: Machine, progress: Progress
-) -> Candidate:
-    binned = bin_rows(rows, machine)
-    bought, everyone = rows.y > 0, np.ones(len(rows), dtype=bool)
-    parts = (
-        _Part(name="chance", objective=BINARY, y=bought.astype(np.float64), learn=everyone),
-        _Part(name="amount", objective=GAMMA, y=rows.y, learn=bought),
+    tunings = tune_ltv(name, train, horizon=horizon, search=search, machine=machine, progress=progress)
+    return fit_tuned_ltv(
+        name,
+        rows,
+        tunings,
+        newest=newest_of(rows),
+        horizon=horizon,
+        folds=search.folds,
+        machine=machine,
     )
-    tunings = _tune_parts(parts, binned, searched, rows.customer, search, progress)
-    curve, season = _calibrate(parts, tunings, binned, rows, folds=search.folds)
-    finals = [part.fit(binned, tuning) for part, tuning in zip(parts, tunings, strict=True)]
-    value = season.on(curve.on(product([part.expression for part in parts])))
-    expression, returns = _subtract_returns(value, rows)
-    shares = [gain_shares(final, rows.features) for final in finals]
-    notes = dict.fromkeys(note for tuning in tunings for note in tuning.notes)
+
+
+def _require_known(name: str) -> None:
+    if name not in CANDIDATES:
+        raise ConfigError(f"ltv has no candidate {name!r}; there are {', '.join(CANDIDATES)}")
+
+
+def _read_off(
+    rows: LabelledRows,
+    expression: Expression,
+    *,
+    params: Mapping[str, float | int | str] | None = None,
+    notes: Sequence[str] = (),
+) -> RawValue:
+    """A value that is taken as it is: no more parameters than cells, or none learnt from labels."""
+    predicted = evaluate_expressions(rows, {"value": expression})["value"]
+    return RawValue(expression=expression, predicted=predicted, honest=False, params=params or {}, notes=notes)
+
+
+def _last_period(rows: LabelledRows, days: int) -> Expression:
+    """Margin of the past, as long as the horizon: the nearest window of the features, stretched to it."""
+    windows = {
+        int(match.group(1)): feature.name
+        for feature in rows.features
+        if (match := re.fullmatch(r"margin_(\d+)d", feature.name))
+    }
+    if not windows:
+        raise DataError("last_period needs a margin_<days>d feature: take them out of `exclude`, or drop the candidate")
+    nearest = min(windows, key=lambda window: abs(np.log(window / days)))
+    return linear(0.0, [days / nearest], [{"op": "column", "name": windows[nearest]}])
+
+
+def _expected_value(processes: Processes, horizon: Horizon) -> Expression:
+    start = horizon.gap_days
+    return processes.value(from_days=start, to_days=start + horizon.days, discount_rate_year=horizon.discount_rate_year)
+
+
+def _columns_of(processes: Processes, horizon: Horizon) -> dict[str, Expression]:
+    """What a stack sees beside the features."""
+    start = horizon.gap_days
+    return {
+        "p_alive": processes.p_alive,
+        "expected_purchase_days": processes.count(from_days=start, to_days=start + horizon.days),
+        "expected_margin": _expected_value(processes, horizon),
+    }
+
+
+def _fit_boosted(
+    name: str,
+    rows: LabelledRows,
+    tunings: Tunings,
+    newest: LabelledRows,
+    horizon: Horizon,
+    *,
+    folds: int,
+    machine: Machine,
+) -> RawValue:
+    columns: dict[str, Expression] = {}
+    notes: tuple[str, ...] = ()
+    if name == "stack":
+        processes = fit_processes(newest)
+        columns, notes = _columns_of(processes, horizon), processes.notes
+    seen = add_expressions(rows, columns) if columns else rows
+    fold = draw_folds(rows.customer, folds=folds, seed=machine.seed)
+    fitted = fit_parts(
+        BOOSTED[name],
+        seen,
+        np.maximum(rows.y, 0.0),
+        tunings,
+        fold=fold,
+        machine=machine,
+        extra=tuple(columns.values()),
+    )
+    record = [tuning.record(f"{part}.") for part, tuning in tunings.items()]
+    return RawValue(
+        expression=fitted.expression,
+        predicted=fitted.out_of_fold,
+        honest=True,
+        boosters=fitted.boosters,
+        params={key: value for part in record for key, value in part.items()},
+        notes=(*dict.fromkeys(note for tuning in tunings.values() for note in tuning.notes), *notes, *fitted.notes),
+        importance=fitted.importance,
+    )
+
+
+def _finish(name: str, raw: RawValue, rows: LabelledRows, newest: LabelledRows, horizon: Horizon) -> Candidate:
+    """The candidate in its stored form: level, season and returns, the spread around it, and a longer time."""
+    inside = ~np.isnan(raw.predicted)
+    sample, predicted = rows.take(inside), raw.predicted[inside]
+    value, notes = raw.expression, list(raw.notes)
+    if raw.honest:
+        came_in = np.maximum(sample.y, 0.0)
+        curve = calibrate_level(came_in, predicted, sample.customer)
+        season = learn_season(sample, came_in, curve.apply(predicted))
+        predicted = season.apply(sample, curve.apply(predicted))
+        value = season.on(curve.on(value))
+        notes += [f"calibration: {curve.method}", season.note]
+        if name == "stack":
+            value, words = _bend_to_age(value, raw, sample, newest, horizon)
+            notes += words
+        losses, said = _returns(rows)
+        notes.append(said)
+        if losses is not None:
+            value = linear(0.0, [1.0, -1.0], [value, losses])
+            predicted = predicted - evaluate_expressions(sample, {"loss": losses})["loss"]
+    outputs = [(horizon.output, UNIT, value)]
+    outputs += learn_spread(sample.y, predicted).outputs(horizon.output, UNIT, value)
+    if horizon.extrapolate_to_days:
+        growth = fit_processes(newest).growth(
+            from_days=horizon.gap_days,
+            horizons=(horizon.days, horizon.extrapolate_to_days),
+            discount_rate_year=horizon.discount_rate_year,
+        )
+        longer = f"ltv_{horizon.extrapolate_to_days}d_extrapolated"
+        outputs.append((longer, UNIT, product([value, growth])))
+        notes.append(
+            f"{longer} is no forecast that a label was held against: {horizon.output} times what BG/NBD expects of the "
+            "longer time over the shorter; it knows no season"
+        )
     return Candidate(
-        name="two_part",
-        files=write_files(
-            task="ltv",
-            features=rows.features,
-            outputs=[(output, UNIT, expression)],
-            boosters={f"{part.name}.txt": final.model_to_string() for part, final in zip(parts, finals, strict=True)},
-        ),
-        params=tunings[0].record("chance.") | tunings[1].record("amount."),
-        notes=(*notes, f"calibration: {curve.method}", season.note, returns),
-        importance={feature.name: max(share[feature.name] for share in shares) for feature in rows.features},
+        name=name,
+        files=write_files(task="ltv", features=rows.features, outputs=outputs, boosters=raw.boosters),
+        params=dict(raw.params),
+        notes=tuple(notes),
+        importance=dict(raw.importance),
     )
 
 
-def _tune_parts(
-    parts: Sequence[_Part],
-    binned: BinnedRows,
-    searched: np.ndarray,
-    customer: np.ndarray,
-    search: Search,
-    progress: Progress,
-) -> list[Tuning]:
-    tunings: list[Tuning] = []
-    for part in parts:
-
-        def tell(done: int, total: int, best: float, before: int = len(tunings)) -> None:
-            progress(before * total + done, len(parts) * total, best)
-
-        learn = part.learn & searched
-        tunings.append(tune(binned, part.y, learn, customer, part.objective, search, progress=tell))
-    return tunings
-
-
-def _calibrate(
-    parts: Sequence[_Part], tunings: Sequence[Tuning], binned: BinnedRows, rows: LabelledRows, *, folds: int
-) -> tuple[Curve, Season]:
-    """The level of chance times amount against what came in, returns aside, over all and by the calendar."""
-    fold = draw_folds(rows.customer, folds=folds, seed=binned.machine.seed)
-    inside = fold != OUTSIDE
-    predicted = np.prod(
-        [part.predict_out_of_fold(binned, tuning, fold) for part, tuning in zip(parts, tunings, strict=True)], axis=0
+def _bend_to_age(
+    value: Expression, raw: RawValue, rows: LabelledRows, newest: LabelledRows, horizon: Horizon
+) -> tuple[Expression, list[str]]:
+    """The value bent towards a law of ageing where today's customers are older than any learnt from."""
+    if share_older(rows, newest) <= OLDER_SHARE:
+        return value, []
+    start = horizon.gap_days
+    aged = fit_processes(newest).aged_value(
+        from_days=start, to_days=start + horizon.days, discount_rate_year=horizon.discount_rate_year
     )
-    sample, predicted = rows.take(inside), predicted[inside]
-    came_in = np.maximum(sample.y, 0.0)
-    curve = calibrate_level(came_in, predicted, sample.customer)
-    return curve, learn_season(sample, came_in, curve.apply(predicted))
+    said = evaluate_expressions(newest, {"trees": value, "aged": aged}, raw.boosters)
+    curve = learn_anchor(rows, newest, said["trees"], said["aged"])
+    return (value, []) if curve is None else (curve.on(value), [curve.method])
 
 
-def _subtract_returns(value: Expression, rows: LabelledRows) -> tuple[Expression, str]:
-    """Net of what those lose us whose returns exceed their purchases; says in words how much that is."""
+def _returns(rows: LabelledRows) -> tuple[Expression | None, str]:
+    """What those lose us whose returns exceed their purchases, by cells of recency; and in words how much that is."""
     loss = np.maximum(-rows.y, 0.0)
     lost = loss.sum()
     if lost == 0:
-        return value, "no customer's margin was below zero"
+        return None, "no customer's margin was below zero"
     share = lost / np.maximum(rows.y, 0.0).sum()
     note = (
         f"{np.count_nonzero(loss):,} of {len(rows):,} rows had margin below zero, together {share:.2%} of the margin "
         f"above zero; subtracted by cells of {RECENCY}"
     )
-    return linear(0.0, [1.0, -1.0], [value, fit_cells(rows, loss, [RECENCY], cells=RETURN_CELLS)]), note
+    return fit_cells(rows, loss, [RECENCY], cells=RETURN_CELLS), note

@@ -55,6 +55,16 @@ class LabelledRows:
             cutoff=np.concatenate([self.cutoff, other.cutoff]),
         )
 
+    def add_columns(self, values: np.ndarray, features: tuple[Feature, ...]) -> LabelledRows:
+        """The same rows with columns behind their features, values of shape (n, k) for k features."""
+        return LabelledRows(
+            X=np.asfortranarray(np.column_stack([self.X, values.astype(np.float32)])),
+            features=(*self.features, *features),
+            y=self.y,
+            customer=self.customer,
+            cutoff=self.cutoff,
+        )
+
     def relabel(self, y: np.ndarray) -> LabelledRows:
         """The same rows with another label, shape (n,)."""
         return LabelledRows(X=self.X, features=self.features, y=y, customer=self.customer, cutoff=self.cutoff)

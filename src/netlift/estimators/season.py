@@ -36,6 +36,13 @@ class Season:
     weights: tuple[float, ...]
     note: str
 
+    def apply(self, rows: LabelledRows, predicted: np.ndarray) -> np.ndarray:
+        """The predictions of some rows times the factor, shape (n,)."""
+        if not self.weights:
+            return predicted
+        calendar = np.column_stack([rows.column(name).astype(np.float64) for name in CALENDAR])
+        return np.asarray(predicted * (1.0 + calendar @ np.array(self.weights)))
+
     def on(self, expression: Expression) -> Expression:
         """The prediction times the factor, stored."""
         if not self.weights:

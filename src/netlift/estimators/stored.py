@@ -2,15 +2,17 @@
 
 A stored model is a folder of files. `model.json` names the input columns and, per output, a small expression over
 them; boosters are LightGBM text files beside it. What is judged in training is this form, so that the judged model and
-the served model are the same thing. The file imports nothing of netlift: it is copied whole into the registered model,
-which therefore loads wherever mlflow, lightgbm, numpy and pandas are.
+the served model are the same thing. The file imports nothing of netlift but its formulas, `process_formulas.py`: both
+are copied whole into the registered model, which therefore loads wherever mlflow, lightgbm, numpy, pandas, scipy are.
 
 Expressions, each a JSON object with `op`:
 
 - `constant`: `value`.
 - `column`: `name`, the number as given.
-- `booster`: `file`, `append` (constants put behind the features, such as an arm's flags), `link`
-  (`identity`, `sigmoid`, `exp`), `init` (added to the raw score before the link).
+- `booster`: `file`, `extra` (expressions whose values are put behind the features), `append` (constants put behind
+  those, such as an arm's flags), `link` (`identity`, `sigmoid`, `exp`), `init` (added to the score before the link).
+- `ziln`: `file` of a booster with three raw scores (chance of more than zero, mean and spread of the logarithm),
+  `extra` likewise, `init` (three, added to them), `sigma` (one spread for all; null: each row's own), `what`: `mean`.
 - `logistic` / `least_squares`: `names`, `fill` (for missing), `mean`, `scale`, `coef`, `intercept`; optional
   `transform`, one object per name before scaling: `{}`, `{"low", "high", "log"}` (clip, then signed log(1 + |x|)),
   `{"missing": true}` (1 where missing) or `{"equals": code}` (1 where the category is that one).
@@ -18,21 +20,39 @@ Expressions, each a JSON object with `op`:
 - `interpolate`: `x`, `y` (sorted, piecewise linear, flat outside), `of`.
 - `linear`: `intercept`, `weights`, `of` (a list of expressions).
 - `product`: `of` (a list of expressions).
+- `maximum`: the largest of `of` (a list of expressions).
+- `ratio`: first over second of `of`, `fallback` where the second is zero.
 - `negate_of_one`: 1 - `of`.
+- `purchase_process`: `family`, `r`, `alpha`, `a`, `b`, `unit_days`, `names` (purchase days, age at the last and time
+  since the first, in days), `what`: `p_alive` (alive `to_days` from now) or `purchases` (expected purchase days between
+  `from_days` and `to_days` from now). Of a customer without a purchase day nothing is known: NaN.
+- `spend`: `p`, `q`, `gamma`, `names` (purchase days, money of them): expected money of a purchase day; the population's
+  mean for customers without a purchase day or without money above zero.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from netlift.estimators.process_formulas import (
+    PurchaseMixture,
+    SpendMixture,
+    expected_purchases,
+    mean_spend,
+    p_alive_after,
+)
+
 FORMAT = 1
 OTHER = "other"
+LEAST_SIGMA = 0.01
+Node = Mapping[str, Any]
+Known = dict[str, np.ndarray]
 
 
 class StoredModelError(ValueError):
@@ -110,69 +130,116 @@ class StoredModel:
 
     def predict_matrix(self, X: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs by name, each float64 of shape (n,), from an encoded matrix of shape (n, features)."""
-        known: dict[str, np.ndarray] = {}
+        known: Known = {}
         return {output["name"]: self._evaluate(output["expression"], X, known) for output in self.spec["outputs"]}
 
-    def _evaluate(self, node: Mapping[str, Any], X: np.ndarray, known: dict[str, np.ndarray]) -> np.ndarray:
-        """Values of an expression, shape (n,); a booster that several outputs share is asked once."""
-        op = node["op"]
-        if op == "constant":
-            return np.full(len(X), float(node["value"]))
-        if op == "column":
-            return X[:, self._position[node["name"]]].astype(np.float64)
-        if op == "booster":
-            key = json.dumps(node, sort_keys=True)
-            if key not in known:
-                known[key] = self._evaluate_booster(node, X)
-            return known[key]
-        if op in ("logistic", "least_squares"):
-            score = self._evaluate_scaled(node, X)
-            return _sigmoid(score) if op == "logistic" else score
-        if op == "cells":
-            return self._evaluate_cells(node, X)
-        if op == "interpolate":
-            return np.interp(self._evaluate(node["of"], X, known), node["x"], node["y"])
-        if op == "linear":
-            total = np.full(len(X), float(node["intercept"]))
-            for weight, of in zip(node["weights"], node["of"], strict=True):
-                total += weight * self._evaluate(of, X, known)
-            return total
-        if op == "product":
-            product = np.ones(len(X))
-            for of in node["of"]:
-                product *= self._evaluate(of, X, known)
-            return product
-        if op == "negate_of_one":
-            return 1.0 - self._evaluate(node["of"], X, known)
-        raise StoredModelError(f"model.json holds an unknown expression {op!r}")
+    def _evaluate(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        """Values of an expression, shape (n,); a costly one that several others share is computed once."""
+        evaluate = _OPS.get(node["op"])
+        if evaluate is None:
+            raise StoredModelError(f"model.json holds an unknown expression {node['op']!r}")
+        if node["op"] not in _COSTLY:
+            return evaluate(self, node, X, known)
+        key = json.dumps(node, sort_keys=True)
+        if key not in known:
+            known[key] = evaluate(self, node, X, known)
+        return known[key]
 
-    def _evaluate_booster(self, node: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
-        append = node.get("append", [])
-        if append:
-            extra = np.broadcast_to(np.asarray(append, dtype=np.float32), (len(X), len(append)))
-            X = np.concatenate([X, extra], axis=1)
-        raw = self._boosters[node["file"]].predict(X, raw_score=True, num_threads=self._threads)
-        score = np.asarray(raw, dtype=np.float64) + float(node.get("init", 0.0))
+    def _evaluate_all(self, nodes: list[Node], X: np.ndarray, known: Known) -> list[np.ndarray]:
+        return [self._evaluate(node, X, known) for node in nodes]
+
+    def _column(self, name: str, X: np.ndarray) -> np.ndarray:
+        return X[:, self._position[name]].astype(np.float64)
+
+    def _evaluate_linear(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        total = np.full(len(X), float(node["intercept"]))
+        for weight, of in zip(node["weights"], node["of"], strict=True):
+            total += weight * self._evaluate(of, X, known)
+        return total
+
+    def _evaluate_ratio(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        over, under = self._evaluate_all(node["of"], X, known)
+        return np.divide(over, under, out=np.full(len(X), float(node["fallback"])), where=under != 0)
+
+    def _scores(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        """Raw scores of a booster, shape (n,) or (n, 3), on the features, its extra columns and its constants."""
+        extra = [values.astype(np.float32) for values in self._evaluate_all(node.get("extra", []), X, known)]
+        extra += [np.full(len(X), value, dtype=np.float32) for value in node.get("append", [])]
+        wide = np.column_stack([X, *extra]) if extra else X
+        return np.asarray(self._boosters[node["file"]].predict(wide, raw_score=True, num_threads=self._threads))
+
+    def _evaluate_booster(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        score = self._scores(node, X, known).astype(np.float64) + float(node.get("init", 0.0))
         link = node.get("link", "identity")
         if link == "sigmoid":
             return _sigmoid(score)
         return np.exp(score) if link == "exp" else score
 
-    def _evaluate_scaled(self, node: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
+    def _evaluate_ziln(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        scores = self._scores(node, X, known).astype(np.float64) + np.asarray(node["init"], dtype=np.float64)
+        if node["what"] != "mean":
+            raise StoredModelError(f"model.json asks a zero-inflated log-normal for {node['what']!r}, not for its mean")
+        return ziln_mean(scores, node["sigma"])
+
+    def _evaluate_process(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        if node["what"] not in ("p_alive", "purchases"):
+            raise StoredModelError(f"model.json asks a purchase process for {node['what']!r}")
+        if node["from_days"] > 0:
+            until = ({**node, "from_days": 0.0, "to_days": days} for days in (node["to_days"], node["from_days"]))
+            later, sooner = self._evaluate_all(list(until), X, known)
+            return later - sooner
+        days, age_at_last, since_first = (self._column(name, X) for name in node["names"])
+        bought = np.flatnonzero(days >= 1)
+        mixture = PurchaseMixture(**{name: node[name] for name in ("family", "r", "alpha", "a", "b", "unit_days")})
+        t_x, T = age_at_last[bought] / mixture.unit_days, since_first[bought] / mixture.unit_days
+        of = p_alive_after if node["what"] == "p_alive" else expected_purchases
+        value = np.full(len(X), np.nan)
+        value[bought] = of(mixture, days[bought] - 1.0, t_x, T, node["to_days"])
+        return value
+
+    def _evaluate_spend(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        days, money = (self._column(name, X) for name in node["names"])
+        known_spend = (days >= 1) & (money > 0)
+        count = np.where(known_spend, days, 0.0)
+        mean = np.divide(money, days, out=np.zeros(len(X)), where=known_spend)
+        return mean_spend(SpendMixture(p=node["p"], q=node["q"], gamma=node["gamma"]), mean, count)
+
+    def _evaluate_scaled(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
         score = np.full(len(X), float(node["intercept"]))
         transforms = node.get("transform", [{}] * len(node["names"]))
         parts = zip(node["names"], transforms, node["fill"], node["mean"], node["scale"], node["coef"], strict=True)
         for name, transform, fill, mean, scale, coef in parts:
-            x = X[:, self._position[name]].astype(np.float64)
+            x = self._column(name, X)
             score += coef * (transform_column(x, transform, fill) - mean) / scale
-        return score
+        return _sigmoid(score) if node["op"] == "logistic" else score
 
-    def _evaluate_cells(self, node: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
+    def _evaluate_cells(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
         cell = np.zeros(len(X), dtype=np.int64)
         for name, edges in zip(node["names"], node["edges"], strict=True):
-            x = X[:, self._position[name]].astype(np.float64)
+            x = self._column(name, X)
             cell = cell * (len(edges) + 1) + np.searchsorted(np.asarray(edges, dtype=np.float64), x, side="right")
         return np.asarray(node["values"], dtype=np.float64)[cell]
+
+
+_OPS: dict[str, Callable[[StoredModel, Node, np.ndarray, Known], np.ndarray]] = {
+    "constant": lambda model, node, X, known: np.full(len(X), float(node["value"])),
+    "column": lambda model, node, X, known: model._column(node["name"], X),
+    "booster": StoredModel._evaluate_booster,
+    "ziln": StoredModel._evaluate_ziln,
+    "logistic": StoredModel._evaluate_scaled,
+    "least_squares": StoredModel._evaluate_scaled,
+    "cells": StoredModel._evaluate_cells,
+    "interpolate": lambda model, node, X, known: np.interp(model._evaluate(node["of"], X, known), node["x"], node["y"]),
+    "linear": StoredModel._evaluate_linear,
+    "product": lambda model, node, X, known: np.prod(model._evaluate_all(node["of"], X, known), axis=0),
+    "maximum": lambda model, node, X, known: np.max(model._evaluate_all(node["of"], X, known), axis=0),
+    "ratio": StoredModel._evaluate_ratio,
+    "negate_of_one": lambda model, node, X, known: 1.0 - model._evaluate(node["of"], X, known),
+    "purchase_process": StoredModel._evaluate_process,
+    "spend": StoredModel._evaluate_spend,
+}
+_BOOSTED = ("booster", "ziln")
+_COSTLY = (*_BOOSTED, "purchase_process")
 
 
 def encode_categories(column: pd.Series, categories: list[str]) -> np.ndarray:
@@ -196,13 +263,32 @@ def transform_column(x: np.ndarray, transform: Mapping[str, Any], fill: float) -
     return np.sign(filled) * np.log1p(np.abs(filled)) if transform.get("log") else filled
 
 
+def ziln_mean(scores: np.ndarray, sigma: float | None = None) -> np.ndarray:
+    """Mean of a zero-inflated log-normal, q·exp(μ + s²/2), shape (n,).
+
+    Args:
+        scores: Logit of q, μ, and the score of s by `ziln_sigma`, shape (n, 3).
+        sigma: One s for all, instead of each row's own.
+
+    References:
+        Wang, Liu, Miao (2019), A Deep Probabilistic Model for Customer Lifetime Value Prediction.
+    """
+    spread = ziln_sigma(scores[:, 2]) if sigma is None else sigma
+    return np.asarray(_sigmoid(scores[:, 0]) * np.exp(scores[:, 1] + spread**2 / 2))
+
+
+def ziln_sigma(score: np.ndarray) -> np.ndarray:
+    """Spread of the logarithm from its raw score: softplus, floored, shape (n,)."""
+    return np.asarray(np.maximum(np.logaddexp(0.0, score), LEAST_SIGMA))
+
+
 def _sigmoid(score: np.ndarray) -> np.ndarray:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * score)))
 
 
 def _booster_files(node: Any) -> set[str]:
     if isinstance(node, Mapping):
-        own = {node["file"]} if node.get("op") == "booster" else set()
+        own = {node["file"]} if node.get("op") in _BOOSTED else set()
         return own.union(*(_booster_files(value) for value in node.values()))
     if isinstance(node, list):
         return set().union(*(_booster_files(value) for value in node)) if node else set()

@@ -241,6 +241,16 @@ def _wilson(share: Figure, clusters: Clusters, *, level: float) -> Estimate:
     )
 
 
+def log_loss(y: np.ndarray, p: np.ndarray) -> float:
+    """Mean log loss in nats: a proper score, lower is better.
+
+    Raises:
+        DataError: As `evaluate_probabilities`.
+    """
+    y, p = _checked(y, p)
+    return float(_log_loss(y, p).mean())
+
+
 def _log_loss(y: np.ndarray, p: np.ndarray) -> np.ndarray:
     return -(xlogy(y, p) + xlogy(1 - y, 1 - p))
 

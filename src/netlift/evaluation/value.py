@@ -18,6 +18,8 @@ from netlift.evaluation.metric import Metric, tabulate_metrics
 from netlift.evaluation.ranking import Ranking, band_total, concentration, rank_correlation, tenth_means
 from netlift.results import Estimate, Table
 
+LEAST_OF_MEAN = 0.01
+
 
 @dataclass(frozen=True, kw_only=True)
 class ValueTenth:
@@ -111,6 +113,50 @@ def compare_values(
     return tabulate_metrics(
         "paired differences of values",
         {name: figure.estimate(clusters, level=level, unit="", method=method) for name, figure in differences.items()},
+    )
+
+
+def money_deviance(y: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean Tweedie deviance of power 1.5: lower is better, and lowest in expectation for the true mean.
+
+    It judges order and level at once, as a choice among candidates must. A customer who cost money counts as zero, and
+    a prediction below a hundredth of the mean as that hundredth: at zero a single purchase would be infinitely wrong.
+
+    Args:
+        y: Observed money, shape (n,).
+        predicted: Predicted money, shape (n,).
+
+    Raises:
+        DataError: As `evaluate_values`.
+
+    References:
+        Gneiting (2011), Making and Evaluating Point Forecasts, JASA 106; Jorgensen (1997), The Theory of Dispersion
+        Models, section 4.2.
+
+    Examples:
+        >>> money_deviance(np.array([0.0, 4.0]), np.array([1.0, 4.0]))
+        2.0
+    """
+    y, predicted = _checked(y, predicted)
+    came, said = np.maximum(y, 0.0), np.maximum(predicted, LEAST_OF_MEAN * float(y.mean()))
+    return float(np.mean(4 * (np.sqrt(came) - np.sqrt(said)) ** 2 / np.sqrt(said)))
+
+
+def interval_coverage(
+    y: np.ndarray, lower: np.ndarray, upper: np.ndarray, *, customer: np.ndarray, level: float
+) -> Estimate:
+    """Share of customers whose money lay inside their prediction intervals.
+
+    Args:
+        y: Observed money, shape (n,).
+        lower: Lower ends, shape (n,).
+        upper: Upper ends, shape (n,).
+        customer: Code of the customer, shape (n,).
+        level: Confidence of the share's own interval.
+    """
+    inside = ((y >= lower) & (y <= upper)).astype(np.float64)
+    return mean_of(inside).estimate(
+        Clusters.of(customer), level=level, unit="share", method="mean, clustered by customer", between_0_and_1=True
     )
 
 

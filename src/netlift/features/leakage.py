@@ -1,7 +1,13 @@
-"""Features that change when the future is taken away: they saw what they could not have known."""
+"""Features that change when the future changes: they saw what they could not have known.
+
+Three futures are tried on a sample of customers, each to the bit: one without a row after the cutoff (truncation), one
+that knows only what had been ingested by the cutoff (late writes; where the source says when rows came in), and one
+whose rows after the cutoff are worth a million times as much, with other categories and other answers (poison).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +22,10 @@ if TYPE_CHECKING:
     from netlift.data.read import Tables
     from netlift.features.vocabulary import Vocabulary
 
+POISON = 1e6
+NO_SUCH_VALUE = "poison"
+Future = Callable[["Tables", "datetime"], "Tables"]
+
 
 def truncation_differences(
     tables: Tables, queries: Queries, vocabulary: Vocabulary, *, observation_days: int
@@ -24,12 +34,19 @@ def truncation_differences(
 
     Give a sample: everything is read once more per cutoff. Equal means equal to the bit.
     """
+    return future_differences(tables, queries, vocabulary, truncate, observation_days=observation_days)
+
+
+def future_differences(
+    tables: Tables, queries: Queries, vocabulary: Vocabulary, future: Future, *, observation_days: int
+) -> dict[str, int]:
+    """Features that differ between the data as they are and with another future, with the number that differ."""
     whole = build_features(tables, queries, vocabulary, observation_days=observation_days)
     differing = np.zeros(len(whole.features), dtype=np.int64)
     for cutoff in np.unique(queries.cutoff):
         rows = np.flatnonzero(queries.cutoff == cutoff)
-        cut = truncate(tables, cutoff.item())
-        alone = build_features(cut, queries.take(rows), vocabulary, observation_days=observation_days)
+        other = future(tables, cutoff.item())
+        alone = build_features(other, queries.take(rows), vocabulary, observation_days=observation_days)
         same = (whole.X[rows] == alone.X) | (np.isnan(whole.X[rows]) & np.isnan(alone.X))
         differing += (~same).sum(axis=0)
     return {name: int(count) for name, count in zip(whole.names, differing, strict=True) if count}
@@ -39,21 +56,25 @@ def require_no_leak(tables: Tables, queries: Queries, vocabulary: Vocabulary, *,
     """Refuse to go on when a feature saw the future.
 
     Raises:
-        LeakageError: Features that differ on data cut at the cutoff, by name.
+        LeakageError: Features that differ when the future is another, by name.
     """
-    differing = truncation_differences(tables, queries, vocabulary, observation_days=observation_days)
-    if differing:
-        raise LeakageError(
-            f"features {sorted(differing)} differ for up to {max(differing.values()):,} of {len(queries):,} queries "
-            "when rows unknown at the cutoff are taken away; they must be computed from earlier rows only"
-        )
+    for words, future in (
+        ("rows after the cutoff are taken away", truncate),
+        ("rows that came in after the cutoff are taken away", forget_late_rows),
+        ("rows after the cutoff are made a million times larger", poison),
+    ):
+        differing = future_differences(tables, queries, vocabulary, future, observation_days=observation_days)
+        if differing:
+            raise LeakageError(
+                f"features {sorted(differing)} differ for up to {max(differing.values()):,} of {len(queries):,} "
+                f"queries when {words}; they must be computed from earlier rows only"
+            )
 
 
 def truncate(tables: Tables, cutoff: datetime) -> Tables:
-    """The tables as they were known at a moment: earlier rows only, and deliveries still to come not yet made."""
+    """The tables without what happened later: earlier rows only, and deliveries still to come not yet made."""
     receipts = tables["transactions"]
-    known = receipts.ingested_at.isnull() | (receipts.ingested_at <= cutoff)
-    cut = {"transactions": receipts.filter((receipts.occurred_at < cutoff) & known)}
+    cut = {"transactions": receipts.filter(receipts.occurred_at < cutoff)}
     if "contacts" in tables:
         contacts = tables["contacts"]
         delivered = (contacts.delivered_at < cutoff).ifelse(contacts.delivered_at, None)
@@ -62,3 +83,34 @@ def truncate(tables: Tables, cutoff: datetime) -> Tables:
         if name in tables:
             cut[name] = tables[name].filter(tables[name][time] < cutoff)
     return tables.replace(**cut)
+
+
+def forget_late_rows(tables: Tables, cutoff: datetime) -> Tables:
+    """The tables without receipts that came in after the cutoff, whenever they happened."""
+    receipts = tables["transactions"]
+    known = receipts.ingested_at.isnull() | (receipts.ingested_at <= cutoff)
+    return tables.replace(transactions=receipts.filter(known))
+
+
+def poison(tables: Tables, cutoff: datetime) -> Tables:
+    """The tables with a future that would be seen in any sum, mean, count of kinds or last value."""
+    receipts = tables["transactions"]
+    later = receipts.occurred_at >= cutoff
+    spoiled = {
+        "transactions": receipts.mutate(
+            revenue=later.ifelse(receipts.revenue * POISON + POISON, receipts.revenue),
+            margin=later.ifelse(receipts.margin * POISON + POISON, receipts.margin),
+            category=later.ifelse(NO_SUCH_VALUE, receipts.category),
+            channel=later.ifelse(NO_SUCH_VALUE, receipts.channel),
+            promo=later.ifelse(~receipts.promo, receipts.promo),
+        )
+    }
+    if "events" in tables:
+        events = tables["events"]
+        spoiled["events"] = events.mutate(kind=(events.occurred_at >= cutoff).ifelse("complaint", events.kind))
+    if "surveys" in tables:
+        surveys = tables["surveys"]
+        spoiled["surveys"] = surveys.mutate(
+            score=(surveys.answered_at >= cutoff).ifelse(surveys.score + POISON, surveys.score)
+        )
+    return tables.replace(**spoiled)

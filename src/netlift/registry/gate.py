@@ -147,6 +147,23 @@ def features_believable(importance: Mapping[str, float], *, bound: float) -> Che
     return _bounded("features_believable", "The strongest feature's share", found=share, bound=bound, words=words)
 
 
+def feature_alone_believable(feature: str, auc: float, *, bound: float) -> Check:
+    """Whether no single feature tells the outcome by itself.
+
+    Args:
+        feature: The strongest.
+        auc: Its own ROC-AUC.
+        bound: The most allowed.
+    """
+    words = f"The strongest single feature, {feature}, has a ROC-AUC of {format_number(auc)} by itself"
+    if auc <= bound:
+        words += f"; up to {format_number(bound)} is allowed."
+    else:
+        words += f", above {format_number(bound)}: it probably knows the answer beforehand. "
+        words += "Check how it is made, or exclude it."
+    return _bounded("feature_alone_believable", "The strongest single feature", found=auc, bound=bound, words=words)
+
+
 def _bounded(name: str, subject: str, *, found: float, bound: float, words: str) -> Check:
     """A number whose size must not exceed its bound; one that is not a number does not pass."""
     if math.isnan(found):

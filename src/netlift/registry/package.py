@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.metadata
 import importlib.resources
@@ -24,16 +25,19 @@ CODE_FILE = "netlift_model.py"
 LOADER = "mlflow.pyfunc.loaders.code_model"
 MANIFEST = "manifest.json"
 MODEL_FOLDER = Path("artifacts", "model")
-REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas")
+REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas", "scipy")
+CODE = (
+    ("netlift.estimators", "process_formulas.py"),
+    ("netlift.estimators", "stored.py"),
+    ("netlift.registry", "served.py"),
+)
 WRITTEN_BY_MLFLOW = "registered_model_meta"
 
 
 def build_code() -> str:
-    """The one code file of every model: the reader of the stored form, and mlflow's way to call it."""
-    reader = importlib.resources.files("netlift.estimators").joinpath("stored.py").read_text(encoding="utf-8")
-    served = importlib.resources.files("netlift.registry").joinpath("served.py").read_text(encoding="utf-8")
-    repeated = ("from __future__ import", "from netlift.")
-    return reader + "\n\n" + "\n".join(line for line in served.splitlines() if not line.startswith(repeated)) + "\n"
+    """The one code file of every model: the formulas, the reader of the stored form, and mlflow's way to call it."""
+    parts = [importlib.resources.files(where).joinpath(name).read_text(encoding="utf-8") for where, name in CODE]
+    return "\n\n".join([_without_ours(parts[0]), *(_without_ours(part, again=True) for part in parts[1:])])
 
 
 def write_package(
@@ -130,6 +134,16 @@ def digest_digests(digests: Mapping[str, str]) -> str:
 def content_digest(files: Mapping[str, bytes]) -> str:
     """What makes two models the same: their stored form and the code that reads it."""
     return hashlib.sha256(build_manifest(files) + build_code().encode()).hexdigest()
+
+
+def _without_ours(source: str, *, again: bool = False) -> str:
+    """Source without its imports of netlift, whose code stands in the same file; `again`: nor of the future."""
+    dropped: set[int] = set()
+    for node in ast.parse(source).body:
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        if module.split(".")[0] == "netlift" or (again and module == "__future__"):
+            dropped.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return "".join(line for i, line in enumerate(source.splitlines(keepends=True), start=1) if i not in dropped)
 
 
 def _drop_caches(folder: Path) -> None:
