@@ -43,6 +43,7 @@ TimeoutOption = Annotated[
     float, typer.Option("--lock-timeout", min=0, help="Seconds to wait for another job of this business.")
 ]
 DEMO = Path("configs/demo.yaml")
+EXPERIMENTS = Path("experiments")
 
 
 @app.command()
@@ -158,6 +159,73 @@ def score(
             _load(config, data),
             as_of=as_of.date(),
             run_key=run_key,
+            progress=progress,
+            now=_now(),
+            lock_timeout=lock_timeout,
+        )
+    _show(result, json_output=json_output)
+
+
+@app.command()
+def segments(
+    as_of: Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="First day not seen.")],
+    previous: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="An earlier day, to see who moved since.")
+    ] = None,
+    config: ConfigOption = DEMO,
+    data: DataOption = None,
+    refit: Annotated[bool, typer.Option("--refit", help="Freeze new edges in place of those that stand.")] = False,
+    run_key: Annotated[str, typer.Option(help="Name of this job's output; the same key writes the same bytes.")] = "",
+    lock_timeout: TimeoutOption = 0.0,
+    json_output: JsonOption = False,
+) -> None:
+    """Divide the customers into value segments: money, acquisition, loyalty, migration, lifetimes, strategy.
+
+    Example: netlift segments --as-of 2026-10-01 --previous 2026-09-01
+    """
+    from netlift.pipelines.segments import segment_business
+
+    with _watched(quiet=json_output) as progress:
+        result = segment_business(
+            _load(config, data),
+            as_of=as_of.date(),
+            previous=None if previous is None else previous.date(),
+            run_key=run_key,
+            progress=progress,
+            now=_now(),
+            lock_timeout=lock_timeout,
+            refit=refit,
+        )
+    _show(result, json_output=json_output)
+
+
+@app.command()
+def scorecard(
+    months: Annotated[int, typer.Option(min=1, max=60, help="How many whole months to show at most.")] = 12,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m"], help="The newest month; the last whole one when left out.")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="Of the texts: ru or en.")] = "ru",
+    config: ConfigOption = DEMO,
+    data: DataOption = None,
+    run_key: Annotated[str, typer.Option(help="Name of this job's output; the same key writes the same bytes.")] = "",
+    lock_timeout: TimeoutOption = 0.0,
+    json_output: JsonOption = False,
+) -> None:
+    """The CVM scorecard, month by month and by segment: one page, one workbook, Markdown and JSON.
+
+    Example: netlift scorecard --months 12 --until 2026-09 --lang en
+    """
+    from netlift.pipelines.campaign_effects import find_readouts
+    from netlift.pipelines.scorecard import Request, make_scorecard
+
+    settings = _load(config, data)
+    newest = None if until is None else until.date()
+    with _watched(quiet=json_output) as progress:
+        result = make_scorecard(
+            settings,
+            Request(months=months, until=newest, language=lang, run_key=run_key),
+            readouts=find_readouts(settings.state, EXPERIMENTS),
             progress=progress,
             now=_now(),
             lock_timeout=lock_timeout,

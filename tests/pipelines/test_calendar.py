@@ -35,7 +35,7 @@ def test_no_label_is_used_before_its_time(days: int, gap: int, horizon: int, eve
     try:
         calendar = plan_calendar(history, plan)
     except HistoryTooShortError:
-        assert days < plan.observation_days + 3 * label.days + late
+        assert days < plan.observation_days + 2 * label.days + late
         return
     assert calendar.test + label == history.end - timedelta(days=late)
     assert calendar.calibration + label <= calendar.test
@@ -47,7 +47,14 @@ def test_no_label_is_used_before_its_time(days: int, gap: int, horizon: int, eve
 
 def test_a_short_history_says_how_many_days_are_missing() -> None:
     history = History(first=date(2020, 1, 1), end=date(2020, 1, 1) + timedelta(days=300))
-    with pytest.raises(HistoryTooShortError, match="300 days of history, 83 too few"):
+    with pytest.raises(HistoryTooShortError, match="300 days of history, 16 too few"):
         plan_calendar(history, windows())
-    longer = History(first=date(2020, 1, 1), end=history.end + timedelta(days=83))
-    assert len(plan_calendar(longer, windows()).fit) == 1
+    longer = History(first=date(2020, 1, 1), end=history.end + timedelta(days=16))
+    assert plan_calendar(longer, windows()).refit == (plan_calendar(longer, windows()).calibration,)
+
+
+def test_candidates_can_be_compared_before_the_test_once_a_third_label_fits() -> None:
+    first, needed = date(2020, 1, 1), 180 + 3 * 67 + 2
+    short, enough = (History(first=first, end=first + timedelta(days=needed - k)) for k in (1, 0))
+    assert plan_calendar(short, windows()).fit == ()
+    assert len(plan_calendar(enough, windows()).fit) == 1

@@ -10,8 +10,10 @@ import pytest
 from netlift.config.definitions import ChurnDefinition, ChurnLabel, load_definition
 from netlift.data.read import Tables, conform
 from netlift.errors import DataError
+from netlift.features.build import build_features
+from netlift.features.queries import Queries
 from netlift.features.vocabulary import learn_vocabulary
-from netlift.pipelines.training_sets import build_labelled_rows
+from netlift.pipelines.training_sets import build_labelled_rows, flag_treated
 
 HOUSE = Path(__file__).parents[2]
 CUTOFF = date(2025, 6, 1)
@@ -45,7 +47,7 @@ def build(kind: str, opened: Tables):
     vocabulary = learn_vocabulary(opened, before=pd.Timestamp(CUTOFF).to_pydatetime())
     return build_labelled_rows(
         opened, definition(kind), vocabulary, cutoffs=[CUTOFF], rows_per_partition=1_000_000, seed=1
-    )[0]
+    ).rows
 
 
 def test_a_cancellation_label_is_the_date_of_the_column() -> None:
@@ -56,7 +58,9 @@ def test_a_cancellation_label_is_the_date_of_the_column() -> None:
     bought = receipts[receipts.occurred_at.between(start - pd.Timedelta(days=GAP + 365), pd.Timestamp(CUTOFF))]
     asked = asked[asked.customer_id.isin(bought.customer_id)]
     gone = asked.cancelled_at.between(start, start + pd.Timedelta(days=HORIZON), inclusive="left")
-    assert len(rows) == len(asked)
+    in_gap = asked.cancelled_at.between(pd.Timestamp(CUTOFF), start, inclusive="left")
+    assert in_gap.sum() > 0
+    assert len(rows) == len(asked) - in_gap.sum()
     assert rows.y.sum() == gone.sum() > 0
 
 
@@ -76,3 +80,25 @@ def test_no_purchase_is_recomputed_from_the_receipts() -> None:
     later = receipts[receipts.occurred_at.between(start, start + pd.Timedelta(days=HORIZON), inclusive="left")]
     ids = customers.customer_id.to_numpy()[rows.customer]
     assert rows.y.tolist() == (~np.isin(ids, later.customer_id)).astype(float).tolist()
+
+
+def test_customers_that_an_offer_reached_inside_the_label_are_flagged() -> None:
+    customers, receipts = frames()
+    ids = customers.customer_id
+    contacts = pd.DataFrame({"customer_id": ids, "campaign_id": "a", "offer_id": "sms", "assigned_at": pd.NaT})
+    contacts["assigned_at"] = pd.Timestamp(CUTOFF) + pd.to_timedelta(np.arange(len(ids)) % 100 - 10, unit="D")
+    contacts.loc[ids.astype(int) % 2 == 0, "offer_id"] = "control"
+    sources = {"customers": ibis.memtable(customers), "transactions": ibis.memtable(receipts)}
+    sources["contacts"] = ibis.memtable(contacts)
+    opened = conform(ibis.duckdb.connect(threads=1), sources, attributes=(), zone=ZoneInfo("UTC"))
+    vocabulary = learn_vocabulary(opened, before=pd.Timestamp(CUTOFF).to_pydatetime())
+    churn = definition("no_purchase")
+    matrix = build_features(
+        opened,
+        Queries(customer_id=ids.to_numpy(dtype=object), cutoff=np.full(len(ids), np.datetime64(CUTOFF, "us"))),
+        vocabulary,
+        observation_days=365,
+    )
+    day = np.arange(len(ids)) % 100 - 10
+    expected = (day >= GAP) & (day < GAP + HORIZON) & (ids.astype(int) % 2 == 1)
+    assert np.array_equal(flag_treated(opened, matrix, churn.windows), expected)

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from netlift.config.segments import SegmentSettings
 from netlift.config.settings import Settings, did_you_mean, load_settings
 
 TABLE_NAMES = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys")
 REQUIRED_TABLES = ("customers", "transactions")
 ADAPTERS = ("cdnow", "online_retail", "complete_journey", "hillstrom")
-TaskName = Literal["churn", "ltv", "uplift"]
+TaskName = Literal["churn", "ltv", "ltv_year", "uplift"]
 
 
 def _resolve(path: Path, info: ValidationInfo) -> Path:
@@ -115,6 +116,22 @@ class ScoreSettings(Settings):
     max_drifted_share: Annotated[float, Field(gt=0, le=1)]
 
 
+class RetentionSettings(Settings):
+    """What a contact to keep a customer costs and does, where no experiment has measured it.
+
+    Attributes:
+        save_rate: Share of those about to leave whom the offer keeps.
+        take_up: Share of those who would have stayed who take the offer all the same.
+        incentive: What a taken offer costs.
+        contact_cost: What the contact costs.
+    """
+
+    save_rate: Annotated[float, Field(gt=0, le=1)]
+    take_up: Annotated[float, Field(ge=0, le=1)]
+    incentive: Annotated[float, Field(ge=0)]
+    contact_cost: Annotated[float, Field(ge=0)]
+
+
 class BusinessSettings(Settings):
     """One business.
 
@@ -128,6 +145,9 @@ class BusinessSettings(Settings):
         engine: What the machine may spend.
         check: What the check tolerates.
         score: What stops the nightly scores.
+        retention: Economics of keeping a customer; None where the scores need not say whom a contact would pay for.
+        segments: How customers are divided; None where the business does not. It has its own digest: models and scores
+            do not depend on it.
         seed: Where all randomness comes from.
     """
 
@@ -140,6 +160,8 @@ class BusinessSettings(Settings):
     engine: EngineSettings = Field(exclude=True)
     check: CheckSettings = CheckSettings()
     score: ScoreSettings
+    retention: RetentionSettings | None = None
+    segments: SegmentSettings | None = Field(default=None, exclude=True)
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
     @field_validator("time_zone")

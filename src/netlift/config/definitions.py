@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from netlift.config.business import TaskName
 from netlift.config.settings import Settings, load_settings
+from netlift.errors import ConfigError
 
 Days = Annotated[int, Field(gt=0, le=3660)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -61,6 +62,8 @@ class Windows(Settings):
         cutoff_every_days: Distance between training cutoffs.
         cutoffs: How many training cutoffs at most, the newest first.
         late_arrival_days: The newest days of data, not trusted to be whole.
+        least_observation_days: Days that a cutoff must have behind it, where that is less than `observation_days`: for
+            one cohort whose life begins with the data. Elsewhere early cutoffs would see less of the same customers.
     """
 
     observation_days: Days
@@ -69,25 +72,44 @@ class Windows(Settings):
     cutoff_every_days: Days
     cutoffs: Annotated[int, Field(ge=1, le=60)]
     late_arrival_days: Annotated[int, Field(ge=0, le=365)]
+    least_observation_days: Days | None = None
+
+    @property
+    def behind_days(self) -> int:
+        """Days of history that every cutoff has behind it."""
+        return min(self.observation_days, self.least_observation_days or self.observation_days)
 
 
 class Population(Settings):
     """Who is asked about: customers with a purchase so recent at the cutoff.
 
     Attributes:
-        active_within_days: The last purchase lies at most this long before the cutoff.
+        active_within_days: The last purchase lies at most this long before the cutoff; left out where a contract is
+            what makes a customer (churn by cancellation).
         max_rows: Training rows kept; beyond it customers are sampled, and the card says so.
     """
 
-    active_within_days: Days
+    active_within_days: Days | None = None
     max_rows: Annotated[int, Field(ge=1000)] = 1_000_000
 
 
 class SuspicionGate(Settings):
-    """What makes a model too good to be true."""
+    """What makes a model too good to be true.
+
+    Attributes:
+        max_auc: Of the model.
+        max_feature_auc: Of any single feature alone.
+        max_gain_share: Of the strongest feature in the model's gain.
+    """
 
     max_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.99
+    max_feature_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.97
     max_gain_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+
+def _require_activity(population: Population) -> None:
+    if population.active_within_days is None:
+        raise ValueError("population.active_within_days is needed: who bought nothing for years is not asked about")
 
 
 class ChurnLabel(Settings):
@@ -162,18 +184,46 @@ class ChurnDefinition(Definition):
     label: ChurnLabel
     windows: Windows
     population: Population
-    candidates: tuple[Literal["own_rhythm", "logistic", "lightgbm"], ...]
+    candidates: tuple[Literal["own_rhythm", "p_alive", "logistic", "lightgbm"], ...]
     gates: ChurnGate
+
+    @model_validator(mode="after")
+    def _population_of_label(self) -> ChurnDefinition:
+        if self.label.kind == "no_purchase":
+            _require_activity(self.population)
+        elif "p_alive" in self.candidates:
+            raise ValueError("p_alive is for customers without a contract; take it out of candidates")
+        return self
+
+
+LtvCandidate = Literal["mean_by_rfm", "last_period", "bg_nbd", "tweedie", "ziln", "two_part", "stack"]
 
 
 class LtvDefinition(Definition):
-    """What a customer will be worth."""
+    """What a customer will be worth.
 
-    task: Literal["ltv"]
+    Attributes:
+        discount_rate_year: Margin of a year from the cutoff counts 1 / (1 + this); 0 for no discount.
+        extrapolate_to_days: Also say what a longer time than any label would bring, as an output of its own name.
+    """
+
+    task: Literal["ltv", "ltv_year"]
     windows: Windows
     population: Population
-    candidates: tuple[Literal["mean_by_rfm", "two_part"], ...]
+    discount_rate_year: Annotated[float, Field(ge=0, lt=10)]
+    extrapolate_to_days: Days | None = None
+    candidates: tuple[LtvCandidate, ...]
     gates: LtvGate
+
+    @model_validator(mode="after")
+    def _sensible(self) -> LtvDefinition:
+        _require_activity(self.population)
+        if self.extrapolate_to_days is not None and self.extrapolate_to_days <= self.windows.horizon_days:
+            raise ValueError(
+                f"extrapolate_to_days {self.extrapolate_to_days} lies within the horizon of "
+                f"{self.windows.horizon_days} days: leave it out, or name a longer time"
+            )
+        return self
 
 
 UpliftCandidate = Literal["response", "two_part", "causalml_s", "causalml_t", "causalml_x", "causalml_r", "causalml_dr"]
@@ -203,6 +253,7 @@ AnyDefinition = ChurnDefinition | LtvDefinition | UpliftDefinition
 DEFINITIONS: dict[TaskName, type[ChurnDefinition] | type[LtvDefinition] | type[UpliftDefinition]] = {
     "churn": ChurnDefinition,
     "ltv": LtvDefinition,
+    "ltv_year": LtvDefinition,
     "uplift": UpliftDefinition,
 }
 
@@ -213,7 +264,10 @@ def load_definition(path: Path, task: TaskName) -> AnyDefinition:
     Raises:
         ConfigError: With all mistakes of the file at once.
     """
-    return load_settings(path, DEFINITIONS[task])
+    definition = load_settings(path, DEFINITIONS[task])
+    if definition.task != task:
+        raise ConfigError(f"{path}: task is {definition.task}, the config names the file for {task}: make them agree")
+    return definition
 
 
 __all__ = ["AnyDefinition", "ChurnDefinition", "LtvDefinition", "UpliftDefinition", "load_definition"]

@@ -36,11 +36,12 @@ class Calendar:
     """The cutoffs of one training, all at midnight, each the first moment not seen by its features.
 
     The labels of `fit` were whole at `calibration`, and those of `calibration` were whole at `test`, so that each step
-    knows only what was known then. `refit` is every cutoff whose label was whole at `test`.
+    knows only what was known then. `refit` is every cutoff whose label was whole at `test`. A history of two labels
+    but not three leaves `fit` empty: candidates can then be fitted and judged, but not chosen before the judgement.
 
     Attributes:
-        fit: Cutoffs to tune and fit on.
-        calibration: The cutoff to calibrate on.
+        fit: Cutoffs to tune on, and to fit the candidates on that are compared at `calibration`; may be empty.
+        calibration: The cutoff at which candidates are compared.
         refit: Cutoffs of the final fit, calibration included.
         test: The cutoff to be judged on.
     """
@@ -85,17 +86,18 @@ def plan_calendar(history: History, windows: Windows) -> Calendar:
     label = timedelta(days=windows.gap_days + windows.horizon_days)
     test = history.end - timedelta(days=windows.late_arrival_days) - label
     calibration = test - label
-    earliest = history.first + timedelta(days=windows.observation_days)
+    earliest = history.first + timedelta(days=windows.behind_days)
+    if calibration < earliest:
+        missing = (earliest - calibration).days
+        raise HistoryTooShortError(
+            f"transactions: {history.days:,} days of history, {missing:,} too few. Needed: {windows.behind_days} "
+            f"of observation, twice {label.days} of gap and horizon (to fit, to judge; a third lets candidates be "
+            f"chosen before they are judged) and {windows.late_arrival_days} for late rows. Shorten observation_days "
+            "or horizon_days, or bring more"
+        )
     step = timedelta(days=windows.cutoff_every_days)
     grid = [cutoff for k in range(windows.cutoffs) if (cutoff := calibration - k * step) >= earliest]
     newest_fit = calibration - label
-    fit = [cutoff for cutoff in grid if cutoff <= newest_fit] or [newest_fit]
-    if newest_fit < earliest:
-        missing = (earliest - newest_fit).days
-        raise HistoryTooShortError(
-            f"transactions: {history.days:,} days of history, {missing:,} too few. Needed: {windows.observation_days} "
-            f"of observation, three times {label.days} of gap and horizon (to fit, to calibrate, to judge) and "
-            f"{windows.late_arrival_days} for late rows. Shorten observation_days or horizon_days, or bring more"
-        )
+    fit = [cutoff for cutoff in grid if cutoff <= newest_fit] or [newest_fit] * (newest_fit >= earliest)
     refit = tuple(sorted({*fit, *grid}))
     return Calendar(fit=tuple(sorted(fit)), calibration=calibration, refit=refit, test=test)

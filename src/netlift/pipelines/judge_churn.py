@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from netlift.config.definitions import ChurnDefinition
-from netlift.estimators.churn import fit_churn
+from netlift.estimators.churn import fit_tuned_churn, tune_churn
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.stored import StoredModel
-from netlift.evaluation.classification import compare_probabilities, evaluate_probabilities, tabulate_tenths
+from netlift.estimators.tuning import Tuning
+from netlift.evaluation.classification import compare_probabilities, evaluate_probabilities, log_loss, tabulate_tenths
 from netlift.evaluation.money_at_risk import MoneyAtRisk, money_at_risk
 from netlift.pipelines.judging import Judge, by_name, draw_gains, draw_importance
 from netlift.registry.gate import Check, auc_believable, calibration_within
@@ -51,26 +53,35 @@ class ChurnJudge(Judge[ChurnDefinition]):
 
     measure = "ROC-AUC"
 
-    def fit(self, name: str, fit: LabelledRows, later: LabelledRows) -> Candidate:
-        return fit_churn(
-            name,
-            fit,
-            later,
-            search=self.definition.search,
-            seed=self.assignment.settings.seed,
-            threads=self.assignment.settings.engine.threads,
-            progress=self.tell(name),
-        )
+    def tune(self, name: str, rows: LabelledRows) -> Tuning | None:
+        return tune_churn(name, rows, search=self.definition.search, machine=self.machine, progress=self.tell(name))
+
+    def fit(self, name: str, rows: LabelledRows, tuned: Any, newest: LabelledRows) -> Candidate:
+        folds = self.definition.search.folds
+        return fit_tuned_churn(name, rows, tuned, newest=newest, folds=folds, machine=self.machine)
+
+    def loss(self, y: np.ndarray, predicted: np.ndarray) -> float:
+        return log_loss(y, predicted)
+
+    def happened(self) -> np.ndarray:
+        return np.asarray(self.test.y == 1)
 
     def compare(self, p: np.ndarray, against: np.ndarray) -> Estimate:
         differences = compare_probabilities(self.test.y, p, against, customer=self.test.customer, level=self.level)
         return by_name(differences)["roc_auc"]
 
+    @cached_property
+    def _worth(self) -> tuple[np.ndarray, str]:
+        """Money that goes with each customer of the test rows, and what it is in words."""
+        if self.assignment.future_value is not None:
+            return self.assignment.future_value.of(self.test)
+        return self.test.column(YEARLY_MARGIN).astype(np.float64), "margin of the last year"
+
     def _money(self, p: np.ndarray) -> MoneyAtRisk:
         return money_at_risk(
             p,
             self.test.y,
-            self.test.column(YEARLY_MARGIN).astype(np.float64),
+            self._worth[0],
             list_share=LIST_SHARE,
             level=self.level,
             currency=self.assignment.settings.currency,
@@ -89,14 +100,14 @@ class ChurnJudge(Judge[ChurnDefinition]):
         money = self._money(self.predict(StoredModel(candidate.files)))
         return (
             f"{candidate.name} judged: a list of {LIST_SHARE:.0%} of customers holds {money.found.point:.0%} of the "
-            f"margin that leaves"
+            f"{self._worth[1]} that leaves"
         )
 
     def headline(self, p: np.ndarray) -> str:
         money, currency = self._money(p), self.assignment.settings.currency
         return (
             f"of {len(p):,} customers {self.test.y.mean():.0%} were lost, and with them "
-            f"{format_number(money.observed.point)} {currency} of margin a year (predicted "
+            f"{format_number(money.observed.point)} {currency} of {self._worth[1]} (predicted "
             f"{format_number(money.predicted.point)}); the tenth named first holds {money.found.point:.0%} of it"
         )
 

@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 
 from netlift.config.definitions import LtvDefinition
-from netlift.estimators.ltv import fit_ltv
+from netlift.estimators.boosted_value import Tunings
+from netlift.estimators.ltv import Horizon, fit_tuned_ltv, tune_ltv
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.stored import StoredModel
 from netlift.evaluation.classification import evaluate_probabilities
-from netlift.evaluation.value import ValueTenth, compare_values, evaluate_values, tabulate_value_tenths
+from netlift.evaluation.value import (
+    ValueTenth,
+    compare_values,
+    evaluate_values,
+    interval_coverage,
+    money_deviance,
+    tabulate_value_tenths,
+)
 from netlift.pipelines.judging import Judge, by_name, draw_gains, draw_importance
 from netlift.registry.gate import Check, auc_believable, total_bias_within
 from netlift.report.charts import deciles_chart
@@ -30,6 +38,7 @@ class LtvRow:
         normalized_gini: Order of the predicted money.
         spearman: Rank correlation.
         tenths_off: Distance of predicted and observed totals over tenths, over the total.
+        tenths_mape: Mean relative distance by tenth.
         capture_top_10: Share of the money that the top tenth holds.
     """
 
@@ -38,6 +47,7 @@ class LtvRow:
     normalized_gini: Estimate
     spearman: Estimate
     tenths_off: Estimate
+    tenths_mape: Estimate
     capture_top_10: Estimate
 
 
@@ -46,17 +56,43 @@ class LtvJudge(Judge[LtvDefinition]):
 
     measure = "normalized Gini"
 
-    def fit(self, name: str, fit: LabelledRows, later: LabelledRows) -> Candidate:
-        return fit_ltv(
-            name,
-            fit,
-            later,
-            horizon_days=self.definition.windows.horizon_days,
-            search=self.definition.search,
-            seed=self.assignment.settings.seed,
-            threads=self.assignment.settings.engine.threads,
-            progress=self.tell(name),
+    @property
+    def horizon(self) -> Horizon:
+        """What is predicted."""
+        windows = self.definition.windows
+        return Horizon(
+            days=windows.horizon_days,
+            gap_days=windows.gap_days,
+            discount_rate_year=self.definition.discount_rate_year,
+            extrapolate_to_days=self.definition.extrapolate_to_days,
         )
+
+    def tune(self, name: str, rows: LabelledRows) -> Tunings:
+        return tune_ltv(
+            name, rows, horizon=self.horizon, search=self.definition.search, machine=self.machine,
+            progress=self.tell(name),
+        )  # fmt: skip
+
+    def fit(self, name: str, rows: LabelledRows, tuned: Any, newest: LabelledRows) -> Candidate:
+        folds = self.definition.search.folds
+        return fit_tuned_ltv(name, rows, tuned, newest=newest, horizon=self.horizon, folds=folds, machine=self.machine)
+
+    def loss(self, y: np.ndarray, predicted: np.ndarray) -> float:
+        return money_deviance(y, predicted)
+
+    def happened(self) -> np.ndarray:
+        return np.asarray(self.test.y > 0)
+
+    def further_metrics(self, model: StoredModel) -> dict[str, Estimate]:
+        outputs, name = self.ask(model), self.horizon.output
+        covered = interval_coverage(
+            self.test.y,
+            outputs[f"{name}_lower"],
+            outputs[f"{name}_upper"],
+            customer=self.test.customer,
+            level=self.level,
+        )
+        return {"prediction_interval_coverage": covered}
 
     def metrics(self, predicted: np.ndarray) -> dict[str, Estimate]:
         return by_name(evaluate_values(self.test.y, predicted, customer=self.test.customer, level=self.level))
@@ -78,10 +114,16 @@ class LtvJudge(Judge[LtvDefinition]):
         bias = figures["total_bias"]
         return (
             f"{len(predicted):,} customers brought {format_number(float(self.test.y.sum()))} {currency} of margin in "
-            f"{self.definition.windows.horizon_days} days, {format_number(float(predicted.sum()))} predicted "
+            f"{self.definition.windows.horizon_days} days{self._discounted}, "
+            f"{format_number(float(predicted.sum()))} predicted "
             f"({bias.point:+.1%} [{bias.ci_lower:+.1%}, {bias.ci_upper:+.1%}]); the top tenth holds "
             f"{figures['capture_top_10'].point:.0%} of it"
         )
+
+    @property
+    def _discounted(self) -> str:
+        rate = self.definition.discount_rate_year
+        return f" (discounted at {rate:.0%} a year)" if rate else ""
 
     def leaderboard(self, board: Mapping[str, np.ndarray]) -> Table[LtvRow]:
         rows = []
@@ -94,6 +136,7 @@ class LtvJudge(Judge[LtvDefinition]):
                     normalized_gini=figures["normalized_gini"],
                     spearman=figures["spearman"],
                     tenths_off=figures["tenths_off"],
+                    tenths_mape=figures["tenths_mape"],
                     capture_top_10=figures["capture_top_10"],
                 )
             )

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from netlift.config.definitions import ChurnDefinition, LtvDefinition
+from netlift.estimators.boosting import Machine
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.stored import StoredModel
 from netlift.evaluation.metric import Metric
@@ -42,8 +43,11 @@ class Judge(ABC, Generic[AnyDefinition]):
 
     def predict(self, model: StoredModel) -> np.ndarray:
         """The model's first output for the test rows, shape (n,)."""
-        X = encode_for(model, self.test.X, self.test.features)
-        return model.predict_matrix(X)[model.outputs[0]]
+        return self.ask(model)[model.outputs[0]]
+
+    def ask(self, model: StoredModel) -> dict[str, np.ndarray]:
+        """All outputs of a model for the test rows, each of shape (n,)."""
+        return model.predict_matrix(encode_for(model, self.test.X, self.test.features))
 
     def primary(self, predicted: np.ndarray) -> float:
         """The figure by which candidates are ordered."""
@@ -58,9 +62,31 @@ class Judge(ABC, Generic[AnyDefinition]):
 
         return watch
 
+    @property
+    def machine(self) -> Machine:
+        """Seed and threads of every fit."""
+        settings = self.assignment.settings
+        return Machine(seed=settings.seed, threads=settings.engine.threads)
+
+    def further_metrics(self, model: StoredModel) -> dict[str, Estimate]:
+        """Figures of the model's other outputs on the test rows."""
+        return {}
+
     @abstractmethod
-    def fit(self, name: str, fit: LabelledRows, later: LabelledRows) -> Candidate:
-        """Fit a candidate; settings are searched on `fit` alone."""
+    def tune(self, name: str, rows: LabelledRows) -> Any:
+        """Search the settings of a candidate."""
+
+    @abstractmethod
+    def fit(self, name: str, rows: LabelledRows, tuned: Any, newest: LabelledRows) -> Candidate:
+        """Fit a candidate with the settings found; of `newest` the labels are not looked at."""
+
+    @abstractmethod
+    def loss(self, y: np.ndarray, predicted: np.ndarray) -> float:
+        """By which candidates are chosen before the test: a proper score, lower is better."""
+
+    @abstractmethod
+    def happened(self) -> np.ndarray:
+        """What a single feature must not tell alone, bool, for the test rows."""
 
     @abstractmethod
     def metrics(self, predicted: np.ndarray) -> dict[str, Estimate]:

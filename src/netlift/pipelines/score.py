@@ -11,52 +11,31 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from netlift.config.business import BusinessSettings
 from netlift.data.check import check_tables
 from netlift.data.read import Tables, open_tables
 from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
-from netlift.errors import DataError, GateRefusedError, UsageError
-from netlift.estimators.stored import StoredModel
+from netlift.errors import DataError, GateRefusedError
+from netlift.evaluation.retention import RetentionEconomics, churn_threshold, retention_profit
 from netlift.features.build import iterate_features
 from netlift.features.matrix import FeatureMatrix
-from netlift.features.profile import DRIFTED, Drift, DriftWatch, Profile
+from netlift.features.profile import DRIFTED, Drift, DriftWatch
 from netlift.pipelines.calendar import read_history
+from netlift.pipelines.champions import Champion, in_population, load_champions, select_features
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.progress import Progress
-from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract, require_same_schema
+from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.pipelines.scoring_contract import require_same_schema
 from netlift.registry.locks import exclusive
-from netlift.registry.models import load, resolve
-from netlift.registry.store import open_store
 from netlift.results import to_plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SCORES_FILE = "scores.parquet"
-MANIFEST_FILE = "manifest.json"
 SHOWN_DRIFTS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Champion:
-    """A champion with all that scoring needs of it.
-
-    Attributes:
-        task: churn, ltv or uplift.
-        version: Its version in the registry.
-        digest: Digest of its files.
-        model: The stored model, verified.
-        contract: What it saw in training.
-        profile: What its features looked like in training.
-    """
-
-    task: str
-    version: int
-    digest: str
-    model: StoredModel
-    contract: ScoringContract
-    profile: Profile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +118,7 @@ def score_business(
     """
     started = perf_counter()
     key = run_key or as_of.isoformat()
-    target = settings.state / "out" / "scores" / _safe_key(key)
+    target = settings.state / "out" / "scores" / safe_key(key)
     require_free_space(settings.state, needed_mb=200)
     with exclusive(settings.state / "locks" / f"score-{key}.lock", timeout_seconds=lock_timeout, holder=f"score {key}"):
         champions, without = load_champions(settings)
@@ -150,7 +129,7 @@ def score_business(
             require_same_schema([champion.contract for champion in champions], tables)
             progress.stage("check", "holding the tables against the contract")
             check_tables(tables, settings, as_of=None).raise_for_errors()
-            _require_fresh(tables, as_of, settings.score.max_data_age_days)
+            require_fresh(tables, as_of, settings.score.max_data_age_days)
             job = _Job(champions, tables, settings, as_of, progress)
             with staged_directory(target) as staging:
                 job.write(staging / SCORES_FILE)
@@ -176,37 +155,6 @@ def score_business(
     return summary
 
 
-def load_champions(settings: BusinessSettings) -> tuple[list[Champion], tuple[str, ...]]:
-    """The champion of each task of the config, each alias resolved once, and the tasks that have none.
-
-    Raises:
-        GateRefusedError: No task has a champion.
-        ModelIntegrityError: A model's files are not those that were registered.
-    """
-    store = open_store(settings.state, run_group=settings.name)
-    champions, without = [], []
-    for task in settings.models:
-        version = resolve(store, task, "champion")
-        if version is None:
-            without.append(task)
-            continue
-        loaded = load(store, task, version.version, threads=settings.engine.threads)
-        champions.append(
-            Champion(
-                task=task,
-                version=version.version,
-                digest=version.digest,
-                model=loaded.model,
-                contract=ScoringContract.from_json(loaded.files[CONTRACT_FILE]),
-                profile=Profile.from_json(loaded.files[PROFILE_FILE]),
-            )
-        )
-    if not champions:
-        tasks = ", ".join(without)
-        raise GateRefusedError(f"no champion for {tasks}: run `netlift train`, or see why its gate refused")
-    return champions, tuple(without)
-
-
 class _Job:
     """One pass over all customers: features once per vocabulary, scores of every champion, counts along the way."""
 
@@ -224,6 +172,7 @@ class _Job:
         self.outside: dict[str, int] = {}
         self.unseen: dict[str, dict[str, int]] = {}
         self._not_finite: dict[str, int] = {}
+        self._gone = _who_cancelled(tables, as_of)
 
     @property
     def drifts(self) -> tuple[Drift, ...]:
@@ -307,39 +256,55 @@ class _Job:
             "customer_id": pa.array(parts[0].customer_id, type=pa.string()),
             "as_of": pa.array([self._as_of] * n, type=pa.date32()),
         }
+        here = ~pd.Index(parts[0].customer_id).isin(self._gone)
+        money: dict[str, np.ndarray] = {}
         for champion, part, watch in zip(self._champions, parts, self._watches, strict=True):
-            asked = _population(champion.contract, part)
+            asked = here & in_population(champion.contract, part)
             self.outside[champion.task] = self.outside.get(champion.task, 0) + int((~asked).sum())
             watch.see(part.take(asked))
             counted = self.unseen.setdefault(champion.task, {})
             for column, count in part.unseen.items():
                 counted[column] = counted.get(column, 0) + count
-            scores = champion.model.predict_matrix(_select(part, champion.model.names))
+            scores = champion.model.predict_matrix(select_features(part, champion.model.names))
             for name, values in scores.items():
                 bad = asked & ~np.isfinite(values)
                 self._not_finite[name] = self._not_finite.get(name, 0) + int(bad.sum())
                 columns[name] = pa.array(values, mask=~asked)
+            money[champion.task] = np.where(asked, next(iter(scores.values())), np.nan)
+        columns |= {name: pa.array(x, mask=np.isnan(x)) for name, x in self._at_risk(money).items()}
         for champion in self._champions:
             columns[f"{champion.task}_version"] = pa.array(np.full(n, champion.version, dtype=np.int32))
         return pa.table(columns)
 
+    def _at_risk(self, money: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What may be lost with each customer, and from which chance on a contact would pay, where both are known."""
+        if not {"churn", "ltv"} <= set(money):
+            return {}
+        p_lost, value = money["churn"], money["ltv"]
+        known = ~np.isnan(p_lost) & ~np.isnan(value)
+        columns = {"money_at_risk": p_lost * np.maximum(value, 0.0)}
+        if self._settings.retention is not None:
+            economics = RetentionEconomics(**self._settings.retention.model_dump())
+            threshold, profit = (np.full(len(known), np.nan) for _ in range(2))
+            threshold[known] = np.minimum(churn_threshold(value[known], economics), 1.0)
+            profit[known] = retention_profit(p_lost[known], value[known], economics)
+            columns |= {"churn_threshold": threshold, "retention_profit": profit}
+        return columns
 
-def _select(matrix: FeatureMatrix, names: Sequence[str]) -> np.ndarray:
-    """The model's columns in its order."""
-    if list(names) == matrix.names:
-        return matrix.X
-    position = {name: i for i, name in enumerate(matrix.names)}
-    return np.asfortranarray(matrix.X[:, [position[name] for name in names]])
+
+def _who_cancelled(tables: Tables, as_of: date) -> pd.Series:
+    """Ids of those whose contract had ended: nobody is asked about them."""
+    customers = tables["customers"]
+    gone = customers.filter(customers.cancelled_at < datetime.combine(as_of, datetime.min.time()))
+    return tables.connection.to_pyarrow(gone.select("customer_id"))["customer_id"].to_pandas()
 
 
-def _population(contract: ScoringContract, matrix: FeatureMatrix) -> np.ndarray:
-    """Who the model was trained to be asked about."""
-    if contract.active_within_days is None:
-        return np.ones(len(matrix), dtype=bool)
-    return matrix.column("days_since_last_purchase") <= contract.active_within_days
+def require_fresh(tables: Tables, as_of: date, most_days: int) -> None:
+    """Refuse a day that the receipts do not reach.
 
-
-def _require_fresh(tables: Tables, as_of: date, most_days: int) -> None:
+    Raises:
+        DataError: The newest receipt is older than the config allows.
+    """
     end = read_history(tables).end
     newest = end - timedelta(days=1)
     if as_of - newest > timedelta(days=most_days):
@@ -358,15 +323,7 @@ def _input_digests(settings: BusinessSettings, champions: Sequence[Champion], as
 
 def _standing(target: Path, inputs: Mapping[str, str], key: str) -> ScoreSummary:
     """What was written under this key before, if it was made from the same inputs and is whole."""
-    manifest, written = _read_manifest(target)
-    changed = [name for name, digest in inputs.items() if manifest["digests"].get(name) != digest and name != "inputs"]
-    if changed or manifest["digests"]["inputs"] != inputs["inputs"]:
-        raise UsageError(
-            f"run key {key} was written before from other inputs ({', '.join(changed) or 'as_of'} changed since); the "
-            f"same key never gives other bytes. Give another --run-key, or remove {target}"
-        )
-    if written != manifest["digests"]["scores"]:
-        raise GateRefusedError(f"{target / SCORES_FILE} is not what was written; remove {target} and rerun")
+    manifest = read_standing(target, inputs, key, files={"scores": SCORES_FILE})
     fields = {name: manifest[name] for name in ScoreSummary.__dataclass_fields__ if name in manifest}
     return ScoreSummary(
         **fields
@@ -377,24 +334,3 @@ def _standing(target: Path, inputs: Mapping[str, str], key: str) -> ScoreSummary
             "written": False,
         }
     )
-
-
-def _read_manifest(target: Path) -> tuple[dict[str, Any], str]:
-    """What the manifest says, and the digest of the scores as they are."""
-    try:
-        manifest: dict[str, Any] = json.loads((target / MANIFEST_FILE).read_text())
-        return manifest, file_digest(target / SCORES_FILE)
-    except (OSError, ValueError) as error:
-        raise GateRefusedError(f"{target} is not whole ({type(error).__name__}); remove it and rerun") from error
-
-
-def _safe_key(key: str) -> str:
-    """The key as a folder name.
-
-    Raises:
-        UsageError: It holds anything but letters, digits, `.`, `-` and `_`, or begins with a point.
-    """
-    allowed = all(letter.isalnum() or letter in "-_." for letter in key)
-    if not key or not allowed or key.startswith(".") or len(key) > 100:
-        raise UsageError("--run-key holds letters, digits, '.', '-' and '_' only, at most 100, and no point first")
-    return key

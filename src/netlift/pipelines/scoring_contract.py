@@ -35,6 +35,7 @@ class ScoringContract:
         observation_days: How far back the features saw.
         active_within_days: The population: last purchase at most this long ago; None where everybody was asked about.
         columns: Optional columns that the sources had, by table; without one of them features would go blank.
+        level_sd: Relative error that all predictions share, one standard deviation; None where it is not known.
         catalogue_version: Version of the feature catalogue.
     """
 
@@ -43,6 +44,7 @@ class ScoringContract:
     observation_days: int
     active_within_days: int | None
     columns: Mapping[str, tuple[str, ...]]
+    level_sd: float | None = None
     catalogue_version: str = CATALOGUE_VERSION
 
     def to_json(self) -> bytes:
@@ -52,6 +54,7 @@ class ScoringContract:
             "catalogue_version": self.catalogue_version,
             "observation_days": self.observation_days,
             "active_within_days": self.active_within_days,
+            "level_sd": self.level_sd,
             "vocabulary": self.vocabulary.to_dict(),
             "columns": {table: list(columns) for table, columns in sorted(self.columns.items())},
         }
@@ -75,6 +78,7 @@ class ScoringContract:
             vocabulary=Vocabulary.from_dict(plain["vocabulary"]),
             observation_days=plain["observation_days"],
             active_within_days=plain["active_within_days"],
+            level_sd=plain.get("level_sd"),
             columns={table: tuple(columns) for table, columns in plain["columns"].items()},
         )
 

@@ -35,7 +35,7 @@ from netlift.pipelines.progress import Progress
 from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract, present_columns
 from netlift.pipelines.train_uplift import train_uplift
 from netlift.pipelines.train_value import train_value
-from netlift.pipelines.training import Assignment, Trained
+from netlift.pipelines.training import Assignment, FutureValue, Trained
 from netlift.registry.card import CardContent, render_card
 from netlift.registry.gate import Check, GateResult, beats_champion, judge
 from netlift.registry.locks import exclusive
@@ -46,6 +46,7 @@ from netlift.registry.store import Store, open_store
 from netlift.registry.tracking import TrainingRecord, log_training
 from netlift.results import Estimate, Table, to_plain
 
+ORDER: tuple[TaskName, ...] = ("ltv", "ltv_year", "churn", "uplift")
 NEEDED_MB = 500
 GATE, PASSED = "gate", "passed"
 Standing = Literal["champion", "already champion", "champion kept", "refused", "failed"]
@@ -171,6 +172,7 @@ def train_business(
         vocabulary = learn_vocabulary(tables, before=_vocabulary_end(settings, tables, history))
         outcomes = []
         for definition in definitions:
+            value = _find_future_value(store) if definition.task == "churn" else None
             assignment = Assignment(
                 settings=settings,
                 definition=definition,
@@ -178,6 +180,7 @@ def train_business(
                 history=history,
                 vocabulary=vocabulary,
                 progress=progress,
+                future_value=value,
                 mistrusted=tuple(ratio.campaign_id for ratio in report.sample_ratios if ratio.alarm),
             )
             outcomes.append(_train_task(assignment, store, digests, now))
@@ -196,7 +199,7 @@ def _load_definitions(settings: BusinessSettings, tasks: Sequence[str]) -> list[
     if unknown:
         hint = did_you_mean(unknown[0], list(settings.models))
         raise UsageError(f"{unknown[0]}: the config defines no such task{hint}")
-    wanted: list[TaskName] = [task for task in settings.models if not tasks or task in tasks]
+    wanted: list[TaskName] = [task for task in ORDER if task in settings.models and (not tasks or task in tasks)]
     definitions, mistakes = [], []
     for task in wanted:
         try:
@@ -206,6 +209,19 @@ def _load_definitions(settings: BusinessSettings, tasks: Sequence[str]) -> list[
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return definitions
+
+
+def _find_future_value(store: Store) -> FutureValue | None:
+    """The LTV champion of this business, if one stands and can still be asked."""
+    champion = resolve(store, "ltv", CHAMPION)
+    if champion is None:
+        return None
+    try:
+        model = load(store, "ltv", champion.version).model
+    except (SchemaDriftError, ModelIntegrityError):
+        return None
+    days = model.outputs[0].removeprefix("ltv_").removesuffix("d")
+    return FutureValue(model=model, words=f"margin of the next {days} days")
 
 
 def _vocabulary_end(settings: BusinessSettings, tables: Tables, history: History) -> datetime:
@@ -317,6 +333,7 @@ def _files(assignment: Assignment, trained: Trained) -> dict[str, bytes]:
         vocabulary=assignment.vocabulary,
         observation_days=trained.observation_days,
         active_within_days=trained.active_within_days,
+        level_sd=trained.level_sd,
         columns=present_columns(assignment.tables),
     )
     profile = Profile.of(np.asarray(trained.profile_rows), trained.features)

@@ -2,44 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from netlift.config.definitions import ChurnDefinition, LtvDefinition
-from netlift.errors import UsageError
+from netlift.errors import DataError, UsageError
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.stored import StoredModel
+from netlift.evaluation.influence import Clusters, mean_of
+from netlift.evaluation.single_feature import strongest_feature
 from netlift.pipelines.calendar import Calendar, plan_calendar
 from netlift.pipelines.judge_churn import ChurnJudge
 from netlift.pipelines.judge_ltv import LtvJudge
 from netlift.pipelines.judging import Judge
+from netlift.pipelines.season_seen import warn_of_season
 from netlift.pipelines.training import Assignment, Trained
-from netlift.pipelines.training_sets import build_labelled_rows, require_blind_features
-from netlift.registry.gate import Check, beats_baseline, features_believable
-from netlift.results import Estimate
+from netlift.pipelines.training_sets import TrainingSet, build_labelled_rows, require_blind_features
+from netlift.registry.gate import Check, beats_baseline, feature_alone_believable, features_believable
+from netlift.results import Estimate, Table
 
-BASELINES = ("own_rhythm", "logistic", "mean_by_rfm")
+BASELINES = ("own_rhythm", "p_alive", "logistic", "mean_by_rfm", "last_period")
+LEAST_LEVEL_SD = 0.005
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A candidate at the cutoff where candidates are compared, before the test.
+
+    Attributes:
+        candidate: Its name.
+        loss: Mean log loss, or deviance of money: lower is better.
+        bias: Predicted over observed total, less 1.
+    """
+
+    candidate: str
+    loss: float
+    bias: float
 
 
 def train_value(assignment: Assignment) -> Trained:
-    """Fit every candidate of a churn or LTV definition and judge them on the test cutoff.
+    """Fit every candidate of a churn or LTV definition, choose one, and judge it on the test cutoff.
 
-    A LightGBM candidate goes on where it beats the best baseline by the gate's bound; where it does not, the best
-    baseline does, and the gate says by how much the other missed.
+    Candidates are compared at the calibration cutoff, by fits that knew only what was known then; the test cutoff
+    judges the one chosen. A history too short for that lets the test cutoff choose too, and the notes say so. A
+    LightGBM candidate that neither beats the best baseline's order nor comes nearer to what happened gives way to it.
 
     Raises:
         HistoryTooShortError: The receipts cover too few days.
-        DataError: Too few rows, or one class only.
+        DataError: Too few rows, one class only, or no candidate that can be fitted.
     """
     definition = assignment.definition
     if not isinstance(definition, ChurnDefinition | LtvDefinition):
         raise UsageError(f"train_value was given the definition of {definition.task}")
-    task = definition.task
-    calendar = plan_calendar(assignment.history, definition.windows)
+    task, windows = definition.task, definition.windows
+    calendar = plan_calendar(assignment.history, windows)
     assignment.progress.stage(task, f"features of {len(calendar.refit) + 1} cutoffs")
-    rows, sampling = build_labelled_rows(
+    made = build_labelled_rows(
         assignment.tables,
         definition,
         assignment.vocabulary,
@@ -51,87 +72,177 @@ def train_value(assignment: Assignment) -> Trained:
         assignment.tables,
         assignment.vocabulary,
         cutoff=calendar.test,
-        observation_days=definition.windows.observation_days,
+        observation_days=windows.observation_days,
         seed=assignment.settings.seed,
     )
-    fit, later, test = _split(rows, calendar)
+    at_test = made.rows.cutoff == np.datetime64(calendar.test, "us")
+    known, test = made.rows.take(~at_test), made.rows.take(at_test)
     judge: Judge[Any] = (
         ChurnJudge(assignment, definition, test)
         if isinstance(definition, ChurnDefinition)
         else LtvJudge(assignment, definition, test)
     )
-    candidates: dict[str, Candidate] = {}
-    for name in definition.candidates:
-        assignment.progress.stage(task, f"{name}: fitting on {len(fit) + len(later):,} rows")
-        candidates[name] = judge.fit(name, fit, later)
-        assignment.progress.advance(task, len(candidates), len(definition.candidates), judge.say(candidates[name]))
-    board = {name: judge.predict(StoredModel(candidate.files)) for name, candidate in candidates.items()}
-    chosen, checks = _choose(judge, board)
-    candidate = candidates[chosen]
-    blind = f"features of {asked:,} customers were computed again without the rows after the cutoff, all equal"
-    notes = [*candidate.notes, *([sampling.reason] if sampling.reason else []), blind]
-    windows = definition.windows
+    fitted = _fit_candidates(judge, known, calendar)
+    board = {name: judge.predict(StoredModel(candidate.files)) for name, candidate in fitted.candidates.items()}
+    chosen, checks = _choose(judge, board, fitted.trials)
+    candidate, outcome = fitted.candidates[chosen], judge.metrics(board[chosen])
+    alone = strongest_feature(test.X, [feature.name for feature in test.features], judge.happened())
 
     def against(standing: StoredModel) -> Estimate:
         return judge.compare(board[chosen], judge.predict(standing))
 
     return Trained(
         candidate=candidate,
-        features=rows.features,
+        features=made.rows.features,
         headline=judge.headline(board[chosen]),
-        metrics=judge.metrics(board[chosen]),
+        metrics=outcome
+        | judge.further_metrics(StoredModel(candidate.files))
+        | _treated_shares(made, at_test, level=definition.gates.level),
         leaderboard=judge.leaderboard(board),
-        tables=judge.tables(board[chosen]),
+        tables=judge.tables(board[chosen])
+        | ({"before_the_test": Table(name="candidates before the test", rows=fitted.trials)} if fitted.trials else {}),
         figures=judge.figures(board[chosen], candidate),
         checks=(
             *checks,
             *judge.checks(board[chosen]),
             features_believable(candidate.importance, bound=definition.gates.max_gain_share),
+            feature_alone_believable(*alone, bound=definition.gates.max_feature_auc),
         ),
         against=against,
         measure=judge.measure,
-        population=f"Customers with a purchase in the {definition.population.active_within_days} days before a cutoff.",
+        population=_population(definition),
         windows={
             "observation_days": windows.observation_days,
             "gap_days": windows.gap_days,
             "horizon_days": windows.horizon_days,
         },
-        row_counts={"training": len(fit) + len(later), "test": len(test)},
+        row_counts={"training": len(known), "test": len(test)},
         notes=(
             f"fitted on cutoffs {', '.join(map(str, calendar.refit))}, settings searched on "
-            f"{', '.join(map(str, calendar.fit))}; judged on {calendar.test}",
-            *notes,
+            f"{', '.join(map(str, calendar.fit or calendar.refit))}; judged on {calendar.test}",
+            *warn_of_season(calendar.refit, calendar.test, windows, known),
+            *fitted.notes,
+            *candidate.notes,
+            *made.notes,
+            *_say_treated(assignment, made.treated[~at_test]),
+            f"leak lint: features of {asked:,} customers were computed again without the rows after the cutoff, "
+            "without late writes, and with a poisoned future, all equal to the bit",
         ),
-        profile_rows=rows.X,
+        profile_rows=made.rows.X,
         active_within_days=definition.population.active_within_days,
         observation_days=windows.observation_days,
+        level_sd=_level_sd(outcome, fitted.trials, chosen),
     )
 
 
-def _split(rows: LabelledRows, calendar: Calendar) -> tuple[LabelledRows, LabelledRows, LabelledRows]:
-    fit = np.isin(rows.cutoff, np.array(calendar.fit, dtype="datetime64[us]"))
-    test = rows.cutoff == np.datetime64(calendar.test, "us")
-    return rows.take(fit), rows.take(~fit & ~test), rows.take(test)
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """Candidates as they would be registered, and how they did before the test."""
+
+    candidates: dict[str, Candidate]
+    trials: tuple[Trial, ...]
+    notes: tuple[str, ...]
 
 
-def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray]) -> tuple[str, list[Check]]:
+def _fit_candidates(judge: Judge[Any], known: LabelledRows, calendar: Calendar) -> _Fitted:
+    """Every candidate of the definition; one that the data do not allow is left out, with the reason."""
+    task, progress = judge.definition.task, judge.assignment.progress
+    early = np.isin(known.cutoff, np.array(calendar.fit, dtype="datetime64[us]"))
+    at_choice = known.cutoff == np.datetime64(calendar.calibration, "us")
+    before, choice = known.take(early), known.take(at_choice)
+    candidates: dict[str, Candidate] = {}
+    trials, notes = [], []
+    for name in judge.definition.candidates:
+        progress.stage(task, f"{name}: fitting on {len(known):,} rows")
+        try:
+            tuned = judge.tune(name, before if len(before) else known)
+            if len(before):
+                trials.append(_try(judge, name, judge.fit(name, before, tuned, _blind(choice)), choice))
+            candidates[name] = judge.fit(name, known, tuned, _blind(judge.test))
+        except DataError as error:
+            notes.append(f"{name} was left out: {error}")
+            continue
+        progress.advance(task, len(candidates), len(judge.definition.candidates), judge.say(candidates[name]))
+    if not candidates:
+        raise DataError(f"{task}: no candidate can be fitted; " + "; ".join(notes))
+    if not trials:
+        notes.append("history too short to compare candidates before the test: the test cutoff chose among them too")
+    kept = tuple(trial for trial in trials if trial.candidate in candidates)
+    return _Fitted(candidates=candidates, trials=kept, notes=tuple(notes))
+
+
+def _blind(rows: LabelledRows) -> LabelledRows:
+    """The rows without their labels."""
+    return rows.relabel(np.full(len(rows), np.nan))
+
+
+def _try(judge: Judge[Any], name: str, candidate: Candidate, rows: LabelledRows) -> Trial:
+    model = StoredModel(candidate.files)
+    predicted = model.predict_matrix(rows.X)[model.outputs[0]]
+    bias = float(predicted.sum() / rows.y.sum() - 1)
+    return Trial(candidate=name, loss=judge.loss(rows.y, predicted), bias=bias)
+
+
+def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence[Trial]) -> tuple[str, list[Check]]:
     """The candidate that goes on, and what the gate asks of it against the best baseline."""
-    score = {name: judge.primary(predicted) for name, predicted in board.items()}
+    loss = {trial.candidate: trial.loss for trial in trials}
+    if not loss:
+        loss = {name: judge.loss(judge.test.y, predicted) for name, predicted in board.items()}
+    score = {name: -loss[name] for name in board}
     baselines = [name for name in board if name in BASELINES]
     learners = [name for name in board if name not in BASELINES]
     if not baselines or not learners:
         return max(board, key=lambda name: score[name]), []
-    baseline, learner = (max(names, key=lambda name: score[name]) for names in (baselines, learners))
-    gain = judge.compare(board[learner], board[baseline])
+    nearest, learner = (max(names, key=lambda name: score[name]) for names in (baselines, learners))
+    rival = max(baselines, key=lambda name: judge.primary(board[name]))
+    gain = judge.compare(board[learner], board[rival])
     least = judge.definition.gates.min_gain_over_baseline
-    check = beats_baseline(gain, baseline=f"the baseline {baseline}", measure=judge.measure, at_least=least)
+    check = beats_baseline(gain, baseline=f"the baseline {rival}", measure=judge.measure, at_least=least)
     if check.passed:
         return learner, [check]
-    kept = Check(
-        name="beats_baseline",
-        passed=True,
-        found=gain.ci_lower,
-        needed=least,
-        words=f"The simple {baseline} is taken, because {learner} does not beat it. {check.words}",
+    if gain.ci_upper >= 0 and loss[learner] < min(loss[name] for name in baselines):
+        words = (
+            f"{learner} orders customers as well as the baseline {rival}, and came nearer to what happened at the "
+            f"cutoff where candidates were compared. {check.words}"
+        )
+        return learner, [replace(check, passed=True, words=words)]
+    return nearest, [
+        replace(check, passed=True, words=f"The simple {nearest} is taken, {learner} does not beat it. {check.words}")
+    ]
+
+
+def _level_sd(outcome: Mapping[str, Estimate], trials: Sequence[Trial], chosen: str) -> float | None:
+    """Root mean square of the biases of the total that were seen out of time, at the test and before it."""
+    if "total_bias" not in outcome:
+        return None
+    seen = [outcome["total_bias"].point, *(trial.bias for trial in trials if trial.candidate == chosen)]
+    return max(LEAST_LEVEL_SD, float(np.sqrt(np.mean(np.square(seen)))))
+
+
+def _population(definition: ChurnDefinition | LtvDefinition) -> str:
+    limit = definition.population.active_within_days
+    if limit is None:
+        return "Customers under contract at a cutoff."
+    return f"Customers with a purchase in the {limit} days before a cutoff."
+
+
+def _treated_shares(made: TrainingSet, at_test: np.ndarray, *, level: float) -> dict[str, Estimate]:
+    """Shares of rows that an offer reached inside the label, for training and test."""
+    shares = {}
+    for name, part in (("treated_share_training", ~at_test), ("treated_share_test", at_test)):
+        flags, customer = made.treated[part].astype(np.float64), made.rows.customer[part]
+        shares[name] = mean_of(flags).estimate(
+            Clusters.of(customer), level=level, unit="share", method="mean, clustered by customer", between_0_and_1=True
+        )
+    return shares
+
+
+def _say_treated(assignment: Assignment, treated: np.ndarray) -> tuple[str, ...]:
+    if "contacts" not in assignment.tables:
+        return ("there is no contacts table: whether offers shaped the labels is not known",)
+    if not treated.any():
+        return ("no offer reached anybody inside a label",)
+    return (
+        f"an offer reached {treated.mean():.1%} of the training rows inside their label: predictions hold for the "
+        "contact policy of that time, not for no contact",
     )
-    return baseline, [kept]

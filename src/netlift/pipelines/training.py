@@ -6,17 +6,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from netlift.config.business import BusinessSettings
 from netlift.config.definitions import AnyDefinition
 from netlift.data.read import Tables
-from netlift.estimators.rows import Candidate
+from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.stored import StoredModel
 from netlift.features.matrix import Feature
 from netlift.features.vocabulary import Vocabulary
 from netlift.pipelines.calendar import History
 from netlift.pipelines.progress import Progress
+from netlift.pipelines.standing import encode_for
 from netlift.registry.gate import Check
 from netlift.results import Estimate, Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class FutureValue:
+    """The LTV champion, asked what goes with the customers whom a churn model may lose.
+
+    Attributes:
+        model: The champion.
+        words: What it predicts, such as "margin of the next 182 days".
+    """
+
+    model: StoredModel
+    words: str
+
+    def of(self, rows: LabelledRows) -> tuple[np.ndarray, str]:
+        """Predicted money of some rows, shape (n,), and what it is in words."""
+        X = encode_for(self.model, rows.X, rows.features)
+        return self.model.predict_matrix(X)[self.model.outputs[0]], self.words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +52,7 @@ class Assignment:
         vocabulary: Values of the categorical columns, the same for every task.
         progress: Who watches.
         mistrusted: Campaigns with a sample-ratio mismatch.
+        future_value: What goes with a lost customer; None where no LTV champion stands.
     """
 
     settings: BusinessSettings
@@ -40,6 +62,7 @@ class Assignment:
     vocabulary: Vocabulary
     progress: Progress
     mistrusted: tuple[str, ...] = ()
+    future_value: FutureValue | None = None
 
     @property
     def unit(self) -> str:
@@ -69,6 +92,7 @@ class Trained:
         profile_rows: The matrix of all rows, whose profile is kept to watch drift by, shape (n, k).
         active_within_days: The population's limit, None for everybody.
         observation_days: How far back features saw.
+        level_sd: Relative error that all predictions share, one standard deviation; None where it is not known.
     """
 
     candidate: Candidate
@@ -88,3 +112,4 @@ class Trained:
     profile_rows: Any
     active_within_days: int | None
     observation_days: int
+    level_sd: float | None = None

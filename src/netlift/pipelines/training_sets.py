@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import numpy as np
+import pandas as pd
 
-from netlift.config.definitions import ChurnDefinition, LtvDefinition
+from netlift.config.definitions import ChurnDefinition, LtvDefinition, Windows
 from netlift.data.read import Tables
+from netlift.data.tables import CONTROL
 from netlift.errors import DataError
 from netlift.estimators.cross_fit import sample_customers
 from netlift.estimators.rows import LabelledRows
@@ -26,18 +28,19 @@ BLIND_SAMPLE = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How many rows there were, and how many were kept.
+class TrainingSet:
+    """Rows to learn from and to be judged on, and what is known of how they came to be.
 
     Attributes:
-        rows: Rows kept.
-        of: Rows that the population held.
-        reason: Why some were left out; empty when none was.
+        rows: The rows of all cutoffs.
+        treated: Whether an offer reached the customer inside the label's window, bool, shape (n,); all False without
+            a contacts table.
+        notes: Which rows were left out, and why.
     """
 
-    rows: int
-    of: int
-    reason: str
+    rows: LabelledRows
+    treated: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
 def build_labelled_rows(
@@ -48,7 +51,7 @@ def build_labelled_rows(
     cutoffs: Sequence[date],
     rows_per_partition: int,
     seed: int,
-) -> tuple[LabelledRows, Sampling]:
+) -> TrainingSet:
     """The population at each cutoff, with features before it and the label after it.
 
     Args:
@@ -80,14 +83,43 @@ def build_labelled_rows(
         observation_days=definition.windows.observation_days,
         rows_per_partition=rows_per_partition,
     )
-    since = features.column("days_since_last_purchase")
-    active = since <= definition.population.active_within_days
-    features, code = drop_features(features.take(active), definition.exclude), code[active]
+    limit = definition.population.active_within_days
+    if limit is not None:
+        active = features.column("days_since_last_purchase") <= limit
+        features, code = features.take(active), code[active]
+    gone = _left_in_gap(definition, features, cancelled[code])
+    features, code = drop_features(features.take(~gone), definition.exclude), code[~gone]
     y = _labels(tables, definition, features, cancelled[code])
     rows = LabelledRows(X=features.X, features=features.features, y=y, customer=code, cutoff=features.cutoff)
     _require_learnable(rows, definition)
-    sampled = f"customers were sampled down to {definition.population.max_rows:,} rows" if len(kept) < of else ""
-    return rows, Sampling(rows=len(rows), of=of, reason=sampled)
+    notes = []
+    if len(kept) < of:
+        notes.append(f"customers were sampled down to {definition.population.max_rows:,} rows")
+    if gone.any():
+        notes.append(f"{gone.sum():,} rows were left out: their contract ended between cutoff and horizon, in the gap")
+    return TrainingSet(rows=rows, treated=flag_treated(tables, features, definition.windows), notes=tuple(notes))
+
+
+def flag_treated(tables: Tables, features: FeatureMatrix, windows: Windows) -> np.ndarray:
+    """Whether an offer reached the customer of each row inside its label's window, bool, shape (n,).
+
+    Such customers show what the old policy made of them, not what they would have done alone.
+    """
+    treated = np.zeros(len(features), dtype=bool)
+    if "contacts" not in tables:
+        return treated
+    contacts = tables["contacts"]
+    reached = contacts.filter(contacts.offer_id != CONTROL).mutate(
+        at=contacts.delivered_at.coalesce(contacts.assigned_at)
+    )
+    for cutoff in np.unique(features.cutoff):
+        start = cutoff + np.timedelta64(windows.gap_days, "D")
+        end = start + np.timedelta64(windows.horizon_days, "D")
+        inside = reached.filter((reached.at >= start.item()) & (reached.at < end.item()))
+        ids = tables.connection.to_pyarrow(inside.select("customer_id").distinct())["customer_id"].to_pandas()
+        here = np.flatnonzero(features.cutoff == cutoff)
+        treated[here] = pd.Index(features.customer_id[here]).isin(ids)
+    return treated
 
 
 def require_blind_features(
@@ -126,6 +158,16 @@ def drop_features(matrix: FeatureMatrix, exclude: Sequence[str]) -> FeatureMatri
     )
 
 
+def _left_in_gap(
+    definition: ChurnDefinition | LtvDefinition, features: FeatureMatrix, cancelled: np.ndarray
+) -> np.ndarray:
+    """Whose contract ended after the cutoff and before the first day predicted: neither lost nor kept, shape (n,)."""
+    if not (isinstance(definition, ChurnDefinition) and definition.label.kind == "cancellation"):
+        return np.zeros(len(features), dtype=bool)
+    start = features.cutoff + np.timedelta64(definition.windows.gap_days, "D")
+    return np.asarray((cancelled >= features.cutoff) & (cancelled < start))
+
+
 def _labels(
     tables: Tables, definition: ChurnDefinition | LtvDefinition, features: FeatureMatrix, cancelled: np.ndarray
 ) -> np.ndarray:
@@ -140,7 +182,10 @@ def _labels(
         start = features.cutoff + np.timedelta64(windows.gap_days, "D")
         end = start + np.timedelta64(windows.horizon_days, "D")
         return ((cancelled >= start) & (cancelled < end)).astype(np.float64)
-    labels = build_labels(tables, queries, gap_days=windows.gap_days, horizon_days=windows.horizon_days)
+    rate = definition.discount_rate_year if isinstance(definition, LtvDefinition) else 0.0
+    labels = build_labels(
+        tables, queries, gap_days=windows.gap_days, horizon_days=windows.horizon_days, discount_rate_year=rate
+    )
     return (labels.purchases == 0).astype(np.float64) if isinstance(definition, ChurnDefinition) else labels.margin
 
 
@@ -159,4 +204,4 @@ def _require_learnable(rows: LabelledRows, definition: ChurnDefinition | LtvDefi
         )
 
 
-__all__ = ["Sampling", "build_labelled_rows", "drop_features"]
+__all__ = ["TrainingSet", "build_labelled_rows", "drop_features", "flag_treated"]

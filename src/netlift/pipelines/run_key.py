@@ -1,0 +1,55 @@
+"""Outputs with a key: the same key gives the same bytes, or a refusal that says what changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from netlift.data.write import file_digest
+from netlift.errors import GateRefusedError, UsageError
+
+MANIFEST_FILE = "manifest.json"
+
+
+def safe_key(key: str) -> str:
+    """The key as a folder name.
+
+    Raises:
+        UsageError: It holds anything but letters, digits, `.`, `-` and `_`, or begins with a point.
+    """
+    allowed = all(letter.isalnum() or letter in "-_." for letter in key)
+    if not key or not allowed or key.startswith(".") or len(key) > 100:
+        raise UsageError("--run-key holds letters, digits, '.', '-' and '_' only, at most 100, and no point first")
+    return key
+
+
+def read_standing(target: Path, inputs: Mapping[str, str], key: str, *, files: Mapping[str, str]) -> dict[str, Any]:
+    """The manifest of what was written under this key before, if it was made from the same inputs and is whole.
+
+    Args:
+        target: Its folder.
+        inputs: Digests of what would be made now; `inputs` is that of all of them together.
+        key: The run key.
+        files: Name in the manifest's digests to the file it is of.
+
+    Raises:
+        UsageError: It was made from other inputs.
+        GateRefusedError: A file is missing or is not what was written.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((target / MANIFEST_FILE).read_text())
+        found = {name: file_digest(target / file) for name, file in files.items()}
+    except (OSError, ValueError) as error:
+        raise GateRefusedError(f"{target} is not whole ({type(error).__name__}); remove it and rerun") from error
+    changed = [name for name, digest in inputs.items() if manifest["digests"].get(name) != digest and name != "inputs"]
+    if changed or manifest["digests"]["inputs"] != inputs["inputs"]:
+        raise UsageError(
+            f"run key {key} was written before from other inputs ({', '.join(changed) or 'as_of'} changed since); the "
+            f"same key never gives other bytes. Give another --run-key, or remove {target}"
+        )
+    for name, digest in found.items():
+        if manifest["digests"].get(name) != digest:
+            raise GateRefusedError(f"{target / files[name]} is not what was written; remove {target} and rerun")
+    return manifest

@@ -1,0 +1,324 @@
+"""The scorecard as a verb: months, snapshots, sums, figures, and the four files that hold the same."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netlift.config.business import BusinessSettings
+from netlift.config.definitions import ChurnDefinition, load_definition
+from netlift.data.check import check_tables
+from netlift.data.quality import MonthQuality, measure_quality
+from netlift.data.read import Tables, open_tables
+from netlift.data.readouts import read_readouts
+from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.pipelines.calendar import History, read_history
+from netlift.pipelines.campaign_effects import read_effects
+from netlift.pipelines.champions import Champion, find_champions
+from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.pipelines.scorecard_months import Span, plan_months
+from netlift.pipelines.snapshots import EDGES_FILE, TASKS, Snapshots, require_segments, take_snapshots
+from netlift.registry.locks import exclusive
+from netlift.report.document import Document
+from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
+from netlift.report.pages.scorecard import scorecard_document
+from netlift.report.words import speak
+from netlift.results import Table, to_plain
+from netlift.segments.figures import Basis, Effect, Note, Scorecard
+from netlift.segments.metrics import Source
+from netlift.segments.monthly import OUTSIDE, ChurnRule, Month, sum_channels, sum_month
+from netlift.segments.scorecard import build_scorecard
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILES = {suffix: f"scorecard.{suffix}" for suffix in ("json", "md", "html", "xlsx")}
+CUSTOMERS_AT_ONCE = 2_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorecardSummary:
+    """What the verb wrote.
+
+    Attributes:
+        run_key: Name of the output's folder.
+        until: The newest month shown, its first day.
+        months: How many are shown.
+        language: Of the texts.
+        path: The folder.
+        lines: What is read first: the money, and what changed.
+        digests: What it was made from, and of the files themselves.
+        scorecard: The scorecard, as in its JSON file.
+        written: False where it stood already, made from the same inputs.
+    """
+
+    run_key: str
+    until: date
+    months: int
+    language: str
+    path: str
+    lines: tuple[str, ...]
+    digests: Mapping[str, str]
+    scorecard: Mapping[str, Any]
+    written: bool
+
+    def to_text(self) -> str:
+        """What is read first, and where the rest is."""
+        words = speak(self.language)
+        where = words.say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
+        return "\n".join([*self.lines, where])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of the scorecard.
+
+    Attributes:
+        months: How many whole months to show at most.
+        until: Any day of the newest month; None for the last whole one.
+        language: Of the texts, ru or en.
+        run_key: Name of the output's folder; empty for one of month, months and language.
+    """
+
+    months: int
+    until: date | None
+    language: str
+    run_key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What a scorecard says beyond the tables.
+
+    Attributes:
+        champions: The champions of churn and ltv, and the tasks that have none.
+        effects: What the contacts of a month earned, where there are readouts.
+        notes: What to know.
+    """
+
+    champions: tuple[list[Champion], tuple[str, ...]]
+    effects: Mapping[Month, Effect]
+    notes: tuple[Note, ...] = ()
+
+
+def make_scorecard(
+    settings: BusinessSettings,
+    request: Request,
+    *,
+    readouts: Sequence[Path],
+    progress: Progress,
+    now: datetime,
+    lock_timeout: float,
+) -> ScorecardSummary:
+    """Make the scorecard of a business and write it as JSON, Markdown, HTML and XLSX, all or none.
+
+    Args:
+        settings: The business, with its segments.
+        request: Which months, in which language, under which key.
+        readouts: Files that may hold readouts of campaigns.
+        progress: Who watches.
+        now: Time of the call, for the manifest.
+        lock_timeout: Seconds to wait for another scorecard of this business.
+
+    Raises:
+        UsageError: A month that is not whole, a language that netlift does not speak, or a key that was written
+            before from other inputs.
+        ConfigError: The config has no segments.
+        DataError: The tables break the contract, or a readout cannot be read.
+        HistoryTooShortError: The data hold no whole month.
+        BusyError: Another scorecard is being made.
+    """
+    words = speak(request.language)
+    require_segments(settings)
+    require_free_space(settings.state, needed_mb=100)
+    lock = settings.state / "locks" / "scorecard.lock"
+    with (
+        exclusive(lock, timeout_seconds=lock_timeout, holder="scorecard"),
+        open_tables(settings) as tables,
+    ):
+        span = plan_months(read_history(tables), months=request.months, until=request.until, words=words)
+        key = safe_key(request.run_key or f"{span.shown[-1]}-{len(span.shown)}m-{words.language}")
+        target = settings.state / "out" / "scorecard" / key
+        champions = find_champions(settings, [task for task in TASKS if task in settings.models])
+        shape = f"{span.shown[0]}..{span.shown[-1]} {words.language}"
+        if target.exists():
+            return _standing(target, _input_digests(settings, champions, readouts, shape), key)
+        progress.stage("check", "holding the tables against the contract")
+        check_tables(tables, settings, as_of=None).raise_for_errors()
+        effects, partial = read_effects(tables, read_readouts(readouts), (*span.shown, *span.compared), words)
+        sources = Sources(champions=champions, effects=effects, notes=(*span.notes, *partial))
+        card = compute_scorecard(settings, tables, span, sources, progress=progress)
+        progress.stage("quality", "rows, delays and findings by month")
+        quality = measure_quality(tables, settings, months=[(month.first, month.end) for month in span.shown])
+        document = scorecard_document(card, quality, words)
+        progress.stage("report", "pages and workbook")
+        contents = _contents(card, quality, document)
+        inputs = _input_digests(settings, champions, readouts, shape)
+        with staged_directory(target) as staging:
+            for suffix, name in FILES.items():
+                write_bytes(staging / name, contents[suffix])
+            summary = ScorecardSummary(
+                run_key=key,
+                until=card.newest,
+                months=len(card.months),
+                language=words.language,
+                path=str(target),
+                lines=tuple(first_lines(document)),
+                digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
+                scorecard=json.loads(contents["json"]),
+                written=True,
+            )
+            manifest = {"schema_version": 1, "written_at": now.isoformat(), **to_plain(summary)}
+            del manifest["scorecard"]
+            write_bytes(staging / MANIFEST_FILE, to_json(manifest))
+    return summary
+
+
+def compute_scorecard(
+    settings: BusinessSettings, tables: Tables, span: Span, sources: Sources, *, progress: Progress
+) -> Scorecard:
+    """The scorecard of some months.
+
+    Args:
+        settings: The business, with its segments.
+        tables: Its tables.
+        span: The months.
+        sources: What it says beyond the tables.
+        progress: Who watches.
+    """
+    segments = require_segments(settings)
+    rule = _churn_rule(settings, read_history(tables))
+    wanted = sorted({*span.shown, *span.compared})
+    sums: dict[Month, pd.DataFrame] = {}
+    told: dict[str, None] = {}
+    for part in _parts(tables, wanted):
+        days = [month.first for month in part]
+        taken = take_snapshots(settings, tables, as_of=days, progress=progress, champions=sources.champions)
+        told |= dict.fromkeys(taken.notes)
+        for month in part:
+            sums[month] = sum_month(tables, month, taken.frames[month.first], lost=segments.lost, rule=rule)
+            progress.advance("scorecard", len(sums), len(wanted), f"{month}")
+    notes = [*sources.notes, Note(code="past_models"), Note(code="joined_have_no_segment")]
+    if any(OUTSIDE in frame.index for frame in sums.values()):
+        notes.append(Note(code="outside"))
+    basis = Basis(
+        business=settings.name,
+        currency=settings.currency,
+        segments=segments.segments,
+        ltv_horizon_days=taken.horizon_days,
+        level_sd=0.0 if math.isnan(taken.level_sd) else taken.level_sd,
+        lost=segments.lost,
+        rule=rule,
+        missing=frozenset(_missing(tables, taken, rule, silence=segments.lost.silence_days)),
+        versions=dict(taken.versions),
+    )
+    return build_scorecard(
+        basis,
+        sums,
+        shown=span.shown,
+        channels=sum_channels(tables, span.shown),
+        effects=sources.effects,
+        notes=[*notes, *(Note(code="plain", values={"text": text}) for text in told)],
+    )
+
+
+def first_lines(document: Document) -> Iterator[str]:
+    """What is read first, as lines of text."""
+    yield document.title
+    yield document.subtitle
+    for section in document.sections[:2]:
+        yield ""
+        yield section.title
+        for card in section.cards:
+            interval = document.show_small(card.cell)
+            figure = document.show(card.cell) + (f" ({interval})" if interval else "")
+            yield "; ".join([f"  {card.title}: {figure}", *(text for text, _ in card.lines)])
+        yield from (f"  {item}" for item in section.items)
+    yield ""
+
+
+def _parts(tables: Tables, months: Sequence[Month]) -> Iterator[Sequence[Month]]:
+    """Months whose snapshots are held at once, so that memory does not grow with their number."""
+    customers = int(tables["customers"].count().to_pyarrow().as_py())
+    size = max(1, CUSTOMERS_AT_ONCE // max(customers, 1))
+    return (months[i : i + size] for i in range(0, len(months), size))
+
+
+def _churn_rule(settings: BusinessSettings, history: History) -> ChurnRule | None:
+    if "churn" not in settings.models:
+        return None
+    definition = load_definition(settings.models["churn"], "churn")
+    if not isinstance(definition, ChurnDefinition):
+        return None
+    return ChurnRule(
+        active_within_days=definition.population.active_within_days,
+        gap_days=definition.windows.gap_days,
+        horizon_days=definition.windows.horizon_days,
+        by_cancellation=definition.label.kind == "cancellation",
+        known_until=history.end - timedelta(days=definition.windows.late_arrival_days),
+    )
+
+
+def _missing(tables: Tables, taken: Snapshots, rule: ChurnRule | None, *, silence: int | None) -> Iterator[Source]:
+    if "ltv" not in taken.versions:
+        yield "ltv"
+    if "churn" not in taken.versions:
+        yield "churn"
+    if rule is None:
+        yield "churn_rule"
+    if silence is None:
+        yield "silence"
+    if not tables.has("customers", "acquisition_cost"):
+        yield "acquisition_cost"
+    if "surveys" not in tables:
+        yield "surveys"
+    if "contacts" not in tables:
+        yield "contacts"
+    if not tables.has("contacts", "reward_cost"):
+        yield "reward_cost"
+
+
+def _contents(card: Scorecard, quality: Table[MonthQuality], document: Document) -> dict[str, bytes]:
+    return {
+        "json": to_json({**card.to_document(), "quality": quality.to_dicts()}),
+        "md": to_markdown(document),
+        "html": to_html(document),
+        "xlsx": to_xlsx(document),
+    }
+
+
+def _input_digests(
+    settings: BusinessSettings,
+    champions: tuple[list[Champion], tuple[str, ...]],
+    readouts: Sequence[Path],
+    shape: str,
+) -> dict[str, str]:
+    edges = settings.state / EDGES_FILE
+    digests = {f"model_{champion.task}": champion.digest for champion in champions[0]}
+    digests["config"] = settings.digest()
+    digests["data"] = combine_digests(digest_sources(settings))
+    digests["edges"] = file_digest(edges) if edges.exists() else ""
+    digests["readouts"] = combine_digests({str(i): file_digest(path) for i, path in enumerate(readouts)})
+    return digests | {"inputs": combine_digests({**digests, "shape": shape})}
+
+
+def _standing(target: Path, inputs: Mapping[str, str], key: str) -> ScorecardSummary:
+    manifest = read_standing(target, inputs, key, files=FILES)
+    return ScorecardSummary(
+        run_key=key,
+        until=date.fromisoformat(manifest["until"]),
+        months=manifest["months"],
+        language=manifest["language"],
+        path=str(target),
+        lines=tuple(manifest["lines"]),
+        digests=manifest["digests"],
+        scorecard=json.loads((target / FILES["json"]).read_text()),
+        written=False,
+    )

@@ -1,0 +1,342 @@
+"""The segments verb: snapshots, what each segment brings and risks, migration, and how long customers stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlift.config.business import BusinessSettings
+from netlift.config.definitions import ChurnDefinition, load_definition
+from netlift.config.segments import SegmentSettings
+from netlift.data.check import check_tables
+from netlift.data.read import Tables, open_tables
+from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
+from netlift.errors import UsageError
+from netlift.features.labels import build_labels
+from netlift.features.queries import queries_at
+from netlift.pipelines.calendar import History, read_history
+from netlift.pipelines.champions import Champion, find_champions
+from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.pipelines.score import require_fresh
+from netlift.pipelines.segment_report import Remaining, SegmentReport
+from netlift.pipelines.snapshots import EDGES_FILE, TASKS, Snapshots, Staying, require_segments, take_snapshots
+from netlift.registry.locks import exclusive
+from netlift.results import Estimate, Table, to_plain
+from netlift.segments.economics import SegmentRow, Valuation, observed_share, summarize_segment
+from netlift.segments.edges import read_edges
+from netlift.segments.grid import cross_value_and_risk
+from netlift.segments.migration import trace_migration
+from netlift.segments.payback import Cohorts, find_payback, read_cohorts
+from netlift.segments.survival import expected_lifetime
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CUSTOMERS_FILE, REPORT_FILE, TEXT_FILE = "customers.parquet", "segments.json", "segments.md"
+FILES = {"customers": CUSTOMERS_FILE, "report": REPORT_FILE, "text": TEXT_FILE}
+ALL = "all"
+CURVE_STEPS = 13
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRun:
+    """What a job of the segments verb did.
+
+    Attributes:
+        run_key: The job's key.
+        path: The folder that it wrote.
+        report: What it found.
+        written: False where this key had been written before from the same inputs; nothing was written again.
+    """
+
+    run_key: str
+    path: str
+    report: SegmentReport
+    written: bool
+
+    def to_text(self) -> str:
+        """The report for people, and where it is."""
+        done = "written to" if self.written else "already written from the same inputs, nothing to do:"
+        return f"{self.report.to_text()}\n\nrun key {self.run_key}: {done} {self.path}"
+
+
+def segment_business(
+    settings: BusinessSettings,
+    *,
+    as_of: date,
+    previous: date | None,
+    run_key: str,
+    progress: Progress,
+    now: datetime,
+    lock_timeout: float,
+    refit: bool = False,
+) -> SegmentRun:
+    """Divide the customers of a business and write customers, report and manifest.
+
+    Args:
+        settings: The business.
+        as_of: First day not seen.
+        previous: An earlier day to compare with; None for no migration.
+        run_key: Name of the output folder; empty for `as_of`. The same key gives the same bytes, or a refusal.
+        progress: Who watches.
+        now: Time of the call, for the manifest.
+        lock_timeout: Seconds to wait for another job with this key.
+        refit: Freeze new edges in place of those that stand.
+
+    Raises:
+        ConfigError: The config has no segments.
+        UsageError: The frozen edges are stale, or the key was written before from other inputs.
+        DataError: Nobody bought, or the newest receipt is older than the config allows.
+        BusyError: Another job writes this key.
+    """
+    started = perf_counter()
+    require_segments(settings)
+    if previous is not None and previous >= as_of:
+        raise UsageError(f"--previous {previous} must be before --as-of {as_of}")
+    key = safe_key(run_key or as_of.isoformat())
+    target = settings.state / "out" / "segments" / key
+    require_free_space(settings.state, needed_mb=200)
+    lock = settings.state / "locks" / f"segments-{key}.lock"
+    with exclusive(lock, timeout_seconds=lock_timeout, holder=f"segments {key}"):
+        champions = find_champions(settings, [task for task in TASKS if task in settings.models])
+        inputs = _input_digests(settings, champions[0], as_of, previous)
+        if target.exists():
+            return _standing(target, settings, inputs, key, refit=refit)
+        with open_tables(settings) as tables:
+            progress.stage("check", "holding the tables against the contract")
+            check_tables(tables, settings, as_of=None).raise_for_errors()
+            require_fresh(tables, as_of, settings.score.max_data_age_days)
+            report, snapshots = analyse_segments(
+                settings,
+                tables,
+                as_of=as_of,
+                previous=previous,
+                progress=progress,
+                refit=refit,
+                champions=champions,
+            )
+        with staged_directory(target) as staging:
+            _write_customers(staging / CUSTOMERS_FILE, snapshots.frames[as_of])
+            write_bytes(staging / REPORT_FILE, report.to_json())
+            write_bytes(staging / TEXT_FILE, (report.to_text() + "\n").encode())
+            digests = {
+                **_with_edges(inputs, snapshots.edges.digest),
+                **{name: file_digest(staging / file) for name, file in FILES.items()},
+            }
+            manifest = {
+                "schema_version": 1,
+                "written_at": now.isoformat(),
+                "run_key": key,
+                "as_of": as_of,
+                "customers": len(snapshots.frames[as_of]),
+                "versions": snapshots.versions,
+                "digests": digests,
+                "seconds": round(perf_counter() - started, 3),
+            }
+            write_bytes(staging / MANIFEST_FILE, json.dumps(to_plain(manifest), indent=1).encode())
+    return SegmentRun(run_key=key, path=str(target), report=report, written=True)
+
+
+def analyse_segments(
+    settings: BusinessSettings,
+    tables: Tables,
+    *,
+    as_of: date,
+    previous: date | None,
+    progress: Progress,
+    refit: bool = False,
+    champions: tuple[list[Champion], tuple[str, ...]] | None = None,
+) -> tuple[SegmentReport, Snapshots]:
+    """The report, and the snapshots that it was made of; writes nothing but frozen edges.
+
+    Arguments and refusals are those of `segment_business` and `take_snapshots`.
+    """
+    segments, history = require_segments(settings), read_history(tables)
+    churn, mature, notes = _mature_cutoff(settings, as_of, history)
+    days = [day for day in (as_of, previous, mature) if day is not None]
+    snapshots = take_snapshots(settings, tables, as_of=days, progress=progress, refit=refit, champions=champions)
+    frame = snapshots.frames[as_of]
+    lost = {} if churn is None or mature is None else _lost_shares(tables, churn, snapshots.frames[mature], segments)
+    progress.stage("segments", "what each segment brings, costs and risks")
+    cohorts = read_cohorts(tables, first=history.first, as_of=as_of, months=segments.payback_months)
+    if cohorts.before_history:
+        notes.append(f"payback leaves out {cohorts.before_history:,} customers who joined before the first receipt")
+    if len(cohorts.customer_id):
+        notes.append("payback of a segment is that of those who are in it now; of all, cancelled customers included")
+    if snapshots.horizon_days is not None and frame["ltv_sd"].isna().all():
+        notes.append("the ltv champion gives no spread: its totals have no interval; run `netlift train ltv`")
+    valuation = Valuation(
+        currency=settings.currency,
+        horizon_days=snapshots.horizon_days,
+        level_sd=snapshots.level_sd,
+        lifetime_years=segments.lifetime_years,
+        level=segments.level,
+    )
+    rows = _segment_rows(frame, segments, valuation, cohorts, lost)
+    value = "ltv" if snapshots.horizon_days is not None else "margin_365d"
+    before = None if previous is None else snapshots.frames[previous]
+    if before is not None and value == "ltv":
+        without = int(frame["ltv"].isna().sum())
+        notes.append(f"{without:,} customers outside the population of the ltv model count with no value in migration")
+    report = SegmentReport(
+        as_of=as_of,
+        previous=previous,
+        currency=settings.currency,
+        horizon_days=snapshots.horizon_days,
+        level=segments.level,
+        revenue_based=snapshots.revenue_based,
+        segments=Table(name="segments", rows=tuple(rows[:-1])),
+        total=rows[-1],
+        value_by_risk=cross_value_and_risk(frame),
+        flow_value="" if before is None else value,
+        flows=Table(name="migration", rows=())
+        if before is None
+        else trace_migration(before, frame, value=value, segments=segments.segments),
+        followed_from=snapshots.staying.landmark if snapshots.staying else None,
+        remaining=Table(name="remaining lifetime", rows=_remaining(snapshots.staying)),
+        labels_from=mature,
+        versions=snapshots.versions,
+        notes=(*snapshots.notes, *notes),
+    )
+    return report, snapshots
+
+
+def _segment_rows(
+    frame: pd.DataFrame,
+    segments: SegmentSettings,
+    valuation: Valuation,
+    cohorts: Cohorts,
+    lost: dict[str, Estimate | None],
+) -> list[SegmentRow]:
+    """A row per segment, and last that of all."""
+    segment_of = frame.set_index("customer_id")["segment"].reindex(cohorts.customer_id).to_numpy()
+
+    def row(name: str, own: pd.DataFrame, acquired: Cohorts, strategy: str) -> SegmentRow:
+        return summarize_segment(
+            own,
+            segment=name,
+            strategy=strategy,
+            of_customers=len(frame),
+            valuation=valuation,
+            payback=find_payback(acquired, level=segments.level),
+            lost=lost.get(name),
+        )
+
+    rows = [
+        row(name, frame[frame["segment"] == name], cohorts.take(segment_of == name), segments.strategies[name])
+        for name in segments.segments
+    ]
+    return [*rows, row(ALL, frame, cohorts, "")]
+
+
+def _mature_cutoff(
+    settings: BusinessSettings, as_of: date, history: History
+) -> tuple[ChurnDefinition | None, date | None, list[str]]:
+    """The newest day whose label of churn is whole by `as_of`."""
+    if "churn" not in settings.models:
+        return None, None, []
+    definition = load_definition(settings.models["churn"], "churn")
+    if not isinstance(definition, ChurnDefinition):
+        return None, None, []
+    windows = definition.windows
+    mature = as_of - timedelta(days=windows.gap_days + windows.horizon_days)
+    if (mature - history.first).days < windows.horizon_days:
+        return definition, None, ["the share observed lost is left out: no day is old enough for its label to be whole"]
+    return definition, mature, []
+
+
+def _lost_shares(
+    tables: Tables, churn: ChurnDefinition, frame: pd.DataFrame, segments: SegmentSettings
+) -> dict[str, Estimate | None]:
+    """Share lost of each segment as it was then, and of all, by the label of the churn model and its population."""
+    limit = churn.population.active_within_days
+    asked = frame if limit is None else frame[frame["days_since_last_purchase"] <= limit]
+    if not len(asked):
+        return {}
+    windows, day = churn.windows, asked["as_of"].iloc[0]
+    start = day + timedelta(days=windows.gap_days)
+    if churn.label.kind == "cancellation":
+        customers = tables["customers"]
+        rows = tables.connection.to_pyarrow(customers.select("customer_id", "cancelled_at")).to_pandas()
+        at = rows.set_index("customer_id")["cancelled_at"].reindex(asked["customer_id"]).to_numpy("datetime64[us]")
+        end = np.datetime64(start, "us") + np.timedelta64(windows.horizon_days, "D")
+        gone = (at >= np.datetime64(start, "us")) & (at < end)
+    else:
+        queries = queries_at(asked["customer_id"].to_numpy(dtype=object), np.array([day], dtype="datetime64[us]"))
+        labels = build_labels(tables, queries, gap_days=windows.gap_days, horizon_days=windows.horizon_days)
+        gone = labels.purchases == 0
+    method = f"label of {windows.horizon_days} days after {start}"
+    segment = asked["segment"].to_numpy()
+    shares = {
+        name: observed_share(gone[segment == name], level=segments.level, method=method) for name in segments.segments
+    }
+    return {**shares, ALL: observed_share(gone, level=segments.level, method=method)}
+
+
+def _remaining(staying: Staying | None) -> tuple[Remaining, ...]:
+    if staying is None:
+        return ()
+    rows = []
+    for name, curve in staying.curves.items():
+        lifetime = expected_lifetime(curve)
+        steps = np.unique(np.linspace(0, curve.follow_days, CURVE_STEPS).round())
+        rows.append(
+            Remaining(
+                segment=name,
+                customers=curve.customers,
+                lost=int(curve.lost.sum()),
+                within=lifetime.within,
+                beyond_days=lifetime.beyond_days if np.isfinite(lifetime.beyond_days) else None,
+                curve={f"{day:g}": float(share) for day, share in zip(steps, curve.at(steps), strict=True)},
+            )
+        )
+    return tuple(rows)
+
+
+def _write_customers(path: Path, frame: pd.DataFrame) -> None:
+    import pyarrow as pa
+
+    found = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    wordless = (pa.types.is_null, pa.types.is_large_string)
+    schema = [f.with_type(pa.string()) if any(is_(f.type) for is_ in wordless) else f for f in found.schema]
+    table = found.cast(pa.schema(schema))
+    writer = parquet_writer(path, table.schema)
+    try:
+        writer.write_table(table)
+    finally:
+        writer.close()
+
+
+def _input_digests(
+    settings: BusinessSettings, champions: Sequence[Champion], as_of: date, previous: date | None
+) -> dict[str, str]:
+    digests = {f"model_{champion.task}": champion.digest for champion in champions}
+    if "churn" in settings.models:
+        digests["definition_churn"] = load_definition(settings.models["churn"], "churn").digest()
+    digests |= {"config": settings.digest(), "segments": require_segments(settings).digest()}
+    digests |= {"data": combine_digests(digest_sources(settings)), "previous": str(previous), "as_of": str(as_of)}
+    return digests
+
+
+def _with_edges(inputs: dict[str, str], edges: str) -> dict[str, str]:
+    digests = {**inputs, "edges": edges}
+    return digests | {"inputs": combine_digests(digests)}
+
+
+def _standing(target: Path, settings: BusinessSettings, inputs: dict[str, str], key: str, *, refit: bool) -> SegmentRun:
+    """What was written under this key before, if it was made from the same inputs and edges and is whole."""
+    if refit:
+        raise UsageError(f"run key {key} was written over the edges as they stand; give --refit another --run-key")
+    edges = read_edges(settings.state / EDGES_FILE)
+    read_standing(target, _with_edges(inputs, edges.digest if edges else ""), key, files=FILES)
+    report = SegmentReport.from_json((target / REPORT_FILE).read_bytes())
+    return SegmentRun(run_key=key, path=str(target), report=report, written=False)

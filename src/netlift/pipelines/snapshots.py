@@ -1,0 +1,359 @@
+"""Snapshots: every customer's segment, value, risk and figures as of some days, over edges that are frozen once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlift.config.business import BusinessSettings, TaskName
+from netlift.config.segments import SegmentSettings
+from netlift.data.read import Tables
+from netlift.errors import ConfigError, DataError
+from netlift.features.catalogue import CATALOGUE_VERSION
+from netlift.pipelines.calendar import History, read_history
+from netlift.pipelines.champions import Champion, find_champions
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.scoring_contract import require_same_schema
+from netlift.pipelines.snapshot_features import ltv_output, read_cutoffs
+from netlift.segments.edges import REFIT, FrozenEdges, read_edges, require_current, write_edges
+from netlift.segments.rfm import COLUMNS, fit_rfm_edges, score_rfm
+from netlift.segments.silence import landmark_of, times_to_loss
+from netlift.segments.survival import LifetimeByRisk, SurvivalCurve, expected_lifetime, kaplan_meier, lifetime_by_risk
+from netlift.segments.tiers import fit_tier_edges, risk_levels, value_tiers
+from netlift.segments.value_segments import assign_segments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TASKS: tuple[TaskName, ...] = ("churn", "ltv")
+EDGES_FILE = Path("segments") / "edges.json"
+SNAPSHOT_COLUMNS = (
+    "customer_id",
+    "as_of",
+    "segment",
+    "strategy",
+    "r",
+    "f",
+    "m",
+    "value_tier",
+    "risk",
+    "ltv",
+    "ltv_lower",
+    "ltv_upper",
+    "ltv_sd",
+    "p_churn",
+    "value_at_risk",
+    "expected_lifetime_days",
+    "purchases_365d",
+    "purchase_days_365d",
+    "revenue_365d",
+    "margin_365d",
+    "days_since_last_purchase",
+    "tenure_days",
+    "acquisition_cost",
+    "acquisition_channel",
+    "joined_at",
+    "contacts_30d",
+    "nps",
+    "csi",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staying:
+    """How long customers stay, followed from a landmark to the newest snapshot.
+
+    Attributes:
+        landmark: The day from which they were followed.
+        curves: Segment at the landmark to its curve; segments without anybody still there have none.
+        by_risk: Expected lifetime along the churn risk; None without a churn champion.
+    """
+
+    landmark: date
+    curves: Mapping[str, SurvivalCurve]
+    by_risk: LifetimeByRisk | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshots:
+    """Customers as of some days.
+
+    Attributes:
+        frames: As-of day to a frame of `SNAPSHOT_COLUMNS`, a row per customer who had joined and has not cancelled.
+        horizon_days: Days that `ltv` is of; None without an LTV champion.
+        level_sd: Relative error of the level of `ltv` that all customers share; NaN where the champion does not say.
+        notes: What is missing or approximate, in words.
+        versions: Task to the version of its champion.
+        revenue_based: Whether margin equals revenue on every receipt, because the source has no margins.
+        edges: The frozen edges that divided the customers.
+        staying: How long customers stay; None where the history is too short to say.
+    """
+
+    frames: Mapping[date, pd.DataFrame]
+    horizon_days: int | None
+    level_sd: float
+    notes: tuple[str, ...]
+    versions: Mapping[str, int]
+    revenue_based: bool
+    edges: FrozenEdges
+    staying: Staying | None
+
+
+def require_segments(settings: BusinessSettings) -> SegmentSettings:
+    """The config's segments.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    if settings.segments is None:
+        raise ConfigError(
+            f"config {settings.name}: no segments block, so nobody has said what a segment is; write one, as in "
+            "configs/demo.yaml"
+        )
+    return settings.segments
+
+
+def take_snapshots(
+    settings: BusinessSettings,
+    tables: Tables,
+    *,
+    as_of: Sequence[date],
+    progress: Progress,
+    refit: bool = False,
+    champions: tuple[list[Champion], tuple[str, ...]] | None = None,
+) -> Snapshots:
+    """Every customer as of each of some days, with the champions of this moment asked of that day's features.
+
+    Edges are frozen at the config's reference when there are none yet, and kept below `settings.state`. Lifetimes of
+    all days are read off the same curves, those known by the newest day, so that months compare.
+
+    Args:
+        settings: The business, with its segments.
+        tables: Its tables.
+        as_of: First days not seen.
+        progress: Who watches.
+        refit: Freeze new edges in place of those that stand.
+        champions: What `find_champions` found before, where the caller has asked already.
+
+    Raises:
+        ConfigError: The config has no segments, or a reference that the receipts do not reach.
+        UsageError: The frozen edges are stale; says what changed, and to refit.
+        DataError: Nobody had joined, or nobody had bought, before a day asked for.
+        ModelIntegrityError: A champion's files are not those that were registered.
+    """
+    segments = require_segments(settings)
+    history = read_history(tables)
+    asked, without = champions or find_champions(settings, [task for task in TASKS if task in settings.models])
+    require_same_schema([champion.contract for champion in asked], tables)
+    frozen = _standing_edges(settings, segments, asked, refit=refit)
+    if frozen is None and segments.reference > history.end:
+        raise ConfigError(
+            f"segments.reference {segments.reference} is after the newest receipt, of "
+            f"{history.end - timedelta(days=1)}; name a day that the receipts reach"
+        )
+    days = sorted(set(as_of))
+    landmark = landmark_of(segments.lost, as_of=days[-1])
+    revenue_based = _is_revenue_based(tables)
+    notes = [*_missing(settings, without), *_too_short(segments, history, landmark), *_sources(tables)]
+    if revenue_based:
+        notes.append("margin equals revenue on every receipt, so there are no margins: all value here is revenue-based")
+    followed = landmark if not _too_short(segments, history, landmark) else None
+    wanted = {*days, *([followed] if followed else []), *([] if frozen else [segments.reference])}
+    progress.stage("segments", f"customers as of {', '.join(str(day) for day in sorted(wanted))}")
+    raw = read_cutoffs(tables, settings, segments, asked, cutoffs=sorted(wanted))
+    for day in days:
+        _require_customers(raw[day], day)
+    if frozen is None:
+        frozen = _fit_edges(raw[segments.reference], segments, asked)
+        write_edges(settings.state / EDGES_FILE, frozen)
+    notes += _edge_notes(frozen, segments, asked)
+    divided = {day: _divide(frame, day, segments, frozen) for day, frame in raw.items()}
+    staying = _follow(tables, segments, divided[followed], days[-1]) if followed else None
+    ltv = next((champion for champion in asked if champion.task == "ltv"), None)
+    return Snapshots(
+        frames={day: _finish(divided[day], segments, staying) for day in days},
+        horizon_days=None if ltv is None else _horizon(ltv),
+        level_sd=_level_sd(ltv),
+        notes=tuple(notes),
+        versions={champion.task: champion.version for champion in asked},
+        revenue_based=revenue_based,
+        edges=frozen,
+        staying=staying,
+    )
+
+
+def _standing_edges(
+    settings: BusinessSettings, segments: SegmentSettings, champions: Sequence[Champion], *, refit: bool
+) -> FrozenEdges | None:
+    if refit:
+        return None
+    edges = read_edges(settings.state / EDGES_FILE)
+    if edges is not None:
+        require_current(edges, _made_from(segments, champions))
+    return edges
+
+
+def _made_from(segments: SegmentSettings, champions: Sequence[Champion]) -> dict[str, Any]:
+    """All that the edges depend on by design; data and model versions move within it."""
+    ltv = next((champion for champion in champions if champion.task == "ltv"), None)
+    return {
+        "segments.reference": segments.reference.isoformat(),
+        "segments.observation_days": segments.observation_days,
+        "segments.tiers.middle": segments.tiers.middle,
+        "segments.tiers.high": segments.tiers.high,
+        "feature catalogue": CATALOGUE_VERSION,
+        "horizon of ltv in days": None if ltv is None else _horizon(ltv),
+    }
+
+
+def _fit_edges(frame: pd.DataFrame, segments: SegmentSettings, champions: Sequence[Champion]) -> FrozenEdges:
+    since, frequency, margin = (frame[COLUMNS[name]].to_numpy() for name in ("r", "f", "m"))
+    return FrozenEdges(
+        made_from=_made_from(segments, champions),
+        rfm=fit_rfm_edges(since, frequency, margin),
+        tiers=fit_tier_edges(frame["ltv"].to_numpy(), segments.tiers),
+        customers=int(np.count_nonzero(~np.isnan(since))),
+    )
+
+
+def _divide(frame: pd.DataFrame, day: date, segments: SegmentSettings, edges: FrozenEdges) -> pd.DataFrame:
+    """The frame with scores, tiers, risk, segment, strategy and value at risk."""
+    since, frequency, margin = (frame[COLUMNS[name]].to_numpy() for name in ("r", "f", "m"))
+    ltv, p_churn = frame["ltv"].to_numpy(), frame["p_churn"].to_numpy()
+    named = frame.assign(
+        as_of=day,
+        **score_rfm(edges.rfm, since, frequency, margin),
+        value_tier=value_tiers(edges.tiers, ltv),
+        risk=risk_levels(segments.risk, p_churn),
+        value_at_risk=p_churn * np.maximum(ltv, 0.0),
+    )
+    asked = {name for rule in segments.rules for name in rule.when} or {"r"}
+    segment = assign_segments(segments.rules, {name: named[name].to_numpy() for name in asked})
+    strategies = np.array([segments.strategies[name] for name in segment], dtype=object)
+    return named.assign(segment=segment, strategy=strategies)
+
+
+def _follow(tables: Tables, segments: SegmentSettings, frame: pd.DataFrame, as_of: date) -> Staying | None:
+    """Curves of those who were still there at the landmark."""
+    there = frame[_still_there(frame, segments)]
+    if not len(there):
+        return None
+    days, lost = times_to_loss(tables, segments.lost, there["customer_id"].to_numpy(), as_of=as_of)
+    asked = {"level": segments.level, "follow_days": float(segments.lost.follow_days)}
+    curves = {}
+    for name in segments.segments:
+        inside = (there["segment"] == name).to_numpy()
+        if inside.any():
+            curves[name] = kaplan_meier(days[inside], lost[inside], **asked)
+    p_churn = there["p_churn"].to_numpy()
+    known = ~np.isnan(p_churn)
+    by_risk = lifetime_by_risk(p_churn[known], days[known], lost[known], **asked) if known.any() else None
+    return Staying(landmark=landmark_of(segments.lost, as_of=as_of), curves=curves, by_risk=by_risk)
+
+
+def _still_there(frame: pd.DataFrame, segments: SegmentSettings) -> np.ndarray:
+    """Who is not lost yet; by a silence, nobody who never bought is there."""
+    if segments.lost.silence_days is None:
+        return np.ones(len(frame), dtype=bool)
+    return np.asarray(frame["days_since_last_purchase"] < segments.lost.silence_days)
+
+
+def _finish(frame: pd.DataFrame, segments: SegmentSettings, staying: Staying | None) -> pd.DataFrame:
+    """The columns of the contract, with expected lifetimes: 0 for whom the silence has already made lost."""
+    lifetime = np.full(len(frame), np.nan)
+    if staying is not None:
+        if staying.by_risk is not None:
+            lifetime = staying.by_risk.of(frame["p_churn"].to_numpy())
+        else:
+            of_segment = {name: expected_lifetime(curve).total_days for name, curve in staying.curves.items()}
+            lifetime = frame["segment"].map(of_segment).to_numpy(dtype=np.float64)
+        if segments.lost.silence_days is not None:
+            never = frame["days_since_last_purchase"].isna().to_numpy()
+            lifetime = np.where(_still_there(frame, segments), lifetime, np.where(never, np.nan, 0.0))
+    return frame.assign(expected_lifetime_days=lifetime)[[*SNAPSHOT_COLUMNS]]
+
+
+def _require_customers(frame: pd.DataFrame, day: date) -> None:
+    if not len(frame):
+        raise DataError(f"customers: nobody had joined before {day}; check --as-of and joined_at")
+    if frame["days_since_last_purchase"].isna().all():
+        raise DataError(
+            f"transactions: none of {len(frame):,} customers bought before {day}, so there is no value to divide them "
+            "by; check --as-of, the receipts and that their customer_id is that of customers"
+        )
+
+
+def _horizon(champion: Champion) -> int:
+    found = re.fullmatch(r"ltv_(\d+)d", ltv_output(champion))
+    if found is None:
+        raise DataError(
+            f"the ltv champion's first output is {ltv_output(champion)!r}, needed is ltv_<days>d: train again"
+        )
+    return int(found.group(1))
+
+
+def _level_sd(champion: Champion | None) -> float:
+    found = None if champion is None else champion.contract.level_sd
+    return float("nan") if found is None else found
+
+
+def _missing(settings: BusinessSettings, without: Sequence[str]) -> list[str]:
+    told = {
+        "churn": "churn risk, value at risk and lifetime by risk are left out",
+        "ltv": "predicted value, its tiers and value at risk are left out",
+    }
+    absent = [task for task in TASKS if task not in settings.models]
+    return [
+        *(f"no champion for {task}: {told[task]}; run `netlift train {task}`" for task in without),
+        *(f"the config trains no {task} model: {told[task]}" for task in absent),
+    ]
+
+
+def _too_short(segments: SegmentSettings, history: History, landmark: date) -> list[str]:
+    """Why nobody can be followed from the landmark; empty where they can."""
+    earliest = history.first + timedelta(days=max(segments.lost.silence_days or 0, 1))
+    if landmark >= earliest:
+        return []
+    return [
+        f"survival and expected lifetimes are left out: following customers for {segments.lost.follow_days} days needs "
+        f"{(earliest - landmark).days:,} more days of receipts; shorten segments.lost.follow_days"
+    ]
+
+
+def _sources(tables: Tables) -> list[str]:
+    """What the tables do not hold, and figures that are left out for it."""
+    notes = []
+    if "surveys" not in tables:
+        notes.append("no surveys table: NPS and CSI are left out")
+    if "contacts" not in tables:
+        notes.append("no contacts table: contacts per customer are left out")
+    if not tables.has("customers", "acquisition_cost"):
+        notes.append("customers.acquisition_cost is missing: CAC, LTV to CAC and payback are left out")
+    return notes
+
+
+def _is_revenue_based(tables: Tables) -> bool:
+    receipts = tables["transactions"]
+    counts = receipts.aggregate(rows=receipts.count(), equal=(receipts.margin == receipts.revenue).sum()).to_pyarrow()
+    counted = counts.to_pylist()[0]
+    return bool(counted["rows"] and counted["rows"] == counted["equal"])
+
+
+def _edge_notes(edges: FrozenEdges, segments: SegmentSettings, champions: Sequence[Champion]) -> list[str]:
+    notes = [f"scores and tiers are over edges frozen at {segments.reference}, of {edges.customers:,} who had bought"]
+    if edges.rfm.empty_scores:
+        notes.append(
+            f"scores {', '.join(edges.rfm.empty_scores)} are empty: too many customers share one value at the reference"
+        )
+    if edges.tiers is None and any(champion.task == "ltv" for champion in champions):
+        notes.append(f"value tiers were not frozen, because there was no LTV champion then: {REFIT}")
+    return notes
+
+
+__all__ = ["SNAPSHOT_COLUMNS", "Snapshots", "Staying", "require_segments", "take_snapshots"]

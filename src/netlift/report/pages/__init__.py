@@ -1,0 +1,1 @@
+"""Results as documents, ready to be written out."""

@@ -1,0 +1,239 @@
+"""What people read, in Russian and English: texts by key, plural forms, and numbers as the language writes them.
+
+The texts stand in `texts/*.yaml`, one file per subject, every text in all languages side by side:
+
+    metric:
+      margin: {ru: Маржа, en: Margin}
+
+A text may hold placeholders in braces, and is a mapping of plural forms where a counted noun needs them.
+"""
+
+from __future__ import annotations
+
+import copy
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from netlift.config.settings import did_you_mean, read_yaml
+from netlift.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from babel import Locale
+
+Language = Literal["ru", "en"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+TEXTS = Path(__file__).parent / "texts"
+PLURALS: Mapping[str, tuple[str, ...]] = {"ru": ("one", "few", "many", "other"), "en": ("one", "other")}
+SIGN_OF_GAIN = "+"
+
+Text = str | Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    r"""One language.
+
+    Attributes:
+        language: Its code.
+
+    Examples:
+        >>> ru, en = Words(language="ru"), Words(language="en")
+        >>> ru.say("metric.average_receipt"), en.say("metric.average_receipt")
+        ('Средний чек', 'Average receipt')
+        >>> ru.count("noun.customers", 21), ru.count("noun.customers", 1200)
+        ('21 клиент', '1\xa0200 клиентов')
+        >>> ru.money(-1234.5, "RUB"), ru.share(0.1234), en.money(1234.5, "EUR")
+        ('-1\xa0234\xa0₽', '12,3\xa0%', '€1,234')
+    """
+
+    language: Language
+
+    def say(self, key: str, /, **values: str) -> str:
+        """The text of a key with its placeholders filled.
+
+        Raises:
+            KeyError: No such text, or a placeholder without its value: a defect of the caller.
+        """
+        text = self._text(key)
+        if not isinstance(text, str):
+            raise KeyError(f"{key} is counted: call count")
+        return text.format(**values)
+
+    def has(self, key: str) -> bool:
+        """Whether there is a text of that key."""
+        return key in load_texts()
+
+    def name(self, family: str, name: str) -> str:
+        """What a thing is called: its text where there is one, else the name as it was given.
+
+        Examples:
+            >>> Words(language="ru").name("segment", "champions"), Words(language="ru").name("segment", "VIP")
+            ('Чемпионы', 'VIP')
+        """
+        key = f"{family}.{name}"
+        return self.say(key) if self.has(key) else name
+
+    def count(self, key: str, n: float, /) -> str:
+        """A number and the noun that it counts, in the noun's right form."""
+        return f"{self.number(n)} {self.noun(key, n)}"
+
+    def noun(self, key: str, n: float, /) -> str:
+        """The form of a counted noun that goes with a number."""
+        forms = self._text(key)
+        if isinstance(forms, str):
+            raise KeyError(f"{key} has no plural forms: call say")
+        return forms[str(self.locale.plural_form(n))]
+
+    def number(self, value: float, *, digits: int = 0, signed: bool = False) -> str:
+        """A number with so many digits behind the point."""
+        from babel.numbers import format_decimal
+
+        return _signed(value, signed) + format_decimal(_whole(value, digits), _pattern(digits), locale=self.locale)
+
+    def share(self, value: float, *, digits: int = 1, signed: bool = False) -> str:
+        """A share of one as per cent."""
+        pattern = _with_digits(self.locale.percent_formats[None], digits)
+        return _signed(value, signed) + str(pattern.apply(_whole(value, digits + 2), self.locale))
+
+    def money(self, value: float, currency: str, *, digits: int = 0, signed: bool = False) -> str:
+        """Money in a currency of the ISO list."""
+        pattern = _with_digits(self.locale.currency_formats["standard"], digits)
+        shown = pattern.apply(_whole(value, digits), self.locale, currency=currency, currency_digits=False)
+        text = _signed(value, signed) + str(shown)
+        code = currency if currency in text else ""  # no symbol of its own: "RUB1" reads badly
+        return text.replace(code, f"{code}\xa0").rstrip("\xa0") if code and self.language == "en" else text
+
+    def symbol(self, currency: str) -> str:
+        """A currency's sign, or its code where it has none."""
+        from babel.numbers import get_currency_symbol
+
+        return str(get_currency_symbol(currency, locale=self.locale))
+
+    def month(self, first: date, *, short: bool = False) -> str:
+        """A month and its year.
+
+        Examples:
+            >>> Words(language="ru").month(date(2026, 9, 1)), Words(language="en").month(date(2026, 9, 1), short=True)
+            ('сентябрь 2026', 'Sep 26')
+        """
+        from babel.dates import format_date
+
+        return str(format_date(first, "LLL yy" if short else "LLLL y", locale=self.locale))
+
+    def day(self, day: date) -> str:
+        """A day as the language writes it."""
+        from babel.dates import format_date
+
+        return str(format_date(day, "d MMMM y", locale=self.locale))
+
+    @property
+    def locale(self) -> Locale:
+        """The language's number and date forms."""
+        return _locale(self.language)
+
+    def _text(self, key: str) -> Text:
+        texts = load_texts()
+        if key not in texts:
+            raise KeyError(f"no text {key!r}{did_you_mean(key, list(texts))}")
+        return texts[key][self.language]
+
+
+def speak(language: str) -> Words:
+    """The words of a language.
+
+    Raises:
+        UsageError: netlift does not speak it.
+
+    Examples:
+        >>> speak("de")
+        Traceback (most recent call last):
+        netlift.errors.UsageError: --lang de: netlift speaks ru and en
+    """
+    for known in LANGUAGES:
+        if known == language:
+            return Words(language=known)
+    raise UsageError(f"--lang {language}: netlift speaks {' and '.join(LANGUAGES)}")
+
+
+@cache
+def load_texts() -> Mapping[str, Mapping[str, Text]]:
+    """Every text by its key and language, of all files of `texts/`.
+
+    Raises:
+        ConfigError: A text lacks a language or a plural form, has other placeholders in another language, or stands
+            in two files; all of it at once.
+    """
+    texts: dict[str, Mapping[str, Text]] = {}
+    mistakes: list[str] = []
+    for path in sorted(TEXTS.glob("*.yaml")):
+        found = dict(_leaves("", read_yaml(path)))
+        mistakes += [f"{path.name}: {key} stands in another file too" for key in found if key in texts]
+        texts |= found
+    for key, text in texts.items():
+        mistakes += [f"{key}: {mistake}" for mistake in _mistakes(text)]
+    if mistakes:
+        raise ConfigError("the texts are not whole:\n" + "\n".join(mistakes))
+    return texts
+
+
+def placeholders(text: Text) -> frozenset[str]:
+    """The names in braces, of all plural forms together."""
+    forms = [text] if isinstance(text, str) else list(text.values())
+    parsed = (part for form in forms for part in string.Formatter().parse(form))
+    return frozenset(name for _, name, _, _ in parsed if name is not None)
+
+
+def _leaves(key: str, node: Any) -> list[tuple[str, Mapping[str, Text]]]:
+    """Texts below a node: a mapping from nothing but languages is one."""
+    if not isinstance(node, Mapping) or set(node) & set(LANGUAGES):
+        return [(key, node if isinstance(node, Mapping) else {})]
+    return [leaf for name, child in node.items() for leaf in _leaves(f"{key}.{name}" if key else name, child)]
+
+
+def _mistakes(text: Mapping[str, Text]) -> list[str]:
+    if set(text) != set(LANGUAGES):
+        return [f"is in {', '.join(text) or 'no language'}; needed: {', '.join(LANGUAGES)}"]
+    found = [
+        f"{language} has the forms {', '.join(forms)}; needed: {', '.join(PLURALS[language])}"
+        for language, forms in text.items()
+        if not isinstance(forms, str) and set(forms) != set(PLURALS[language])
+    ]
+    if len({placeholders(form) for form in text.values()}) > 1:
+        found.append("the languages have different placeholders")
+    if len({isinstance(form, str) for form in text.values()}) > 1:
+        found.append("is counted in one language and not in the other")
+    return found
+
+
+@cache
+def _locale(language: str) -> Locale:
+    from babel import Locale
+
+    return Locale.parse(language)
+
+
+def _pattern(digits: int) -> str:
+    return "#,##0" + ("." + "0" * digits if digits else "")
+
+
+def _with_digits(pattern: Any, digits: int) -> Any:
+    shaped = copy.copy(pattern)
+    shaped.frac_prec = (digits, digits)
+    return shaped
+
+
+def _whole(value: float, digits: int) -> float:
+    """Without a minus before what rounds to zero."""
+    return 0.0 if round(value, digits) == 0 else value
+
+
+def _signed(value: float, signed: object) -> str:
+    return SIGN_OF_GAIN if signed and value > 0 else ""
+
+
+__all__ = ["LANGUAGES", "Language", "Words", "load_texts", "placeholders", "speak"]

@@ -1,0 +1,201 @@
+"""The CVM scorecard: every figure of every segment and month, what changed, and what changed most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from statistics import NormalDist
+from typing import Any
+
+import pandas as pd
+
+from netlift.results import Estimate, Table
+from netlift.segments.figures import TOTAL, Against, Basis, Change, ChannelCost, Effect, Figure, Note, Scorecard
+from netlift.segments.metrics import METRICS, MONEY_FIRST, Asked, Metric
+from netlift.segments.monthly import JOINED, OUTSIDE, Month
+from netlift.segments.sums import LEVEL, Measured, Z, mean_of
+
+EXTRA_SEGMENTS = (JOINED, OUTSIDE)
+MONTHS_BACK: Mapping[Against, int] = {"month": 1, "year": 12}
+
+
+def build_scorecard(
+    basis: Basis,
+    sums: Mapping[Month, pd.DataFrame],
+    *,
+    shown: Sequence[Month],
+    channels: pd.DataFrame,
+    effects: Mapping[Month, Effect],
+    notes: Sequence[Note] = (),
+) -> Scorecard:
+    """Figures and changes out of the months' sums.
+
+    Args:
+        basis: What they rest on.
+        sums: What `monthly.sum_month` counted, by month; a month that is not shown is compared with alone.
+        shown: The months shown, oldest first.
+        channels: What `monthly.sum_channels` counted.
+        effects: What the months' contacts earned, where there are readouts.
+        notes: What to know.
+    """
+    segments = _order(basis, sums)
+    figures = [
+        figure
+        for month in sorted(sums)
+        for segment in segments
+        for figure in _figures(basis, month, segment, sums[month], effects.get(month))
+    ]
+    changes = tuple(_changes(figures, segments, newest=max(shown)))
+    inside = {month.first for month in shown}
+    return Scorecard(
+        basis=basis,
+        months=tuple(month.first for month in shown),
+        segments=segments,
+        figures=Table(name="figures", rows=tuple(figure for figure in figures if figure.month in inside)),
+        changes=Table(name="changes", rows=changes),
+        highlights=Table(name="highlights", rows=tuple(_highlights(changes, segments))),
+        channels=Table(name="channels", rows=tuple(_channel_costs(channels, inside))),
+        notes=tuple(notes),
+    )
+
+
+def combine_effects(estimates: Sequence[tuple[Estimate, float]]) -> Effect:
+    """The readouts of a month's campaigns as one effect; the campaigns' errors are taken as independent.
+
+    Args:
+        estimates: Incremental profit and incremental cost of each campaign.
+    """
+    profit = sum(estimate.point for estimate, _ in estimates)
+    cost = sum(cost for _, cost in estimates)
+    variance = sum(_squared_error(estimate) for estimate, _ in estimates)
+    half = Z * math.sqrt(variance)
+    method = "sum over campaigns, normal interval"
+    total = Measured(value=profit, half_width=(half, half), n=len(estimates), method=method)
+    if cost <= 0:
+        return Effect(profit=total, roi=None)
+    ratio = Measured(value=profit / cost, half_width=(half / cost, half / cost), n=len(estimates), method=method)
+    return Effect(profit=total, roi=ratio)
+
+
+def _squared_error(estimate: Estimate) -> float:
+    z = NormalDist().inv_cdf(0.5 + estimate.level / 2)
+    return ((estimate.ci_upper - estimate.ci_lower) / (2 * z)) ** 2
+
+
+def _order(basis: Basis, sums: Mapping[Month, pd.DataFrame]) -> tuple[str, ...]:
+    """All together, the segments in the business's order, any other by name, then who is in no segment."""
+    seen = {str(name) for frame in sums.values() for name in frame.index}
+    known = [name for name in basis.segments if name in seen]
+    others = sorted(seen - set(known) - set(EXTRA_SEGMENTS))
+    return (TOTAL, *known, *others, *(name for name in EXTRA_SEGMENTS if name in seen))
+
+
+def _figures(basis: Basis, month: Month, segment: str, sums: pd.DataFrame, effect: Effect | None) -> Iterator[Figure]:
+    asked_of = sums.index if segment == TOTAL else sums.index.intersection([segment])
+    row = sums.loc[asked_of].sum().to_dict()
+    asked = Asked(
+        sums={str(name): float(value) for name, value in row.items()},
+        is_total=segment == TOTAL,
+        is_base=segment not in EXTRA_SEGMENTS,
+        missing=basis.missing,
+        is_mature=basis.rule is not None and basis.rule.is_mature(month),
+        level_sd=basis.level_sd,
+        profit=effect.profit if effect else None,
+        roi=effect.roi if effect else None,
+    )
+    for metric in METRICS:
+        yield _figure(metric, asked, month, segment, basis.currency)
+
+
+def _figure(metric: Metric, asked: Asked, month: Month, segment: str, currency: str) -> Figure:
+    answer = metric.answer(asked)
+    unit = "/".join(part for part in (currency * (metric.kind == "money"), metric.per) if part)
+    measured = answer if isinstance(answer, Measured) else None
+    ends = measured.half_width if measured else None
+    return Figure(
+        month=month.first,
+        segment=segment,
+        metric=metric.name,
+        value=measured.value if measured else None,
+        ci_lower=measured.value - ends[0] if measured and ends else None,
+        ci_upper=measured.value + ends[1] if measured and ends else None,
+        level=LEVEL,
+        n=measured.n if measured else 0,
+        unit=unit,
+        method=measured.method if measured else "",
+        absent=answer if isinstance(answer, str) else "",
+    )
+
+
+def _changes(figures: Sequence[Figure], segments: Sequence[str], *, newest: Month) -> Iterator[Change]:
+    at = {(figure.month, figure.segment, figure.metric): figure for figure in figures}
+    for segment in segments:
+        for metric in METRICS:
+            now = at[newest.first, segment, metric.name]
+            for against, back in MONTHS_BACK.items():
+                then = at.get((newest.before(back).first, segment, metric.name))
+                if then is not None and now.value is not None and then.value is not None:
+                    yield _change(metric, now, then, against)
+
+
+def _change(metric: Metric, now: Figure, then: Figure, against: Against) -> Change:
+    value, earlier = now.value or 0.0, then.value or 0.0
+    relates = metric.kind not in ("share", "score") and earlier != 0
+    return Change(
+        segment=now.segment,
+        metric=metric.name,
+        against=against,
+        value=value,
+        earlier=earlier,
+        difference=value - earlier,
+        relative=(value - earlier) / abs(earlier) if relates else None,
+        is_clear=_is_clear(now, then),
+    )
+
+
+def _is_clear(now: Figure, then: Figure) -> bool:
+    """Whether the difference lies outside what the two intervals, taken as independent, allow."""
+    errors = [_squared_error(figure.estimate) for figure in (now, then) if figure.estimate]
+    difference = abs((now.value or 0.0) - (then.value or 0.0))
+    return difference > Z * math.sqrt(sum(errors))
+
+
+def _highlights(changes: Sequence[Change], segments: Sequence[str]) -> Iterator[Change]:
+    """Of each segment's money, what changed most by share against the month before; the most money first.
+
+    A change beyond its interval is named before one within it. All customers together lead, and a segment without any
+    money to compare is not named.
+    """
+    named = []
+    for segment in segments:
+        money = [
+            change
+            for change in changes
+            if (change.segment, change.against) == (segment, "month") and change.metric in MONEY_FIRST
+        ]
+        if money:
+            named.append(max(money, key=lambda c: (c.is_clear, abs(c.relative or 0.0), -MONEY_FIRST.index(c.metric))))
+    yield from sorted(named, key=lambda c: (c.segment != TOTAL, not c.is_clear, -abs(c.difference)))
+
+
+def _channel_costs(channels: pd.DataFrame, months: set[date]) -> Iterator[ChannelCost]:
+    records: list[dict[str, Any]] = [
+        {str(name): value for name, value in record.items()} for record in channels.to_dict("records")
+    ]
+    for row in records:
+        if row["month"] not in months:
+            continue
+        known = row["cac_known"]
+        mean = mean_of(n=known, total=row["cac_sum"], squares=row["cac_sq"]) if known else None
+        ends = mean.half_width if mean else None
+        yield ChannelCost(
+            month=row["month"],
+            channel=row["channel"] if isinstance(row["channel"], str) else None,
+            joined=int(row["joined"]),
+            known=int(known),
+            cac=mean.value if mean else None,
+            ci_lower=mean.value - ends[0] if mean and ends else None,
+            ci_upper=mean.value + ends[1] if mean and ends else None,
+            level=LEVEL,
+        )

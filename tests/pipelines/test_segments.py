@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from segment_world import AS_OF, PREVIOUS, make_champions, make_retailer, opened, write_config
+
+from netlift.config.business import load
+from netlift.errors import DataError, GateRefusedError, UsageError
+from netlift.pipelines import segments
+from netlift.pipelines.progress import Silent
+from netlift.pipelines.segment_report import SegmentReport
+from netlift.pipelines.segments import analyse_segments, segment_business
+
+NOW = datetime(2026, 10, 1, 6, 0, tzinfo=UTC)
+NOBODY = ([], ("churn", "ltv"))
+
+
+@pytest.fixture(scope="module")
+def retailer(tmp_path_factory):
+    return make_retailer(tmp_path_factory.mktemp("retailer"))
+
+
+@pytest.fixture(scope="module")
+def analysed(retailer):
+    with opened(retailer) as (settings, tables):
+        return analyse_segments(
+            settings, tables, as_of=AS_OF, previous=PREVIOUS, progress=Silent(), champions=make_champions()
+        )
+
+
+def own_state(retailer, folder, change=lambda content: None):
+    def both(content):
+        content["state"] = str(folder / "state")
+        change(content)
+
+    return load(write_config(retailer.parents[1], both, name=f"own-{folder.name[-12:].strip('_')}"))
+
+
+def run(settings, monkeypatch, *, champions=None, **asked):
+    monkeypatch.setattr(segments, "find_champions", lambda *_: champions or make_champions())
+    arguments = {"as_of": AS_OF, "previous": None, "run_key": "", **asked}
+    return segment_business(settings, **arguments, progress=Silent(), now=NOW, lock_timeout=0)
+
+
+def test_the_rows_add_up_to_all_customers_and_all_money(analysed):
+    report, snapshots = analysed
+    frame = snapshots.frames[AS_OF]
+    assert sum(row.customers for row in report.segments) == report.total.customers == len(frame)
+    assert sum(row.share for row in report.segments) == pytest.approx(1)
+    assert sum(row.margin_365d for row in report.segments) == pytest.approx(frame["margin_365d"].sum())
+    ltv = [row.ltv_total for row in report.segments if row.ltv_total]
+    assert sum(total.point for total in ltv) == pytest.approx(report.total.ltv_total.point)
+    own = [(total.ci_upper - total.point) / 1.959964 for total in ltv]
+    spread = [np.sqrt(half**2 - (0.1 * total.point) ** 2) for half, total in zip(own, ltv, strict=True)]
+    whole = np.hypot(np.sqrt(np.sum(np.square(spread))), 0.1 * report.total.ltv_total.point) * 1.959964
+    assert report.total.ltv_total.ci_upper - report.total.ltv_total.point == pytest.approx(whole, rel=1e-4)
+    risk = [row.value_at_risk.point for row in report.segments if row.value_at_risk]
+    assert sum(risk) == pytest.approx(frame["value_at_risk"].sum())
+    assert sum(cell.customers for cell in report.value_by_risk) == len(frame)
+
+
+def test_migration_is_between_the_two_populations(analysed):
+    report, snapshots = analysed
+    before, after = snapshots.frames[PREVIOUS], snapshots.frames[AS_OF]
+    assert report.flow_value == "ltv"
+    assert sum(f.customers for f in report.flows if f.before != "entered") == len(before)
+    assert sum(f.customers for f in report.flows if f.after != "left") == len(after)
+    assert sum(f.change for f in report.flows) == pytest.approx(after["ltv"].sum() - before["ltv"].sum())
+
+
+def test_the_share_lost_is_that_of_a_recount_of_the_receipts(retailer, analysed):
+    report, snapshots = analysed
+    assert report.labels_from == date(2026, 6, 26)
+    then = snapshots.frames[report.labels_from]
+    asked = then[then["days_since_last_purchase"] <= 365]
+    receipts = pd.read_parquet(retailer.parents[1] / "var" / "demo" / "transactions.parquet")
+    bought = receipts[~receipts["is_return"].astype(bool)]
+    window = bought[
+        bought["occurred_at"].between(pd.Timestamp("2026-07-03"), pd.Timestamp("2026-10-01"), inclusive="left")
+    ]
+    lost = ~asked["customer_id"].isin(window["customer_id"])
+    assert report.total.lost.point == pytest.approx(lost.mean())
+    for row in report.segments:
+        own = lost[asked["segment"] == row.segment]
+        assert (row.lost is None) == (len(own) == 0)
+        assert row.lost is None or row.lost.point == pytest.approx(own.mean())
+
+
+def test_the_report_is_read_back_as_it_was_written(analysed):
+    report, _ = analysed
+    again = SegmentReport.from_json(report.to_json())
+    assert again.to_json() == report.to_json()
+    assert again.to_text() == report.to_text()
+    assert again.total == report.total
+
+
+def test_the_text_begins_with_money(analysed):
+    report, _ = analysed
+    first = report.to_text().splitlines()[:3]
+    assert "RUB of margin in 365 days" in first[0]
+    assert first[1].startswith("  predicted for the next 182 days: ")
+    assert "at risk to be lost" in first[2]
+
+
+def test_the_same_key_gives_the_same_bytes_or_a_refusal(retailer, tmp_path, monkeypatch):
+    settings = own_state(retailer, tmp_path)
+    first = run(settings, monkeypatch)
+    folder = tmp_path / "state" / "out" / "segments" / "2026-10-01"
+    content = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert sorted(content) == ["customers.parquet", "manifest.json", "segments.json", "segments.md"]
+    second = run(settings, monkeypatch)
+    assert (first.written, second.written) == (True, False)
+    assert second.report.to_json() == first.report.to_json()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == content
+    other = run(settings, monkeypatch, run_key="other")
+    for name in ("customers.parquet", "segments.json", "segments.md"):
+        assert (folder.with_name("other") / name).read_bytes() == content[name]
+    assert other.written
+    with pytest.raises(UsageError, match="previous changed since"):
+        run(settings, monkeypatch, previous=PREVIOUS)
+    with pytest.raises(UsageError, match="segments changed since"):
+        run(own_state(retailer, tmp_path, lambda c: c["segments"].update(lifetime_years=9)), monkeypatch)
+    with pytest.raises(UsageError, match="give --refit another --run-key"):
+        run(settings, monkeypatch, refit=True)
+    (folder / "segments.md").write_text("better news\n")
+    with pytest.raises(GateRefusedError, match=r"segments.md is not what was written"):
+        run(settings, monkeypatch)
+
+
+def test_ids_stand_in_the_file_made_for_them_and_nowhere_else(retailer, tmp_path, monkeypatch):
+    run(own_state(retailer, tmp_path), monkeypatch, previous=PREVIOUS)
+    folder = tmp_path / "state" / "out" / "segments" / "2026-10-01"
+    ids = pd.read_parquet(folder / "customers.parquet")["customer_id"]
+    assert len(ids) == ids.nunique() == json.loads((folder / "manifest.json").read_text())["customers"]
+    for name in ("segments.json", "segments.md", "manifest.json"):
+        text = (folder / name).read_text()
+        assert not any(f'"{value}"' in text or f" {value} " in text for value in ids)
+
+
+def test_without_champions_and_optional_tables_figures_are_left_out_and_the_notes_say_so(retailer, tmp_path):
+    settings = own_state(retailer, tmp_path)
+    with opened(retailer) as (_, tables):
+        kept = {name: tables[name] for name in ("customers", "transactions")}
+        customers = tables["customers"]
+        kept["customers"] = customers.mutate(
+            acquisition_cost=customers.acquisition_cost.nullif(customers.acquisition_cost)
+        )
+        present = {**tables.present, "customers": tables.present["customers"] - {"acquisition_cost"}}
+        bare = dataclasses.replace(tables, expressions=kept, present=present)
+        report, _ = analyse_segments(
+            settings, bare, as_of=AS_OF, previous=PREVIOUS, progress=Silent(), champions=NOBODY
+        )
+    for row in (*report.segments, report.total):
+        absent = (row.ltv_total, row.ltv_mean, row.value_at_risk, row.p_churn, row.cac, row.ltv_to_cac, row.payback)
+        assert set(absent) == {None}
+        assert (row.nps, row.csi) == (None, None)
+    assert report.total.textbook_ltv > 0
+    assert report.total.lost.point > 0
+    assert report.flow_value == "margin_365d"
+    notes = " ".join(report.notes)
+    for words in ("no champion for churn", "no champion for ltv", "no surveys table", "no contacts table", "CAC"):
+        assert words in notes
+    assert "| champions " in report.to_text()
+
+
+def test_a_model_without_spread_gives_totals_without_an_interval_and_says_so(retailer, tmp_path):
+    settings = own_state(retailer, tmp_path)
+    with opened(retailer) as (_, tables):
+        report, _ = analyse_segments(
+            settings, tables, as_of=AS_OF, previous=None, progress=Silent(), champions=make_champions(spread=False)
+        )
+    assert report.total.ltv_total.point > 0
+    assert np.isnan(report.total.ltv_total.ci_lower)
+    assert any("gives no spread" in note for note in report.notes)
+    assert len(report.flows) == 0
+
+
+def test_days_that_cannot_be_are_refused(retailer, tmp_path, monkeypatch):
+    settings = own_state(retailer, tmp_path)
+    with pytest.raises(UsageError, match="--previous 2026-10-01 must be before --as-of 2026-10-01"):
+        run(settings, monkeypatch, previous=AS_OF)
+    with pytest.raises(DataError, match="the newest receipt is of 2026-09-30"):
+        run(settings, monkeypatch, as_of=date(2026, 12, 1))
+    with pytest.raises(DataError, match="nobody had joined before 1999-01-01"):
+        run(settings, monkeypatch, as_of=date(1999, 1, 1))
+    with pytest.raises(UsageError, match="--run-key holds letters"):
+        run(settings, monkeypatch, run_key="../elsewhere")
+    assert not (tmp_path / "state" / "out").exists()

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pandas as pd
+
+from netlift.segments.grid import cross_value_and_risk
+
+
+def test_the_nine_cells_are_always_there_and_all_cells_add_up():
+    frame = pd.DataFrame(
+        {
+            "value_tier": ["high", "high", "low", "none"],
+            "risk": ["low", "high", "high", "unknown"],
+            "margin_365d": [100.0, 50.0, 5.0, 1.0],
+            "ltv": [80.0, 70.0, 2.0, float("nan")],
+            "value_at_risk": [1.0, 60.0, 1.5, float("nan")],
+        }
+    )
+    cells = cross_value_and_risk(frame)
+    assert len(cells) == 10
+    assert [(c.value_tier, c.risk) for c in cells][:3] == [("high", "low"), ("high", "middle"), ("high", "high")]
+    assert sum(c.customers for c in cells) == 4
+    assert sum(c.margin_365d for c in cells) == 156.0
+    assert next(c for c in cells if (c.value_tier, c.risk) == ("high", "high")).value_at_risk == 60.0
