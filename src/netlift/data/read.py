@@ -32,6 +32,11 @@ DTYPES = {
 ZONED = "timestamp('UTC', 6)"
 ZONE_SUFFIX = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 
+REVENUE_HINT = (
+    ". A source without margins maps it to its revenue (columns: {revenue: <yours>, margin: <yours>}); everything is "
+    "then revenue-based, and says so"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
@@ -308,7 +313,8 @@ def _wanted_columns(
     found = list(source.columns)
     for column in contract.columns:
         if column.required and column.name not in found:
-            mistakes.append(f"{contract.name}.{column.name}: missing{did_you_mean(column.name, found)}")
+            hint = REVENUE_HINT if (contract.name, column.name) == ("transactions", "margin") else ""
+            mistakes.append(f"{contract.name}.{column.name}: missing{did_you_mean(column.name, found)}{hint}")
     wanted = list(contract.columns)
     if contract.name == "customers":
         wanted += [Column(name=name, type="flag") for name in found if name.startswith(CONSENT_PREFIX)]

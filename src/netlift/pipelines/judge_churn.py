@@ -75,7 +75,7 @@ class ChurnJudge(Judge[ChurnDefinition]):
         """Money that goes with each customer of the test rows, and what it is in words."""
         if self.assignment.future_value is not None:
             return self.assignment.future_value.of(self.test)
-        return self.test.column(YEARLY_MARGIN).astype(np.float64), "margin of the last year"
+        return self.test.column(YEARLY_MARGIN).astype(np.float64), f"{self.assignment.money} of the last year"
 
     def _money(self, p: np.ndarray) -> MoneyAtRisk:
         return money_at_risk(

@@ -113,7 +113,8 @@ class LtvJudge(Judge[LtvDefinition]):
         figures, currency = self.metrics(predicted), self.assignment.settings.currency
         bias = figures["total_bias"]
         return (
-            f"{len(predicted):,} customers brought {format_number(float(self.test.y.sum()))} {currency} of margin in "
+            f"{len(predicted):,} customers brought {format_number(float(self.test.y.sum()))} {currency} of "
+            f"{self.assignment.money} in "
             f"{self.definition.windows.horizon_days} days{self._discounted}, "
             f"{format_number(float(predicted.sum()))} predicted "
             f"({bias.point:+.1%} [{bias.ci_lower:+.1%}, {bias.ci_upper:+.1%}]); the top tenth holds "

@@ -18,6 +18,7 @@ from netlift.errors import ConfigError, DataError
 from netlift.features.catalogue import CATALOGUE_VERSION
 from netlift.pipelines.calendar import History, read_history
 from netlift.pipelines.champions import Champion, find_champions
+from netlift.pipelines.money_basis import is_revenue_based
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.scoring_contract import require_same_schema
 from netlift.pipelines.snapshot_features import ltv_output, read_cutoffs
@@ -159,7 +160,7 @@ def take_snapshots(
         )
     days = sorted(set(as_of))
     landmark = landmark_of(segments.lost, as_of=days[-1])
-    revenue_based = _is_revenue_based(tables)
+    revenue_based = is_revenue_based(tables)
     notes = [*_missing(settings, without), *_too_short(segments, history, landmark), *_sources(tables)]
     if revenue_based:
         notes.append("margin equals revenue on every receipt, so there are no margins: all value here is revenue-based")
@@ -336,13 +337,6 @@ def _sources(tables: Tables) -> list[str]:
     if not tables.has("customers", "acquisition_cost"):
         notes.append("customers.acquisition_cost is missing: CAC, LTV to CAC and payback are left out")
     return notes
-
-
-def _is_revenue_based(tables: Tables) -> bool:
-    receipts = tables["transactions"]
-    counts = receipts.aggregate(rows=receipts.count(), equal=(receipts.margin == receipts.revenue).sum()).to_pyarrow()
-    counted = counts.to_pylist()[0]
-    return bool(counted["rows"] and counted["rows"] == counted["equal"])
 
 
 def _edge_notes(edges: FrozenEdges, segments: SegmentSettings, champions: Sequence[Champion]) -> list[str]:

@@ -31,6 +31,7 @@ from netlift.features.profile import Profile
 from netlift.features.vocabulary import learn_vocabulary
 from netlift.pipelines.calendar import History, plan_calendar, read_history
 from netlift.pipelines.fingerprint import combine_digests, digest_sources, git_commit
+from netlift.pipelines.money_basis import name_money
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract, present_columns
 from netlift.pipelines.train_uplift import train_uplift
@@ -170,9 +171,10 @@ def train_business(
         store = open_store(settings.state, run_group=settings.name)
         digests = {"config": settings.digest(), "data": combine_digests(digest_sources(settings))}
         vocabulary = learn_vocabulary(tables, before=_vocabulary_end(settings, tables, history))
+        money = name_money(tables)
         outcomes = []
         for definition in definitions:
-            value = _find_future_value(store) if definition.task == "churn" else None
+            value = _find_future_value(store, money) if definition.task == "churn" else None
             assignment = Assignment(
                 settings=settings,
                 definition=definition,
@@ -180,6 +182,7 @@ def train_business(
                 history=history,
                 vocabulary=vocabulary,
                 progress=progress,
+                money=money,
                 future_value=value,
                 mistrusted=tuple(ratio.campaign_id for ratio in report.sample_ratios if ratio.alarm),
             )
@@ -211,7 +214,7 @@ def _load_definitions(settings: BusinessSettings, tasks: Sequence[str]) -> list[
     return definitions
 
 
-def _find_future_value(store: Store) -> FutureValue | None:
+def _find_future_value(store: Store, money: str) -> FutureValue | None:
     """The LTV champion of this business, if one stands and can still be asked."""
     champion = resolve(store, "ltv", CHAMPION)
     if champion is None:
@@ -221,7 +224,7 @@ def _find_future_value(store: Store) -> FutureValue | None:
     except (SchemaDriftError, ModelIntegrityError):
         return None
     days = model.outputs[0].removeprefix("ltv_").removesuffix("d")
-    return FutureValue(model=model, words=f"margin of the next {days} days")
+    return FutureValue(model=model, words=f"{money} of the next {days} days")
 
 
 def _vocabulary_end(settings: BusinessSettings, tables: Tables, history: History) -> datetime:

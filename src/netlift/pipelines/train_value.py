@@ -120,6 +120,7 @@ def train_value(assignment: Assignment) -> Trained:
         notes=(
             f"fitted on cutoffs {', '.join(map(str, calendar.refit))}, settings searched on "
             f"{', '.join(map(str, calendar.fit or calendar.refit))}; judged on {calendar.test}",
+            *_say_basis(assignment),
             *warn_of_season(calendar.refit, calendar.test, windows, known),
             *fitted.notes,
             *candidate.notes,
@@ -235,6 +236,12 @@ def _treated_shares(made: TrainingSet, at_test: np.ndarray, *, level: float) -> 
             Clusters.of(customer), level=level, unit="share", method="mean, clustered by customer", between_0_and_1=True
         )
     return shares
+
+
+def _say_basis(assignment: Assignment) -> tuple[str, ...]:
+    if assignment.money == "margin":
+        return ()
+    return ("margin equals revenue on every receipt: there are no margins, and all value here is revenue-based",)
 
 
 def _say_treated(assignment: Assignment, treated: np.ndarray) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ class Assignment:
         vocabulary: Values of the categorical columns, the same for every task.
         progress: Who watches.
         mistrusted: Campaigns with a sample-ratio mismatch.
+        money: What the money is: margin, or revenue where the source has no margins.
         future_value: What goes with a lost customer; None where no LTV champion stands.
     """
 
@@ -62,6 +63,7 @@ class Assignment:
     vocabulary: Vocabulary
     progress: Progress
     mistrusted: tuple[str, ...] = ()
+    money: str = "margin"
     future_value: FutureValue | None = None
 
     @property
