@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from netlift.features.catalogue import build_catalogue
     from netlift.pipelines.check import check_business as check
     from netlift.pipelines.score import score_business as score
+    from netlift.pipelines.scorecard import make_scorecard as scorecard
+    from netlift.pipelines.segments import segment_business as segments
     from netlift.pipelines.simulate import simulate_business as simulate
     from netlift.pipelines.train import train_business as train
     from netlift.results import Estimate, Table
@@ -33,6 +35,8 @@ _PLACES = {
     "build_catalogue": ("netlift.features.catalogue", "build_catalogue"),
     "check": ("netlift.pipelines.check", "check_business"),
     "score": ("netlift.pipelines.score", "score_business"),
+    "scorecard": ("netlift.pipelines.scorecard", "make_scorecard"),
+    "segments": ("netlift.pipelines.segments", "segment_business"),
     "simulate": ("netlift.pipelines.simulate", "simulate_business"),
     "train": ("netlift.pipelines.train", "train_business"),
     "Estimate": ("netlift.results", "Estimate"),
@@ -50,6 +54,8 @@ __all__ = [
     "load",
     "open_tables",
     "score",
+    "scorecard",
+    "segments",
     "simulate",
     "train",
 ]

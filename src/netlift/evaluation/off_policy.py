@@ -20,11 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtri
 
 from netlift.errors import DataError
+from netlift.evaluation.influence import Clusters, Figure
+from netlift.evaluation.rank_weighting import relative_weights
 from netlift.results import Estimate, Table
 
 NOBODY = "nobody"
@@ -42,6 +44,10 @@ class LoggedOutcomes:
         customer: Code of the customer, shape (n,): rows of one customer are not independent.
         unit: Unit of a value, such as "RUB/customer".
         level: Confidence of the intervals.
+        weight: Weight of each row, above 0, shape (n,); None for equal ones.
+
+    Raises:
+        DataError: A weight that is none.
     """
 
     y: np.ndarray
@@ -51,11 +57,31 @@ class LoggedOutcomes:
     customer: np.ndarray
     unit: str
     level: float
+    weight: np.ndarray | None = None
 
-    @property
+    def __post_init__(self) -> None:
+        relative_weights(self.weight, len(self))
+
+    @cached_property
     def available(self) -> np.ndarray:
         """Which arms the row's campaign could draw, bool, shape (n, m + 1)."""
         return ~np.isnan(self.scores)
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        """Whose row each row is."""
+        return Clusters.of(self.customer)
+
+    @cached_property
+    def relative_weight(self) -> np.ndarray:
+        """Weights of mean 1, shape (n,)."""
+        return relative_weights(self.weight, len(self))
+
+    def estimate(self, figure: Figure, method: str) -> Estimate:
+        """A figure with its interval, clustered by customer."""
+        return figure.estimate(
+            self.clusters, level=self.level, unit=self.unit, method=f"{method}, clustered by customer"
+        )
 
     def __len__(self) -> int:
         return len(self.y)
@@ -67,12 +93,12 @@ class PolicyRow:
 
     Attributes:
         policy: Its name.
-        value: Profit per row by DR.
+        value: Profit per row by DR, rows by their weights.
         snips: The same by SNIPS.
         ips: The same by IPS.
         gain_over_nobody: Paired difference of DR values to "nobody".
         gain_over_best_constant: Paired difference of DR values to the constant that did best on these same rows.
-        total: Profit over all rows by DR.
+        total: Profit over all rows by DR; each row as often as its weight says.
         contacted: Share of rows that the policy contacts.
         effective_rows: Kish's effective number of rows behind IPS.
         max_weight: The largest inverse propensity used.
@@ -237,22 +263,24 @@ def _judge(
     logged: LoggedOutcomes, name: str, choice: np.ndarray, references: tuple[np.ndarray, np.ndarray]
 ) -> PolicyRow:
     taken, without_support = _supported(logged, choice)
-    weight = (logged.arm == taken) / logged.propensity
-    if not weight.any():
+    inverse = (logged.arm == taken) / logged.propensity
+    if not inverse.any():
         raise DataError(f"policy {name!r}: none of {len(logged)} rows drew the arm that it chooses")
+    weight = logged.relative_weight * inverse
     snips = float(np.sum(weight * logged.y) / np.sum(weight))
     value = policy_value(logged, choice)
+    rows = float(len(logged) if logged.weight is None else np.sum(logged.weight))
     return PolicyRow(
         policy=name,
         value=value,
-        snips=_estimate(logged, snips + weight * (logged.y - snips) / weight.mean(), "SNIPS"),
-        ips=_estimate(logged, weight * logged.y, "IPS"),
+        snips=logged.estimate(Figure(point=snips, influence=weight * (logged.y - snips) / weight.mean()), "SNIPS"),
+        ips=_estimate(logged, inverse * logged.y, "IPS"),
         gain_over_nobody=policy_difference(logged, choice, references[0]),
         gain_over_best_constant=policy_difference(logged, choice, references[1]),
-        total=_scale(value, len(logged), logged.unit.split("/", maxsplit=1)[0]),
-        contacted=float(np.mean(taken > 0)),
+        total=_scale(value, rows, logged.unit.split("/", maxsplit=1)[0]),
+        contacted=float(np.average(taken > 0, weights=logged.relative_weight)),
         effective_rows=float(np.sum(weight) ** 2 / np.sum(weight**2)),
-        max_weight=float(weight.max()),
+        max_weight=float(inverse.max()),
         without_support=without_support,
     )
 
@@ -263,21 +291,13 @@ def _supported(logged: LoggedOutcomes, choice: np.ndarray) -> tuple[np.ndarray, 
         raise DataError(f"a policy of {len(choice)} rows cannot be valued on {len(logged)} rows")
     wished = np.asarray(choice, dtype=np.int64)
     unmet = (wished < 0) | ~logged.available[np.arange(len(logged)), np.maximum(wished, 0)]
-    return np.where(unmet, 0, wished), float(unmet.mean())
+    return np.where(unmet, 0, wished), float(np.average(unmet, weights=logged.relative_weight))
 
 
 def _estimate(logged: LoggedOutcomes, values: np.ndarray, method: str) -> Estimate:
-    """Mean of values that are its own influence function, with its clustered interval."""
-    point = float(values.mean())
-    half = float(ndtri(0.5 + logged.level / 2)) * clustered_error(values - point, logged.customer)
-    return Estimate(
-        point=point,
-        ci_lower=point - half,
-        ci_upper=point + half,
-        level=logged.level,
-        unit=logged.unit,
-        method=f"{method}, clustered by customer",
-    )
+    """Mean of values that are their own influence, with its clustered interval."""
+    point = float(np.average(values, weights=logged.relative_weight))
+    return logged.estimate(Figure(point=point, influence=logged.relative_weight * (values - point)), method)
 
 
 def clustered_error(influence: np.ndarray, cluster: np.ndarray) -> float:
@@ -291,12 +311,7 @@ def clustered_error(influence: np.ndarray, cluster: np.ndarray) -> float:
         >>> round(clustered_error(np.array([1.0, -1.0, 1.0, -1.0]), np.array([1, 2, 3, 4])), 4)
         0.5774
     """
-    _, code = np.unique(cluster, return_inverse=True)
-    sums = np.bincount(code, weights=influence)
-    groups = len(sums)
-    if groups < 2:
-        return float("nan")
-    return float(np.sqrt(np.sum(sums**2) * groups / (groups - 1)) / len(influence))
+    return Clusters.of(cluster).error(influence)
 
 
 def _scale(estimate: Estimate, factor: float, unit: str) -> Estimate:
