@@ -3,6 +3,7 @@ import pytest
 from value_world import draw_world
 
 from netlift.estimators.expression import constant, write_files
+from netlift.estimators.process_value import evaluate_expressions
 from netlift.estimators.rows import LabelledRows
 from netlift.estimators.season import learn_season
 from netlift.estimators.stored import StoredModel
@@ -20,6 +21,15 @@ def money(rows, *, swing, seed=2):
     predicted = np.exp(rng.normal(3, 0.7, len(rows)))
     factor = 1 + swing * rows.column("calendar_sin") - 0.5 * swing * rows.column("calendar_cos")
     return factor * predicted * rng.gamma(2, 0.5, len(rows)), predicted
+
+
+def drifting(cutoffs, *, customers, drift, seed):
+    """Money that falls away from what was predicted by the same share every year."""
+    rows = draw_world(customers=customers, cutoffs=[str(cutoff) for cutoff in cutoffs], seed=seed).rows
+    rng = np.random.default_rng(seed)
+    predicted = np.exp(rng.normal(3, 0.7, len(rows)))
+    years = (rows.cutoff - rows.cutoff.min()) / np.timedelta64(1, "D") / 365.25
+    return rows, (1 + drift * years) * predicted * rng.gamma(2, 0.5, len(rows)), predicted
 
 
 def test_what_the_year_left_over_is_found(world):
@@ -63,3 +73,27 @@ def test_the_stored_factor_follows_the_calendar(world):
     sine, cosine = world.rows.column("calendar_sin"), world.rows.column("calendar_cos")
     want = 10 * (1 + season.weights[0] * sine + season.weights[1] * cosine)
     assert np.allclose(StoredModel(files).predict_matrix(world.rows.X)["ltv"], want)
+
+
+def test_a_drift_is_followed_to_the_newest_cutoff_and_not_beyond():
+    """Money falls by 4 % of the first year's a year against what the model says, seen over a year and a quarter."""
+    cutoffs = np.arange("2024-01-01", "2025-07-01", np.timedelta64(91, "D"), dtype="datetime64[us]")
+    rows, y, predicted = drifting(cutoffs, customers=4_000, drift=-0.04, seed=1)
+    season = learn_season(rows, y, predicted)
+    assert season.level == pytest.approx(1 - 0.04 * 1.25, abs=0.015)
+    steady = learn_season(*drifting(cutoffs, customers=4_000, drift=0.0, seed=2))
+    assert steady.level == pytest.approx(1, abs=0.015)
+
+
+def test_five_cutoffs_are_too_few_to_tell_a_drift_from_a_season():
+    cutoffs = np.arange("2024-01-01", "2025-03-01", np.timedelta64(91, "D"), dtype="datetime64[us]")
+    rows, y, predicted = drifting(cutoffs, customers=4_000, drift=-0.04, seed=1)
+    assert learn_season(rows, y, predicted).level == 1.0
+
+
+def test_the_stored_factor_is_the_one_that_was_applied():
+    cutoffs = np.arange("2024-01-01", "2025-07-01", np.timedelta64(91, "D"), dtype="datetime64[us]")
+    rows, y, predicted = drifting(cutoffs, customers=4_000, drift=-0.08, seed=3)
+    season = learn_season(rows, y, predicted)
+    stored = evaluate_expressions(rows, {"value": season.on({"op": "constant", "value": 2.0})})["value"]
+    assert np.allclose(stored, season.apply(rows, np.full(len(rows), 2.0)))

@@ -98,6 +98,33 @@ def test_rows_of_one_customer_twice_leave_the_interval_as_it_was():
     assert twice.ci_upper == pytest.approx(once.ci_upper)
 
 
+def test_a_row_of_weight_two_is_two_rows_of_one_customer():
+    logged, truth = make_logged(1500, seed=11)
+    times = np.random.default_rng(12).integers(1, 4, 1500)
+    who = np.repeat(np.arange(1500), times)
+    weighted = replace(logged, weight=times.astype(np.float64))
+    repeated = replace(
+        logged, **{name: getattr(logged, name)[who] for name in ("y", "arm", "propensity", "scores", "customer")}
+    )
+    choice = np.argmax(truth, axis=1)
+    boards = [
+        judge_policies(one, {"best": policy}, constant_policies(["a", "b"], one.available, [1]))
+        for one, policy in ((weighted, choice), (repeated, choice[who]))
+    ]
+    for ours, theirs in zip(*boards, strict=True):
+        for name in ("value", "snips", "ips", "gain_over_nobody", "gain_over_best_constant", "total"):
+            one, other = getattr(ours, name), getattr(theirs, name)
+            assert (one.point, one.ci_upper) == (pytest.approx(other.point), pytest.approx(other.ci_upper))
+        assert (ours.contacted, ours.max_weight) == pytest.approx((theirs.contacted, theirs.max_weight))
+        assert ours.effective_rows <= theirs.effective_rows
+
+
+def test_weights_that_are_none_are_refused():
+    logged, _ = make_logged(10, seed=13)
+    with pytest.raises(DataError, match="with 1 values that are not above 0 and finite"):
+        replace(logged, weight=np.append(np.ones(9), 0.0))
+
+
 def test_clustered_error_of_single_rows_is_the_classical_one():
     values = np.random.default_rng(6).normal(size=300)
     centred = values - values.mean()

@@ -6,9 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
+from netlift.evaluation.off_policy import LoggedOutcomes
 from netlift.evaluation.uplift import (
     Scored,
+    auuc,
+    calibration,
     calibration_slope,
+    contrast,
     qini,
     qini_difference,
     uplift_at_k,
@@ -125,6 +129,67 @@ def test_the_slope_is_one_for_the_truth_half_for_twice_the_truth_and_none_for_a_
     assert calibration_slope(scored, tau).point == pytest.approx(1.0, abs=0.07)
     assert calibration_slope(scored, 2 * tau).point == pytest.approx(0.5, abs=0.04)
     assert calibration_slope(scored, np.full(20_000, 0.3)) is None
+
+
+def test_the_line_is_that_of_weighted_least_squares_with_clustered_errors():
+    sm = pytest.importorskip("statsmodels.api")
+    rng = np.random.default_rng(8)
+    tau = rng.normal(1.0, 1.0, 900)
+    customer, weight = rng.integers(0, 300, 900), rng.uniform(0.5, 2, 900)
+    effects = 0.3 + 0.8 * tau + rng.normal(size=900) * (1 + np.abs(tau)) + rng.normal(size=300)[customer]
+    line = calibration(Scored(effects=effects, customer=customer, unit="EUR", level=0.95, weight=weight), tau)
+    fitted = sm.WLS(effects, sm.add_constant(tau), weights=weight).fit()
+    clusters = len(np.unique(customer))
+    errors = fitted.get_robustcov_results("cluster", groups=customer, use_correction=False).bse
+    for estimate, point, error in zip((line.intercept, line.slope), fitted.params, errors, strict=True):
+        assert estimate.point == pytest.approx(point)
+        half = 1.959964 * error * np.sqrt(clusters / (clusters - 1))
+        assert estimate.ci_upper - estimate.point == pytest.approx(half, rel=1e-6)
+
+
+def test_a_calibrated_level_has_an_intercept_of_zero_and_a_shifted_one_its_shift():
+    scored, tau = sample(20_000, seed=9)
+    sound, shifted = calibration(scored, tau), calibration(scored, tau - 0.5)
+    assert sound.intercept.ci_lower < 0 < sound.intercept.ci_upper
+    assert shifted.intercept.point == pytest.approx(sound.intercept.point + 0.5 * sound.slope.point)
+    assert calibration(scored, np.full(20_000, 0.3)) is None
+
+
+def test_auuc_is_the_qini_and_half_of_the_mean_effect():
+    scored, tau = sample(1000, seed=10)
+    assert auuc(scored, tau).point == pytest.approx(qini(scored, tau).point + scored.effects.mean() / 2)
+    assert auuc(scored, np.zeros(1000)).point == pytest.approx(scored.effects.mean() / 2)
+
+
+def test_deciles_weigh_their_rows_and_know_that_customers_repeat():
+    rng = np.random.default_rng(11)
+    customer, weight = rng.integers(0, 200, 600), rng.uniform(0.5, 2, 600)
+    effects = rng.normal(size=600) + rng.normal(size=200)[customer]
+    score = rng.normal(size=600).round(1)
+    scored = Scored(effects=effects, customer=customer, unit="EUR", level=0.95, weight=weight)
+    table = uplift_by_decile(scored, score)
+    above = np.array([weight[score > s].sum() + weight[score == s].sum() / 2 for s in score]) / weight.sum()
+    tenth = (above * 10).astype(int)
+    for row in table:
+        inside = tenth == row.decile - 1
+        mean = np.average(effects[inside], weights=weight[inside])
+        residual = np.bincount(customer, weights=inside * weight * (effects - mean), minlength=200)
+        error = np.sqrt(np.sum(residual**2) * 200 / 199) / weight[inside].sum()
+        assert (row.rows, row.observed.point) == (inside.sum(), pytest.approx(mean))
+        assert row.predicted == pytest.approx(np.average(score[inside], weights=weight[inside]))
+        assert row.observed.ci_upper - row.observed.point == pytest.approx(1.959964 * error, rel=1e-3)
+
+
+def test_any_arm_may_be_held_against_any_other_where_both_were_on_offer():
+    scores = np.array([[0.0, 1.0, 5.0], [1.0, np.nan, 4.0], [2.0, 6.0, np.nan]])
+    logged = LoggedOutcomes(
+        y=np.zeros(3), arm=np.zeros(3, dtype=np.int64), propensity=np.ones(3), scores=scores, customer=np.arange(3),
+        unit="EUR/customer", level=0.9, weight=np.array([1.0, 2.0, 3.0]),
+    )  # fmt: skip
+    second, usable = contrast(logged, 2, against=1)
+    assert (second.effects.tolist(), usable.tolist(), second.weight.tolist()) == ([4.0], [True, False, False], [1.0])
+    chosen, usable = contrast(logged, np.array([2, 2, 1]))
+    assert (chosen.effects.tolist(), usable.all(), chosen.level) == ([5.0, 3.0, 4.0], True, 0.9)
 
 
 def test_effects_and_predictions_that_are_not_finite_are_refused():

@@ -223,15 +223,13 @@ def policy_value(logged: LoggedOutcomes, choice: np.ndarray) -> Estimate:
         logged: Rows to value it on.
         choice: Arm per row, shape (n,); -1, and an arm that was not available, is no contact.
     """
-    taken, _ = _supported(logged, choice)
-    return _estimate(logged, logged.scores[np.arange(len(logged)), taken], "DR")
+    return _estimate(logged, _dr_values(logged, _supported(logged, choice)), "DR")
 
 
 def policy_difference(logged: LoggedOutcomes, choice: np.ndarray, against: np.ndarray) -> Estimate:
     """Profit per row of one policy above another's, paired on the same rows: rows treated alike add no noise."""
-    rows = np.arange(len(logged))
-    ours, theirs = _supported(logged, choice)[0], _supported(logged, against)[0]
-    return _estimate(logged, logged.scores[rows, ours] - logged.scores[rows, theirs], "DR, paired")
+    ours, theirs = (_dr_values(logged, _supported(logged, policy)) for policy in (choice, against))
+    return _estimate(logged, ours - theirs, "DR, paired")
 
 
 def judge_policies(
@@ -248,9 +246,8 @@ def judge_policies(
         constants: Name to arms; must hold "nobody".
     """
     best = constants[best_constant(logged, constants)]
-    rows = [
-        _judge(logged, name, choice, (constants[NOBODY], best)) for name, choice in {**constants, **policies}.items()
-    ]
+    nobody, best = (_dr_values(logged, _supported(logged, policy)) for policy in (constants[NOBODY], best))
+    rows = [_judge(logged, name, choice, (nobody, best)) for name, choice in {**constants, **policies}.items()]
     return Table(name="policies", rows=tuple(sorted(rows, key=lambda row: -row.value.point)))
 
 
@@ -262,36 +259,42 @@ def best_constant(logged: LoggedOutcomes, constants: Mapping[str, np.ndarray]) -
 def _judge(
     logged: LoggedOutcomes, name: str, choice: np.ndarray, references: tuple[np.ndarray, np.ndarray]
 ) -> PolicyRow:
-    taken, without_support = _supported(logged, choice)
+    taken = _supported(logged, choice)
     inverse = (logged.arm == taken) / logged.propensity
     if not inverse.any():
         raise DataError(f"policy {name!r}: none of {len(logged)} rows drew the arm that it chooses")
     weight = logged.relative_weight * inverse
     snips = float(np.sum(weight * logged.y) / np.sum(weight))
-    value = policy_value(logged, choice)
+    values = _dr_values(logged, taken)
+    value = _estimate(logged, values, "DR")
     rows = float(len(logged) if logged.weight is None else np.sum(logged.weight))
     return PolicyRow(
         policy=name,
         value=value,
         snips=logged.estimate(Figure(point=snips, influence=weight * (logged.y - snips) / weight.mean()), "SNIPS"),
         ips=_estimate(logged, inverse * logged.y, "IPS"),
-        gain_over_nobody=policy_difference(logged, choice, references[0]),
-        gain_over_best_constant=policy_difference(logged, choice, references[1]),
+        gain_over_nobody=_estimate(logged, values - references[0], "DR, paired"),
+        gain_over_best_constant=_estimate(logged, values - references[1], "DR, paired"),
         total=_scale(value, rows, logged.unit.split("/", maxsplit=1)[0]),
         contacted=float(np.average(taken > 0, weights=logged.relative_weight)),
         effective_rows=float(np.sum(weight) ** 2 / np.sum(weight**2)),
         max_weight=float(inverse.max()),
-        without_support=without_support,
+        without_support=float(np.average(taken != choice, weights=logged.relative_weight)),
     )
 
 
-def _supported(logged: LoggedOutcomes, choice: np.ndarray) -> tuple[np.ndarray, float]:
-    """The arms as they can be valued, and the share of rows where the wish was not on offer."""
+def _supported(logged: LoggedOutcomes, choice: np.ndarray) -> np.ndarray:
+    """The arms as they can be valued: no contact where the wish was not on offer."""
     if len(choice) != len(logged):
         raise DataError(f"a policy of {len(choice)} rows cannot be valued on {len(logged)} rows")
     wished = np.asarray(choice, dtype=np.int64)
     unmet = (wished < 0) | ~logged.available[np.arange(len(logged)), np.maximum(wished, 0)]
-    return np.where(unmet, 0, wished), float(np.average(unmet, weights=logged.relative_weight))
+    return np.where(unmet, 0, wished)
+
+
+def _dr_values(logged: LoggedOutcomes, taken: np.ndarray) -> np.ndarray:
+    """Doubly robust score of the arm of each row, shape (n,)."""
+    return np.asarray(logged.scores[np.arange(len(logged)), taken])
 
 
 def _estimate(logged: LoggedOutcomes, values: np.ndarray, method: str) -> Estimate:

@@ -1,8 +1,8 @@
 """Rank-weighted mean effects: what effects add up to along an order of customers, ties by equal parts, any weights.
 
-With u the share of customers ranked above, every figure here is the integral of Γ(u)·ω(u) over u, for a weighting ω with
-area W(u), the integral of ω from 0 to u. Rows tied from share a to share b get (W(b) - W(a)) / (b - a) each: the mean over
-all ways to break the tie. Where W(0) = W(1) = 0, a constant score has exactly zero.
+With u the share of customers ranked above, every figure here is the integral of Γ(u)·ω(u) over u, for a weighting ω
+with area W(u), the integral of ω from 0 to u. Rows tied from share a to share b get (W(b) - W(a)) / (b - a) each: the
+mean over all ways to break the tie. Where W(0) = W(1) = 0, a constant score has exactly zero.
 
 The influence of row i of group h, whose mean effect is m_h and which ends at share b_h:
 

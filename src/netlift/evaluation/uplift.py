@@ -223,32 +223,29 @@ def uplift_by_decile(scored: Scored, predicted: np.ndarray, *, bins: int = 10) -
 def tabulate_deciles(scored: Scored, ranked: RankedEffects, *, bins: int = 10) -> Table[DecileRow]:
     """`uplift_by_decile` of rows that are ranked already."""
     ranks = ranked.ranks
-    bin_of_group = np.minimum((ranks.middle * bins).astype(np.int64), bins - 1)
-    bin_of = bin_of_group[ranks.code]
-    held = np.bincount(bin_of, weights=ranks.weight, minlength=bins)
-    safe = np.where(held > 0, held, 1.0)
-    observed = np.bincount(bin_of, weights=ranks.weight * ranked.effects, minlength=bins) / safe
-    predicted = np.bincount(bin_of, weights=ranks.weight * ranked.predicted, minlength=bins) / safe
-    count = np.bincount(bin_of, minlength=bins)
-    influence = ranks.weight * (ranked.effects - observed[bin_of])
-    sums = np.bincount(scored.clusters.code * bins + bin_of, weights=influence, minlength=scored.clusters.count * bins)
-    squares = np.sum(sums.reshape(-1, bins) ** 2, axis=0)
-    groups = scored.clusters.count
-    with np.errstate(invalid="ignore", divide="ignore"):
-        error = np.sqrt(squares * np.divide(groups, groups - 1.0)) / safe
-    rows = tuple(
-        DecileRow(
-            decile=int(j) + 1,
-            rows=int(count[j]),
-            predicted=float(predicted[j]),
-            observed=make_estimate(
-                float(observed[j]), interval_half(float(error[j]), scored.level),
-                level=scored.level, unit=scored.unit, method="DR, clustered by customer",
-            ),
+    bin_of = np.minimum((ranks.middle * bins).astype(np.int16), bins - 1)[ranks.code]
+    rows = []
+    for j in range(bins):
+        inside = np.flatnonzero(bin_of == j)
+        if not len(inside):
+            continue
+        weight, effects = ranks.weight[inside], ranked.effects[inside]
+        observed = float(np.average(effects, weights=weight))
+        rows.append(
+            DecileRow(
+                decile=j + 1,
+                rows=len(inside),
+                predicted=float(np.average(ranked.predicted[inside], weights=weight)),
+                observed=make_estimate(
+                    observed,
+                    interval_half(_part_error(scored, inside, weight * (effects - observed)), scored.level),
+                    level=scored.level,
+                    unit=scored.unit,
+                    method="DR, clustered by customer",
+                ),
+            )
         )
-        for j in np.flatnonzero(count)
-    )  # fmt: skip
-    return Table(name="uplift by decile", rows=rows)
+    return Table(name="uplift by decile", rows=tuple(rows))
 
 
 def calibration(scored: Scored, predicted: np.ndarray) -> Calibration | None:
@@ -302,3 +299,13 @@ def calibration_figures(ranked: RankedEffects) -> tuple[Figure, Figure] | None:
     tilt = pull * residual / spread
     intercept = Figure(point=mean - slope * level, influence=weight * residual - level * tilt)
     return Figure(point=slope, influence=tilt), intercept
+
+
+def _part_error(scored: Scored, inside: np.ndarray, deviation: np.ndarray) -> float:
+    """Standard error of the mean of a part of the rows from their weighted deviations, shape (len(inside),)."""
+    customers = scored.clusters.count
+    if customers < 2:
+        return float("nan")
+    sums = np.bincount(scored.clusters.code[inside], weights=deviation)
+    held = float(scored.relative_weight[inside].sum())
+    return float(np.sqrt(sums @ sums * customers / (customers - 1)) / held)
