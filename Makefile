@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score test check lint types imports format bench studies clean
+.PHONY: help setup lock data train score test check lint types imports format bench bench-value studies clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ format: .venv/.ready  ## Lay out the code
 
 bench: .venv-bench/.ready  ## Ratios against peers, side by side in one run; QUICK=1 for a small one
 	@.venv-bench/bin/python benchmarks/features.py $(if $(QUICK),--quick --json var/bench/features-quick.json)
+
+bench-value: .venv-bench/.ready  ## LTV and churn against published figures, peers and targets; QUICK=1, SEEDS='1 2'
+	@.venv-bench/bin/python benchmarks/value.py $(if $(QUICK),--quick) $(if $(SEEDS),--seeds $(SEEDS))
 
 studies: .venv/.ready  ## Train on the four public data sets (DATA=folder) and write experiments/*/readout.md
 	@$(BIN)/python benchmarks/real_data.py $(if $(DATA),--data $(DATA))

@@ -154,6 +154,8 @@ def test_what_cannot_be_spent_on_is_refused():
         gains(logged, truth[:, :2], [1.0])
     with pytest.raises(DataError, match="predicted gain: 1 of 15 values are not finite"):
         gains(logged, np.where(np.arange(15).reshape(5, 3) == 4, np.nan, truth), [1.0])
+    with pytest.raises(DataError, match="no rows to spend a budget on"):
+        gains(logged_with(np.zeros((0, 4))), np.zeros((0, 3)), [1.0])
     with pytest.raises(DataError, match="cost: 1 of 3 values are below 0"):
         gains(logged, truth, [1.0], np.array([1.0, -1.0, 2.0]))
     with pytest.raises(DataError, match="budgets: 2 of 3 are below 0 or missing"):

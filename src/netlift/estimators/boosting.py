@@ -92,7 +92,7 @@ class Machine:
             "seed": self.seed,
             "num_threads": self.threads,
             "deterministic": True,
-            "force_row_wise": True,
+            "force_col_wise": True,  # row-wise histograms of subsets with missing values corrupt memory in LightGBM 4.7
             "feature_pre_filter": False,
             "max_bin": BINS,
             "verbosity": -1,

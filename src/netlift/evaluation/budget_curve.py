@@ -237,6 +237,8 @@ def _steepest(gain: np.ndarray, cost: np.ndarray, live: np.ndarray, at: np.ndarr
 def _offers(logged: LoggedOutcomes, predicted: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Gain and cost of every arm, control first, shape (n, m + 1) each; what was not on offer gains nothing."""
     n, m = logged.scores.shape[0], logged.scores.shape[1] - 1
+    if n == 0:
+        raise DataError("no rows to spend a budget on; keep rows of a randomized campaign")
     cost = np.asarray(cost, dtype=np.float64)
     if predicted.shape != (n, m) or cost.shape not in ((m,), (n, m)):
         raise DataError(f"predicted gain {predicted.shape} and cost {cost.shape} do not fit {n} rows and {m} offers")
