@@ -28,10 +28,10 @@ def test_make_test_is_a_command_that_runs_the_tests(tmp_path: Path) -> None:
     assert "pytest" in dry.stdout
 
 
-def test_training_ends_with_three_champions_and_says_what_they_earn(trained: Ran) -> None:
+def test_training_ends_with_four_champions_and_says_what_they_earn(trained: Ran) -> None:
     _, ran = trained
     told = ran["make train"].stdout
-    for task in ("churn", "ltv", "uplift"):
+    for task in ("churn", "ltv", "ltv_year", "uplift"):
         assert f"{task}: champion v1" in told
     assert "RUB" in told
     assert "make score AS_OF=2026-10-01" in told
@@ -62,6 +62,34 @@ def test_scores_know_the_truth_that_training_never_read(trained: Ran) -> None:
         cost = both[f"reward_cost_{offer}"] + both[f"contact_cost_{offer}"]
         effect = both[f"margin_28d_{offer}"] - both.margin_28d - cost
         assert both[f"uplift_{offer}"].corr(effect, method="spearman") > 0.3
+
+
+def test_value_and_risk_are_near_the_truth_that_training_never_read(trained: Ran) -> None:
+    workshop, _ = trained
+    scores = pd.read_parquet(workshop.folder / "var/out/scores/2026-10-01/scores.parquet").set_index("customer_id")
+    asked = scores.dropna(subset=["ltv_182d"])
+    assert (asked.ltv_182d_lower <= asked.ltv_182d_upper).all()
+    assert asked.ltv_182d_sd.gt(0).all()
+    assert asked.ltv_1092d_extrapolated.sum() > 2 * asked.ltv_182d.sum()
+    both = asked.dropna(subset=["p_churn"])
+    assert (both.money_at_risk - both.p_churn * both.ltv_182d.clip(lower=0)).abs().max() < 1e-6
+    assert ((both.retention_profit > 0) == (both.p_churn > both.churn_threshold)).mean() > 0.9999
+
+
+def test_segments_divide_all_customers_and_the_scorecard_is_written_whole(trained: Ran) -> None:
+    workshop, ran = trained
+    out = workshop.folder / "var" / "out"
+    (folder,) = (out / "segments").iterdir()
+    customers = pd.read_parquet(folder / "customers.parquet")
+    assert customers.customer_id.is_unique and customers.segment.notna().all()
+    told = next(run.stdout for command, run in ran.items() if "segments" in command)
+    assert "| champions" in told and "RUB" in told
+    (card,) = (out / "scorecard").iterdir()
+    assert {"scorecard.json", "scorecard.md", "scorecard.html", "scorecard.xlsx"} <= {
+        path.name for path in card.iterdir()
+    }
+    page = (card / "scorecard.html").read_text()
+    assert "Где деньги?" in page and "http://" not in page.replace("http://www.w3.org", "")
 
 
 def test_plain_mlflow_loads_the_champion(trained: Ran) -> None:

@@ -8,7 +8,7 @@ from netlift.estimators.boosting import (
     SQUARED,
     TWEEDIE,
     Machine,
-    bin_rows,
+    boosting_rows,
     fit_rounds,
     gain_shares,
     to_expected,
@@ -23,42 +23,54 @@ def world():
     return draw_world(customers=1_500, cutoffs=["2025-01-01", "2025-04-01"], seed=1)
 
 
+def every(rows):
+    return boosting_rows(rows, MACHINE).all(rows.y)
+
+
 def test_the_same_seed_gives_the_same_text(world):
     texts = [
-        fit_rounds(
-            bin_rows(world.labelled("churn"), MACHINE).bins, BINARY, {"feature_fraction": 0.5}, MACHINE, rounds=9
-        )
+        fit_rounds(every(world.labelled("churn")), BINARY, {"feature_fraction": 0.5}, MACHINE, rounds=9)
         for _ in range(2)
     ]
     assert texts[0].model_to_string() == texts[1].model_to_string()
 
 
-def test_a_selection_of_binned_rows_is_the_fit_on_these_rows_alone(world):
-    """One set of bins serves every fold: the trees of a subset split the same rows as those of its own bins would."""
-    binned = bin_rows(world.labelled("churn"), MACHINE)
+def test_a_selection_has_bins_of_its_own(world):
+    """The text of a fit on some rows is that of a fit on a world that holds no others, to the byte."""
+    rows = world.labelled("churn")
+    chosen = np.flatnonzero(rows.customer % 2 == 0)
+    part = boosting_rows(rows, MACHINE).select(chosen, rows.y)
+    texts = [
+        fit_rounds(data, BINARY, {}, MACHINE, rounds=9).model_to_string() for data in (part, every(rows.take(chosen)))
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_a_selection_is_the_fit_on_these_rows_alone(world):
+    boosting = boosting_rows(world.labelled("churn"), MACHINE)
     chosen = np.flatnonzero(world.rows.customer % 2 == 0)
-    fit = fit_rounds(binned.select(chosen, world.lost), BINARY, {}, MACHINE, rounds=20)
+    fit = fit_rounds(boosting.select(chosen, world.lost), BINARY, {}, MACHINE, rounds=20)
     p = to_expected(fit.predict(world.rows.X[chosen], raw_score=True), BINARY)
     assert p.mean() == pytest.approx(world.lost[chosen].mean(), abs=0.005)
     assert np.allclose(p, fit.predict(world.rows.X[chosen]))
 
 
 def test_labels_of_a_selection_follow_their_rows_in_any_order(world):
-    binned = bin_rows(world.rows, MACHINE)
+    boosting = boosting_rows(world.rows, MACHINE)
     rows = np.flatnonzero(world.margin > 0)
     shuffled = np.random.default_rng(1).permutation(rows)
-    fits = [fit_rounds(binned.select(r, world.margin), GAMMA, {}, MACHINE, rounds=5) for r in (rows, shuffled)]
+    fits = [fit_rounds(boosting.select(r, world.margin), GAMMA, {}, MACHINE, rounds=5) for r in (rows, shuffled)]
     assert fits[0].model_to_string() == fits[1].model_to_string()
 
 
 def test_a_category_is_split_as_a_category(world):
-    booster = fit_rounds(bin_rows(world.labelled("churn"), MACHINE).bins, BINARY, {}, MACHINE, rounds=60)
+    booster = fit_rounds(every(world.labelled("churn")), BINARY, {}, MACHINE, rounds=60)
     trees = booster.trees_to_dataframe()
     assert set(trees[trees.split_feature == "Column_7"].decision_type) == {"=="}
 
 
 def test_gain_shares_name_what_matters_and_add_up_to_one(world):
-    booster = fit_rounds(bin_rows(world.labelled("churn"), MACHINE).bins, BINARY, {}, MACHINE, rounds=30)
+    booster = fit_rounds(every(world.labelled("churn")), BINARY, {}, MACHINE, rounds=30)
     shares = gain_shares(booster, world.rows.features)
     assert sum(shares.values()) == pytest.approx(1)
     assert max(shares, key=shares.get) in ("days_since_last_purchase", "days_since_last_purchase_over_gap")
@@ -66,7 +78,7 @@ def test_gain_shares_name_what_matters_and_add_up_to_one(world):
 
 def test_too_few_rows_to_split_give_the_share_of_all_and_no_gain(world):
     few = world.labelled("churn").take(np.arange(30))
-    booster = fit_rounds(bin_rows(few, MACHINE).bins, BINARY, {"min_data_in_leaf": 500.0}, MACHINE, rounds=5)
+    booster = fit_rounds(every(few), BINARY, {"min_data_in_leaf": 500.0}, MACHINE, rounds=5)
     assert np.allclose(booster.predict(few.X), few.y.mean())
     assert set(gain_shares(booster, few.features).values()) == {0.0}
 
@@ -80,7 +92,7 @@ def test_each_objective_has_its_link(objective, want):
 def test_tweedie_takes_its_power_from_the_parameters_and_keeps_the_total(world, power):
     y = np.maximum(world.margin, 0)
     params = {"tweedie_variance_power": power, "num_leaves": 6, "min_data_in_leaf": 150}
-    dataset = bin_rows(world.rows, MACHINE).select(np.arange(len(y)), y)
+    dataset = boosting_rows(world.rows, MACHINE).select(np.arange(len(y)), y)
     fit = fit_rounds(dataset, TWEEDIE, params, MACHINE, rounds=60)
     assert f"tweedie_variance_power: {power}" in fit.model_to_string()
     expected = to_expected(fit.predict(world.rows.X, raw_score=True), TWEEDIE)

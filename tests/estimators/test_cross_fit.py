@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from value_world import draw_world
 
 from netlift.errors import DataError
-from netlift.estimators.boosting import BINARY, Machine, bin_rows
+from netlift.estimators.boosting import BINARY, Machine, boosting_rows
 from netlift.estimators.cross_fit import OUTSIDE, assign_folds, predict_out_of_fold, sample_customers
 
 customers = st.lists(st.integers(0, 40), min_size=30, max_size=200).map(np.array)
@@ -39,10 +39,10 @@ def test_out_of_fold_predictions_do_not_know_their_own_label():
     """With labels that are pure chance, in-sample predictions correlate with them; out-of-fold ones do not."""
     world = draw_world(customers=3_000, cutoffs=["2025-01-01"], seed=1)
     y = np.random.default_rng(2).integers(0, 2, 3_000).astype(float)
-    binned = bin_rows(world.rows.relabel(y), Machine(seed=1, threads=1))
+    boosting = boosting_rows(world.rows.relabel(y), Machine(seed=1, threads=1))
     fold = assign_folds(world.rows.customer, folds=3, seed=1)
     everyone = np.ones(3_000, dtype=bool)
-    p = predict_out_of_fold(binned, y, everyone, fold, BINARY, {"min_data_in_leaf": 5}, rounds=50)
-    one = predict_out_of_fold(binned, y, everyone, np.where(fold == 0, 0, OUTSIDE + 2), BINARY, {}, rounds=5)
+    p = predict_out_of_fold(boosting, y, everyone, fold, BINARY, {"min_data_in_leaf": 5}, rounds=50)
+    one = predict_out_of_fold(boosting, y, everyone, np.where(fold == 0, 0, OUTSIDE + 2), BINARY, {}, rounds=5)
     assert abs(np.corrcoef(p, y)[0, 1]) < 0.06
     assert np.isfinite(one).all()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from netlift.estimators import expression as write
-from netlift.estimators.boosting import SQUARED, Machine, bin_rows, fit_rounds
+from netlift.estimators.boosting import SQUARED, Machine, boosting_rows, fit_rounds
 from netlift.estimators.expression import write_files
 from netlift.estimators.gamma_gamma import SpendModel, expected_spend
 from netlift.estimators.process_formulas import PurchaseMixture, expected_purchases, p_alive, p_alive_after
@@ -120,7 +120,7 @@ def test_a_booster_sees_its_extra_columns_behind_the_features_and_before_its_con
     added = tuple(Feature(name=name, unit="", source="", formula="") for name in ("product", "arm"))
     seen = rows.add_columns(columns, added)
     machine = Machine(seed=1, threads=1)
-    fit = fit_rounds(bin_rows(seen, machine).bins, SQUARED, {}, machine, rounds=40)
+    fit = fit_rounds(boosting_rows(seen, machine).all(seen.y), SQUARED, {}, machine, rounds=40)
     stored = evaluate(
         write.booster("a.txt", extra=[extra], append=[3.0]), rows.X, boosters={"a.txt": fit.model_to_string()}
     )
@@ -137,7 +137,7 @@ def test_boosters_that_differ_in_their_extra_columns_are_not_taken_for_one():
     extra = Feature(name="extra", unit="", source="", formula="")
     seen = rows.add_columns(rows.column("plus")[:, None], (extra,)).relabel(rows.column("plus").astype(float))
     machine = Machine(seed=1, threads=1)
-    text = fit_rounds(bin_rows(seen, machine).bins, SQUARED, {}, machine, rounds=20).model_to_string()
+    text = fit_rounds(boosting_rows(seen, machine).all(seen.y), SQUARED, {}, machine, rounds=20).model_to_string()
     both = [write.booster("a.txt", extra=[write.column(name)]) for name in ("plus", "minus")]
     apart = [evaluate(one, rows.X, boosters={"a.txt": text}) for one in both]
     together = evaluate(write.linear(0.0, [1.0, 1.0], both), rows.X, boosters={"a.txt": text})

@@ -4,7 +4,7 @@ from value_world import SEARCH, draw_world
 
 from netlift.config.definitions import Range
 from netlift.estimators import tuning
-from netlift.estimators.boosting import BINARY, GAMMA, TWEEDIE, Machine, bin_rows, tweedie_deviance
+from netlift.estimators.boosting import BINARY, GAMMA, TWEEDIE, Machine, boosting_rows, tweedie_deviance
 from netlift.estimators.tuning import tune
 
 
@@ -13,7 +13,7 @@ def search_on(world, machine, search=SEARCH, objective=BINARY, seen=None):
     learn = np.ones(len(rows), dtype=bool) if objective is BINARY else rows.y > 0
     calls = [] if seen is None else seen
     return tune(
-        bin_rows(rows, machine), rows.y, learn, rows.customer, objective, search,
+        boosting_rows(rows, machine), rows.y, learn, rows.customer, objective, search,
         progress=lambda *call: calls.append(call),
     )  # fmt: skip
 
@@ -74,7 +74,7 @@ def test_the_power_of_tweedie_is_searched_where_a_range_is_given(world):
     rows = world.rows.relabel(np.maximum(world.margin, 0))
     everyone = np.ones(len(rows), dtype=bool)
     found = tune(
-        bin_rows(rows, Machine(seed=1, threads=1)), rows.y, everyone, rows.customer, TWEEDIE, search,
+        boosting_rows(rows, Machine(seed=1, threads=1)), rows.y, everyone, rows.customer, TWEEDIE, search,
         progress=lambda *call: None,
     )  # fmt: skip
     assert 1.2 <= found.params["tweedie_variance_power"] <= 1.8

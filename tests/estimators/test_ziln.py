@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from value_world import SEARCH, draw_world, ignore
 
 from netlift.errors import DataError
-from netlift.estimators.boosting import Machine, bin_rows, fit_rounds, start_scores, to_expected
+from netlift.estimators.boosting import Machine, boosting_rows, fit_rounds, start_scores, to_expected
 from netlift.estimators.cross_fit import OUTSIDE, assign_folds, predict_out_of_fold, score_out_of_fold
 from netlift.estimators.expression import column, linear, write_files
 from netlift.estimators.stored import StoredModel, ziln_mean, ziln_sigma
@@ -75,12 +75,12 @@ def test_labels_of_one_kind_are_refused(y):
 def test_boosting_starts_from_the_labels_and_betters_them(world):
     """One leaf learns nothing: what remains are the start's scores, which the model's text does not hold."""
     y = np.maximum(world.margin, 0)
-    binned = bin_rows(world.rows, MACHINE)
+    boosting = boosting_rows(world.rows, MACHINE)
     rows = np.arange(len(y))
-    blind = fit_rounds(binned.select(rows, y), ZILN, {"min_data_in_leaf": 10_000.0}, MACHINE, rounds=3)
+    blind = fit_rounds(boosting.select(rows, y), ZILN, {"min_data_in_leaf": 10_000.0}, MACHINE, rounds=3)
     raw = blind.predict(world.rows.X, raw_score=True) + start_scores(ZILN, y)
     assert np.allclose(raw, ziln_start(y), atol=1e-3)
-    seeing = fit_rounds(binned.select(rows, y), ZILN, PARAMS, MACHINE, rounds=60)
+    seeing = fit_rounds(boosting.select(rows, y), ZILN, PARAMS, MACHINE, rounds=60)
     fitted = seeing.predict(world.rows.X, raw_score=True) + start_scores(ZILN, y)
     assert ziln_loss(fitted, y) < ziln_loss(raw, y) - 0.1
     assert to_expected(fitted, ZILN) == pytest.approx(ziln_mean(fitted))
@@ -88,16 +88,16 @@ def test_boosting_starts_from_the_labels_and_betters_them(world):
 
 def test_the_search_and_cross_fitting_take_it_as_any_other_objective(world):
     y = np.maximum(world.margin, 0)
-    binned = bin_rows(world.rows, MACHINE)
+    boosting = boosting_rows(world.rows, MACHINE)
     learn = np.ones(len(y), dtype=bool)
-    found = tune(binned, y, learn, world.rows.customer, ZILN, SEARCH, progress=ignore)
+    found = tune(boosting, y, learn, world.rows.customer, ZILN, SEARCH, progress=ignore)
     blind = ziln_loss(np.tile(ziln_start(y), (len(y), 1)), y)
     assert found.loss < blind - 0.1
     fold = assign_folds(world.rows.customer, folds=3, seed=1)
     fold[world.rows.customer < 50] = OUTSIDE
     rounds = found.rounds
-    expected = predict_out_of_fold(binned, y, learn, fold, ZILN, found.params, rounds=rounds)
-    scores = score_out_of_fold(binned, y, learn, fold, ZILN, found.params, rounds=rounds)
+    expected = predict_out_of_fold(boosting, y, learn, fold, ZILN, found.params, rounds=rounds)
+    scores = score_out_of_fold(boosting, y, learn, fold, ZILN, found.params, rounds=rounds)
     inside = fold != OUTSIDE
     assert np.array_equal(np.isnan(expected), ~inside)
     assert scores.shape == (len(y), 3)
@@ -118,9 +118,9 @@ def test_the_stored_form_is_the_fit_with_its_start_and_its_extra_columns(world):
         1.0 + 0.5 * world.rows.column("purchases_365d").astype(float)[:, None],
         (Feature(name="more", unit="ratio", source="test", formula="made"),),
     )
-    binned = bin_rows(rows, MACHINE)
+    boosting = boosting_rows(rows, MACHINE)
     fold = assign_folds(rows.customer, folds=3, seed=1)
-    fitted = fit_ziln(binned, y, tuned(40, len(y)), fold=fold, file="money.txt", extra=[more])
+    fitted = fit_ziln(boosting, y, tuned(40, len(y)), fold=fold, file="money.txt", extra=[more])
     files = write_files(
         task="ltv", features=world.rows.features, outputs=[("money", "currency", fitted.expression)],
         boosters={"money.txt": fitted.booster_text},
@@ -134,9 +134,9 @@ def test_the_stored_form_is_the_fit_with_its_start_and_its_extra_columns(world):
 def test_one_spread_keeps_the_total_where_own_spreads_sink_it(world):
     """methods/clv.md 4.5: a row's own spread over-fits as trees are added, and the total sinks with it."""
     y = np.maximum(world.margin, 0)
-    binned = bin_rows(world.rows, MACHINE)
+    boosting = boosting_rows(world.rows, MACHINE)
     fold = assign_folds(world.rows.customer, folds=3, seed=1)
-    fitted = fit_ziln(binned, y, tuned(300, len(y)), fold=fold, file="money.txt")
+    fitted = fit_ziln(boosting, y, tuned(300, len(y)), fold=fold, file="money.txt")
     raw = fitted.booster.predict(world.rows.X, raw_score=True) + start_scores(ZILN, y)
     own, shared = (ziln_mean(raw, s).sum() / world.expected_margin.sum() - 1 for s in (None, fitted.sigma))
     assert own < -0.03

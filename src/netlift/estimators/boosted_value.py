@@ -17,10 +17,10 @@ from netlift.estimators.boosting import (
     BINARY,
     GAMMA,
     TWEEDIE,
-    BinnedRows,
+    BoostingRows,
     Machine,
     Objective,
-    bin_rows,
+    boosting_rows,
     fit_rounds,
     gain_shares,
 )
@@ -58,11 +58,11 @@ class Part:
         """The stored booster's file."""
         return f"{self.name}.txt"
 
-    def fit(self, binned: BinnedRows, tuning: Tuning) -> lgb.Booster:
+    def fit(self, boosting: BoostingRows, tuning: Tuning) -> lgb.Booster:
         """Fit on all rows it may learn from."""
         rows = np.flatnonzero(self.learn)
         rounds = tuning.rounds_for(len(rows))
-        return fit_rounds(binned.select(rows, self.y), self.objective, tuning.params, binned.machine, rounds=rounds)
+        return fit_rounds(boosting.select(rows, self.y), self.objective, tuning.params, boosting.machine, rounds=rounds)
 
     def calibrate(self, expected: np.ndarray) -> Curve | None:
         """The curve from a chance out of fold, NaN outside the folds, to the share seen; None for money."""
@@ -71,12 +71,12 @@ class Part:
         inside = ~np.isnan(expected)
         return calibrate_probabilities(self.y[inside], expected[inside])
 
-    def predict_out_of_fold(self, binned: BinnedRows, tuning: Tuning, fold: np.ndarray) -> np.ndarray:
+    def predict_out_of_fold(self, boosting: BoostingRows, tuning: Tuning, fold: np.ndarray) -> np.ndarray:
         """Its expected label for every row, from a fit on the other folds; NaN outside the folds, shape (n,)."""
         folds = int(fold.max()) + 1
         seen = round(np.count_nonzero(self.learn & (fold != OUTSIDE)) * (1 - 1 / folds))
         rounds = tuning.rounds_for(seen)
-        return predict_out_of_fold(binned, self.y, self.learn, fold, self.objective, tuning.params, rounds=rounds)
+        return predict_out_of_fold(boosting, self.y, self.learn, fold, self.objective, tuning.params, rounds=rounds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ def tune_parts(
     kind: str, rows: LabelledRows, came_in: np.ndarray, *, search: Search, machine: Machine, progress: Progress
 ) -> Tunings:
     """Search the settings of every part on folds of the rows' customers."""
-    binned = bin_rows(rows, machine)
+    boosting = boosting_rows(rows, machine)
     parts = value_parts(kind, came_in)
     tunings: Tunings = {}
     for part in parts:
@@ -124,7 +124,7 @@ def tune_parts(
         def tell(done: int, total: int, best: float, before: int = len(tunings)) -> None:
             progress(before * total + done, len(parts) * total, best)
 
-        tunings[part.name] = tune(binned, part.y, part.learn, rows.customer, part.objective, search, progress=tell)
+        tunings[part.name] = tune(boosting, part.y, part.learn, rows.customer, part.objective, search, progress=tell)
     return tunings
 
 
@@ -149,18 +149,18 @@ def fit_parts(
         machine: Seed and threads.
         extra: Expressions of the extra columns.
     """
-    binned = bin_rows(rows, machine)
+    boosting = boosting_rows(rows, machine)
     parts = value_parts(kind, came_in)
     if kind == "ziln":
-        return _fit_ziln(parts[0], binned, tunings, fold, extra)
+        return _fit_ziln(parts[0], boosting, tunings, fold, extra)
     out_of_fold, stored, finals = np.ones(len(rows)), [], {}
     for part in parts:
-        expected = part.predict_out_of_fold(binned, tunings[part.name], fold)
+        expected = part.predict_out_of_fold(boosting, tunings[part.name], fold)
         expression = booster(part.file, link=part.objective.link, extra=extra)
         curve = part.calibrate(expected)
         out_of_fold *= expected if curve is None else curve.apply(expected)
         stored.append(expression if curve is None else curve.on(expression))
-        finals[part.file] = part.fit(binned, tunings[part.name])
+        finals[part.file] = part.fit(boosting, tunings[part.name])
     shares = [gain_shares(final, rows.features) for final in finals.values()]
     return BoostedValue(
         expression=stored[0] if len(stored) == 1 else product(stored),
@@ -171,13 +171,13 @@ def fit_parts(
 
 
 def _fit_ziln(
-    part: Part, binned: BinnedRows, tunings: Tunings, fold: np.ndarray, extra: Sequence[Expression]
+    part: Part, boosting: BoostingRows, tunings: Tunings, fold: np.ndarray, extra: Sequence[Expression]
 ) -> BoostedValue:
-    fitted = fit_ziln(binned, part.y, tunings[part.name], fold=fold, file=part.file, extra=extra)
+    fitted = fit_ziln(boosting, part.y, tunings[part.name], fold=fold, file=part.file, extra=extra)
     return BoostedValue(
         expression=fitted.expression,
         boosters={part.file: fitted.booster_text},
         out_of_fold=fitted.out_of_fold,
-        importance=gain_shares(fitted.booster, binned.features),
+        importance=gain_shares(fitted.booster, boosting.features),
         notes=fitted.notes,
     )

@@ -1,4 +1,4 @@
-"""LightGBM the way netlift fits it: bins made once, threads and seed given, the same input giving the same text."""
+"""LightGBM the way netlift fits it: threads and seed given, the same input giving the same text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from netlift.config.definitions import Search
+from netlift.estimators.datasets import make_dataset
 from netlift.estimators.rows import LabelledRows
 from netlift.estimators.stored import ziln_mean
 from netlift.features.matrix import Feature
@@ -92,7 +93,7 @@ class Machine:
             "seed": self.seed,
             "num_threads": self.threads,
             "deterministic": True,
-            "force_col_wise": True,  # row-wise histograms of subsets with missing values corrupt memory in LightGBM 4.7
+            "force_col_wise": True,
             "feature_pre_filter": False,
             "max_bin": BINS,
             "verbosity": -1,
@@ -113,39 +114,38 @@ class Stopped:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BinnedRows:
-    """Rows whose values were sorted into bins once, for every fit on any of them with any label.
+class BoostingRows:
+    """Rows for trees to be grown on, any of them with any label.
 
     Attributes:
         X: Features, float32, shape (n, k); a category is its code.
         features: The k features.
         machine: Seed and threads of every fit.
-        bins: The bins.
     """
 
     X: np.ndarray
     features: tuple[Feature, ...]
     machine: Machine
-    bins: lgb.Dataset
 
-    def select(self, rows: np.ndarray, y: np.ndarray) -> lgb.Dataset:
+    def select(self, rows: np.ndarray, y: np.ndarray, *, watches: lgb.Dataset | None = None) -> lgb.Dataset:
         """Some of the rows with a label.
 
         Args:
             rows: Positions, shape (m,).
             y: Label of all rows, shape (n,).
+            watches: The set grown on, when these rows are only watched.
         """
         order = np.sort(rows)
-        return self.bins.subset(order.tolist()).construct().set_label(y[order])
+        return make_dataset(self.X[order], self.features, y[order], params=self.machine.settings(), watches=watches)
+
+    def all(self, y: np.ndarray) -> lgb.Dataset:
+        """All rows with a label, shape (n,)."""
+        return self.select(np.arange(len(y)), y)
 
 
-def bin_rows(rows: LabelledRows, machine: Machine) -> BinnedRows:
-    """Sort the values of rows into bins."""
-    import lightgbm as lgb
-
-    categories = [i for i, feature in enumerate(rows.features) if feature.kind == "category"]
-    bins = lgb.Dataset(rows.X, rows.y, categorical_feature=categories, params=machine.settings()).construct()
-    return BinnedRows(X=rows.X, features=rows.features, machine=machine, bins=bins)
+def boosting_rows(rows: LabelledRows, machine: Machine) -> BoostingRows:
+    """Rows for trees to be grown on."""
+    return BoostingRows(X=rows.X, features=rows.features, machine=machine)
 
 
 def fit_rounds(

@@ -6,7 +6,7 @@ import numpy as np
 
 from netlift.config.definitions import Search
 from netlift.errors import ConfigError, DataError
-from netlift.estimators.boosting import BINARY, Machine, bin_rows, fit_rounds, gain_shares
+from netlift.estimators.boosting import BINARY, Machine, boosting_rows, fit_rounds, gain_shares
 from netlift.estimators.calibration import calibrate_probabilities
 from netlift.estimators.cells import fit_cells
 from netlift.estimators.cross_fit import OUTSIDE, assign_folds, draw_folds, predict_out_of_fold, sample_customers
@@ -47,7 +47,7 @@ def tune_churn(name: str, rows: LabelledRows, *, search: Search, machine: Machin
         return None
     seen, _, _ = _with_p_alive(rows, newest_of(rows))
     everyone = np.ones(len(rows), dtype=bool)
-    return tune(bin_rows(seen, machine), rows.y, everyone, rows.customer, BINARY, search, progress=progress)
+    return tune(boosting_rows(seen, machine), rows.y, everyone, rows.customer, BINARY, search, progress=progress)
 
 
 def fit_tuned_churn(
@@ -178,14 +178,14 @@ def _fit_logistic(rows: LabelledRows, folds: int, machine: Machine) -> Candidate
 
 def _fit_lightgbm(rows: LabelledRows, tuning: Tuning, newest: LabelledRows, folds: int, machine: Machine) -> Candidate:
     seen, extra, notes = _with_p_alive(rows, newest)
-    binned = bin_rows(seen, machine)
+    boosting = boosting_rows(seen, machine)
     fold = draw_folds(rows.customer, folds=folds, seed=machine.seed)
     everyone = np.ones(len(rows), dtype=bool)
     inside = fold != OUTSIDE
     rounds = tuning.rounds_for(round(inside.sum() * (1 - 1 / folds)))
-    p = predict_out_of_fold(binned, rows.y, everyone, fold, BINARY, tuning.params, rounds=rounds)
+    p = predict_out_of_fold(boosting, rows.y, everyone, fold, BINARY, tuning.params, rounds=rounds)
     curve = calibrate_probabilities(rows.y[inside], p[inside])
-    final = fit_rounds(binned.bins, BINARY, tuning.params, machine, rounds=tuning.rounds_for(len(rows)))
+    final = fit_rounds(boosting.all(rows.y), BINARY, tuning.params, machine, rounds=tuning.rounds_for(len(rows)))
     expression = curve.on(booster(BOOSTER_FILE, link=BINARY.link, extra=extra))
     return Candidate(
         name="lightgbm",

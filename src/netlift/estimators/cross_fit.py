@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netlift.errors import DataError
-from netlift.estimators.boosting import BinnedRows, Objective, Params, fit_rounds, start_scores, to_expected
+from netlift.estimators.boosting import BoostingRows, Objective, Params, fit_rounds, start_scores, to_expected
 
 OUTSIDE = -1
 CROSS_FIT_ROWS = 60_000
@@ -57,7 +57,7 @@ def draw_folds(customer: np.ndarray, *, folds: int, seed: int) -> np.ndarray:
 
 
 def predict_out_of_fold(
-    binned: BinnedRows,
+    boosting: BoostingRows,
     y: np.ndarray,
     learn: np.ndarray,
     fold: np.ndarray,
@@ -69,7 +69,7 @@ def predict_out_of_fold(
     """The expected label of each row, from a fit on the other folds.
 
     Args:
-        binned: All rows.
+        boosting: All rows.
         y: Label, shape (n,).
         learn: Rows that may be learnt from, bool, shape (n,); the others are predicted only.
         fold: Fold of each row, shape (n,); `OUTSIDE` takes no part.
@@ -80,7 +80,7 @@ def predict_out_of_fold(
     Returns:
         Shape (n,); NaN for rows outside.
     """
-    raw = score_out_of_fold(binned, y, learn, fold, objective, params, rounds=rounds)
+    raw = score_out_of_fold(boosting, y, learn, fold, objective, params, rounds=rounds)
     inside = fold != OUTSIDE
     expected = np.full(len(y), np.nan)
     expected[inside] = to_expected(raw[inside], objective)
@@ -88,7 +88,7 @@ def predict_out_of_fold(
 
 
 def score_out_of_fold(
-    binned: BinnedRows,
+    boosting: BoostingRows,
     y: np.ndarray,
     learn: np.ndarray,
     fold: np.ndarray,
@@ -102,8 +102,8 @@ def score_out_of_fold(
     raw = np.full((len(y), scores), np.nan)
     for k in range(int(fold.max()) + 1):
         rows = np.flatnonzero(learn & (fold != k) & (fold != OUTSIDE))
-        booster = fit_rounds(binned.select(rows, y), objective, params, binned.machine, rounds=rounds)
+        booster = fit_rounds(boosting.select(rows, y), objective, params, boosting.machine, rounds=rounds)
         held_out = fold == k
-        own = booster.predict(binned.X[held_out], raw_score=True, num_threads=binned.machine.threads)
+        own = booster.predict(boosting.X[held_out], raw_score=True, num_threads=boosting.machine.threads)
         raw[held_out] = np.asarray(own, dtype=np.float64).reshape(-1, scores) + start_scores(objective, y[rows])
     return raw[:, 0] if scores == 1 else raw

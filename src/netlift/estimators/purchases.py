@@ -17,6 +17,7 @@ import numpy as np
 from netlift.errors import DataError
 from netlift.estimators.boosting import Machine
 from netlift.estimators.contact_design import stabilised_weights
+from netlift.estimators.datasets import make_dataset
 from netlift.estimators.expression import Expression, booster, constant
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.side_by_side import run_side_by_side
@@ -36,8 +37,8 @@ FEWEST_ROWS = 200  # below it a part is one number
 PRIOR_ROWS = 100.0  # of control at the overall mean, that a campaign's own level has to outweigh
 
 
-class BinnedContacts:
-    """Contact rows sorted into bins once, for every fit on any of them.
+class BoostingContacts:
+    """Contact rows for trees to be grown on, any of them with any label.
 
     Args:
         rows: Contact rows, checked.
@@ -49,8 +50,6 @@ class BinnedContacts:
     """
 
     def __init__(self, rows: ContactRows, machine: Machine, fixed: Mapping[str, float]) -> None:
-        import lightgbm as lgb
-
         self.rows = rows
         self.machine = machine
         self.settings = machine.settings() | {"num_threads": 1, "max_bin": MOST_BINS} | dict(fixed)
@@ -65,19 +64,31 @@ class BinnedContacts:
         self.weight = stabilised_weights(rows)
         self.kept_share = min(1.0, NON_BUYERS_PER_BUYER * buyers / (len(rows) - buyers))
         self.kept = self.buys | (np.random.default_rng(machine.seed).random(len(rows)) < self.kept_share)
-        categories = [i for i, feature in enumerate(rows.features) if feature.kind == "category"]
-        self._bins = lgb.Dataset(rows.X, params=self.settings, categorical_feature=categories).construct()
 
     def select(
-        self, use: np.ndarray, *, label: np.ndarray, weight: np.ndarray, offset: np.ndarray | None = None
+        self,
+        use: np.ndarray,
+        *,
+        label: np.ndarray,
+        weight: np.ndarray,
+        offset: np.ndarray | None = None,
+        watches: Any = None,
     ) -> Any:
         """Some of the rows as a LightGBM data set; every array is of all rows, shape (n,)."""
-        part = self._bins.subset(np.flatnonzero(use).tolist()).construct()
-        part.set_label(label[use])
-        part.set_weight(weight[use])
-        if offset is not None:
-            part.set_init_score(offset[use])
-        return part
+        return make_dataset(
+            self.rows.X[use],
+            self.rows.features,
+            label[use],
+            params=self.settings,
+            weight=weight[use],
+            offset=None if offset is None else offset[use],
+            watches=watches,
+        )
+
+    def select_pair(self, grown: np.ndarray, held: np.ndarray, **arrays: Any) -> tuple[Any, Any]:
+        """Rows to grow trees on and rows to watch, as `select`."""
+        grow = self.select(grown, **arrays)
+        return grow, self.select(held, watches=grow, **arrays)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,29 +169,31 @@ class CrossFitPurchases:
     rounds: dict[Part, int]
 
 
-def fit_purchases(binned: BinnedContacts, train: np.ndarray, *, rounds: dict[Part, int] | None = None) -> PurchaseModel:
+def fit_purchases(
+    boosting: BoostingContacts, train: np.ndarray, *, rounds: dict[Part, int] | None = None
+) -> PurchaseModel:
     """Fit both boosters on some rows; without given rounds the other rows stop the trees early.
 
     Args:
-        binned: All rows.
+        boosting: All rows.
         train: Which of them to learn from, bool, shape (n,).
         rounds: Trees of each part.
     """
-    jobs = [partial(_fit_part, binned, part, train, rounds) for part in PARTS]
-    (chance, _), (amount, _) = run_side_by_side(jobs, threads=binned.machine.threads)
+    jobs = [partial(_fit_part, boosting, part, train, rounds) for part in PARTS]
+    (chance, _), (amount, _) = run_side_by_side(jobs, threads=boosting.machine.threads)
     return PurchaseModel(chance=chance, amount=amount)
 
 
-def cross_fit_purchases(binned: BinnedContacts, fold: np.ndarray) -> CrossFitPurchases:
+def cross_fit_purchases(boosting: BoostingContacts, fold: np.ndarray) -> CrossFitPurchases:
     """Predict each row by a model of the other folds.
 
     Args:
-        binned: All rows.
+        boosting: All rows.
         fold: Fold of each row, shape (n,), customers kept together.
     """
     codes = np.unique(fold)
-    jobs = [partial(_predict_fold, binned, part, fold == k) for part in PARTS for k in codes]
-    answers = iter(run_side_by_side(jobs, threads=binned.machine.threads))
+    jobs = [partial(_predict_fold, boosting, part, fold == k) for part in PARTS for k in codes]
+    answers = iter(run_side_by_side(jobs, threads=boosting.machine.threads))
     average, own = (dict[str, np.ndarray]((part, np.empty(len(fold))) for part in PARTS) for _ in range(2))
     rounds: dict[Part, int] = {}
     for part in PARTS:
@@ -192,34 +205,34 @@ def cross_fit_purchases(binned: BinnedContacts, fold: np.ndarray) -> CrossFitPur
     return CrossFitPurchases(average=Purchases(**average), own=Purchases(**own), rounds=rounds)
 
 
-def _predict_fold(binned: BinnedContacts, part: Part, held: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def _predict_fold(boosting: BoostingContacts, part: Part, held: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """A part of the rows held out, at an average campaign and at their own, and how many trees it took."""
-    fitted, offset = _fit_part(binned, part, ~held, None)
-    X = binned.rows.X[held]
+    fitted, offset = _fit_part(boosting, part, ~held, None)
+    X = boosting.rows.X[held]
     return fitted.predict(X), fitted.predict(X, offset=offset[held]), fitted.rounds
 
 
 def _fit_part(
-    binned: BinnedContacts, part: Part, train: np.ndarray, rounds: dict[Part, int] | None
+    boosting: BoostingContacts, part: Part, train: np.ndarray, rounds: dict[Part, int] | None
 ) -> tuple[PurchasePart, np.ndarray]:
     """A fitted part and each row's campaign offset."""
     import lightgbm as lgb
 
-    rows, buys = binned.rows, binned.buys
+    rows, buys = boosting.rows, boosting.buys
     among = np.ones(len(rows), dtype=bool) if part == "chance" else buys
-    label = buys.astype(np.float64) if part == "chance" else binned.amount
-    thinned = binned.weight / np.where(buys, 1.0, binned.kept_share) if part == "chance" else binned.weight
-    level, offset = _levels(rows, label, train & among, binned.weight, part)
-    grown, held = train & among & binned.kept, ~train & among & binned.kept
+    label = buys.astype(np.float64) if part == "chance" else boosting.amount
+    thinned = boosting.weight / np.where(buys, 1.0, boosting.kept_share) if part == "chance" else boosting.weight
+    level, offset = _levels(rows, label, train & among, boosting.weight, part)
+    grown, held = train & among & boosting.kept, ~train & among & boosting.kept
     if grown.sum() < FEWEST_ROWS or len(np.unique(label[grown])) < 2:
         return PurchasePart(part=part, level=level, booster=None, rounds=0), offset
-    params = PARAMS | binned.settings | {"objective": OBJECTIVES[part]}
+    params = PARAMS | boosting.settings | {"objective": OBJECTIVES[part]}
     params["min_data_in_leaf"] = min(PARAMS["min_data_in_leaf"], int(grown.sum()) // 20)
     arrays = {"label": label, "weight": thinned, "offset": level + offset}
     if rounds is not None or not held.any():
-        fitted = lgb.train(params, binned.select(grown, **arrays), rounds[part] if rounds else MOST_ROUNDS)
+        fitted = lgb.train(params, boosting.select(grown, **arrays), rounds[part] if rounds else MOST_ROUNDS)
     else:
-        fitted = grow_until_worse(params, binned.select(grown, **arrays), binned.select(held, **arrays), MOST_ROUNDS)
+        fitted = grow_until_worse(params, *boosting.select_pair(grown, held, **arrays), MOST_ROUNDS)
     return PurchasePart(part=part, level=level, booster=fitted, rounds=fitted.current_iteration()), offset
 
 

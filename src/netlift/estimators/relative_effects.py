@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from netlift.estimators.contact_design import pair_of
-from netlift.estimators.purchases import FEWEST_ROWS, BinnedContacts, Part, Purchases, grow_until_worse
+from netlift.estimators.purchases import FEWEST_ROWS, BoostingContacts, Part, Purchases, grow_until_worse
 from netlift.estimators.side_by_side import run_side_by_side
 
 MOST_ROUNDS = 150
@@ -92,20 +92,20 @@ class RelativeEffect:
     note: str
 
 
-def effect_tasks(binned: BinnedContacts, expected: Purchases) -> tuple[Task, ...]:
+def effect_tasks(boosting: BoostingContacts, expected: Purchases) -> tuple[Task, ...]:
     """The tasks of all offers, in order of arms, chance before amount.
 
     Args:
-        binned: All rows.
+        boosting: All rows.
         expected: Out-of-fold purchases at the row's own campaign.
     """
-    rows, tasks = binned.rows, []
+    rows, tasks = boosting.rows, []
     p = np.clip(expected.chance, RARE, SURE)
     for arm in range(1, len(rows.offers) + 1):
         pair, side = pair_of(rows, arm), np.where(rows.arm == arm, 0.5, -0.5)
-        tasks.append(_task(arm, "chance", pair, (binned.buys / p - 1.0) / side, p / (1.0 - p) / rows.propensity))
-        relative = (binned.amount / expected.amount - 1.0) / side
-        tasks.append(_task(arm, "amount", pair & binned.buys, relative, 1.0 / rows.propensity))
+        tasks.append(_task(arm, "chance", pair, (boosting.buys / p - 1.0) / side, p / (1.0 - p) / rows.propensity))
+        relative = (boosting.amount / expected.amount - 1.0) / side
+        tasks.append(_task(arm, "amount", pair & boosting.buys, relative, 1.0 / rows.propensity))
     return tuple(tasks)
 
 
@@ -115,7 +115,7 @@ def _task(arm: int, part: Part, use: np.ndarray, label: np.ndarray, weight: np.n
 
 
 def predict_fold(
-    binned: BinnedContacts, task: Task, fold: np.ndarray, k: int, params: Mapping[str, float]
+    boosting: BoostingContacts, task: Task, fold: np.ndarray, k: int, params: Mapping[str, float]
 ) -> tuple[np.ndarray, int]:
     """Relative effect of the rows of a fold by trees of the others, and how many trees; 0 trees give the mean."""
     grown, held = task.use & (fold != k), task.use & (fold == k)
@@ -125,55 +125,54 @@ def predict_fold(
         return np.full(int(inside.sum()), float(mean)), 0
     arrays = {"label": task.label, "weight": task.weight}
     fitted = grow_until_worse(
-        _settings(binned, params, int(grown.sum())),
-        binned.select(grown, **arrays),
-        binned.select(held, **arrays),
+        _settings(boosting, params, int(grown.sum())),
+        *boosting.select_pair(grown, held, **arrays),
         MOST_ROUNDS,
     )
-    values = fitted.predict(binned.rows.X[inside], num_threads=1)
+    values = fitted.predict(boosting.rows.X[inside], num_threads=1)
     return np.asarray(values, dtype=np.float64), fitted.current_iteration()
 
 
 def cross_fit_effects(
-    binned: BinnedContacts, tasks: Sequence[Task], fold: np.ndarray, params: Mapping[str, float]
+    boosting: BoostingContacts, tasks: Sequence[Task], fold: np.ndarray, params: Mapping[str, float]
 ) -> tuple[RelativeEffect, ...]:
     """Learn every task out of fold and shrink it.
 
     Args:
-        binned: All rows.
+        boosting: All rows.
         tasks: What to learn.
         fold: Fold of each row, shape (n,), customers kept together.
         params: LightGBM parameters of the effect trees.
     """
     codes = np.unique(fold)
-    jobs = [partial(predict_fold, binned, task, fold, int(k), params) for task in tasks for k in codes]
-    answers = iter(run_side_by_side(jobs, threads=binned.machine.threads))
+    jobs = [partial(predict_fold, boosting, task, fold, int(k), params) for task in tasks for k in codes]
+    answers = iter(run_side_by_side(jobs, threads=boosting.machine.threads))
     effects = []
     for task in tasks:
         predicted, rounds = np.empty(len(fold)), []
         for k in codes:
             predicted[fold == k], trees = next(answers)
             rounds.append(trees)
-        effects.append(_shrunk(task, predicted, rounds, binned))
+        effects.append(_shrunk(task, predicted, rounds, boosting))
     return tuple(effects)
 
 
 def fit_effects(
-    binned: BinnedContacts, effects: Sequence[RelativeEffect], params: Mapping[str, float]
+    boosting: BoostingContacts, effects: Sequence[RelativeEffect], params: Mapping[str, float]
 ) -> dict[str, Any]:
     """Boosters on all rows, by file; effects of which nothing is kept have none."""
     kept = [effect for effect in effects if effect.slope > 0]
-    jobs = [partial(_fit_effect, binned, effect, params) for effect in kept]
-    fitted = run_side_by_side(jobs, threads=binned.machine.threads)
+    jobs = [partial(_fit_effect, boosting, effect, params) for effect in kept]
+    fitted = run_side_by_side(jobs, threads=boosting.machine.threads)
     return {effect.task.file: booster for effect, booster in zip(kept, fitted, strict=True)}
 
 
-def _fit_effect(binned: BinnedContacts, effect: RelativeEffect, params: Mapping[str, float]) -> Any:
+def _fit_effect(boosting: BoostingContacts, effect: RelativeEffect, params: Mapping[str, float]) -> Any:
     import lightgbm as lgb
 
     task = effect.task
-    data = binned.select(task.use, label=task.label, weight=task.weight)
-    return lgb.train(_settings(binned, params, int(task.use.sum())), data, effect.rounds)
+    data = boosting.select(task.use, label=task.label, weight=task.weight)
+    return lgb.train(_settings(boosting, params, int(task.use.sum())), data, effect.rounds)
 
 
 def shrink(slope: float, error: float) -> float:
@@ -207,15 +206,15 @@ def clustered_slope(x: np.ndarray, y: np.ndarray, weight: np.ndarray, cluster: n
     return slope, float(np.sqrt(np.sum(sums**2) * len(sums) / max(1, len(sums) - 1)) / spread)
 
 
-def _settings(binned: BinnedContacts, params: Mapping[str, float], rows: int) -> dict[str, Any]:
+def _settings(boosting: BoostingContacts, params: Mapping[str, float], rows: int) -> dict[str, Any]:
     whole = {name: int(value) if float(value).is_integer() else value for name, value in params.items()}
-    settings: dict[str, Any] = whole | binned.settings | {"objective": "l2"}
+    settings: dict[str, Any] = whole | boosting.settings | {"objective": "l2"}
     settings["min_data_in_leaf"] = max(5, min(int(params.get("min_data_in_leaf", 20)), rows // 20))
     return settings
 
 
-def _shrunk(task: Task, predicted: np.ndarray, rounds: Sequence[int], binned: BinnedContacts) -> RelativeEffect:
-    use, rows = task.use, binned.rows
+def _shrunk(task: Task, predicted: np.ndarray, rounds: Sequence[int], boosting: BoostingContacts) -> RelativeEffect:
+    use, rows = task.use, boosting.rows
     slope, error = clustered_slope(predicted[use], task.label[use], task.weight[use], rows.customer[use])
     trees = round(float(np.mean(rounds)))
     kept = shrink(slope, error) if trees else 0.0

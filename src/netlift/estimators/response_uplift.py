@@ -17,6 +17,7 @@ from netlift.errors import DataError
 from netlift.estimators.boosting import Machine, gain_shares
 from netlift.estimators.contact_design import average_effects
 from netlift.estimators.cross_fit import assign_folds
+from netlift.estimators.datasets import make_dataset
 from netlift.estimators.expression import booster, linear, write_files
 from netlift.estimators.rows import Candidate, ContactRows
 
@@ -42,13 +43,12 @@ def fit_response(rows: ContactRows, *, search: Search, folds: int, machine: Mach
             f"response: {int(buys.sum()):,} of {len(buys):,} contacted customers brought a margin; need both"
         )
     held = assign_folds(rows.customer[treated], folds=folds, seed=machine.seed) == 0
-    categories = [i for i, feature in enumerate(rows.features) if feature.kind == "category"]
     params = PARAMS | machine.settings() | {"num_threads": 1, "max_bin": 63} | search.fixed
-    data = lgb.Dataset(X, label=buys, params=params, categorical_feature=categories, free_raw_data=False).construct()
-    grow, watch = (data.subset(np.flatnonzero(part).tolist()) for part in (~held, held))
+    grow = make_dataset(X[~held], rows.features, buys[~held], params=params)
+    watch = make_dataset(X[held], rows.features, buys[held], params=params, watches=grow)
     stop = lgb.early_stopping(search.patience, verbose=False)
     rounds = lgb.train(params, grow, search.max_rounds, valid_sets=[watch], callbacks=[stop]).best_iteration
-    fitted = lgb.train(params, data, rounds)
+    fitted = lgb.train(params, make_dataset(X, rows.features, buys, params=params), rounds)
     mean_response = float(np.mean(fitted.predict(rows.X, num_threads=1)))
     effects = average_effects(rows)
     response = booster("response.txt", link="sigmoid")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlift.config.definitions import Range, Search
-from netlift.estimators.boosting import BinnedRows, Objective, fit_until_worse
+from netlift.estimators.boosting import BoostingRows, Objective, fit_until_worse
 from netlift.estimators.cross_fit import assign_folds, sample_customers
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Tuning:
 
 
 def tune(
-    binned: BinnedRows,
+    boosting: BoostingRows,
     y: np.ndarray,
     learn: np.ndarray,
     customer: np.ndarray,
@@ -74,7 +74,7 @@ def tune(
     note says so.
 
     Args:
-        binned: All rows; folds are subsets of them, shared by all trials.
+        boosting: All rows; folds are subsets of them, shared by all trials.
         y: Label, shape (n,).
         learn: Rows that may be learnt from, bool, shape (n,).
         customer: Code of the customer, shape (n,).
@@ -91,10 +91,13 @@ def tune(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    seed, allowed = binned.machine.seed, np.flatnonzero(learn)
+    seed, allowed = boosting.machine.seed, np.flatnonzero(learn)
     rows = allowed[sample_customers(customer[allowed], most=SEARCH_ROWS, seed=seed)]
     fold = assign_folds(customer[rows], folds=search.folds, seed=seed)
-    parts = [(binned.select(rows[fold != k], y), binned.select(rows[fold == k], y)) for k in range(search.folds)]
+    parts = []
+    for k in range(search.folds):
+        grown = boosting.select(rows[fold != k], y)
+        parts.append((grown, boosting.select(rows[fold == k], y, watches=grown)))
 
     startup = max(3, search.trials // 3)
     study = optuna.create_study(
@@ -103,7 +106,7 @@ def tune(
     )
     study.enqueue_trial({name: _middle(space) for name, space in search.space.items()})
     study.optimize(
-        lambda trial: _judge(trial, parts, objective, search, binned),
+        lambda trial: _judge(trial, parts, objective, search, boosting),
         n_trials=search.trials,
         callbacks=[lambda study, _: progress(len(study.trials), search.trials, study.best_value)],
     )
@@ -124,7 +127,7 @@ def _judge(
     parts: list[tuple[lgb.Dataset, lgb.Dataset]],
     objective: Objective,
     search: Search,
-    binned: BinnedRows,
+    boosting: BoostingRows,
 ) -> float:
     """Mean held-out loss over the folds; cut short where the folds so far are worse than the median trial's."""
     import optuna
@@ -133,7 +136,7 @@ def _judge(
     losses: list[float] = []
     rounds: list[int] = []
     for k, (train, held_out) in enumerate(parts):
-        fit = fit_until_worse(train, held_out, objective, params, binned.machine, search)
+        fit = fit_until_worse(train, held_out, objective, params, boosting.machine, search)
         losses.append(fit.loss)
         rounds.append(fit.rounds)
         trial.report(float(np.mean(losses)), k)

@@ -26,7 +26,7 @@ from netlift.estimators.contact_design import average_effects
 from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.expression import Expression, booster, constant, linear, product, write_files
 from netlift.estimators.purchases import (
-    BinnedContacts,
+    BoostingContacts,
     CrossFitPurchases,
     PurchaseModel,
     Purchases,
@@ -63,11 +63,11 @@ class OutcomeModel:
 
 def fit_outcome_model(rows: ContactRows, *, search: Search, folds: int, machine: Machine) -> OutcomeModel:
     """Fit what customers bring whatever the arm, and add each arm's average effect; one fold stops the trees."""
-    binned = BinnedContacts(rows, machine, search.fixed)
+    boosting = BoostingContacts(rows, machine, search.fixed)
     fold = assign_folds(rows.customer, folds=folds, seed=machine.seed)
-    purchases = fit_purchases(binned, fold != 0)
+    purchases = fit_purchases(boosting, fold != 0)
     basis = _basis(purchases.predict(rows.X, threads=machine.threads), ())
-    rest = _least_squares(basis, binned.amount - rows.y, binned.weight)
+    rest = _least_squares(basis, boosting.amount - rows.y, boosting.weight)
     effects = np.concatenate([[0.0], average_effects(rows)])
     shares = np.bincount(rows.arm, minlength=len(effects)) / len(rows)
     return OutcomeModel(purchases=purchases, rest=rest, effects=effects - shares @ effects)
@@ -79,25 +79,25 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
     Raises:
         DataError: Nobody or everybody brought a margin, or fewer customers than folds.
     """
-    binned = BinnedContacts(rows, machine, search.fixed)
+    boosting = BoostingContacts(rows, machine, search.fixed)
     fold = assign_folds(rows.customer, folds=folds, seed=machine.seed)
-    expected = cross_fit_purchases(binned, fold)
-    tasks = effect_tasks(binned, expected.own)
-    tuned = tune_effects(binned, tasks, fold, search=search, progress=progress)
-    effects = cross_fit_effects(binned, tasks, fold, tuned.params)
-    rest = _fit_rest(binned, expected.own)
+    expected = cross_fit_purchases(boosting, fold)
+    tasks = effect_tasks(boosting, expected.own)
+    tuned = tune_effects(boosting, tasks, fold, search=search, progress=progress)
+    effects = cross_fit_effects(boosting, tasks, fold, tuned.params)
+    rest = _fit_rest(boosting, expected.own)
     coefficients = _coefficients(effects, rest)
-    calibration = _calibrate(binned, expected, effects, rest, coefficients)
+    calibration = _calibrate(boosting, expected, effects, rest, coefficients)
     final = coefficients @ calibration.weights.T
     final[0] += calibration.intercept
-    purchases = fit_purchases(binned, np.ones(len(rows), dtype=bool), rounds=expected.rounds)
+    purchases = fit_purchases(boosting, np.ones(len(rows), dtype=bool), rounds=expected.rounds)
     used = [effect for i, effect in enumerate(effects) if np.any(final[COMMON + i])]
-    boosters = fit_effects(binned, used, tuned.params)
+    boosters = fit_effects(boosting, used, tuned.params)
     return Candidate(
         name="two_part",
         files=_files(rows, purchases, effects, final, boosters),
         params={**tuned.params, **{f"rounds_{effect.task.file[:-4]}": effect.rounds for effect in effects}},
-        notes=(*_thinned(binned), tuned.note, *calibration.notes, *(effect.note for effect in effects)),
+        notes=(*_thinned(boosting), tuned.note, *calibration.notes, *(effect.note for effect in effects)),
         importance=_importance(purchases, boosters, rows),
     )
 
@@ -108,11 +108,11 @@ def _basis(expected: Purchases, effects: Sequence[np.ndarray]) -> np.ndarray:
     return np.column_stack([*common, *(expected.margin * effect for effect in effects)])
 
 
-def _fit_rest(binned: BinnedContacts, expected: Purchases) -> np.ndarray:
+def _fit_rest(boosting: BoostingContacts, expected: Purchases) -> np.ndarray:
     """What profit lacks of margin, over 1, p, p·m, by arm, shape (m + 1, 3)."""
-    basis, lack, arm = _basis(expected, ()), binned.amount - binned.rows.y, binned.rows.arm
-    arms = range(len(binned.rows.offers) + 1)
-    return np.stack([_least_squares(basis[arm == j], lack[arm == j], binned.weight[arm == j]) for j in arms])
+    basis, lack, arm = _basis(expected, ()), boosting.amount - boosting.rows.y, boosting.rows.arm
+    arms = range(len(boosting.rows.offers) + 1)
+    return np.stack([_least_squares(basis[arm == j], lack[arm == j], boosting.weight[arm == j]) for j in arms])
 
 
 def _least_squares(basis: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -132,14 +132,14 @@ def _coefficients(effects: Sequence[RelativeEffect], rest: np.ndarray) -> np.nda
 
 
 def _calibrate(
-    binned: BinnedContacts,
+    boosting: BoostingContacts,
     expected: CrossFitPurchases,
     effects: Sequence[RelativeEffect],
     rest: np.ndarray,
     coefficients: np.ndarray,
 ) -> Calibration:
     """Calibration of the raw uplift, from rows that no fit saw."""
-    rows, out_of_fold = binned.rows, [effect.out_of_fold for effect in effects]
+    rows, out_of_fold = boosting.rows, [effect.out_of_fold for effect in effects]
     own = _basis(expected.own, out_of_fold)
     uplift = np.concatenate([np.zeros((len(rows), 1)), own @ coefficients], axis=1)
     shares = np.bincount(rows.arm, minlength=len(rest)) / len(rows)
@@ -191,8 +191,8 @@ def _importance(purchases: PurchaseModel, boosters: dict[str, Any], rows: Contac
     return {f.name: float(np.mean([share[f.name] for share in shares])) if shares else 0.0 for f in rows.features}
 
 
-def _thinned(binned: BinnedContacts) -> tuple[str, ...]:
-    share = binned.kept_share
+def _thinned(boosting: BoostingContacts) -> tuple[str, ...]:
+    share = boosting.kept_share
     return (
         () if share == 1 else (f"customers who did not buy thinned to {share:.0%} and re-weighted to learn purchases",)
     )

@@ -24,7 +24,7 @@ import numpy as np
 
 from netlift.config.definitions import Range, Search
 from netlift.estimators.cross_fit import sample_customers
-from netlift.estimators.purchases import BinnedContacts
+from netlift.estimators.purchases import BoostingContacts
 from netlift.estimators.relative_effects import Task, predict_fold
 from netlift.estimators.side_by_side import run_side_by_side
 
@@ -54,12 +54,12 @@ class Tuned:
 
 
 def tune_effects(
-    binned: BinnedContacts, tasks: Sequence[Task], fold: np.ndarray, *, search: Search, progress: Progress
+    boosting: BoostingContacts, tasks: Sequence[Task], fold: np.ndarray, *, search: Search, progress: Progress
 ) -> Tuned:
     """Search settings of the effect trees by Optuna; bad trials are cut short.
 
     Args:
-        binned: Training rows; above `SEARCH_ROWS` a sample of customers stands for all.
+        boosting: Training rows; above `SEARCH_ROWS` a sample of customers stands for all.
         tasks: What is learned.
         fold: Fold of each row, shape (n,), customers kept together.
         search: Trials and space; the default setting, moved into the space, is the first trial.
@@ -68,7 +68,7 @@ def tune_effects(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    customer, seed = binned.rows.customer, binned.machine.seed
+    customer, seed = boosting.rows.customer, boosting.machine.seed
     sample = np.zeros(len(fold), dtype=bool)
     sample[sample_customers(customer, most=SEARCH_ROWS, seed=seed)] = True
     searched = np.where(sample, fold, -1)
@@ -80,7 +80,7 @@ def tune_effects(
         rows = np.zeros(len(fold))
         for k in range(int(fold.max()) + 1):
             inside = searched == k
-            rows[inside] = _fold_loss(binned, asked, searched, k, params)[inside]
+            rows[inside] = _fold_loss(boosting, asked, searched, k, params)[inside]
             trial.report(float(rows[(searched >= 0) & (searched <= k)].mean()), k)
             if k < fold.max() and trial.should_prune():
                 raise optuna.TrialPruned
@@ -112,12 +112,12 @@ def default_params(search: Search) -> dict[str, float]:
 
 
 def _fold_loss(
-    binned: BinnedContacts, tasks: Sequence[Task], fold: np.ndarray, k: int, params: dict[str, float]
+    boosting: BoostingContacts, tasks: Sequence[Task], fold: np.ndarray, k: int, params: dict[str, float]
 ) -> np.ndarray:
     """Loss of each row of a fold, shape (n,); 0 elsewhere."""
     held, loss, n = fold == k, np.zeros(len(fold)), np.sum(fold >= 0)
-    jobs = [partial(predict_fold, binned, task, fold, k, params) for task in tasks]
-    answers = run_side_by_side(jobs, threads=binned.machine.threads)
+    jobs = [partial(predict_fold, boosting, task, fold, k, params) for task in tasks]
+    answers = run_side_by_side(jobs, threads=boosting.machine.threads)
     for task, (predicted, _) in zip(tasks, answers, strict=True):
         base = float(np.mean((task.weight * (task.label - task.mean()) ** 2)[task.use])) if task.use.any() else 0.0
         if base > 0:

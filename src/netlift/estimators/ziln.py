@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import expit
 
 from netlift.errors import DataError
-from netlift.estimators.boosting import BinnedRows, Objective, OwnLoss, fit_rounds, start_scores
+from netlift.estimators.boosting import BoostingRows, Objective, OwnLoss, fit_rounds, start_scores
 from netlift.estimators.cross_fit import OUTSIDE, score_out_of_fold
 from netlift.estimators.expression import Expression
 from netlift.estimators.expression import ziln as ziln_expression
@@ -105,7 +105,7 @@ ZILN = Objective(
 
 
 def fit_ziln(
-    binned: BinnedRows,
+    boosting: BoostingRows,
     y: np.ndarray,
     tuning: Tuning,
     *,
@@ -113,10 +113,10 @@ def fit_ziln(
     file: str,
     extra: Sequence[Expression] = (),
 ) -> Ziln:
-    """Fit with the settings that `tune(binned, y, learn, customer, ZILN, search)` found.
+    """Fit with the settings that `tune(boosting, y, learn, customer, ZILN, search)` found.
 
     Args:
-        binned: Rows to learn from, the extra columns behind the features.
+        boosting: Rows to learn from, the extra columns behind the features.
         y: Money that came in, not negative, shape (n,).
         tuning: The settings.
         fold: Fold of each row for cross-fitting, shape (n,); `OUTSIDE` takes no part.
@@ -128,10 +128,10 @@ def fit_ziln(
     """
     everyone, folds = np.ones(len(y), dtype=bool), int(fold.max()) + 1
     seen = round(np.count_nonzero(fold != OUTSIDE) * (1 - 1 / folds))
-    scores = score_out_of_fold(binned, y, everyone, fold, ZILN, tuning.params, rounds=tuning.rounds_for(seen))
+    scores = score_out_of_fold(boosting, y, everyone, fold, ZILN, tuning.params, rounds=tuning.rounds_for(seen))
     sigma = shared_sigma(scores, y)
     final = fit_rounds(
-        binned.select(np.arange(len(y)), y), ZILN, tuning.params, binned.machine, rounds=tuning.rounds_for(len(y))
+        boosting.select(np.arange(len(y)), y), ZILN, tuning.params, boosting.machine, rounds=tuning.rounds_for(len(y))
     )
     start = np.broadcast_to(start_scores(ZILN, y), 3)
     own = float(ziln_sigma(scores[fold != OUTSIDE, 2]).mean())
