@@ -22,7 +22,7 @@ def season_distance(trained: Sequence[date], asked: date, windows: Windows) -> f
         ...     observation_days=365, gap_days=0, horizon_days=90, cutoff_every_days=30, cutoffs=3, late_arrival_days=0
         ... )
         >>> round(season_distance([date(2024, 1, 1)], date(2025, 3, 2), windows))
-        60
+        61
     """
     middle = timedelta(days=windows.gap_days + windows.horizon_days / 2)
     apart = [abs((asked + middle).toordinal() - (cutoff + middle).toordinal()) % YEAR_DAYS for cutoff in trained]
