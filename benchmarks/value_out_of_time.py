@@ -27,7 +27,7 @@ from value_findings import MONEY_COLUMNS, Finding, Section, Target, against, mon
 from value_peers import plain_lightgbm
 
 from netlift.config.definitions import LtvDefinition, Search
-from netlift.data.read import Tables
+from netlift.data.read import Tables, open_tables
 from netlift.errors import DataError
 from netlift.estimators.boosting import Machine
 from netlift.estimators.ltv import CANDIDATES, Horizon, fit_tuned_ltv, tune_ltv
@@ -89,7 +89,8 @@ def run_cdnow(data: Path, *, quick: bool) -> Finding:
     cutoffs = [FIRST_DAY + timedelta(weeks=week) for week in TRAINING_WEEKS]
     with opened(settings) as tables:
         rows = rows_at(tables, definition, (*cutoffs, test), words_before(tables, cutoffs[0]))
-        shipped, asked = train_case(settings, tables, definition_of(settings, "ltv"))
+    with open_tables(settings) as everything:
+        shipped, asked = train_case(settings, everything, definition_of(settings, "ltv"))
     case = split(rows, test)
     names = (*UNTUNED, "stack") if quick else CANDIDATES
     question = Question(horizon=HORIZON, learnt=HORIZON)

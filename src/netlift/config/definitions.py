@@ -226,7 +226,9 @@ class LtvDefinition(Definition):
         return self
 
 
-UpliftCandidate = Literal["response", "two_part", "causalml_s", "causalml_t", "causalml_x", "causalml_r", "causalml_dr"]
+UpliftCandidate = Literal[
+    "response", "paired_effects", "two_part", "causalml_s", "causalml_t", "causalml_x", "causalml_r", "causalml_dr"
+]
 
 
 class UpliftDefinition(Definition):

@@ -222,7 +222,7 @@ def _fit_part(
     among = np.ones(len(rows), dtype=bool) if part == "chance" else buys
     label = buys.astype(np.float64) if part == "chance" else boosting.amount
     thinned = boosting.weight / np.where(buys, 1.0, boosting.kept_share) if part == "chance" else boosting.weight
-    level, offset = _levels(rows, label, train & among, boosting.weight, part)
+    level, offset = campaign_levels(rows, label, train & among, boosting.weight, part)
     grown, held = train & among & boosting.kept, ~train & among & boosting.kept
     if grown.sum() < FEWEST_ROWS or len(np.unique(label[grown])) < 2:
         return PurchasePart(part=part, level=level, booster=None, rounds=0), offset
@@ -245,7 +245,7 @@ def grow_until_worse(params: dict[str, Any], grow: Any, watch: Any, most: int) -
     return lgb.Booster(model_str=grown.model_to_string(num_iteration=grown.best_iteration))
 
 
-def _levels(
+def campaign_levels(
     rows: ContactRows, label: np.ndarray, among: np.ndarray, weight: np.ndarray, part: Part
 ) -> tuple[float, np.ndarray]:
     """Level of all, and how far each row's campaign lies from it by its control, on the scale of the trees."""

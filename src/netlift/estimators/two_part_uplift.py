@@ -85,7 +85,7 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
     tasks = effect_tasks(boosting, expected.own)
     tuned = tune_effects(boosting, tasks, fold, search=search, progress=progress)
     effects = cross_fit_effects(boosting, tasks, fold, tuned.params)
-    rest = _fit_rest(boosting, expected.own)
+    rest = fit_rest(boosting, expected.own)
     coefficients = _coefficients(effects, rest)
     calibration = _calibrate(boosting, expected, effects, rest, coefficients)
     final = coefficients @ calibration.weights.T
@@ -98,7 +98,7 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
         files=_files(rows, purchases, effects, final, boosters),
         params={**tuned.params, **{f"rounds_{effect.task.file[:-4]}": effect.rounds for effect in effects}},
         notes=(*_thinned(boosting), tuned.note, *calibration.notes, *(effect.note for effect in effects)),
-        importance=_importance(purchases, boosters, rows),
+        importance=share_importance(purchases, boosters, rows),
     )
 
 
@@ -108,7 +108,7 @@ def _basis(expected: Purchases, effects: Sequence[np.ndarray]) -> np.ndarray:
     return np.column_stack([*common, *(expected.margin * effect for effect in effects)])
 
 
-def _fit_rest(boosting: BoostingContacts, expected: Purchases) -> np.ndarray:
+def fit_rest(boosting: BoostingContacts, expected: Purchases) -> np.ndarray:
     """What profit lacks of margin, over 1, p, p·m, by arm, shape (m + 1, 3)."""
     basis, lack, arm = _basis(expected, ()), boosting.amount - boosting.rows.y, boosting.rows.arm
     arms = range(len(boosting.rows.offers) + 1)
@@ -182,7 +182,7 @@ def _expression(purchases: PurchaseModel, effects: Sequence[RelativeEffect], wei
     return linear(weights[0], [weights[1], 1.0], [chance, product([chance, amount, relative])])
 
 
-def _importance(purchases: PurchaseModel, boosters: dict[str, Any], rows: ContactRows) -> dict[str, float]:
+def share_importance(purchases: PurchaseModel, boosters: dict[str, Any], rows: ContactRows) -> dict[str, float]:
     """Share of gain of each feature, mean over the boosters of effects; of purchases where no effect is kept."""
     fitted = list(boosters.values()) or [
         part.booster for part in (purchases.chance, purchases.amount) if part.booster is not None

@@ -11,6 +11,7 @@ from netlift.config.definitions import Search, UpliftCandidate
 from netlift.estimators.boosting import Machine
 from netlift.estimators.causalml_adapter import Kind, fit_causalml
 from netlift.estimators.contact_design import average_effects, check_contacts
+from netlift.estimators.paired_effects import fit_paired_effects
 from netlift.estimators.response_uplift import fit_response
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.two_part_uplift import OutcomeModel, fit_outcome_model, fit_two_part
@@ -34,8 +35,8 @@ def fit_uplift(
     Args:
         name: One of the candidates in `config.definitions`.
         rows: Contact rows of randomized campaigns; rows kept for judgement must not be among them.
-        search: How LightGBM is tuned; the response model and causalml's learners take its
-            `fixed` parameters and its early stopping only.
+        search: How LightGBM is tuned; all but the two-part learner take its `fixed` parameters and its early stopping
+            at most.
         folds: Folds of customers for cross-fitting.
         seed: Of folds, thinning, search and LightGBM.
         threads: How many fits may run side by side; the result does not depend on it.
@@ -48,6 +49,8 @@ def fit_uplift(
     """
     check_contacts(rows)
     machine = Machine(seed=seed, threads=threads)
+    if name == "paired_effects":
+        return fit_paired_effects(rows, search=search, folds=folds, machine=machine, progress=progress)
     if name == "two_part":
         return fit_two_part(rows, search=search, folds=folds, machine=machine, progress=progress)
     if name == "response":
