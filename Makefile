@@ -8,10 +8,10 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score test check lint types imports format bench bench-value studies clean
+.PHONY: help setup lock data train score test check lint types imports format bench bench-uplift bench-value studies clean
 
 help:  ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || { echo "netlift needs Python 3.11 or 3.12, found $$($(PYTHON) --version); set PYTHON=python3.11"; exit 2; }
@@ -66,6 +66,9 @@ format: .venv/.ready  ## Lay out the code
 
 bench: .venv-bench/.ready  ## Ratios against peers, side by side in one run; QUICK=1 for a small one
 	@.venv-bench/bin/python benchmarks/features.py $(if $(QUICK),--quick --json var/bench/features-quick.json)
+
+bench-uplift: .venv-bench/.ready  ## Uplift against the libraries in worlds with known effects; QUICK=1, SEEDS='1 2', ROWS='100000 1000000'
+	@.venv-bench/bin/python benchmarks/uplift.py $(if $(QUICK),--quick) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ROWS),--rows $(ROWS))
 
 bench-value: .venv-bench/.ready  ## LTV and churn against published figures, peers and targets; QUICK=1, SEEDS='1 2'
 	@.venv-bench/bin/python benchmarks/value.py $(if $(QUICK),--quick) $(if $(SEEDS),--seeds $(SEEDS))
