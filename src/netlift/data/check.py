@@ -71,7 +71,7 @@ def _check_table(
     dated_by = CONTRACT[name].time
     missing = [reference for reference in REFERENCES.get(name, ()) if reference not in tables]
     findings = [_missing_reference(name, reference) for reference in missing]
-    rows = _with_references(tables, name)
+    rows = with_references(tables[name], tables, name)
     rules = make_rules(tables, name, rows, as_of=as_of, max_orphan_share=settings.check.max_orphan_share)
     counts = {f"rule_{number}": rule.broken_by.sum() for number, rule in enumerate(rules)}
     dates = {"first": rows[dated_by].min(), "last": rows[dated_by].max()} if dated_by else {}
@@ -85,9 +85,8 @@ def _check_table(
     return facts, findings + _check_key(tables, CONTRACT[name], facts.rows)
 
 
-def _with_references(tables: Tables, name: str) -> ir.Table:
-    """The table's rows, each beside the key of what it refers to, null where that is unknown."""
-    rows = tables[name]
+def with_references(rows: ir.Table, tables: Tables, name: str) -> ir.Table:
+    """Rows of a table, each beside the key of what it refers to, null where that is unknown."""
     for reference in REFERENCES.get(name, ()):
         if reference not in tables:
             continue

@@ -8,8 +8,9 @@ from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from netlift.config.business import BusinessSettings
+from netlift.data.check import with_references
 from netlift.data.read import Tables
-from netlift.data.rules import REFERENCES, Rule, make_rules
+from netlift.data.rules import Rule, make_rules
 from netlift.data.tables import CONTRACT, TableContract
 from netlift.results import Table
 
@@ -71,7 +72,7 @@ def _measure(
     tables: Tables, contract: TableContract, settings: BusinessSettings, months: Sequence[tuple[date, date]]
 ) -> list[MonthQuality]:
     name, dated_by = contract.name, str(contract.time)
-    rows = _with_references(_within(tables, name, dated_by, months), tables, name)
+    rows = with_references(_within(tables, name, dated_by, months), tables, name)
     rules = make_rules(tables, name, rows, as_of=None, max_orphan_share=settings.check.max_orphan_share)
     counts = {f"rule_{i}": rule.broken_by.sum() for i, rule in enumerate(rules) if rule.severity != "info"}
     by_month = rows.group_by(month=_month(rows[dated_by])).aggregate(
@@ -117,19 +118,6 @@ def _within(tables: Tables, name: str, dated_by: str, months: Sequence[tuple[dat
     )
     rows = tables[name]
     return rows.filter((rows[dated_by] >= low) & (rows[dated_by] < high))
-
-
-def _with_references(rows: ir.Table, tables: Tables, name: str) -> ir.Table:
-    """The rows, each beside the key of what it refers to, null where that is unknown."""
-    for reference in REFERENCES.get(name, ()):
-        if reference not in tables:
-            continue
-        key = CONTRACT[reference].key[0]
-        known = tables[reference].filter(tables[reference][key].notnull())
-        dated = {"known_joined_at": known.joined_at.min()} if reference == "customers" else {}
-        known = known.group_by(**{f"known_{key}": known[key]}).aggregate(**dated)
-        rows = rows.left_join(known, rows[key] == known[f"known_{key}"])
-    return rows
 
 
 def _delays(tables: Tables, name: str, rows: ir.Table) -> dict[str, ir.Value]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -23,12 +22,12 @@ from netlift.estimators.arm_contrasts import LearnedContrast, learn_contrast, li
 from netlift.estimators.boosting import Machine
 from netlift.estimators.case_control import CaseControlContacts, LearnedPurchases, learn_purchases
 from netlift.estimators.cross_fit import assign_folds
-from netlift.estimators.expression import Expression, booster, constant, linear, product, write_files
+from netlift.estimators.expression import Expression, booster, constant, linear, product
 from netlift.estimators.lockstep import grow_on_all
 from netlift.estimators.purchases import PARTS, PurchaseModel, Purchases
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.side_by_side import run_side_by_side
-from netlift.estimators.two_part_uplift import fit_rest, share_importance
+from netlift.estimators.two_part_uplift import fit_rest, share_importance, store_effects
 from netlift.estimators.uplift_calibration import Calibration, calibrate, effect_scores
 from netlift.estimators.uplift_tuning import Progress
 
@@ -68,7 +67,7 @@ def fit_paired_effects(
     boosters = {one.contrast.file: trees for one, trees in zip(used, fitted, strict=True)}
     return Candidate(
         name="paired_effects",
-        files=_files(rows, purchases, learned, final, boosters),
+        files=store_effects(rows, purchases, partial(_expression, purchases, learned), final, boosters),
         params=_params(learned),
         notes=(*_thinned(boosting), *calibration.notes, *(one.note for one in learned)),
         importance=share_importance(purchases, boosters, rows),
@@ -117,24 +116,6 @@ def _calibrate(
     )
     raw = _basis(expected.average(), learned) @ coefficients
     return calibrate(raw, scores, customer=rows.customer, offers=rows.offers), coefficients
-
-
-def _files(
-    rows: ContactRows,
-    purchases: PurchaseModel,
-    learned: Sequence[LearnedContrast],
-    final: np.ndarray,
-    boosters: dict[str, Any],
-) -> dict[str, bytes]:
-    """The stored form; boosters that no offer uses are not in it."""
-    outputs = [
-        (f"uplift_{offer}", "currency", _expression(purchases, learned, final[:, j]))
-        for j, offer in enumerate(rows.offers)
-    ]
-    texts = {name: trees.model_to_string() for name, trees in boosters.items()}
-    if np.any(final[1:]):
-        texts |= purchases.booster_texts()
-    return write_files(task="uplift", features=rows.features, outputs=outputs, boosters=texts)
 
 
 def _expression(purchases: PurchaseModel, learned: Sequence[LearnedContrast], weights: np.ndarray) -> Expression:

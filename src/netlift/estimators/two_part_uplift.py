@@ -14,8 +14,9 @@ The uplift of every offer is therefore linear in the basis 1, p, p·m, p·m·(ea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
     boosters = fit_effects(boosting, used, tuned.params)
     return Candidate(
         name="two_part",
-        files=_files(rows, purchases, effects, final, boosters),
+        files=store_effects(rows, purchases, partial(_expression, purchases, effects), final, boosters),
         params={**tuned.params, **{f"rounds_{effect.task.file[:-4]}": effect.rounds for effect in effects}},
         notes=(*_thinned(boosting), tuned.note, *calibration.notes, *(effect.note for effect in effects)),
         importance=share_importance(purchases, boosters, rows),
@@ -155,18 +156,23 @@ def _calibrate(
     return calibrate(raw, scores, customer=rows.customer, offers=rows.offers)
 
 
-def _files(
+def store_effects(
     rows: ContactRows,
     purchases: PurchaseModel,
-    effects: Sequence[RelativeEffect],
+    express: Callable[[np.ndarray], Expression],
     final: np.ndarray,
     boosters: dict[str, Any],
 ) -> dict[str, bytes]:
-    """The stored form; boosters that no offer uses are not in it."""
-    outputs = [
-        (f"uplift_{offer}", "currency", _expression(purchases, effects, final[:, j]))
-        for j, offer in enumerate(rows.offers)
-    ]
+    """The stored form of effects on purchases; boosters that no offer uses are not in it.
+
+    Args:
+        rows: Contact rows.
+        purchases: What customers do anyway.
+        express: Expression of an offer's effect by its weights.
+        final: Weights of each offer, shape (weights, offers).
+        boosters: Of the effects, by file.
+    """
+    outputs = [(f"uplift_{offer}", "currency", express(final[:, j])) for j, offer in enumerate(rows.offers)]
     texts = {name: fitted.model_to_string() for name, fitted in boosters.items()}
     if np.any(final[1:]):
         texts |= purchases.booster_texts()
