@@ -133,6 +133,17 @@ def test_a_stack_is_no_worse_than_the_probability_model_in_its_own_world_nor_tha
     assert loss["stack"] < 1.01 * loss["two_part"]
 
 
+def test_a_stack_asked_about_older_customers_is_bent_in_level_and_keeps_its_order(buyers):
+    """Most customers of the newest cutoff are older than any whose label was whole."""
+    candidate, _ = fit_process(buyers, "stack")
+    assert any("older than any that labels were seen of" in note for note in candidate.notes)
+    expression = json.loads(candidate.files["model.json"])["outputs"][0]["expression"]
+    assert expression["op"] == "interpolate" and np.all(np.diff(expression["y"]) >= 0)
+    young = buyers.take(buyers.cutoff < buyers.cutoff.max())
+    same_age, _ = fit_process(young.take(young.column("days_since_first_purchase") <= 300), "stack")
+    assert not any("older than any" in note for note in same_age.notes)
+
+
 def test_labels_of_the_newest_cutoff_are_not_looked_at(buyers):
     newest = buyers.cutoff == buyers.cutoff.max()
     known, test = buyers.take(~newest), buyers.take(newest)

@@ -23,12 +23,12 @@ OLDER_SHARE = 0.5
 GROUPS = 100
 
 
-def share_older(rows: LabelledRows, newest: LabelledRows) -> float:
-    """Share of the newest rows whose first purchase lies further back than that of any row learnt from."""
-    return float(np.mean(newest.column(AGE) > np.nanmax(rows.column(AGE))))
+def needs_anchor(rows: LabelledRows, newest: LabelledRows) -> bool:
+    """Whether most of the newest customers are older than any learnt from; where they are not, trees know them."""
+    return bool(_are_older(rows, newest).mean() > OLDER_SHARE)
 
 
-def learn_anchor(rows: LabelledRows, newest: LabelledRows, trees: np.ndarray, anchor: np.ndarray) -> Curve | None:
+def learn_anchor(rows: LabelledRows, newest: LabelledRows, trees: np.ndarray, anchor: np.ndarray) -> Curve:
     """The curve from what trees say of the newest customers to the mean of that and what a law of ageing says.
 
     Args:
@@ -36,13 +36,8 @@ def learn_anchor(rows: LabelledRows, newest: LabelledRows, trees: np.ndarray, an
         newest: Customers of today; labels are not looked at.
         trees: Predicted money of the newest, shape (m,).
         anchor: Money of the same customers by the probability models, shape (m,).
-
-    Returns:
-        None where most of the newest are no older than the rows learnt from: trees know them.
     """
-    older = newest.column(AGE) > np.nanmax(rows.column(AGE))
-    if older.mean() <= OLDER_SHARE:
-        return None
+    older = _are_older(rows, newest)
     wanted = np.where(older, (trees + anchor) / 2, trees)
     curve = join_steps(wanted, trees, groups=GROUPS, method="")
     bent = float(curve.apply(trees).sum() / trees.sum())
@@ -51,3 +46,8 @@ def learn_anchor(rows: LabelledRows, newest: LabelledRows, trees: np.ndarray, an
         f"of that of the trees and that of MBG/NBD and Gamma-Gamma, x {bent:.3f} of the trees' total"
     )
     return Curve(x=curve.x, y=curve.y, method=words)
+
+
+def _are_older(rows: LabelledRows, newest: LabelledRows) -> np.ndarray:
+    """Whose first purchase lies further back than that of any row learnt from, bool, shape (m,)."""
+    return np.asarray(newest.column(AGE) > np.nanmax(rows.column(AGE)))

@@ -14,7 +14,7 @@ import numpy as np
 
 from netlift.config.definitions import Search
 from netlift.errors import ConfigError, DataError
-from netlift.estimators.anchor import OLDER_SHARE, learn_anchor, share_older
+from netlift.estimators.anchor import learn_anchor, needs_anchor
 from netlift.estimators.boosted_value import Tunings, fit_parts, tune_parts
 from netlift.estimators.boosting import Machine
 from netlift.estimators.calibration import calibrate_level
@@ -150,17 +150,18 @@ def fit_tuned_ltv(
         DataError: Fewer customers than folds, or a feature that the candidate needs is excluded.
     """
     _require_known(name)
+    asked = name in ("bg_nbd", "stack") or horizon.extrapolate_to_days is not None
+    processes = fit_processes(newest) if asked else None
     if name in BOOSTED:
-        raw = _fit_boosted(name, rows, tunings, newest, horizon, folds=folds, machine=machine)
+        raw = _fit_boosted(name, rows, tunings, processes, horizon, folds=folds, machine=machine)
     elif name == "mean_by_rfm":
         expression = fit_cells(rows, rows.y, RFM, cells=RFM_CELLS)
         raw = _read_off(rows, expression, params={"cells": len(expression["values"])})
-    elif name == "last_period":
-        raw = _read_off(rows, _last_period(rows, horizon.days))
-    else:
-        processes = fit_processes(newest)
+    elif processes is not None and name == "bg_nbd":
         raw = _read_off(rows, _expected_value(processes, horizon), notes=processes.notes)
-    return _finish(name, raw, rows, newest, horizon)
+    else:
+        raw = _read_off(rows, _last_period(rows, horizon.days))
+    return _finish(name, raw, rows, newest, processes, horizon)
 
 
 def fit_ltv(
@@ -253,7 +254,7 @@ def _fit_boosted(
     name: str,
     rows: LabelledRows,
     tunings: Tunings,
-    newest: LabelledRows,
+    processes: Processes | None,
     horizon: Horizon,
     *,
     folds: int,
@@ -261,8 +262,7 @@ def _fit_boosted(
 ) -> RawValue:
     columns: dict[str, Expression] = {}
     notes: tuple[str, ...] = ()
-    if name == "stack":
-        processes = fit_processes(newest)
+    if processes is not None and name == "stack":
         columns, notes = _columns_of(processes, horizon), processes.notes
     seen = add_expressions(rows, columns) if columns else rows
     fold = draw_folds(rows.customer, folds=folds, seed=machine.seed)
@@ -287,7 +287,14 @@ def _fit_boosted(
     )
 
 
-def _finish(name: str, raw: RawValue, rows: LabelledRows, newest: LabelledRows, horizon: Horizon) -> Candidate:
+def _finish(
+    name: str,
+    raw: RawValue,
+    rows: LabelledRows,
+    newest: LabelledRows,
+    processes: Processes | None,
+    horizon: Horizon,
+) -> Candidate:
     """The candidate in its stored form: level, season and returns, the spread around it, and a longer time."""
     inside = ~np.isnan(raw.predicted)
     sample, predicted = rows.take(inside), raw.predicted[inside]
@@ -299,9 +306,12 @@ def _finish(name: str, raw: RawValue, rows: LabelledRows, newest: LabelledRows, 
         predicted = season.apply(sample, curve.apply(predicted))
         value = season.on(curve.on(value))
         notes += [f"calibration: {curve.method}", season.note]
-        if name == "stack":
-            value, words = _bend_to_age(value, raw, sample, newest, horizon)
-            notes += words
+        if processes is not None and name == "stack" and needs_anchor(sample, newest):
+            aged = _expected_value(processes.aged(), horizon)
+            both = evaluate_expressions(newest, {"trees": value, "aged": aged}, raw.boosters)
+            bent = learn_anchor(sample, newest, both["trees"], both["aged"])
+            value = bent.on(value)
+            notes.append(bent.method)
         losses, said = _returns(rows)
         notes.append(said)
         if losses is not None:
@@ -309,8 +319,8 @@ def _finish(name: str, raw: RawValue, rows: LabelledRows, newest: LabelledRows, 
             predicted = predicted - evaluate_expressions(sample, {"loss": losses})["loss"]
     outputs = [(horizon.output, UNIT, value)]
     outputs += learn_spread(sample.y, predicted).outputs(horizon.output, UNIT, value)
-    if horizon.extrapolate_to_days:
-        growth = fit_processes(newest).growth(
+    if processes is not None and horizon.extrapolate_to_days:
+        growth = processes.growth(
             from_days=horizon.gap_days,
             horizons=(horizon.days, horizon.extrapolate_to_days),
             discount_rate_year=horizon.discount_rate_year,
@@ -328,21 +338,6 @@ def _finish(name: str, raw: RawValue, rows: LabelledRows, newest: LabelledRows, 
         notes=tuple(notes),
         importance=dict(raw.importance),
     )
-
-
-def _bend_to_age(
-    value: Expression, raw: RawValue, rows: LabelledRows, newest: LabelledRows, horizon: Horizon
-) -> tuple[Expression, list[str]]:
-    """The value bent towards a law of ageing where today's customers are older than any learnt from."""
-    if share_older(rows, newest) <= OLDER_SHARE:
-        return value, []
-    start = horizon.gap_days
-    aged = fit_processes(newest).aged_value(
-        from_days=start, to_days=start + horizon.days, discount_rate_year=horizon.discount_rate_year
-    )
-    said = evaluate_expressions(newest, {"trees": value, "aged": aged}, raw.boosters)
-    curve = learn_anchor(rows, newest, said["trees"], said["aged"])
-    return (value, []) if curve is None else (curve.on(value), [curve.method])
 
 
 def _returns(rows: LabelledRows) -> tuple[Expression | None, str]:

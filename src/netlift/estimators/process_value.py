@@ -63,11 +63,9 @@ class Processes:
         short, long = (self._discounted(from_days, from_days + h, discount_rate_year) for h in horizons)
         return ratio(long, short, fallback=1.0)
 
-    def aged_value(self, *, from_days: int, to_days: int, discount_rate_year: float) -> Expression:
-        """The same by MBG/NBD, which doubts those who bought once too, stored."""
-        return replace(self, purchases=self.loyalty).value(
-            from_days=from_days, to_days=to_days, discount_rate_year=discount_rate_year
-        )
+    def aged(self) -> Processes:
+        """The same models with MBG/NBD for purchases too, which doubts those who bought once."""
+        return replace(self, purchases=self.loyalty)
 
     def _discounted(self, start: int, end: int, rate: float) -> Expression:
         """Expected purchase days, each counted at its discount, in steps of four weeks."""
@@ -94,7 +92,7 @@ def fit_processes(rows: LabelledRows) -> Processes:
     if not np.any(days > 1):
         raise DataError(
             f"probability models: none of {len(rows):,} customers bought on a second day, a rhythm cannot be learnt; "
-            "drop bg_nbd, stack and p_alive from candidates, or bring more history"
+            "drop bg_nbd, stack, p_alive and extrapolate_to_days from the definition, or bring more history"
         )
     x, t_x, T = days[known] - 1, last[known] / DAYS_PER_WEEK, age[known] / DAYS_PER_WEEK
     histories = group_histories(x, t_x, T)
