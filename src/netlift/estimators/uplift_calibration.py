@@ -11,9 +11,9 @@ control):
 s is the posterior mean of the slope: the parts of τ were shrunk before, so that 1 is expected, give or take t. An offer
 that no campaign had beside B is compared with control instead.
 
-Then the policy that takes the best uplift is valued out of fold against the best single arm. Unless it gains more than
-one standard error, each offer is worth its average and the policy is the best single arm: the same rule by which the
-positive part of a shrunken estimate is zero.
+Then the policy that takes the best uplift is valued out of fold against the best single arm. Unless it gains, each offer
+is worth its average and the policy is the best single arm. Whether the gain is more than chance is for the gate to say:
+a learner that asked for proof too would hide rankings that the gate, on more rows, can prove.
 
 References:
     Chernozhukov, Demirer, Duflo, Fernández-Val (2018), Generic Machine Learning Inference on Heterogeneous Treatment
@@ -31,7 +31,6 @@ from netlift.estimators.relative_effects import clustered_slope
 PRIOR_SLOPE = 1.0
 PRIOR_ERROR = 0.5
 MAX_SLOPE = 2.0
-ERRORS_TO_GAIN = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +91,7 @@ def calibrate(raw: np.ndarray, scores: np.ndarray, *, customer: np.ndarray, offe
         f"best single arm in training: {names[best]}, {effects[best]:.4g} per customer over control; choosing by "
         f"customer gains {gain:.4g} (se {error:.4g}) on it, out of fold"
     )
-    if gain > ERRORS_TO_GAIN * error:
+    if gain > 0:
         return Calibration(intercept=fitted.intercept, weights=weights, notes=(told, *found))
     fallback = "not enough to tell customers apart: each offer is worth its average to everybody"
     return Calibration(intercept=effects[1:], weights=np.zeros_like(weights), notes=(f"{told}: {fallback}", *found))

@@ -1,0 +1,362 @@
+"""What a campaign earned against its control: one result that every page, file and terminal shows.
+
+It holds numbers and codes, never sentences: those are made where a language is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+from netlift.results import Estimate
+
+VerdictCode = Literal[
+    "blocked", "observational", "made_money", "lost_money", "probably_made_money", "no_material_effect",
+    "cannot_tell_yet",
+]  # fmt: skip
+CheckStatus = Literal["passed", "warned", "failed", "not_checked"]
+RoiKind = Literal["interval", "outside", "all", "saves_cost", "undefined"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roi:
+    """Incremental return on incremental cost, profit over cost.
+
+    Attributes:
+        kind: `interval` when the set is bounded; `outside` when it is everything but (lower, upper); `all` when no
+            value is excluded; `saves_cost` when the offer surely costs less than control; `undefined` when there is
+            no cost at all.
+        point: Profit over incremental cost; None where the cost cannot be told apart from zero.
+        lower: Lower end of the set.
+        upper: Upper end.
+        level: Confidence of the set.
+        g: Squared relative half-width of the cost; at 1 and above the cost cannot be told apart from zero.
+        cost: Incremental reward, contact and fixed cost of the treated.
+    """
+
+    kind: RoiKind
+    point: float | None
+    lower: float | None
+    upper: float | None
+    level: float
+    g: float
+    cost: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money:
+    """One line of the money: a total of the treated and the same per customer.
+
+    Attributes:
+        name: revenue, margin, reward, contact_cost, fixed_cost or profit.
+        total: Increment over control of all treated.
+        per_customer: The same per treated customer.
+        raw_total: Without covariates; equal to `total` where none are used.
+        treated_mean: Mean of the treated, currency per customer.
+        control_mean: Mean of the control.
+    """
+
+    name: str
+    total: Estimate
+    per_customer: Estimate
+    raw_total: Estimate
+    treated_mean: float
+    control_mean: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What may be said of an arm.
+
+    Attributes:
+        code: The step of the ladder.
+        chance_of_profit: P(profit > 0).
+        expected_loss_if_shipped: Expected money lost by rolling out when that is wrong.
+        expected_loss_if_stopped: Expected money lost by stopping when that is wrong.
+        tolerance: Loss that the business calls immaterial, in currency.
+        more_customers: About so many more assigned customers would settle it; None where it is settled or hopeless.
+    """
+
+    code: VerdictCode
+    chance_of_profit: float
+    expected_loss_if_shipped: float
+    expected_loss_if_stopped: float
+    tolerance: float
+    more_customers: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """P(ROI > hurdle), or the chance density, at one place."""
+
+    at: float
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmReadout:
+    """One arm against control.
+
+    Attributes:
+        arm: Offer id.
+        assigned: Customers assigned to it.
+        buyers: Of them, who bought within the window.
+        delivered_share: Of them, whom the contact reached; None where nobody logged it.
+        money: Lines in the order revenue, margin, reward, contact_cost, fixed_cost, profit.
+        profit: Incremental profit of all treated, the headline.
+        profit_simultaneous: The same with the interval that holds for all arms together.
+        roi: Return on incremental cost.
+        iroas: Incremental revenue over incremental cost, Google's definition; None where undefined.
+        roi_curve: P(ROI > hurdle) over hurdles.
+        verdict: What may be said.
+        break_even_margin_rate: Margin rate of the incremental revenue at which profit is zero; None where undefined.
+        break_even_reward: Reward per treated customer at which profit is zero; negative: even free it would lose.
+        cost_of_holdout: Profit given up by not contacting the control.
+        cace_profit: Profit per *delivered* customer, by delivery in both arms; None where nobody logged delivery.
+        gamma: Skewness of the profit contrast; above .1 the interval is skew-corrected, above .3 it is warned of.
+        chance_best: P(this arm is the best of arms and control).
+        largest_customer_share: Share of the incremental revenue that one customer makes.
+        profit_without_largest: Profit without the largest receipt total of each arm.
+        profit_capped: Profit with spend capped at the pooled 99.9 % of buyers, a line of sensitivity.
+    """
+
+    arm: str
+    assigned: int
+    buyers: int
+    delivered_share: float | None
+    money: tuple[Money, ...]
+    profit: Estimate
+    profit_simultaneous: Estimate
+    roi: Roi
+    iroas: Estimate | None
+    roi_curve: tuple[CurvePoint, ...]
+    verdict: Verdict
+    break_even_margin_rate: float | None
+    break_even_reward: float
+    cost_of_holdout: Estimate
+    cace_profit: Estimate | None
+    gamma: float
+    chance_best: float
+    largest_customer_share: float
+    profit_without_largest: Estimate
+    profit_capped: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRow:
+    """The profit of an arm in one segment.
+
+    Attributes:
+        dimension: What customers are split by.
+        segment: The value of it.
+        arm: Offer id.
+        treated: Customers assigned to the arm.
+        control: Customers assigned to control.
+        buyers: Buyers of both.
+        raw: Profit per treated customer, as seen.
+        shrunken: The same, drawn toward the arm's mean by as much as the segments agree.
+        planned: Whether the plan names the dimension; others are exploratory.
+    """
+
+    dimension: str
+    segment: str
+    arm: str
+    treated: int
+    control: int
+    buyers: int
+    raw: Estimate
+    shrunken: Estimate
+    planned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heterogeneity:
+    """Whether the segments of one dimension differ beyond chance: Cochran's Q on the raw effects."""
+
+    dimension: str
+    arm: str
+    q: float
+    freedom: int
+    p_value: float
+    between_sd: float
+    planned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One trust check.
+
+    Attributes:
+        name: planned_split, analysed_split, two_arms, control_contacted, window_closed, pre_period_balance,
+            plan_unchanged, one_customer, control_size, randomized, costs_logged, late_data.
+        status: How it ended; a failed blocking check blocks the verdict.
+        blocking: Whether failing it blocks the verdict.
+        figures: The numbers behind it, by name.
+        where: What it is about, such as a covariate or a day; empty for the whole campaign.
+    """
+
+    name: str
+    status: CheckStatus
+    blocking: bool
+    figures: dict[str, float] = field(default_factory=dict)
+    where: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayPoint:
+    """Cumulative incremental profit up to a day since assignment, and its bands."""
+
+    arm: str
+    day: int
+    profit: Estimate
+    sequential_lower: float | None
+    sequential_upper: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullForward:
+    """Margin after the offer's window against the margin within it: a sale today that is missing tomorrow.
+
+    Attributes:
+        arm: Offer id.
+        days: Days after the window that are seen.
+        after: Incremental margin in those days, total.
+        net: Incremental profit over the window and those days.
+    """
+
+    arm: str
+    days: int
+    after: Estimate
+    net: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """What offering it to everybody eligible is forecast to bring.
+
+    Attributes:
+        arm: Offer id.
+        eligible: Customers it would go to.
+        profit: Forecast, with a prediction band.
+        budget: Rewards and contacts to be paid.
+        outside: Customers that the test says nothing of.
+    """
+
+    arm: str
+    eligible: int
+    profit: Estimate
+    budget: float
+    outside: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumption:
+    """Something that was decided, not measured: its name and value, as text."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One planned look of a group-sequential test.
+
+    Attributes:
+        number: 1 for the first.
+        looks: How many are planned.
+        information: Share of the planned customers, or days, seen.
+        bound: |z| that ends the test at this look.
+        z: What was seen.
+        stopped: Whether it ends here.
+    """
+
+    number: int
+    looks: int
+    information: float
+    bound: float
+    z: float
+    stopped: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmCell:
+    """Counts and moments of an arm, for data scientists: n, buyers, mean and sd of each outcome."""
+
+    arm: str
+    n: int
+    buyers: int
+    means: dict[str, float]
+    sds: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignReadout:
+    """What a campaign earned.
+
+    Attributes:
+        campaign_id: The campaign.
+        name: What the business calls it.
+        currency: Of all money.
+        started: First assignment.
+        ended: Last moment of the last outcome window.
+        outcome_days: Length of the window.
+        as_of: Moment up to which receipts were read.
+        observational: Nobody randomized it: numbers without a verdict.
+        verdict: Of the campaign as a whole, all arms with their fixed cost.
+        best_arm: Of several arms the one with the highest profit; the only one where there is one.
+        profit: Of the whole campaign.
+        roi: Of the whole campaign.
+        arms: Each arm.
+        cells: Counts and moments, control first.
+        segments: Effects by segment.
+        heterogeneity: Whether segments differ.
+        checks: Can it be trusted.
+        days: Cumulative profit by day since assignment.
+        pull_forward: What happened after the window.
+        rollout: Forecasts.
+        looks: Planned looks; empty for a test with one end.
+        covariates: What the adjustment used.
+        assumptions: Decisions behind the numbers.
+        level: Confidence of the intervals.
+        plan_digest: Of the plan that was frozen; None without a plan.
+        config_digest: Of the settings.
+        versions: Of what computed it.
+        hypothesis: From the plan, empty without one.
+        notes: Codes of what a reader must know, with counts: contacts of unknown customers, costs not logged.
+    """
+
+    campaign_id: str
+    name: str
+    currency: str
+    started: datetime
+    ended: datetime
+    outcome_days: int
+    as_of: datetime
+    observational: bool
+    verdict: Verdict
+    best_arm: str
+    profit: Estimate
+    roi: Roi
+    arms: tuple[ArmReadout, ...]
+    cells: tuple[ArmCell, ...]
+    segments: tuple[SegmentRow, ...]
+    heterogeneity: tuple[Heterogeneity, ...]
+    checks: tuple[Check, ...]
+    days: tuple[DayPoint, ...]
+    pull_forward: tuple[PullForward, ...]
+    rollout: tuple[Rollout, ...]
+    looks: tuple[Look, ...]
+    covariates: tuple[str, ...]
+    assumptions: tuple[Assumption, ...]
+    level: float
+    plan_digest: str | None
+    config_digest: str
+    versions: dict[str, str]
+    hypothesis: str = ""
+    notes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def month(self) -> date:
+        """The month that the profit is counted in: the one the campaign started in."""
+        return self.started.date().replace(day=1)
