@@ -11,9 +11,9 @@ control):
 s is the posterior mean of the slope: the parts of τ were shrunk before, so that 1 is expected, give or take t. An offer
 that no campaign had beside B is compared with control instead.
 
-Then the policy that takes the best uplift is valued out of fold against the best single arm. Unless it gains, each offer
-is worth its average and the policy is the best single arm. Whether the gain is more than chance is for the gate to say:
-a learner that asked for proof too would hide rankings that the gate, on more rows, can prove.
+Then the policy that takes the best uplift is valued out of fold against the best single arm. Unless it gains, each
+offer is worth its average and the policy is the best single arm. Whether the gain is more than chance is for the gate
+to say: a learner that asked for proof too would hide rankings that the gate, on more rows, can prove.
 
 References:
     Chernozhukov, Demirer, Duflo, Fernández-Val (2018), Generic Machine Learning Inference on Heterogeneous Treatment
