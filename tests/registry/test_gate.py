@@ -37,7 +37,7 @@ def test_a_gain_is_judged_by_its_lower_end_and_said_in_words(found, passed, word
     check = beats_baseline(found, baseline="the best constant", measure="ROC-AUC")
     assert check.passed is passed
     assert words in check.words
-    assert "95 % sure" in check.words
+    assert "97.5 % sure" in check.words
 
 
 def test_a_margin_below_zero_allows_to_be_a_little_worse():

@@ -155,12 +155,14 @@ class UpliftGate(SuspicionGate):
 
     Attributes:
         min_gain_over_constant: Least profit per customer above the best constant (nobody, or everybody one offer),
-            lower end of the paired interval, in currency.
-        level: Confidence of the paired intervals.
+            lower end of the one-sided paired interval, in currency.
+        level: Confidence of the intervals that are shown.
+        confidence: Of the gate, one-sided: a policy no better than the best constant is refused so surely.
     """
 
     min_gain_over_constant: float
     level: Annotated[float, Field(gt=0.5, lt=1)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
 
 
 class Definition(Settings):

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from netlift.config.definitions import UpliftCandidate, UpliftDefinition
+from netlift.config.definitions import UpliftDefinition, UpliftGate
 from netlift.errors import UsageError
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import average_effects, fit_arm_outcomes, fit_uplift
 from netlift.evaluation.off_policy import (
     NOBODY,
     LoggedOutcomes,
     PolicyRow,
     best_constant,
-    choose_arms,
-    constant_policies,
-    dr_scores,
     judge_policies,
     policy_difference,
-    policy_value,
 )
 from netlift.evaluation.uplift import DecileRow, Scored, calibration_slope, qini, uplift_by_decile
 from netlift.pipelines.contact_sets import build_contact_rows
-from netlift.pipelines.standing import encode_for
+from netlift.pipelines.ship_uplift import ShippedUplift, ship_uplift
 from netlift.pipelines.training import Assignment, Trained
-from netlift.registry.gate import beats_baseline, features_believable
+from netlift.pipelines.uplift_learning import UpliftLearning, constants_for, policy_of, predict_uplift
+from netlift.registry.gate import Check, beats_baseline, features_believable, held_out_agrees
 from netlift.report.charts import deciles_chart, importance_chart, leaderboard_chart
 from netlift.results import Estimate, Table, format_number
 
-VALIDATION_SHARE = 0.25
 MIN_DECILE_ROWS = 200
 
 
@@ -45,200 +40,84 @@ def train_uplift(assignment: Assignment) -> Trained:
     definition = assignment.definition
     if not isinstance(definition, UpliftDefinition):
         raise UsageError(f"train_uplift was given the definition of {definition.task}")
-    progress, seed = assignment.progress, assignment.settings.seed
-    progress.stage("uplift", "features as of each assignment")
+    assignment.progress.stage("uplift", "features as of each assignment")
     rows, campaigns, notes = build_contact_rows(
         assignment.tables,
         definition,
         assignment.vocabulary,
         rows_per_partition=assignment.settings.engine.rows_per_partition,
         history=assignment.history,
-        seed=seed,
+        seed=assignment.settings.seed,
         mistrusted=assignment.mistrusted,
     )
-    training, held_out, how = split_contacts(rows, share=definition.held_out_share, seed=seed)
-    early, late, _ = split_contacts(training, share=VALIDATION_SHARE, seed=seed + 1)
-    chosen, validation = _choose(assignment, definition, early, late)
-    progress.stage("uplift", f"{chosen}: fitted on all training campaigns")
-    candidate = _fit(assignment, definition, chosen, training)
-    logged = _log_outcomes(assignment, definition, training, held_out)
-    policy = choose_arms(_predict(StoredModel(candidate.files), held_out), held_out.available)
-    constants = _constants(training, held_out)
-    board = judge_policies(logged, {chosen: policy}, constants)
-    row = next(row for row in board if row.policy == chosen)
-    best = best_constant(logged, constants)
+    shipped = ship_uplift(
+        _learning(assignment, definition), rows, advance=partial(assignment.progress.advance, "uplift")
+    )
+    candidate, held_out = shipped.candidate, shipped.held_out
+    logged, policy = shipped.on_held_out.logged, shipped.on_held_out.policy
+    constants = constants_for(shipped.training, held_out.available)
+    board = judge_policies(logged, {candidate.name: policy}, constants)
+    row = next(row for row in board if row.policy == candidate.name)
+    best = next(r for r in board if r.policy == best_constant(logged, constants))
     deciles = _deciles(logged, held_out, candidate, assignment)
-    gates = definition.gates
-    checks = [
-        beats_baseline(
-            row.gain_over_best_constant, baseline=_say(best), measure="profit", at_least=gates.min_gain_over_constant
-        ),
-        features_believable(candidate.importance, bound=gates.max_gain_share),
-    ]
-    if best != NOBODY:
-        checks.insert(1, beats_baseline(row.gain_over_nobody, baseline="contacting nobody", measure="profit"))
 
     def against(standing: StoredModel) -> Estimate:
-        theirs = choose_arms(_predict(standing, held_out), held_out.available)
-        return policy_difference(logged, policy, theirs)
+        return policy_difference(logged, policy, policy_of(standing, held_out))
 
     return Trained(
         candidate=candidate,
         features=rows.features,
-        headline=_headline(row, next(r for r in board if r.policy == best), len(held_out), how),
+        headline=_headline(row, best, len(held_out), shipped.how),
         metrics=_metrics(row, logged, held_out, candidate, policy),
         leaderboard=board,
-        tables={"candidates": validation, **({"uplift_by_decile": deciles} if deciles else {})},
+        tables={"candidates": shipped.candidates, **({"uplift_by_decile": deciles} if deciles else {})},
         figures=_figures(board, deciles, candidate, assignment),
-        checks=tuple(checks),
+        checks=judge_by_gate(shipped, definition.gates),
         against=against,
         measure="profit",
         population=f"Customers of {len(campaigns)} randomized campaigns, features as of each one's assignment.",
         windows={"observation_days": definition.observation_days},
-        row_counts={"training": len(training), "held_out": len(held_out)},
-        notes=(*notes, f"judged on {how}", *candidate.notes),
-        profile_rows=training.X,
+        row_counts={"training": len(shipped.training), "held_out": len(held_out), "gate": len(shipped.evidence.logged)},
+        notes=(*notes, f"judged on {shipped.how}", *candidate.notes),
+        profile_rows=shipped.training.X,
         active_within_days=None,
         observation_days=definition.observation_days,
     )
 
 
-def split_contacts(rows: ContactRows, *, share: float, seed: int) -> tuple[ContactRows, ContactRows, str]:
-    """Rows to learn from, rows to judge on, and how they were told apart.
-
-    The newest campaigns are kept back, as many as hold at least `share` of the rows, but never those that alone teach
-    an offer; where that leaves nothing to learn from, or there is one campaign, customers are drawn by chance.
-    """
-    sizes = np.bincount(rows.campaign)
-    codes = np.flatnonzero(sizes)
-    newest_first = codes[::-1]
-    enough = int(np.searchsorted(np.cumsum(sizes[newest_first]), share * len(rows))) + 1
-    for count in range(enough, 0, -1):
-        late = np.isin(rows.campaign, newest_first[:count])
-        taught = np.unique(rows.arm[~late])
-        if len(codes) > count and np.isin(np.unique(rows.arm), taught).all():
-            plural = "campaign" if count == 1 else f"{count} campaigns"
-            return rows.take(~late), rows.take(late), f"the newest {plural}, {late.sum():,} contacts"
-    customers = np.unique(rows.customer)
-    drawn = np.random.default_rng(seed).permutation(customers)[: round(share * len(customers))]
-    late = np.isin(rows.customer, drawn)
-    return rows.take(~late), rows.take(late), f"{late.sum():,} contacts of customers drawn by chance"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CandidateRow:
-    """A candidate on the late part of training, where one of them is chosen.
-
-    Attributes:
-        candidate: Its name.
-        profit: What its policy earns per customer.
-        gain_over_best_constant: Paired difference to the constant that did best there.
-        contacted: Share of customers that it contacts.
-        chosen: Whether it goes on.
-    """
-
-    candidate: str
-    profit: Estimate
-    gain_over_best_constant: Estimate
-    contacted: float
-    chosen: bool
-
-
-def _choose(
-    assignment: Assignment, definition: UpliftDefinition, early: ContactRows, late: ContactRows
-) -> tuple[str, Table[CandidateRow]]:
-    """The candidate whose policy most surely earns on the late part of training: the best lower end of its gain.
-
-    By the middle of the interval the noisiest candidate would win too often.
-    """
-    logged = _log_outcomes(assignment, definition, early, late)
-    constants = _constants(early, late)
-    best = constants[best_constant(logged, constants)]
-    found: list[tuple[str, np.ndarray]] = []
-    for done, name in enumerate(definition.candidates):
-        assignment.progress.stage("uplift", f"{name}: fitting")
-        candidate = _fit(assignment, definition, name, early)
-        policy = choose_arms(_predict(StoredModel(candidate.files), late), late.available)
-        found.append((name, policy))
-        leader = max(policy_value(logged, choice).point for _, choice in found)
-        gain = leader - policy_value(logged, best).point
-        words = f"{name} judged; best so far earns {format_number(gain)} {assignment.unit} over the best constant"
-        assignment.progress.advance("uplift", done + 1, len(definition.candidates), words)
-    values = {name: policy_value(logged, choice) for name, choice in found}
-    gains = {name: policy_difference(logged, choice, best) for name, choice in found}
-    chosen = max(gains, key=lambda name: gains[name].ci_lower)
-    rows = [
-        CandidateRow(
-            candidate=name,
-            profit=values[name],
-            gain_over_best_constant=gains[name],
-            contacted=float(np.mean(choice > 0)),
-            chosen=name == chosen,
-        )
-        for name, choice in found
-    ]
-    return chosen, Table(name="candidates", rows=tuple(sorted(rows, key=lambda row: -row.profit.point)))
-
-
-def _fit(assignment: Assignment, definition: UpliftDefinition, name: str, rows: ContactRows) -> Candidate:
-    known: UpliftCandidate = next(candidate for candidate in definition.candidates if candidate == name)
-    return fit_uplift(
-        known,
-        rows,
-        search=definition.search,
-        folds=definition.folds,
+def _learning(assignment: Assignment, definition: UpliftDefinition) -> UpliftLearning:
+    return UpliftLearning(
+        definition=definition,
         seed=assignment.settings.seed,
         threads=assignment.settings.engine.threads,
-        progress=lambda _share, words: assignment.progress.note("uplift", f"{name}: {words}"),
-    )
-
-
-def _log_outcomes(
-    assignment: Assignment, definition: UpliftDefinition, learned: ContactRows, judged: ContactRows
-) -> LoggedOutcomes:
-    """Rows to judge on with doubly robust scores; the outcome model never saw them."""
-    threads = assignment.settings.engine.threads
-    outcomes = fit_arm_outcomes(
-        learned, search=definition.search, folds=definition.folds, seed=assignment.settings.seed, threads=threads
-    )
-    return LoggedOutcomes(
-        y=judged.y,
-        arm=judged.arm,
-        propensity=judged.propensity,
-        scores=dr_scores(
-            y=judged.y,
-            arm=judged.arm,
-            propensity=judged.propensity,
-            mu=outcomes.predict(judged.X, threads=threads),
-            available=judged.available,
-        ),
-        customer=judged.customer,
         unit=assignment.unit,
-        level=definition.gates.level,
+        say=partial(assignment.progress.note, "uplift"),
     )
 
 
-def _constants(learned: ContactRows, judged: ContactRows) -> dict[str, np.ndarray]:
-    """Nobody, everybody each offer that was on offer to somebody, and everybody the best of them."""
-    effects = average_effects(learned)
-    order = [int(j) + 1 for j in np.argsort(-effects, kind="stable") if effects[j] > 0]
-    constants = constant_policies(judged.offers, judged.available, order)
-    return {name: choice for name, choice in constants.items() if (choice >= 0).any()}
-
-
-def _predict(model: StoredModel, rows: ContactRows) -> np.ndarray:
-    """Predicted uplift of each offer, shape (n, m); an offer that the model does not know earns nothing."""
-    scores = model.predict_matrix(encode_for(model, rows.X, rows.features))
-    none = np.full(len(rows), -np.inf)
-    known = [scores.get(f"uplift_{offer}", none) for offer in rows.offers]
-    return np.nan_to_num(np.column_stack(known), neginf=-1e300)
+def judge_by_gate(shipped: ShippedUplift, gates: UpliftGate) -> tuple[Check, ...]:
+    """The gate: against the best constant and nobody on all evidence, and no contradiction by the held-out rows."""
+    evidence = shipped.evidence
+    constants = constants_for(shipped.training, evidence.logged.available)
+    best = best_constant(evidence.logged, constants)
+    gain = evidence.gain_over(constants[best], confidence=gates.confidence)
+    checks = [beats_baseline(gain, baseline=_say(best), measure="profit", at_least=gates.min_gain_over_constant)]
+    if best != NOBODY:
+        over_nobody = evidence.gain_over(constants[NOBODY], confidence=gates.confidence)
+        checks.append(beats_baseline(over_nobody, baseline="contacting nobody", measure="profit"))
+    late = shipped.on_held_out
+    arms = constants_for(shipped.training, late.logged.available)
+    held = late.gain_over(arms.get(best, arms[NOBODY]), confidence=gates.confidence)
+    checks.append(held_out_agrees(held, baseline=_say(best)))
+    checks.append(features_believable(shipped.candidate.importance, bound=gates.max_gain_share))
+    return tuple(checks)
 
 
 def _deciles(
     logged: LoggedOutcomes, rows: ContactRows, candidate: Candidate, assignment: Assignment
 ) -> Table[DecileRow] | None:
     """Predicted against observed effect of the offer that the model likes best, by tenth of customers."""
-    uplift = np.where(rows.available[:, 1:], _predict(StoredModel(candidate.files), rows), -np.inf)
+    uplift = np.where(rows.available[:, 1:], predict_uplift(StoredModel(candidate.files), rows), -np.inf)
     liked = np.argmax(uplift, axis=1)
     at = np.arange(len(rows))
     predicted = uplift[at, liked]
@@ -261,7 +140,7 @@ def _metrics(
         "profit_per_customer_snips": row.snips,
         "profit_per_customer_ips": row.ips,
     }
-    uplift = _predict(StoredModel(candidate.files), rows)
+    uplift = predict_uplift(StoredModel(candidate.files), rows)
     for j, offer in enumerate(rows.offers):
         offered = rows.available[:, j + 1]
         if offered.sum() < MIN_DECILE_ROWS:

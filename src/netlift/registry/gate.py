@@ -82,10 +82,25 @@ def beats_baseline(gain: Estimate, *, baseline: str, measure: str, at_least: flo
 
     Examples:
         >>> gain = Estimate(point=12.3, ci_lower=4.1, ci_upper=20.5, level=0.95, unit="RUB/customer", method="paired")
-        >>> print(beats_baseline(gain, baseline="the best rule", measure="profit").words)
-        The model earns 12.3 RUB per customer more than the best rule, at least 4.1 (95 % sure). More than 0 was needed.
+        >>> print(beats_baseline(gain, baseline="the rule", measure="profit").words)
+        The model earns 12.3 RUB per customer more than the rule, at least 4.1 (97.5 % sure). More than 0 was needed.
     """
     return _beats("beats_baseline", gain, rival=baseline, measure=measure, at_least=at_least)
+
+
+def held_out_agrees(gain: Estimate, *, baseline: str) -> Check:
+    """Whether the newest campaigns, kept apart from all learning, do not contradict the gain: its upper end is above 0.
+
+    Args:
+        gain: Paired difference to the baseline on them, this model less the baseline.
+        baseline: What it is called in a sentence.
+    """
+    currency = gain.unit.removesuffix("/customer")
+    seen = f"{format_number(gain.point)} [{format_number(gain.ci_lower)}, {format_number(gain.ci_upper)}] {currency}"
+    words = f"On the newest campaigns alone the model earns {seen} per customer more than {baseline}"
+    passed = gain.ci_upper > 0
+    words += "." if passed else ": they contradict what earlier campaigns promised."
+    return Check(name="held_out_agrees", passed=passed, found=gain.ci_upper, needed=0.0, words=words)
 
 
 def calibration_within(error: float, *, bound: float) -> Check:
@@ -183,7 +198,7 @@ def _beats(name: str, gain: Estimate, *, rival: str, measure: str, at_least: flo
         claim = f"The model earns {size} {currency} per customer {'more' if more else 'less'} than {rival}"
     else:
         claim = f"The model's {measure} is {size} {'above' if more else 'below'} that of {rival}"
-    sure = f"({100 * gain.level:g} % sure)"
+    sure = f"({50 * (1 + gain.level):g} % sure)"  # one end of a two-sided interval
     if gain.ci_lower > 0:
         bottom = f"at least {format_number(gain.ci_lower)} {sure}"
     elif more:

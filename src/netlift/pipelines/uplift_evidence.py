@@ -1,0 +1,107 @@
+"""What the gate asks an uplift policy by: every row that the choice of the learner did not see, judged out of fold.
+
+A held-out part alone is too small a witness: where the true gain is a tenth of a currency unit per customer and a
+receipt hundreds, its interval covers zero for most models worth having. So the learner is fitted anew without each
+fold of customers, calibration and fallback included, and its policy for the fold is judged there; those rows and the
+held-out ones, judged by the policy that ships, make one paired difference. Where the rows on which candidates were
+compared made another learner than the first of the list win, they are learned from and not judged on: the choice has
+seen their luck. Where the first stands, it was chosen before any of them was seen.
+
+References:
+    Zhou, Athey, Wager (2023), Offline Multi-Action Policy Learning, Operations Research 71(1): cross-fitted doubly
+    robust scores of policies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from netlift.estimators.cross_fit import assign_folds
+from netlift.estimators.rows import ContactRows
+from netlift.estimators.stored import StoredModel
+from netlift.evaluation.off_policy import LoggedOutcomes, policy_difference
+from netlift.pipelines.uplift_learning import UpliftLearning, policy_of
+from netlift.results import Estimate
+
+FOLDS, FOLDS_SEED = 5, 2  # so many fits, each on all but a fifth: nearly the policy that ships
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Rows with doubly robust scores, and the arm that the policy takes on each.
+
+    Attributes:
+        logged: The rows.
+        policy: Arm per row, shape (n,).
+    """
+
+    logged: LoggedOutcomes
+    policy: np.ndarray
+
+    def gain_over(self, constant: np.ndarray, *, confidence: float) -> Estimate:
+        """Paired profit of the policy above a constant's; the truth lies above the lower end with that confidence."""
+        return policy_difference(replace(self.logged, level=2 * confidence - 1), self.policy, constant)
+
+
+def join(parts: Sequence[Judged]) -> Judged:
+    """The rows of all parts, in their order."""
+    arrays = {
+        name: np.concatenate([getattr(part.logged, name) for part in parts])
+        for name in ("y", "arm", "propensity", "scores", "customer")
+    }
+    return Judged(
+        logged=LoggedOutcomes(**arrays, unit=parts[0].logged.unit, level=parts[0].logged.level),
+        policy=np.concatenate([part.policy for part in parts]),
+    )
+
+
+def keep_back(rows: ContactRows, *, share: float, seed: int) -> tuple[np.ndarray, str]:
+    """Which rows are kept back, bool (n,), and in words which they are.
+
+    The newest campaigns are kept back, as many as hold at least `share` of the rows, but never those that alone teach
+    an offer; where that leaves nothing to learn from, or there is one campaign, customers are drawn by chance.
+    """
+    sizes = np.bincount(rows.campaign)
+    codes = np.flatnonzero(sizes)
+    newest_first = codes[::-1]
+    enough = int(np.searchsorted(np.cumsum(sizes[newest_first]), share * len(rows))) + 1
+    for count in range(enough, 0, -1):
+        late = np.isin(rows.campaign, newest_first[:count])
+        taught = np.unique(rows.arm[~late])
+        if len(codes) > count and np.isin(np.unique(rows.arm), taught).all():
+            plural = "campaign" if count == 1 else f"{count} campaigns"
+            return late, f"the newest {plural}, {late.sum():,} contacts"
+    customers = np.unique(rows.customer)
+    drawn = np.random.default_rng(seed).permutation(customers)[: round(share * len(customers))]
+    late = np.isin(rows.customer, drawn)
+    return late, f"{late.sum():,} contacts of customers drawn by chance"
+
+
+def judge_held_out(learning: UpliftLearning, learned: ContactRows, judged: ContactRows, model: StoredModel) -> Judged:
+    """The policy of a fitted model on rows that it never saw."""
+    return Judged(logged=learning.log_outcomes(learned, judged), policy=policy_of(model, judged))
+
+
+def judge_out_of_fold(learning: UpliftLearning, name: str, rows: ContactRows, *, judged: np.ndarray) -> Judged:
+    """The learner fitted anew without each fold of customers, its policy judged on that fold's rows.
+
+    Args:
+        learning: How it is learned.
+        name: The learner.
+        rows: All training rows.
+        judged: Which of them are judged, bool (n,); the others are learned from in every fit.
+
+    Raises:
+        DataError: A fold without which an offer has no rows to be learned from.
+    """
+    fold = assign_folds(rows.customer, folds=FOLDS, seed=learning.seed + FOLDS_SEED)
+    parts = []
+    for k in range(FOLDS):
+        learning.say(f"{name}: gate, fold {k + 1} of {FOLDS}")
+        learned, kept = rows.take(fold != k), rows.take((fold == k) & judged)
+        model = StoredModel(learning.fit(name, learned).files)
+        parts.append(judge_held_out(learning, learned, kept, model))
+    return join(parts)

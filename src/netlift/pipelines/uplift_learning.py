@@ -1,0 +1,100 @@
+"""What training, choosing and judging of uplift have in common: a fit by name, and rows to value policies on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from netlift.config.definitions import UpliftCandidate, UpliftDefinition
+from netlift.estimators.rows import Candidate, ContactRows
+from netlift.estimators.stored import StoredModel
+from netlift.estimators.uplift import average_effects, fit_arm_outcomes, fit_uplift
+from netlift.evaluation.off_policy import LoggedOutcomes, choose_arms, constant_policies, dr_scores
+from netlift.pipelines.standing import encode_for
+
+UNKNOWN_OFFER = -1e300  # predicted uplift of an offer that a model does not know: never chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpliftLearning:
+    """How uplift is learned and judged in one training.
+
+    Attributes:
+        definition: What is trained.
+        seed: Of folds, search and trees.
+        threads: How many fits may run side by side.
+        unit: Unit of money per customer.
+        say: Told what is being done.
+    """
+
+    definition: UpliftDefinition
+    seed: int
+    threads: int
+    unit: str
+    say: Callable[[str], None]
+
+    def fit(self, name: str, rows: ContactRows) -> Candidate:
+        """A candidate of the definition, fitted on some rows."""
+        known: UpliftCandidate = next(candidate for candidate in self.definition.candidates if candidate == name)
+        return fit_uplift(
+            known,
+            rows,
+            search=self.definition.search,
+            folds=self.definition.folds,
+            seed=self.seed,
+            threads=self.threads,
+            progress=lambda _share, words: self.say(f"{name}: {words}"),
+        )
+
+    def log_outcomes(self, learned: ContactRows, judged: ContactRows) -> LoggedOutcomes:
+        """Rows to judge on with doubly robust scores, by an outcome model that never saw them."""
+        outcomes = fit_arm_outcomes(
+            learned,
+            search=self.definition.search,
+            folds=self.definition.folds,
+            seed=self.seed,
+            threads=self.threads,
+        )
+        scores = dr_scores(
+            y=judged.y,
+            arm=judged.arm,
+            propensity=judged.propensity,
+            mu=outcomes.predict(judged.X, threads=self.threads),
+            available=judged.available,
+        )
+        return LoggedOutcomes(
+            y=judged.y,
+            arm=judged.arm,
+            propensity=judged.propensity,
+            scores=scores,
+            customer=judged.customer,
+            unit=self.unit,
+            level=self.definition.gates.level,
+        )
+
+
+def predict_uplift(model: StoredModel, rows: ContactRows) -> np.ndarray:
+    """Predicted uplift of each offer, shape (n, m); an offer that the model does not know is never worth choosing."""
+    scores = model.predict_matrix(encode_for(model, rows.X, rows.features))
+    none = np.full(len(rows), UNKNOWN_OFFER)
+    return np.column_stack([scores.get(f"uplift_{offer}", none) for offer in rows.offers])
+
+
+def policy_of(model: StoredModel, rows: ContactRows) -> np.ndarray:
+    """The arm that the model would draw for each row, shape (n,)."""
+    return choose_arms(predict_uplift(model, rows), rows.available)
+
+
+def constants_for(learned: ContactRows, available: np.ndarray) -> dict[str, np.ndarray]:
+    """Nobody, everybody each offer that was on offer to somebody, and everybody the best of them.
+
+    Args:
+        learned: Rows by whose average effects the offers are ordered.
+        available: Which arms the judged rows' campaigns could draw, bool, shape (n, m + 1).
+    """
+    effects = average_effects(learned)
+    order = [int(j) + 1 for j in np.argsort(-effects, kind="stable") if effects[j] > 0]
+    constants = constant_policies(learned.offers, available, order)
+    return {name: choice for name, choice in constants.items() if (choice >= 0).any()}

@@ -1,0 +1,112 @@
+"""What the gate asks a policy by: out of fold, whole customers, and nothing that the choice has seen."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netlift.config.definitions import UpliftDefinition, load_definition
+from netlift.estimators.rows import Candidate, ContactRows
+from netlift.estimators.stored import StoredModel
+from netlift.evaluation.off_policy import NOBODY, best_constant
+from netlift.pipelines.choose_uplift import choose
+from netlift.pipelines.ship_uplift import ship_uplift
+from netlift.pipelines.uplift_evidence import FOLDS, join, judge_held_out, judge_out_of_fold, keep_back
+from netlift.pipelines.uplift_learning import UpliftLearning, constants_for
+from netlift.results import Estimate
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
+from contact_world import make_world
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched(UpliftLearning):
+    """Learning that remembers which rows every fit saw."""
+
+    seen: list[tuple[str, ContactRows]] = field(default_factory=list)
+
+    def fit(self, name: str, rows: ContactRows) -> Candidate:
+        self.seen.append((name, rows))
+        return super().fit(name, rows)
+
+
+def learning(*candidates: str) -> Watched:
+    definition = load_definition(CHECKOUT / "models/uplift.yaml", "uplift")
+    assert isinstance(definition, UpliftDefinition)
+    search = definition.search.model_copy(update={"trials": 1, "max_rounds": 30})
+    definition = definition.model_copy(update={"candidates": candidates, "search": search})
+    return Watched(definition=definition, seed=5, threads=1, unit="RUB/customer", say=lambda words: None)
+
+
+@pytest.fixture(scope="module")
+def rows() -> ContactRows:
+    return make_world(900, seed=3).rows
+
+
+def test_no_fold_is_judged_by_a_fit_that_saw_one_of_its_customers(rows):
+    steps = learning("response")
+    judged = judge_out_of_fold(steps, "response", rows, judged=rows.campaign != 0)
+    unseen = [set(np.unique(rows.customer)) - set(np.unique(fitted.customer)) for _, fitted in steps.seen]
+    assert len(unseen) == FOLDS
+    assert sorted(customer for part in unseen for customer in part) == sorted(set(rows.customer))
+    assert len(judged.logged) == int(np.sum(rows.campaign != 0))
+    start = 0
+    for (_, fitted), outside in zip(steps.seen, unseen, strict=True):
+        assert np.any(fitted.campaign == 0), "rows that are not judged are learned from"
+        size = int(np.sum(np.isin(rows.customer, list(outside)) & (rows.campaign != 0)))
+        assert set(judged.logged.customer[start : start + size]) <= outside
+        start += size
+
+
+def test_evidence_leaves_out_the_rows_that_made_another_learner_win(rows):
+    kept, _ = keep_back(rows, share=0.3, seed=5)
+    steps = learning("response", "two_part")
+    shipped = ship_uplift(steps, rows, advance=lambda done, of, words: None)
+    late, _ = keep_back(shipped.training, share=0.25, seed=6)
+    learned = len(rows) - kept.sum()
+    expected = len(rows) if shipped.candidate.name == "response" else len(rows) - late.sum()
+    assert len(shipped.evidence.logged) == expected
+    assert len(shipped.training) == learned
+    assert np.array_equal(np.sort(shipped.held_out.customer), np.sort(rows.customer[kept]))
+    assert {len(fitted) for _, fitted in steps.seen} <= {len(shipped.training) - late.sum(), learned} | {
+        len(fitted) for _, fitted in steps.seen[-FOLDS:]
+    }
+
+
+def test_joined_evidence_is_the_mean_of_its_parts_by_size(rows):
+    steps = learning("response")
+    model = StoredModel(steps.fit("response", rows.take(rows.campaign < 3)).files)
+    last = np.flatnonzero(rows.campaign == 3)
+    early, late = rows.take(last[:300]), rows.take(last[300:])
+    parts = [judge_held_out(steps, rows.take(rows.campaign < 3), part, model) for part in (early, late)]
+    whole = join(parts)
+    nobody = np.zeros(len(whole.logged), dtype=np.int64)
+    gains = [part.gain_over(np.zeros(len(part.logged), dtype=np.int64), confidence=0.95).point for part in parts]
+    expected = np.average(gains, weights=[len(early), len(late)])
+    assert whole.gain_over(nobody, confidence=0.95).point == pytest.approx(expected)
+
+
+def test_a_higher_confidence_lowers_the_lower_end(rows):
+    steps = learning("response")
+    model = StoredModel(steps.fit("response", rows.take(rows.campaign < 3)).files)
+    judged = judge_held_out(steps, rows.take(rows.campaign < 3), rows.take(rows.campaign == 3), model)
+    constants = constants_for(rows.take(rows.campaign < 3), judged.logged.available)
+    assert best_constant(judged.logged, constants) in constants
+    ends = [judged.gain_over(constants[NOBODY], confidence=level).ci_lower for level in (0.8, 0.95, 0.99)]
+    assert ends == sorted(ends, reverse=True)
+
+
+def test_the_first_of_the_list_stands_unless_another_gains_over_one_standard_error():
+    def gain(point: float, error: float) -> Estimate:
+        return Estimate(
+            point=point, ci_lower=point - 1.96 * error, ci_upper=point + 1.96 * error, level=0.95, unit="", method=""
+        )
+
+    first = gain(0.0, 0.0)
+    assert choose({"first": first, "other": gain(0.9, 1.0)}) == "first"
+    assert choose({"first": first, "other": gain(1.1, 1.0), "less": gain(1.05, 0.1)}) == "other"
+    assert choose({"first": first, "same": gain(0.0, 0.0)}) == "first"
