@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlift.registry.card import CardContent, render_card
 from netlift.registry.gate import calibration_within, judge
@@ -45,3 +45,24 @@ def test_a_card_states_data_windows_metrics_gate_limits_and_origin():
     ):
         assert part in card
     assert render_card(content) == card
+
+
+def test_a_card_explains_and_shows_only_what_was_made():
+    bare = CardContent(
+        task="uplift",
+        description="Profit that an offer adds.",
+        estimator="two_part",
+        currency="RUB",
+        population="Customers.",
+        date_range=("2024-01-01", "2026-06-30"),
+        windows={},
+        row_counts={},
+        digests={},
+        catalogue_version="1",
+        leaderboard=Table(name="leaderboard", rows=()),
+        metrics={},
+        gate=judge(calibration_within(0.01, bound=0.03)),
+    )
+    told = replace(bare, explanation=("If a: offer b.",), figures={"tree.svg": "Whom to offer what"})
+    assert "What it does" not in render_card(bare)
+    assert "## What it does\n\n- If a: offer b.\n\n![Whom to offer what](figures/tree.svg)" in render_card(told)

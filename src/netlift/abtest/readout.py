@@ -189,7 +189,8 @@ class Check:
 
     Attributes:
         name: planned_split, analysed_split, two_arms, control_contacted, window_closed, pre_period_balance,
-            plan_unchanged, one_customer, control_size, randomized, costs_logged, late_data.
+            plan_unchanged, one_customer, control_size, randomized, costs_logged, same_people (an arm was open to a
+            part of the customers only).
         status: How it ended; a failed blocking check blocks the verdict.
         blocking: Whether failing it blocks the verdict.
         figures: The numbers behind it, by name.

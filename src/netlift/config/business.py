@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from netlift.config.readout import ReadoutSettings
 from netlift.config.segments import SegmentSettings
 from netlift.config.settings import Settings, did_you_mean, load_settings
 
@@ -148,6 +149,7 @@ class BusinessSettings(Settings):
         retention: Economics of keeping a customer; None where the scores need not say whom a contact would pay for.
         segments: How customers are divided; None where the business does not. It has its own digest: models and scores
             do not depend on it.
+        readout: How campaigns are read; None where nobody reads any.
         seed: Where all randomness comes from.
     """
 
@@ -162,6 +164,7 @@ class BusinessSettings(Settings):
     score: ScoreSettings
     retention: RetentionSettings | None = None
     segments: SegmentSettings | None = Field(default=None, exclude=True)
+    readout: ReadoutSettings | None = Field(default=None, exclude=True)
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
     @field_validator("time_zone")

@@ -229,7 +229,21 @@ class LtvDefinition(Definition):
 
 
 UpliftCandidate = Literal[
-    "response", "paired_effects", "two_part", "causalml_s", "causalml_t", "causalml_x", "causalml_r", "causalml_dr"
+    "response",
+    "recency_frequency",
+    "paired_effects",
+    "two_part",
+    "s_learner",
+    "t_learner",
+    "x_learner",
+    "r_learner",
+    "dr_learner",
+    "causalml_s",
+    "causalml_t",
+    "causalml_x",
+    "causalml_r",
+    "causalml_dr",
+    "causalml_forest",
 ]
 
 
@@ -242,6 +256,8 @@ class UpliftDefinition(Definition):
             split by customer.
         folds: Folds of customers for cross-fitting.
         max_rows: Contact rows kept; beyond it whole customers are sampled, and the card says so.
+        observational: Campaigns that nobody randomized and that are learned from all the same, named one by one;
+            everything made from them says "observational".
     """
 
     task: Literal["uplift"]
@@ -249,6 +265,7 @@ class UpliftDefinition(Definition):
     held_out_share: Annotated[float, Field(gt=0, lt=0.9)]
     folds: Annotated[int, Field(ge=2, le=20)]
     max_rows: Annotated[int, Field(ge=1000)] = 500_000
+    observational: tuple[str, ...] = ()
     candidates: tuple[UpliftCandidate, ...]
     gates: UpliftGate
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlift.data.findings import Finding, Severity
 from netlift.data.read import Tables
 from netlift.data.sample_ratio import ArmTotals, SampleRatio, judge_sample_ratio
 from netlift.data.tables import CONTROL
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 
 def check_arms(tables: Tables, *, alarm: float) -> tuple[list[Finding], list[SampleRatio]]:
@@ -28,7 +31,7 @@ def check_arms(tables: Tables, *, alarm: float) -> tuple[list[Finding], list[Sam
         campaigns = tables["campaigns"].select("campaign_id", "randomized").to_pyarrow().to_pylist()
         flags = {row["campaign_id"]: row["randomized"] for row in campaigns}
     findings, ratios = _torn_customers(tables), []
-    for campaign_id, group in groupby(_arm_rows(tables), key=lambda arm: arm["campaign_id"]):
+    for campaign_id, group in groupby(_arm_rows(tables["contacts"]), key=lambda arm: arm["campaign_id"]):
         arms, flag = list(group), flags.get(campaign_id)
         findings += _check_claims(campaign_id, arms, flag=flag)
         if _is_randomized(arms, flag=flag) and not any(arm["unlogged"] or arm["strange"] for arm in arms):
@@ -36,11 +39,27 @@ def check_arms(tables: Tables, *, alarm: float) -> tuple[list[Finding], list[Sam
     return findings + [_mismatch(ratio, alarm) for ratio in ratios if ratio.alarm], ratios
 
 
-def _arm_rows(tables: Tables) -> list[dict[str, Any]]:
+def read_sample_ratios(contacts: ir.Table, *, alarm: float) -> dict[str, SampleRatio]:
+    """The sample ratio of each campaign whose propensities are all known and possible.
+
+    Args:
+        contacts: Rows with campaign_id, offer_id, propensity.
+        alarm: Level of the alarm.
+    """
+    found = {}
+    for campaign_id, group in groupby(_arm_rows(contacts), key=lambda arm: arm["campaign_id"]):
+        arms = list(group)
+        if not any(arm["unlogged"] or arm["strange"] for arm in arms):
+            totals = [_totals(arm) for arm in arms if arm["drawn"]]
+            found[campaign_id] = judge_sample_ratio(campaign_id, totals, alarm=alarm)
+    return found
+
+
+def _arm_rows(contacts: ir.Table) -> list[dict[str, Any]]:
     """One row per campaign and arm: rows, unlogged and impossible propensities, and the sums of the test."""
     import ibis
 
-    contacts = tables["contacts"].filter(tables["contacts"].campaign_id.notnull())
+    contacts = contacts.filter(contacts.campaign_id.notnull())
     p = contacts.propensity
     possible = (p > 0) & (p <= 1)
     weight = ibis.ifelse(possible & (p < 1), 1 / p, None)

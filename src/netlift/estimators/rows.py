@@ -85,6 +85,8 @@ class ContactRows:
         available: Whether the row's campaign could draw each arm, bool, shape (n, m + 1); control is column 0.
         customer: Code of the customer, int64, shape (n,).
         campaign: Code of the campaign, int64, shape (n,), in order of start.
+        before: Margin of as many days before the assignment as the outcome window is long, float64, shape (n,): what
+            no contact can have changed; None where nobody asked for it.
     """
 
     X: np.ndarray
@@ -97,6 +99,7 @@ class ContactRows:
     available: np.ndarray
     customer: np.ndarray
     campaign: np.ndarray
+    before: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -114,6 +117,7 @@ class ContactRows:
             available=self.available[rows],
             customer=self.customer[rows],
             campaign=self.campaign[rows],
+            before=None if self.before is None else self.before[rows],
         )
 
 

@@ -50,6 +50,7 @@ class ScoreSummary:
         customers: Customers in the table, those who join later included.
         versions: Task to the version that scored.
         without_champion: Tasks of the config that have no champion, and so no column.
+        observational: Task to the campaigns that nobody randomized and that its model was made from, where there are.
         outside_population: Task to customers it was not asked about; their score is null.
         unseen: Task and column to rows with a value that the vocabulary of training does not name, taken as "other".
         drifted: Features that moved most since training, the largest first.
@@ -66,6 +67,7 @@ class ScoreSummary:
     customers: int
     versions: Mapping[str, int]
     without_champion: tuple[str, ...]
+    observational: Mapping[str, str]
     outside_population: Mapping[str, int]
     unseen: Mapping[str, Mapping[str, int]]
     drifted: tuple[Drift, ...]
@@ -84,6 +86,7 @@ class ScoreSummary:
             f"  {self.path}",
             f"  {self.seconds:.1f} s, {self.drifted_features} features drifted since training",
         ]
+        lines += [f"  observational: {task} learned from {names}" for task, names in self.observational.items()]
         lines += [f"  no champion for {task}: no column for it" for task in self.without_champion]
         lines += [f"  {task}: {n:,} outside its population, null" for task, n in self.outside_population.items()]
         return "\n".join(lines)
@@ -142,6 +145,7 @@ def score_business(
                     customers=job.customers,
                     versions={champion.task: champion.version for champion in champions},
                     without_champion=without,
+                    observational={c.task: c.contract.observational for c in champions if c.contract.observational},
                     outside_population=job.outside,
                     unseen=job.unseen,
                     drifted=job.drifts[:SHOWN_DRIFTS],

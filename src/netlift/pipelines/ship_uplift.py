@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.pipelines.choose_uplift import Advance, CandidateRow, choose_learner
-from netlift.pipelines.uplift_evidence import Judged, join, judge_held_out, judge_out_of_fold, keep_back
+from netlift.pipelines.uplift_evidence import Judged, join, judge_held_out, judge_out_of_fold, keep_back_randomized
 from netlift.pipelines.uplift_learning import UpliftLearning
 from netlift.results import Table
 
@@ -37,21 +39,26 @@ class ShippedUplift:
     evidence: Judged
 
 
-def ship_uplift(learning: UpliftLearning, rows: ContactRows, *, advance: Advance) -> ShippedUplift:
+def ship_uplift(
+    learning: UpliftLearning, rows: ContactRows, *, advance: Advance, randomized: np.ndarray | None = None
+) -> ShippedUplift:
     """Keep the newest rows back, choose a learner on a late part of the others, fit it, and gather the evidence.
 
     Args:
         learning: How it is learned.
-        rows: Contact rows of randomized campaigns.
+        rows: Contact rows.
         advance: Told after each candidate.
+        randomized: Which rows chance drew, bool, shape (n,): only these judge; None for all.
     """
-    kept, how = keep_back(rows, share=learning.definition.held_out_share, seed=learning.seed)
-    training, held_out = rows.take(~kept), rows.take(kept)
-    late, _ = keep_back(training, share=VALIDATION_SHARE, seed=learning.seed + 1)
+    drawn = np.ones(len(rows), dtype=bool) if randomized is None else randomized
+    kept, how = keep_back_randomized(rows, drawn, share=learning.definition.held_out_share, seed=learning.seed)
+    training, held_out, drawn = rows.take(~kept), rows.take(kept), drawn[~kept]
+    late, _ = keep_back_randomized(training, drawn, share=VALIDATION_SHARE, seed=learning.seed + 1)
     chosen, candidates = choose_learner(learning, training.take(~late), training.take(late), advance=advance)
     learning.say(f"{chosen}: fitted on all training campaigns")
     candidate = learning.fit(chosen, training)
     unswayed = ~late | (chosen == learning.definition.candidates[0])
+    unswayed &= drawn | ~drawn.any()
     on_held_out = judge_held_out(learning, training, held_out, StoredModel(candidate.files))
     return ShippedUplift(
         candidate=candidate,

@@ -32,6 +32,7 @@ from netlift.features.vocabulary import learn_vocabulary
 from netlift.pipelines.calendar import History, plan_calendar, read_history
 from netlift.pipelines.fingerprint import combine_digests, digest_sources, git_commit
 from netlift.pipelines.money_basis import name_money
+from netlift.pipelines.observational_mark import OBSERVATIONAL
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract, present_columns
 from netlift.pipelines.train_uplift import train_uplift
@@ -286,7 +287,7 @@ def _publish(
         files,
         run_id=run_id,
         card=card,
-        metadata=_metadata(assignment, digests) | {GATE: PASSED if gate.passed else "refused"},
+        metadata=_metadata(assignment, digests) | _tags(trained, gate),
     )
     absolute = all(check.passed for check in trained.checks)
     if champion is not None and version == champion.version and absolute:
@@ -337,6 +338,7 @@ def _files(assignment: Assignment, trained: Trained) -> dict[str, bytes]:
         observation_days=trained.observation_days,
         active_within_days=trained.active_within_days,
         level_sd=trained.level_sd,
+        observational=trained.observational,
         columns=present_columns(assignment.tables),
     )
     profile = Profile.of(np.asarray(trained.profile_rows), trained.features)
@@ -369,8 +371,16 @@ def _card(assignment: Assignment, trained: Trained, gate: GateResult, digests: M
         metrics=trained.metrics,
         gate=gate,
         limits=trained.notes,
+        explanation=trained.explanation,
+        figures=trained.captions,
         commit=git_commit(),
     )
+
+
+def _tags(trained: Trained, gate: GateResult) -> dict[str, str]:
+    """What everything made from a training says of it: whether it passed, and what nobody randomized."""
+    tags = {GATE: PASSED if gate.passed else "refused"}
+    return tags | ({OBSERVATIONAL: trained.observational} if trained.observational else {})
 
 
 def _record(
@@ -400,7 +410,7 @@ def _record(
         params=params,
         digests=digests,
         metrics=trained.metrics,
-        tags={GATE: PASSED if gate.passed else "refused", "headline": trained.headline},
+        tags={**_tags(trained, gate), "headline": trained.headline},
         tables={"leaderboard": trained.leaderboard, **trained.tables},
         figures=trained.figures,
         texts={

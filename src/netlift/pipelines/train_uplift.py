@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -18,16 +19,23 @@ from netlift.evaluation.off_policy import (
     judge_policies,
     policy_difference,
 )
+from netlift.evaluation.refutation import RefutationRow
 from netlift.evaluation.uplift import DecileRow, Scored, calibration_slope, qini, uplift_by_decile
 from netlift.pipelines.contact_sets import build_contact_rows
+from netlift.pipelines.observational_mark import mark_observational
 from netlift.pipelines.ship_uplift import ShippedUplift, ship_uplift
 from netlift.pipelines.training import Assignment, Trained
+from netlift.pipelines.uplift_explanations import ScoredContacts, explain_uplift, log_out_of_fold
 from netlift.pipelines.uplift_learning import UpliftLearning, constants_for, policy_of, predict_uplift
+from netlift.pipelines.uplift_refutations import refute_uplift
 from netlift.registry.gate import Check, beats_baseline, features_believable, held_out_agrees
 from netlift.report.charts import deciles_chart, importance_chart, leaderboard_chart
+from netlift.report.words import speak
 from netlift.results import Estimate, Table, format_number
 
 MIN_DECILE_ROWS = 200
+REFUTED_ROWS = 40_000
+DECILES = "uplift_by_decile.svg"
 
 
 def train_uplift(assignment: Assignment) -> Trained:
@@ -49,9 +57,15 @@ def train_uplift(assignment: Assignment) -> Trained:
         history=assignment.history,
         seed=assignment.settings.seed,
         mistrusted=assignment.mistrusted,
+        unit=assignment.unit,
     )
+    mark = mark_observational(rows, campaigns, definition.observational)
+    learning = _learning(assignment, definition)
     shipped = ship_uplift(
-        _learning(assignment, definition), rows, advance=partial(assignment.progress.advance, "uplift")
+        learning,
+        rows,
+        advance=partial(assignment.progress.advance, "uplift"),
+        randomized=None if mark is None else ~mark.rows,
     )
     candidate, held_out = shipped.candidate, shipped.held_out
     logged, policy = shipped.on_held_out.logged, shipped.on_held_out.policy
@@ -60,6 +74,20 @@ def train_uplift(assignment: Assignment) -> Trained:
     row = next(row for row in board if row.policy == candidate.name)
     best = next(r for r in board if r.policy == best_constant(logged, constants))
     deciles = _deciles(logged, held_out, candidate, assignment)
+    assignment.progress.note("uplift", f"{candidate.name}: placebos and an unseen half")
+    refutations, refuted = _refute(learning, shipped)
+    assignment.progress.note("uplift", f"{candidate.name}: what it does, in words")
+    explained = explain_uplift(
+        StoredModel(candidate.files, threads=learning.threads),
+        learned=log_out_of_fold(learning, shipped.training),
+        judged=ScoredContacts(rows=held_out, logged=logged),
+        words=speak("en"),
+        seed=learning.seed,
+    )
+    headline = _headline(row, best, len(held_out), shipped.how)
+    drawn = f"{len(campaigns)} randomized campaigns"
+    if mark is not None:
+        drawn = f"{len(campaigns)} campaigns, of which nobody randomized {mark.tag}"
 
     def against(standing: StoredModel) -> Estimate:
         return policy_difference(logged, policy, policy_of(standing, held_out))
@@ -67,21 +95,45 @@ def train_uplift(assignment: Assignment) -> Trained:
     return Trained(
         candidate=candidate,
         features=rows.features,
-        headline=_headline(row, best, len(held_out), shipped.how),
+        headline=headline if mark is None else mark.mark(headline),
         metrics=_metrics(row, logged, held_out, candidate, policy),
         leaderboard=board,
-        tables={"candidates": shipped.candidates, **({"uplift_by_decile": deciles} if deciles else {})},
-        figures=_figures(board, deciles, candidate, assignment),
+        tables={
+            "candidates": shipped.candidates,
+            "refutations": refutations,
+            **({"uplift_by_decile": deciles} if deciles else {}),
+            **explained.tables,
+        },
+        figures={**_figures(board, deciles, candidate, assignment), **explained.figures},
+        explanation=explained.sentences,
+        captions={**({DECILES: "Uplift by tenth of customers"} if deciles else {}), **explained.captions},
         checks=judge_by_gate(shipped, definition.gates),
         against=against,
         measure="profit",
-        population=f"Customers of {len(campaigns)} randomized campaigns, features as of each one's assignment.",
+        population=f"Customers of {drawn}, features as of each one's assignment.",
         windows={"observation_days": definition.observation_days},
         row_counts={"training": len(shipped.training), "held_out": len(held_out), "gate": len(shipped.evidence.logged)},
-        notes=(*notes, f"judged on {shipped.how}", *candidate.notes),
+        notes=(*notes, f"judged on {shipped.how}", *candidate.notes, *refuted),
         profile_rows=shipped.training.X,
         active_within_days=None,
         observation_days=definition.observation_days,
+        observational="" if mark is None else mark.tag,
+    )
+
+
+def _refute(learning: UpliftLearning, shipped: ShippedUplift) -> tuple[Table[RefutationRow], tuple[str, ...]]:
+    """Ask the chosen learner for effects where there are none."""
+
+    def fit(learned: ContactRows) -> Callable[[ContactRows], np.ndarray]:
+        return partial(predict_uplift, StoredModel(learning.fit(shipped.candidate.name, learned).files))
+
+    return refute_uplift(
+        shipped.training,
+        fit,
+        learning.log_outcomes,
+        seed=learning.seed,
+        level=learning.definition.gates.level,
+        max_rows=REFUTED_ROWS,
     )
 
 
@@ -177,7 +229,7 @@ def _figures(
     if candidate.importance:
         figures["importance.svg"] = importance_chart(candidate.importance, title="What the effect depends on")
     if deciles:
-        figures["uplift_by_decile.svg"] = deciles_chart(
+        figures[DECILES] = deciles_chart(
             predicted=np.array([row.predicted for row in deciles]),
             observed=np.array([row.observed.point for row in deciles]),
             lower=np.array([row.observed.ci_lower for row in deciles]),

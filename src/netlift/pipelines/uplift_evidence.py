@@ -80,6 +80,27 @@ def keep_back(rows: ContactRows, *, share: float, seed: int) -> tuple[np.ndarray
     return late, f"{late.sum():,} contacts of customers drawn by chance"
 
 
+def keep_back_randomized(
+    rows: ContactRows, randomized: np.ndarray, *, share: float, seed: int
+) -> tuple[np.ndarray, str]:
+    """As `keep_back`, among the rows of randomized campaigns alone; among all where there are none of these.
+
+    What chance did not draw may teach, by consent, but it judges nobody as long as there is anything better.
+
+    Args:
+        rows: Contact rows.
+        randomized: Which of them chance drew, bool, shape (n,).
+        share: Of the rows that may be kept back.
+        seed: Where customers are drawn by chance.
+    """
+    if not randomized.any():
+        return keep_back(rows, share=share, seed=seed)
+    kept, how = keep_back(rows.take(randomized), share=share, seed=seed)
+    back = np.zeros(len(rows), dtype=bool)
+    back[np.flatnonzero(randomized)[kept]] = True
+    return back, how
+
+
 def judge_held_out(learning: UpliftLearning, learned: ContactRows, judged: ContactRows, model: StoredModel) -> Judged:
     """The policy of a fitted model on rows that it never saw."""
     return Judged(logged=learning.log_outcomes(learned, judged), policy=policy_of(model, judged))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from netlift.registry.gate import GateResult
@@ -30,6 +30,8 @@ class CardContent:
         gate: What the gate said.
         limits: What a reader must not conclude; at least the odd things that were met.
         commit: The git commit of the code; empty where nobody knows it.
+        explanation: What the model does, in sentences.
+        figures: File name below `figures/`, beside the card, to what the picture shows.
     """
 
     task: str
@@ -47,20 +49,30 @@ class CardContent:
     gate: GateResult
     limits: tuple[str, ...] = ()
     commit: str = ""
+    explanation: tuple[str, ...] = ()
+    figures: Mapping[str, str] = field(default_factory=dict)
 
 
 def render_card(content: CardContent) -> str:
     """The card as Markdown; the same content gives the same text."""
-    sections = (
+    sections = [
         f"# netlift-{content.task}: {content.estimator}\n\n{content.description}",
         f"## Data\n\n{_data(content)}",
         f"## How good it is\n\n{_metrics(content)}",
         f"## All candidates\n\n{content.leaderboard.to_markdown()}",
         f"## The gate\n\n{content.gate.to_markdown()}",
+        *_explanation(content),
         f"## Limits\n\n{_list(content.limits) or 'None were noted.'}",
         f"## Where it comes from\n\n{_origin(content)}",
-    )
+    ]
     return "\n\n".join(sections) + "\n"
+
+
+def _explanation(content: CardContent) -> list[str]:
+    """What the model does and pictures of it; nothing where neither was made."""
+    parts = [_list(content.explanation)] if content.explanation else []
+    parts += [f"![{shows}](figures/{name})" for name, shows in content.figures.items()]
+    return ["## What it does\n\n" + "\n\n".join(parts)] if parts else []
 
 
 def _data(content: CardContent) -> str:

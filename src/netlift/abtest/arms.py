@@ -1,0 +1,288 @@
+"""One arm of a campaign against control, from moments to everything that is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from netlift.abtest.adjustment import Adjustment, adjusted
+from netlift.abtest.contrast import contrast, money, money_lines
+from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
+from netlift.abtest.readout import ArmCell, ArmReadout, PullForward, Roi, Rollout, Verdict
+from netlift.abtest.roi import (
+    break_even_margin_rate,
+    break_even_reward,
+    cost_of_holdout,
+    hurdles_about,
+    iroas,
+    profit_per_delivered,
+    roi,
+    roi_curve,
+)
+from netlift.abtest.sequential import repeated_interval
+from netlift.abtest.simultaneous import chance_best, critical_value, simultaneous_profits
+from netlift.abtest.verdict import Prior, decide
+from netlift.results import Estimate
+
+DELIVERED = "delivered"
+AFTER = "margin_after"
+NET: Mapping[str, float] = {**PROFIT, AFTER: 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What was decided, not measured.
+
+    Attributes:
+        currency: Of all money.
+        level: Confidence of the intervals.
+        tolerance: Loss that the business calls immaterial, currency for the whole campaign.
+        fixed: Fixed cost of the campaign, shared by the arms by assigned customers.
+        covariates: Pre-period figures that may be adjusted for, the most telling first.
+        withheld: Why no verdict may be given; None where it may.
+        bound: |z| of the look that is being taken, in the place of the usual one; None for a single look.
+        prior: What campaigns of this type earned per customer before; None where too few are known.
+    """
+
+    currency: str
+    level: float
+    tolerance: float
+    fixed: float
+    covariates: tuple[str, ...]
+    withheld: Literal["blocked", "observational"] | None = None
+    bound: float | None = None
+    prior: Prior | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmCells:
+    """Moments of one arm, and of it without its extremes.
+
+    Attributes:
+        whole: All its customers.
+        without_largest: Without the one who spent most.
+        capped: With spend capped.
+        largest_share: Share of the arm's revenue that the one who spent most makes.
+    """
+
+    whole: Moments
+    without_largest: Moments
+    capped: Moments
+    largest_share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmsRead:
+    """All arms of a campaign, and the campaign as a whole.
+
+    Attributes:
+        arms: Each arm.
+        adjustments: Their contrasts, in the same order.
+        verdict: Of all arms together, with the whole fixed cost.
+        profit: Of all arms together.
+        roi: Of all arms together.
+    """
+
+    arms: tuple[ArmReadout, ...]
+    adjustments: tuple[Adjustment, ...]
+    verdict: Verdict
+    profit: Estimate
+    roi: Roi
+
+
+def read_arms(cells: Mapping[str, ArmCells], control: ArmCells, terms: Terms) -> ArmsRead:
+    """Every arm against control, and all of them together.
+
+    Args:
+        cells: Arm to its moments; outcomes, covariates, and `delivered` where it is logged.
+        control: The same of control.
+        terms: What was decided.
+
+    Raises:
+        DataError: An arm of fewer than two customers.
+    """
+    treated = sum(cell.whole.n for cell in cells.values())
+    fixed = [terms.fixed * cell.whole.n / treated for cell in cells.values()]
+    everyone = merge(control.whole, *(cell.whole for cell in cells.values()))
+    found = [adjust(arm, cell.whole, control.whole, everyone, terms) for arm, cell in cells.items()]
+    contrasts = [each.contrast for each in found]
+    together = simultaneous_profits(contrasts, fixed=fixed, level=terms.level, currency=terms.currency)
+    bests = chance_best(contrasts, fixed=fixed)
+    arms = tuple(
+        _read_arm(arm, cell, control, each, terms=replace(terms, fixed=share), simultaneous=joint, best=best)
+        for (arm, cell), each, share, joint, best in zip(cells.items(), found, fixed, together, bests, strict=True)
+    )
+    whole = adjust("all arms", merge(*(cell.whole for cell in cells.values())), control.whole, everyone, terms)
+    profit = _by_look(money(whole.contrast, PROFIT, **_written(terms), fixed=terms.fixed)[0], whole, terms)
+    return ArmsRead(
+        arms=arms,
+        adjustments=tuple(found),
+        verdict=_verdict(profit, whole, terms, assigned=everyone.n),
+        profit=profit,
+        roi=roi(whole.contrast, **_written(terms), fixed=terms.fixed),
+    )
+
+
+def adjust(arm: str, treated: Moments, control: Moments, everyone: Moments, terms: Terms) -> Adjustment:
+    """Arm against control, adjusted for the time before, delivery among the outcomes where it is logged."""
+    outcomes = [*OUTCOMES, *([DELIVERED] if DELIVERED in treated.names else [])]
+    names = [*outcomes, *terms.covariates]
+    return adjusted(
+        treated.take(names),
+        control.take(names),
+        outcomes=outcomes,
+        covariates=terms.covariates,
+        everyone=everyone.take(names),
+        arm=arm,
+    )
+
+
+def read_cell(arm: str, cell: Moments) -> ArmCell:
+    """Counts, means and standard deviations of an arm."""
+    kept = cell.take(OUTCOMES)
+    means = {name: float(value) for name, value in zip(kept.names, kept.mean, strict=True)}
+    sds = {name: float(value) for name, value in zip(kept.names, kept.sd, strict=True)}
+    return ArmCell(arm=arm, n=cell.n, buyers=cell.buyers, means=means, sds=sds)
+
+
+def read_pull_forward(arm: str, treated: Moments, control: Moments, *, days: int, terms: Terms) -> PullForward:
+    """What followed the window: margin of so many days behind it, and profit with them counted in.
+
+    Args:
+        arm: Offer id.
+        treated: Moments with `margin_after`.
+        control: The same of control.
+        days: How many days are seen.
+        terms: What was decided, with the arm's fixed cost.
+    """
+    names = [*OUTCOMES, AFTER]
+    seen = contrast(treated.take(names), control.take(names), arm=arm)
+    return PullForward(
+        arm=arm,
+        days=days,
+        after=money(seen, {AFTER: 1.0}, **_written(terms))[0],
+        net=money(seen, NET, **_written(terms), fixed=terms.fixed)[0],
+    )
+
+
+def read_rollout(arm: ArmReadout, adjustment: Adjustment, *, eligible: int, outside: int, terms: Terms) -> Rollout:
+    """What the arm would bring if all eligible customers got it, once more under the same conditions.
+
+    The band holds the test's own uncertainty, and how much campaigns of this type differ where that is known.
+
+    Args:
+        arm: Its readout.
+        adjustment: Its contrast.
+        eligible: Customers who would get it.
+        outside: Customers that the test says nothing of.
+        terms: What was decided; the fixed cost is spent once more in whole.
+    """
+    per_customer, error = adjustment.contrast.point(PROFIT), adjustment.contrast.se(PROFIT)
+    if terms.prior is not None:
+        per_customer, error = terms.prior.posterior(per_customer, error)
+        error = (error**2 + terms.prior.sd**2) ** 0.5
+    z = critical_value([adjustment.contrast], level=terms.level)
+    point = eligible * per_customer - terms.fixed
+    method = "forecast with the spread between campaigns" if terms.prior else "forecast from this campaign alone"
+    lines = {line.name: line for line in arm.money}
+    paid = lines["reward"].treated_mean + lines["contact_cost"].treated_mean
+    return Rollout(
+        arm=arm.arm,
+        eligible=eligible,
+        profit=Estimate(
+            point=point,
+            ci_lower=point - z * eligible * error,
+            ci_upper=point + z * eligible * error,
+            level=terms.level,
+            unit=terms.currency,
+            method=method,
+        ),
+        budget=eligible * paid + terms.fixed,
+        outside=outside,
+    )
+
+
+def _read_arm(
+    arm: str,
+    cell: ArmCells,
+    control: ArmCells,
+    found: Adjustment,
+    *,
+    terms: Terms,
+    simultaneous: Estimate,
+    best: float,
+) -> ArmReadout:
+    seen, written = found.contrast, _written(terms)
+    lines = money_lines(seen, raw=found.raw, **written, fixed=terms.fixed)
+    returned = roi(seen, **written, fixed=terms.fixed)
+    profit = _by_look(lines[-1].total, found, terms)
+    deciding = simultaneous if terms.bound is None else profit
+    is_logged = DELIVERED in cell.whole.names
+    return ArmReadout(
+        arm=arm,
+        assigned=cell.whole.n,
+        buyers=cell.whole.buyers,
+        delivered_share=cell.whole.value(DELIVERED) if is_logged else None,
+        money=lines,
+        profit=profit,
+        profit_simultaneous=simultaneous,
+        roi=returned,
+        iroas=iroas(seen, **written, fixed=terms.fixed),
+        roi_curve=roi_curve(seen, hurdles_about(returned), fixed=terms.fixed),
+        verdict=_verdict(deciding, found, terms, assigned=cell.whole.n + control.whole.n),
+        break_even_margin_rate=break_even_margin_rate(seen, fixed=terms.fixed),
+        break_even_reward=break_even_reward(seen, fixed=terms.fixed),
+        cost_of_holdout=cost_of_holdout(seen, **written),
+        cace_profit=profit_per_delivered(seen, **written, fixed=terms.fixed) if is_logged else None,
+        gamma=found.raw.gamma,
+        chance_best=best,
+        largest_customer_share=cell.largest_share,
+        profit_without_largest=_profit(arm, cell.without_largest, control.without_largest, terms),
+        profit_capped=_profit(arm, cell.capped, control.capped, terms),
+    )
+
+
+def _profit(arm: str, treated: Moments, control: Moments, terms: Terms) -> Estimate:
+    """Raw profit total of the treated."""
+    seen = contrast(treated.take(OUTCOMES), control.take(OUTCOMES), arm=arm)
+    return money(seen, PROFIT, **_written(terms), fixed=terms.fixed)[0]
+
+
+def _by_look(profit: Estimate, found: Adjustment, terms: Terms) -> Estimate:
+    """The interval that holds over all planned looks, where this is one of several."""
+    if terms.bound is None:
+        return profit
+    return repeated_interval(
+        profit.point,
+        found.contrast.se(PROFIT) * found.contrast.n_treated,
+        bound=terms.bound,
+        gamma=found.contrast.gamma,
+        level=profit.level,
+        unit=profit.unit,
+        method=profit.method,
+    )
+
+
+def _verdict(profit: Estimate, found: Adjustment, terms: Terms, *, assigned: int) -> Verdict:
+    treated = found.contrast.n_treated
+    return decide(
+        profit,
+        found.contrast.se(PROFIT) * treated,
+        tolerance=terms.tolerance,
+        assigned=assigned,
+        gamma=found.contrast.gamma,
+        fixed=terms.fixed,
+        prior=None if terms.prior is None else terms.prior.scaled(treated),
+        withheld=terms.withheld,
+    )
+
+
+def _written(terms: Terms) -> dict[str, Any]:
+    return {"level": terms.level, "currency": terms.currency}
+
+
+__all__ = [
+    "ArmCells", "ArmsRead", "Terms", "adjust", "read_arms", "read_cell", "read_pull_forward",
+    "read_rollout",
+]  # fmt: skip

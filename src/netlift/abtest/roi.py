@@ -1,0 +1,251 @@
+"""Return on incremental cost: a ratio of two differences, and the set of values that the data do not exclude.
+
+    A = D_margin        B = D_reward + D_contact + F / n_T           ROI = A / B - 1
+    Fieller's set = {θ : (A - θB)² <= z² (va - 2θ vab + θ² vb)}      g = z² vb / B²
+
+At θ = 1 the inequality is that of the profit interval: ROI of zero lies in the set exactly when profit of zero lies in
+its interval. The delta method may contradict it. With g at 1 and above the cost cannot be told apart from zero and no
+number is a return; the net benefit A - (1 + h) B stays defined, and with it P(ROI > h).
+
+Where profit's interval is corrected for skewness, z becomes Hall's h(z) on one side and -h(-z) on the other, with the
+skewness of profit: exact at θ = 1, so set and interval go on agreeing, and an approximation elsewhere.
+
+References:
+    Fieller (1954), Some problems in interval estimation, JRSS B 16(2), 175-185.
+    Stinnett, Mullahy (1998), Net health benefits, Medical Decision Making 18(2): P(ROI > h) as acceptability curve.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from netlift.abtest import skew
+from netlift.abtest.contrast import COST, Contrast, money, scaled
+from netlift.abtest.moments import PROFIT
+from netlift.abtest.readout import CurvePoint, Roi
+from netlift.errors import DataError
+from netlift.results import Estimate
+
+MARGIN: Mapping[str, float] = {"margin": 1.0}
+REVENUE: Mapping[str, float] = {"revenue": 1.0}
+NOTHING = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioSet:
+    """Ratios that the data do not exclude.
+
+    Attributes:
+        kind: `interval` [lower, upper]; `outside` everything but the open (lower, upper); `all` every number.
+        lower: None for `all`.
+        upper: None for `all`.
+        g: Squared relative half-width of the denominator.
+    """
+
+    kind: Literal["interval", "outside", "all"]
+    lower: float | None
+    upper: float | None
+    g: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoLines:
+    """Numerator and denominator of a ratio with their variances, on one scale."""
+
+    a: float
+    b: float
+    va: float
+    vb: float
+    vab: float
+
+    def net(self, theta: float) -> float:
+        """A - θB."""
+        return self.a - theta * self.b
+
+    def net_se(self, theta: float) -> float:
+        """Standard error of A - θB."""
+        return math.sqrt(max(self.va - 2 * theta * self.vab + theta**2 * self.vb, 0.0))
+
+    @property
+    def empty(self) -> bool:
+        """Whether the denominator is nothing at all."""
+        return self.vb == 0 and abs(self.b) <= NOTHING * max(abs(self.a), math.sqrt(self.va), NOTHING)
+
+
+def fieller(lines: TwoLines, *, z: float, gamma: float = 0.0) -> RatioSet:
+    """Fieller's set of A / B.
+
+    Args:
+        lines: A, B and their variances.
+        z: Normal score of either side.
+        gamma: Skewness to correct for; it is left aside where the set is not bounded.
+
+    Raises:
+        DataError: The denominator is zero without any variance: there is no ratio.
+
+    Examples:
+        >>> found = fieller(TwoLines(a=2.0, b=1.0, va=0.01, vb=0.0025, vab=0.0), z=1.96)
+        >>> found.kind, round(found.lower, 3), round(found.upper, 3)
+        ('interval', 1.74, 2.299)
+    """
+    if lines.empty:
+        raise DataError("the denominator of a ratio is zero for every customer; a return needs some incremental cost")
+    width = z * math.sqrt(lines.vb) / abs(lines.b) if lines.b else math.inf
+    g = width * width
+    gamma = skew.used(gamma)
+    above, below = float(skew.quantile(z, gamma)), -float(skew.quantile(-z, gamma))
+    if max(above, below, z) ** 2 * lines.vb < lines.b**2:
+        if lines.b < 0:
+            above, below = below, above
+        return RatioSet(kind="interval", lower=_roots(lines, above)[0], upper=_roots(lines, below)[1], g=g)
+    if g < 1:  # bounded without the correction only
+        return RatioSet(kind="interval", lower=_roots(lines, z)[0], upper=_roots(lines, z)[1], g=g)
+    if _discriminant(lines, z) < 0:
+        return RatioSet(kind="all", lower=None, upper=None, g=g)
+    first, last = sorted(_roots(lines, z))
+    return RatioSet(kind="outside", lower=first, upper=last, g=g)
+
+
+def _discriminant(lines: TwoLines, z: float) -> float:
+    """A quarter of the discriminant: half the linear coefficient squared, less the product of the other two."""
+    half = lines.a * lines.b - z**2 * lines.vab
+    return half**2 - (lines.b**2 - z**2 * lines.vb) * (lines.a**2 - z**2 * lines.va)
+
+
+def _roots(lines: TwoLines, z: float) -> tuple[float, float]:
+    """Both θ where (A - θB)² = z² se(θ)²; with g below 1 the first is the lower."""
+    square = lines.b**2 - z**2 * lines.vb
+    middle = (lines.a * lines.b - z**2 * lines.vab) / square if square else math.inf
+    half = math.sqrt(max(_discriminant(lines, z), 0.0)) / square if square else math.inf
+    return middle - half, middle + half
+
+
+def two_lines(
+    contrast: Contrast, top: Mapping[str, float], bottom: Mapping[str, float], *, top_fixed: float = 0.0,
+    bottom_fixed: float = 0.0,
+) -> TwoLines:  # fmt: skip
+    """Two lines of a contrast, per treated customer, each with a known total added."""
+    n = contrast.n_treated
+    return TwoLines(
+        a=contrast.point(top) + top_fixed / n, b=contrast.point(bottom) + bottom_fixed / n, va=contrast.cov(top, top),
+        vb=contrast.cov(bottom, bottom), vab=contrast.cov(top, bottom),
+    )  # fmt: skip
+
+
+def roi(contrast: Contrast, *, level: float, currency: str, fixed: float = 0.0) -> Roi:
+    """Incremental profit over incremental cost.
+
+    Where the offer surely costs less than control the kind is `saves_cost`, and no ratio is given: a saving is not an
+    outlay that could return anything.
+
+    Args:
+        contrast: Arm against control.
+        level: Confidence of the set.
+        currency: Unit of the cost.
+        fixed: Fixed cost of the arm.
+    """
+    lines = two_lines(contrast, MARGIN, COST, bottom_fixed=fixed)
+    cost = money(contrast, COST, level=level, currency=currency, fixed=-fixed)[0]
+    if lines.empty:
+        return Roi(kind="undefined", point=None, lower=None, upper=None, level=level, g=math.inf, cost=cost)
+    found = fieller(lines, z=skew.critical(level), gamma=contrast.gamma)
+    if found.kind == "interval" and lines.b < 0:
+        return Roi(kind="saves_cost", point=None, lower=None, upper=None, level=level, g=found.g, cost=cost)
+    return Roi(
+        kind=found.kind, point=lines.a / lines.b - 1 if found.kind == "interval" else None,
+        lower=None if found.lower is None else found.lower - 1, upper=None if found.upper is None else found.upper - 1,
+        level=level, g=found.g, cost=cost,
+    )  # fmt: skip
+
+
+def roi_curve(contrast: Contrast, hurdles: Sequence[float], *, fixed: float = 0.0) -> tuple[CurvePoint, ...]:
+    """P(ROI > hurdle): the chance that margin exceeds (1 + hurdle) times the cost, defined whatever the cost is."""
+    lines = two_lines(contrast, MARGIN, COST, bottom_fixed=fixed)
+    gamma = contrast.gamma
+    return tuple(
+        CurvePoint(at=float(h), value=skew.chance_above(0.0, lines.net(1 + h), lines.net_se(1 + h), gamma=gamma))
+        for h in hurdles
+    )
+
+
+def hurdles_about(roi: Roi, *, count: int = 61) -> tuple[float, ...]:
+    """Hurdles that show the curve from sure to hopeless, zero among them.
+
+    Examples:
+        >>> cost = Estimate(point=1.0, ci_lower=1.0, ci_upper=1.0, level=0.95, unit="EUR", method="known")
+        >>> found = hurdles_about(Roi(kind="all", point=None, lower=None, upper=None, level=0.95, g=2.0, cost=cost))
+        >>> found[0], found[-1], 0.0 in found
+        (-1.0, 2.0, True)
+    """
+    lower, upper = -1.0, 2.0
+    if roi.kind == "interval" and roi.lower is not None and roi.upper is not None:
+        around = (roi.upper - roi.lower) / 2
+        lower, upper = min(roi.lower - around, 0.0), max(roi.upper + around, 0.0)
+    grid = np.round(np.linspace(lower, upper, count), 6)
+    return tuple(sorted({0.0, *(float(h) for h in grid)}))
+
+
+def ratio(lines: TwoLines, *, level: float, unit: str, method: str, gamma: float = 0.0) -> Estimate | None:
+    """A / B with its Fieller interval; None where B is not surely above zero."""
+    if lines.empty:
+        return None
+    found = fieller(lines, z=skew.critical(level), gamma=gamma)
+    if found.kind != "interval" or lines.b <= 0 or found.lower is None or found.upper is None:
+        return None
+    return Estimate(
+        point=lines.a / lines.b, ci_lower=found.lower, ci_upper=found.upper, level=level, unit=unit, method=method
+    )
+
+
+def iroas(contrast: Contrast, *, level: float, currency: str, fixed: float = 0.0) -> Estimate | None:
+    """Incremental revenue over incremental cost; None where the cost is not surely above zero.
+
+    References:
+        Kerman, Wang, Vaver (2017), Estimating ad effectiveness using geo experiments in a time-based regression
+        framework, Google: iROAS.
+    """
+    lines = two_lines(contrast, REVENUE, COST, bottom_fixed=fixed)
+    return ratio(lines, level=level, unit=f"{currency}/{currency}", method="Fieller")
+
+
+def profit_per_delivered(
+    contrast: Contrast, *, level: float, currency: str, fixed: float = 0.0, delivered: str = "delivered"
+) -> Estimate | None:
+    """Profit over the difference in delivery: what the contact earned with each whom it reached.
+
+    A customer's delivery is 1 or 0, one more outcome of the contrast; opening is never delivery, since control cannot
+    open. None where delivery does not surely differ.
+
+    References:
+        Imbens, Angrist (1994), Identification and estimation of local average treatment effects, Econometrica 62(2).
+    """
+    lines = two_lines(contrast, PROFIT, {delivered: 1.0}, top_fixed=-fixed)
+    return ratio(
+        lines, level=level, unit=f"{currency}/delivered customer", method="effect on delivered, Fieller",
+        gamma=contrast.gamma,
+    )  # fmt: skip
+
+
+def break_even_margin_rate(contrast: Contrast, *, fixed: float = 0.0) -> float | None:
+    """Margin rate of the incremental revenue at which profit is zero; None where revenue did not rise.
+
+    Only what the rate would have to be: the observed mix of items has its own.
+    """
+    lines = two_lines(contrast, COST, REVENUE, top_fixed=fixed)
+    return lines.a / lines.b if lines.b > 0 else None
+
+
+def break_even_reward(contrast: Contrast, *, fixed: float = 0.0) -> float:
+    """Extra reward per treated customer at which profit is zero; negative: even a free reward would lose."""
+    return contrast.point({"margin": 1.0, "contact_cost": -1.0}) - fixed / contrast.n_treated
+
+
+def cost_of_holdout(contrast: Contrast, *, level: float, currency: str) -> Estimate:
+    """Profit given up by not contacting control: n_0 times the profit per customer, fixed cost being spent anyway."""
+    per_customer = money(contrast, PROFIT, level=level, currency=currency)[1]
+    return scaled(per_customer, contrast.n_control, unit=currency)

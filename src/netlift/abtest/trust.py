@@ -1,0 +1,172 @@
+"""Can a readout be trusted: was the split as planned, was control left alone, is the window over.
+
+A check that fails and is blocking takes the verdict away, never the numbers. Bounds are those of the field: mismatch of
+the sample ratio and pre-period balance at .001, the latter divided by how many covariates and arms are looked at.
+
+References:
+    Fabijan et al. (2019), Diagnosing Sample Ratio Mismatch in Online Controlled Experiments, KDD. The level .001 is
+    that of Eppo and GrowthBook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from scipy.stats import norm
+
+from netlift.abtest.contrast import Contrast
+from netlift.abtest.moments import OUTCOMES
+from netlift.abtest.readout import Check, CheckStatus
+from netlift.data.sample_ratio import SampleRatio
+
+ALARM = 0.001
+TORN_SHARE = 0.001
+CONTACTED_SHARE = 0.01
+ONE_CUSTOMER_SHARE = 0.2
+SKEW_NOTICED, SKEW_TOO_MUCH = 0.1, 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What was counted of one campaign.
+
+    Attributes:
+        randomized: Whether chance, with known propensities, drew the arms.
+        assigned: Customers drawn.
+        ratios: Sample ratio by who is looked at: planned_split (all assigned), analysed_split (those the customers
+            table knows).
+        torn: Customers in two arms.
+        control: Customers of control.
+        control_delivered: Of them, whom a contact reached; None where nobody logs delivery.
+        open_windows: Customers whose outcome window is not over.
+        as_of: First moment not seen.
+        ended: End of the last window.
+        stopped_early: Whether a planned look ended the test before its window was over.
+        plan_unchanged: Whether the plan is as it was frozen; None without a plan.
+        costs_assumed: Contacts without a logged cost, priced by their offer.
+        contacts: Contacts apart from control.
+    """
+
+    randomized: bool
+    assigned: int
+    ratios: Mapping[str, SampleRatio]
+    torn: int
+    control: int
+    control_delivered: int | None
+    open_windows: int
+    as_of: datetime
+    ended: datetime
+    stopped_early: bool
+    plan_unchanged: bool | None
+    costs_assumed: int
+    contacts: int
+
+
+def check_campaign(facts: Facts) -> tuple[Check, ...]:
+    """The checks on who was assigned and when it is read."""
+    return tuple(_campaign_checks(facts))
+
+
+def _campaign_checks(facts: Facts) -> Iterator[Check]:
+    yield Check(name="randomized", status="passed" if facts.randomized else "failed", blocking=True)
+    for name in ("planned_split", "analysed_split"):
+        yield _split(name, facts.ratios.get(name))
+    torn = facts.torn / max(facts.assigned, 1)
+    yield Check(
+        name="two_arms", status=_step(torn, 0.0, TORN_SHARE), blocking=True,
+        figures={"customers": float(facts.torn), "share": torn},
+    )  # fmt: skip
+    yield _control_contacted(facts)
+    left = facts.open_windows / max(facts.assigned, 1)
+    open_window: CheckStatus = "failed" if left and not facts.stopped_early else "passed"
+    yield Check(
+        name="window_closed", status=open_window, blocking=True,
+        figures={"open": left, "days_left": max((facts.ended - facts.as_of).total_seconds() / 86_400, 0.0)},
+    )  # fmt: skip
+    if facts.plan_unchanged is None:
+        yield Check(name="plan_unchanged", status="not_checked", blocking=True)
+    else:
+        yield Check(name="plan_unchanged", status="passed" if facts.plan_unchanged else "failed", blocking=True)
+    assumed = facts.costs_assumed / max(facts.contacts, 1)
+    yield Check(
+        name="costs_logged", status="warned" if assumed > 0 else "passed", blocking=False,
+        figures={"contacts": float(facts.costs_assumed), "share": assumed},
+    )  # fmt: skip
+
+
+def check_arm(
+    arm: str, contrast: Contrast, *, gamma: float, largest_share: float, balance: Contrast | None, looked_at: int
+) -> tuple[Check, ...]:
+    """The checks on one arm against control.
+
+    Args:
+        arm: Offer id.
+        contrast: Of the outcomes.
+        gamma: Skewness of the profit contrast.
+        largest_share: Share of the arm's revenue that its largest customer makes.
+        balance: Contrast with the covariates behind the outcomes; None where there are none.
+        looked_at: Covariates times arms, by which the level of the balance alarm is divided.
+    """
+    checks = [
+        Check(
+            name="one_customer", status="warned" if largest_share > ONE_CUSTOMER_SHARE else "passed", blocking=False,
+            figures={"share": largest_share}, where=arm,
+        ),
+        Check(
+            name="control_size", status=_step(abs(gamma), SKEW_NOTICED, SKEW_TOO_MUCH, worst="warned"), blocking=False,
+            figures={"gamma": gamma, "control": float(contrast.n_control)}, where=arm,
+        ),
+    ]  # fmt: skip
+    if balance is not None:
+        checks.append(_balance(arm, balance, looked_at))
+    return tuple(checks)
+
+
+def blocked(checks: Sequence[Check]) -> bool:
+    """Whether a failed check takes the verdict away."""
+    return any(check.blocking and check.status == "failed" for check in checks)
+
+
+def _split(name: str, ratio: SampleRatio | None) -> Check:
+    if ratio is None or ratio.p_value is None:
+        return Check(name=name, status="not_checked", blocking=True)
+    figures = {"p_value": ratio.p_value, "arms": float(ratio.arms), "customers": float(ratio.rows)}
+    if ratio.method == "arm by arm":
+        # Some arms were open to a part of the customers only: they are compared with a control of other people.
+        return Check(name="same_people", status="failed", blocking=True, figures=figures, where=name)
+    failed = ratio.p_value < ALARM
+    return Check(name=name, status="failed" if failed else "passed", blocking=True, figures=figures)
+
+
+def _control_contacted(facts: Facts) -> Check:
+    if facts.control_delivered is None:
+        return Check(name="control_contacted", status="not_checked", blocking=True)
+    share = facts.control_delivered / max(facts.control, 1)
+    return Check(
+        name="control_contacted", status=_step(share, 0.0, CONTACTED_SHARE), blocking=True,
+        figures={"customers": float(facts.control_delivered), "share": share},
+    )  # fmt: skip
+
+
+def _balance(arm: str, balance: Contrast, looked_at: int) -> Check:
+    """The covariate that differs most from control before anybody was contacted."""
+    before = [name for name in balance.names if name not in OUTCOMES]
+    scores = {name: balance.point({name: 1.0}) / se for name in before if (se := balance.se({name: 1.0})) > 0}
+    if not scores:
+        return Check(name="pre_period_balance", status="not_checked", blocking=True, where=arm)
+    worst = max(scores, key=lambda name: abs(scores[name]))
+    p_value = 2 * float(norm.sf(abs(scores[worst])))
+    failed = p_value < ALARM / max(looked_at, 1)
+    where = f"{arm}: {worst}"
+    return Check(
+        name="pre_period_balance", status="failed" if failed else "passed", blocking=True,
+        figures={"z": scores[worst], "p_value": p_value}, where=where,
+    )  # fmt: skip
+
+
+def _step(value: float, warn_above: float, fail_above: float, *, worst: CheckStatus = "failed") -> CheckStatus:
+    if value > fail_above:
+        return worst
+    return "warned" if value > warn_above else "passed"

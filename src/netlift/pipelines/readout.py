@@ -1,0 +1,407 @@
+"""What a campaign earned: rows of its assigned customers to one result, with every check that speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+from netlift.abtest.adjustment import Adjustment
+from netlift.abtest.aggregate import Cell, Cells, aggregate
+from netlift.abtest.aggregate_days import aggregate_days
+from netlift.abtest.arms import ArmCells, Terms, read_arms, read_cell, read_pull_forward, read_rollout
+from netlift.abtest.contrast import contrast
+from netlift.abtest.daily import day_points
+from netlift.abtest.extremes import capped, largest_shares, without_largest
+from netlift.abtest.heterogeneity import SegmentEffects, segment_effects
+from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
+from netlift.abtest.outcomes import COVARIATES, Spans, campaign_contacts, count_left_out, daily_outcomes
+from netlift.abtest.readout import Assumption, CampaignReadout, Check, DayPoint, Look
+from netlift.abtest.sequential import looks as looks_at
+from netlift.abtest.trust import ALARM, Facts, blocked, check_arm, check_campaign
+from netlift.abtest.weighting import picture_the_whole, read_chances, scale_by_chance
+from netlift.config.business import BusinessSettings
+from netlift.config.readout import ReadoutSettings
+from netlift.data.arms import read_sample_ratios
+from netlift.data.read import Tables
+from netlift.data.sample_ratio import SampleRatio
+from netlift.data.tables import CONTROL
+from netlift.errors import ConfigError, DataError
+from netlift.pipelines.money_basis import name_money
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.readout_rows import Campaign, ReadoutRequest, assigned_rows, describe_campaign, hold
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+MOST_DAY_POINTS = 61
+DAYS_FIGURES = OUTCOMES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Everything one readout is computed from.
+
+    Attributes:
+        business: The business.
+        request: What is asked.
+        tables: Its tables.
+        campaign: The campaign.
+        settings: How it is read.
+        rows: One row per assigned customer.
+        randomized: Whether chance, with known propensities, drew the arms.
+        weighted: Whether customers of an arm had different chances of it.
+        figures: Outcomes, covariates, delivery where it is logged, margin behind the window where it is seen.
+        household: Column of what customers share.
+        planned: Columns whose segments plan or config name.
+        dimensions: These and the columns asked for beside them.
+    """
+
+    business: BusinessSettings
+    request: ReadoutRequest
+    tables: Tables
+    campaign: Campaign
+    settings: ReadoutSettings
+    rows: ir.Table
+    randomized: bool
+    weighted: bool
+    figures: tuple[str, ...]
+    household: str | None
+    planned: tuple[str, ...]
+    dimensions: tuple[str, ...]
+
+    def cells(self, rows: ir.Table, *, figures: Sequence[str] = (), by: str = "") -> Cells:
+        """Moments of each arm, as pictures of the whole campaign where chances differ."""
+        wanted = tuple(figures) or self.figures
+        within = (by,) if by else ()
+        seen = picture_the_whole(rows, wanted, within=within) if self.weighted else rows
+        return aggregate(seen, figures=wanted, dimensions=within, cluster=self.household)
+
+
+def read_campaign(
+    settings: BusinessSettings, tables: Tables, request: ReadoutRequest, *, progress: Progress
+) -> CampaignReadout:
+    """Read a campaign.
+
+    Args:
+        settings: The business.
+        tables: Its tables, checked.
+        request: Which campaign, as of when.
+        progress: Who watches.
+
+    Raises:
+        ConfigError: Neither plan, config nor request says which loss is immaterial, or plan and config disagree on
+            the currency.
+        UsageError: A campaign or a column that the tables do not have.
+        DataError: Nobody was assigned, an arm has fewer than two customers, or the tables lack what is needed.
+    """
+    how = _how_to_read(settings, request)
+    progress.stage("readout", f"campaign {request.campaign_id}: customers and what they brought")
+    campaign = describe_campaign(tables, request, how)
+    planned = tuple(dict.fromkeys([*(request.plan.segments if request.plan else ()), *how.segments]))
+    dimensions = tuple(dict.fromkeys([*planned, *request.split_by]))
+    household = request.plan.cluster if request.plan and request.plan.cluster else how.household
+    columns = tuple(dict.fromkeys([*dimensions, *([household] if household else [])]))
+    rows = hold(tables, assigned_rows(tables, campaign, how, columns))
+    chances = read_chances(rows)
+    randomized = campaign.randomized is not False and not chances.unknown and not chances.impossible
+    reading = Reading(
+        business=settings,
+        request=request,
+        tables=tables,
+        campaign=campaign,
+        settings=how,
+        rows=rows,
+        randomized=randomized,
+        weighted=randomized and bool(chances.unequal),
+        figures=_figures(rows, campaign),
+        household=household,
+        planned=planned,
+        dimensions=dimensions,
+    )
+    return _read(reading, progress)
+
+
+def _read(reading: Reading, progress: Progress) -> CampaignReadout:
+    request, campaign, how = reading.request, reading.campaign, reading.settings
+    settings, tables, rows, randomized = reading.business, reading.tables, reading.rows, reading.randomized
+    progress.stage("readout", "moments of every arm")
+    cells = _by_arm(reading.cells(rows))
+    _refuse_empty(cells, request)
+    days = _read_days(reading)
+    taken = _looks(request, campaign, days)
+    facts = _facts(reading, cells=cells, stopped=any(look.stopped for look in taken))
+    checks = check_campaign(facts)
+    terms = Terms(
+        currency=settings.currency,
+        level=how.level,
+        tolerance=how.tolerance,
+        fixed=campaign.fixed_cost,
+        covariates=COVARIATES,
+        bound=taken[-1].bound if taken else None,
+    )
+    progress.stage("readout", "lines of sensitivity, segments, days")
+    arms = _arm_cells(reading, cells)
+    draft = read_arms({arm: cell for arm, cell in arms.items() if arm != CONTROL}, arms[CONTROL], terms)
+    checks = (*checks, *_arm_checks(draft.arms, draft.adjustments, cells))
+    withheld: Literal["blocked", "observational"] | None = "blocked" if blocked(checks) else None
+    withheld = withheld if randomized else "observational"
+    read = read_arms(
+        {arm: cell for arm, cell in arms.items() if arm != CONTROL}, arms[CONTROL], replace(terms, withheld=withheld)
+    )
+    segments = list(_segments(reading, terms))
+    fixed = {arm.arm: _fixed(arm.assigned, read.arms, campaign) for arm in read.arms}
+    people = int(tables["customers"].count().to_pyarrow().as_py())
+    assigned = sum(cell.n for cell in cells.values())
+    return CampaignReadout(
+        campaign_id=campaign.campaign_id,
+        name=campaign.name,
+        currency=settings.currency,
+        started=campaign.started,
+        ended=campaign.ended,
+        outcome_days=campaign.outcome_days,
+        as_of=campaign.until,
+        observational=not randomized,
+        verdict=read.verdict,
+        best_arm=max(read.arms, key=lambda arm: arm.money[-1].per_customer.point).arm,
+        profit=read.profit,
+        roi=read.roi,
+        arms=read.arms,
+        cells=tuple(read_cell(arm, cells[arm]) for arm in [CONTROL, *(arm.arm for arm in read.arms)]),
+        segments=tuple(row for effects in segments for row in effects.rows),
+        heterogeneity=tuple(effects.heterogeneity for effects in segments if effects.heterogeneity is not None),
+        checks=checks,
+        days=tuple(_day_points(days, fixed, reading, terms)),
+        pull_forward=tuple(
+            read_pull_forward(
+                arm, cells[arm], cells[CONTROL], days=campaign.after_days, terms=replace(terms, fixed=fixed[arm])
+            )
+            for arm in fixed
+            if campaign.after_days
+        ),
+        rollout=tuple(
+            read_rollout(arm, found, eligible=assigned, outside=people - assigned, terms=terms)
+            for arm, found in zip(read.arms, read.adjustments, strict=True)
+        ),
+        looks=taken,
+        covariates=read.adjustments[0].used,
+        assumptions=tuple(_assumptions(reading, name_money(tables))),
+        level=how.level,
+        plan_digest=request.plan.frozen_digest if request.plan else None,
+        config_digest=settings.digest(),
+        versions={name: version(name) for name in ("netlift", "numpy", "scipy", "duckdb")},
+        hypothesis=request.plan.hypothesis if request.plan else "",
+        notes=_notes(reading, segments, read.adjustments),
+    )
+
+
+def _how_to_read(settings: BusinessSettings, request: ReadoutRequest) -> ReadoutSettings:
+    """The config's way of reading, with what plan and request say in its place."""
+    plan = request.plan
+    if plan is not None and plan.currency != settings.currency:
+        raise ConfigError(
+            f"the plan is in {plan.currency}, the config in {settings.currency}: two currencies cannot be added"
+        )
+    tolerance = request.tolerance if request.tolerance is not None else plan.tolerance if plan else None
+    if settings.readout is None:
+        if tolerance is None:
+            raise ConfigError(
+                "readout.tolerance is not in the config, and there is no plan: say which loss on a campaign is "
+                "immaterial, in the config or by --tolerance"
+            )
+        found = ReadoutSettings(tolerance=tolerance)
+    else:
+        found = settings.readout if tolerance is None else settings.readout.model_copy(update={"tolerance": tolerance})
+    return found if plan is None else found.model_copy(update={"level": plan.level})
+
+
+def _figures(rows: ir.Table, campaign: Campaign) -> tuple[str, ...]:
+    is_delivery_logged = bool(rows.delivered.sum().to_pyarrow().as_py())
+    after = ["margin_after"] if campaign.after_days else []
+    return (*OUTCOMES, *COVARIATES, *(["delivered"] if is_delivery_logged else []), *after)
+
+
+def _by_arm(cells: Cells) -> dict[str, Moments]:
+    """Arm to moments, control first, then by name."""
+    found = {cell.arm: moments for cell, moments in cells.items() if not cell.dimension}
+    return {arm: found[arm] for arm in sorted(found, key=lambda arm: (arm != CONTROL, arm))}
+
+
+def _refuse_empty(cells: Mapping[str, Moments], request: ReadoutRequest) -> None:
+    wanted = set(request.plan.shares) if request.plan else set()
+    missing = sorted(wanted - set(cells))
+    if missing:
+        raise DataError(
+            f"contacts: nobody was assigned to {', '.join(missing)} in campaign {request.campaign_id!r}, the plan says "
+            "so; find the rows, or read the campaign without the plan"
+        )
+
+
+def _arm_cells(reading: Reading, cells: Mapping[str, Moments]) -> dict[str, ArmCells]:
+    smaller = _by_arm(reading.cells(without_largest(reading.rows), figures=OUTCOMES))
+    cut = _by_arm(reading.cells(capped(reading.rows, share=reading.settings.cap), figures=OUTCOMES))
+    shares = largest_shares(reading.rows)
+    return {
+        arm: ArmCells(whole=whole, without_largest=smaller.get(arm, whole), capped=cut[arm], largest_share=shares[arm])
+        for arm, whole in cells.items()
+    }
+
+
+def _arm_checks(arms: Sequence[Any], found: Sequence[Adjustment], cells: Mapping[str, Moments]) -> Iterator[Check]:
+    for arm, adjustment in zip(arms, found, strict=True):
+        before = [name for name in COVARIATES if name in adjustment.used]
+        balance = None
+        if before:
+            names = [*OUTCOMES, *before]
+            balance = contrast(cells[arm.arm].take(names), cells[CONTROL].take(names), arm=arm.arm)
+        yield from check_arm(
+            arm.arm,
+            adjustment.raw,
+            gamma=arm.gamma,
+            largest_share=arm.largest_customer_share,
+            balance=balance,
+            looked_at=len(before) * len(arms),
+        )
+
+
+def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool) -> Facts:
+    campaign, tables, request = reading.campaign, reading.tables, reading.request
+    contacts = campaign_contacts(tables, [campaign.campaign_id], until=campaign.until).rename(offer_id="arm")
+    ratios: dict[str, SampleRatio] = {}
+    if reading.randomized:
+        looked = {"planned_split": contacts, "analysed_split": reading.rows.rename(offer_id="arm")}
+        for name, rows in looked.items():
+            found = read_sample_ratios(rows, alarm=ALARM)
+            if campaign.campaign_id in found:
+                ratios[name] = found[campaign.campaign_id]
+    left_out = count_left_out(tables, [campaign.campaign_id])
+    control = cells[CONTROL]
+    delivered = None
+    if "delivered" in reading.figures:
+        rows = reading.rows
+        delivered = int(rows.filter(rows.arm == CONTROL).delivered.sum().to_pyarrow().as_py() or 0)
+    assigned = sum(cell.n for cell in cells.values())
+    return Facts(
+        randomized=reading.randomized,
+        assigned=assigned,
+        ratios=ratios,
+        torn=left_out.get("two_arms", 0),
+        control=control.n,
+        control_delivered=delivered,
+        open_windows=campaign.open_windows,
+        as_of=campaign.until,
+        ended=campaign.ended,
+        stopped_early=stopped,
+        plan_unchanged=request.plan.is_unchanged if request.plan else None,
+        costs_assumed=left_out.get("costs_assumed", 0),
+        contacts=assigned - control.n,
+    )
+
+
+def _read_days(reading: Reading) -> dict[str, tuple[Moments, ...]]:
+    """Arm to its moments at the end of each day since assignment that everybody has lived through."""
+    campaign, rows = reading.campaign, reading.rows
+    lived = (campaign.until - campaign.started).days
+    last = min(campaign.outcome_days, lived) - 1
+    if last < 0:
+        return {}
+    spans = Spans(pre_days=0, until=campaign.until)
+    days = daily_outcomes(reading.tables, [campaign.campaign_id], spans)
+    if reading.weighted:
+        rows = scale_by_chance(rows, ("reward", "contact_cost"))
+        days = days.inner_join(
+            rows.select("campaign_id", "customer_id", "relative_weight"), ["campaign_id", "customer_id"]
+        )
+        days = days.mutate(revenue=days.revenue * days.relative_weight, margin=days.margin * days.relative_weight)
+    found = aggregate_days(rows, days, last_day=last, figures=DAYS_FIGURES)
+    return {arm: moments for (_, arm), moments in found.items()}
+
+
+def _day_points(
+    days: Mapping[str, tuple[Moments, ...]], fixed: Mapping[str, float], reading: Reading, terms: Terms
+) -> Iterator[DayPoint]:
+    if not days:
+        return
+    last = len(days[CONTROL]) - 1
+    step = max(1, -(-last // (MOST_DAY_POINTS - 1)))
+    shown = sorted({*range(last, -1, -step)})
+    for arm, cost in fixed.items():
+        yield from day_points(
+            arm,
+            [contrast(days[arm][day], days[CONTROL][day], arm=arm) for day in shown],
+            days=shown,
+            level=terms.level,
+            currency=terms.currency,
+            fixed=cost,
+        )
+
+
+def _looks(request: ReadoutRequest, campaign: Campaign, days: Mapping[str, tuple[Moments, ...]]) -> tuple[Look, ...]:
+    """The planned looks that are due, each at its equal share of the outcome window; of all arms together."""
+    plan = request.plan
+    if plan is None or plan.looks == 1 or not days:
+        return ()
+    seen = len(days[CONTROL]) / campaign.outcome_days
+    shares = [number / plan.looks for number in range(1, plan.looks + 1) if number / plan.looks <= seen + 1e-9]
+    scores = []
+    for share in shares:
+        day = max(round(share * campaign.outcome_days) - 1, 0)
+        treated = merge(*(moments[day] for arm, moments in days.items() if arm != CONTROL))
+        found = contrast(treated, days[CONTROL][day])
+        error = found.se(PROFIT)
+        scores.append((found.point(PROFIT) - campaign.fixed_cost / found.n_treated) / error if error else 0.0)
+    return looks_at(shares, scores, planned=plan.looks, level=plan.level) if shares else ()
+
+
+def _segments(reading: Reading, terms: Terms) -> Iterator[SegmentEffects]:
+    for dimension in reading.dimensions:
+        found = reading.cells(reading.rows, figures=OUTCOMES, by=dimension)
+        inside = {cell: moments for cell, moments in found.items() if cell.dimension == dimension}
+        for arm in sorted({cell.arm for cell in inside} - {CONTROL}):
+            cells = {
+                _segment_name(cell): (moments, inside[replace(cell, arm=CONTROL)])
+                for cell, moments in inside.items()
+                if cell.arm == arm and replace(cell, arm=CONTROL) in inside
+            }
+            yield segment_effects(
+                dimension,
+                arm,
+                dict(sorted(cells.items())),
+                planned=dimension in reading.planned,
+                minimum_buyers=reading.settings.minimum_buyers,
+                level=terms.level,
+                currency=terms.currency,
+            )
+
+
+def _segment_name(cell: Cell) -> str:
+    return "" if cell.segment is None else cell.segment
+
+
+def _fixed(assigned: int, arms: Sequence[Any], campaign: Campaign) -> float:
+    return campaign.fixed_cost * assigned / sum(arm.assigned for arm in arms)
+
+
+def _assumptions(reading: Reading, money: str) -> Iterator[Assumption]:
+    campaign, how = reading.campaign, reading.settings
+    yield Assumption(name="margin_source", value=money)
+    yield Assumption(name="fixed_cost", value=f"{campaign.fixed_cost:.2f}")
+    yield Assumption(name="outcome_days", value=str(campaign.outcome_days))
+    yield Assumption(name="pre_days", value=str(how.pre_days))
+    yield Assumption(name="tolerance", value=f"{how.tolerance:.2f}")
+    yield Assumption(name="level", value=f"{how.level:g}")
+    yield Assumption(name="rewards", value="contacts.reward_cost")
+    yield Assumption(name="weighted_by_chance", value="yes" if reading.weighted else "no")
+    if reading.household:
+        yield Assumption(name="household", value=reading.household)
+    if reading.request.plan is not None:
+        yield Assumption(name="plan", value=reading.request.plan.frozen_digest[:12])
+
+
+def _notes(reading: Reading, segments: Sequence[SegmentEffects], found: Sequence[Adjustment]) -> dict[str, int]:
+    notes = dict(count_left_out(reading.tables, [reading.campaign.campaign_id]))
+    left_out = sum(len(effects.left_out) for effects in segments)
+    dropped = len({name for adjustment in found for name in adjustment.dropped})
+    notes |= {name: n for name, n in {"segments_left_out": left_out, "covariates_dropped": dropped}.items() if n}
+    return notes

@@ -1,0 +1,130 @@
+"""What a readout needs to know of its campaign before anything is computed, and the rows that it is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import TYPE_CHECKING
+
+from netlift.abtest.outcomes import Spans, assigned_outcomes, campaign_contacts
+from netlift.config.plan import Plan
+from netlift.config.readout import ReadoutSettings
+from netlift.data.read import Tables
+from netlift.data.tables import CONTROL
+from netlift.errors import DataError
+from netlift.pipelines.calendar import read_history
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+FEWEST_DAYS_AFTER = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadoutRequest:
+    """What is asked.
+
+    Attributes:
+        campaign_id: The campaign.
+        plan: What was decided before it, if a plan was written.
+        as_of: First moment not seen; None for the end of the receipts.
+        split_by: Columns of customers to split by, beyond those of plan and config: exploratory.
+        tolerance: Loss that is immaterial, in currency; None for that of plan or config.
+    """
+
+    campaign_id: str
+    plan: Plan | None = None
+    as_of: datetime | None = None
+    split_by: tuple[str, ...] = ()
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """A campaign as the tables describe it.
+
+    Attributes:
+        campaign_id: Its id.
+        name: What the business calls it.
+        fixed_cost: Its fixed cost.
+        outcome_days: Length of its outcome window.
+        randomized: Whether it says so; None where it says nothing.
+        until: First moment not seen.
+        started: First assignment.
+        ended: End of the last window.
+        open_windows: Customers whose window is not over.
+        after_days: Days behind the window that are seen of everybody; 0 where they are too few to read.
+    """
+
+    campaign_id: str
+    name: str
+    fixed_cost: float
+    outcome_days: int
+    randomized: bool | None
+    until: datetime
+    started: datetime
+    ended: datetime
+    open_windows: int
+    after_days: int
+
+
+def describe_campaign(tables: Tables, request: ReadoutRequest, settings: ReadoutSettings) -> Campaign:
+    """Look the campaign up.
+
+    Raises:
+        UsageError: A campaign that the tables do not have.
+        DataError: Nobody was assigned, or nobody to control.
+    """
+    until = request.as_of or datetime.combine(read_history(tables).end, time())
+    contacts = campaign_contacts(tables, [request.campaign_id], until=until)
+    spans = contacts.aggregate(
+        started=contacts.assigned_at.min(),
+        first_end=contacts.ends_at.min(),
+        ended=contacts.ends_at.max(),
+        open=(contacts.ends_at > until).sum(),
+        control=(contacts.arm == CONTROL).sum(),
+        rows=contacts.count(),
+    )
+    found = spans.to_pyarrow().to_pylist()[0]
+    if not found["rows"]:
+        raise DataError(
+            f"contacts: nobody was assigned in campaign {request.campaign_id!r} before {until:%Y-%m-%d}; a readout "
+            "needs who was drawn into which arm"
+        )
+    if not found["control"] or found["control"] == found["rows"]:
+        what, arm = ("no", f"the {CONTROL} arm") if not found["control"] else ("nothing but", "control")
+        raise DataError(
+            f"contacts: campaign {request.campaign_id!r} has {what} row of {arm} among {found['rows']:,}; without "
+            "customers left alone, and others who were not, nobody can say what the contact earned"
+        )
+    campaigns = tables["campaigns"]
+    row = campaigns.filter(campaigns.campaign_id == request.campaign_id).to_pyarrow().to_pylist()[0]
+    behind = (until - found["ended"]).days
+    after = min(settings.after_days, behind)
+    return Campaign(
+        campaign_id=request.campaign_id,
+        name=row.get("name") or (request.plan.name if request.plan else "") or request.campaign_id,
+        fixed_cost=float(row.get("fixed_cost") or (request.plan.fixed_cost if request.plan else 0.0)),
+        outcome_days=int(row["outcome_days"]),
+        randomized=row.get("randomized"),
+        until=until,
+        started=found["started"],
+        ended=found["ended"],
+        open_windows=int(found["open"] or 0),
+        after_days=after if after >= FEWEST_DAYS_AFTER else 0,
+    )
+
+
+def assigned_rows(tables: Tables, campaign: Campaign, settings: ReadoutSettings, dimensions: Sequence[str]) -> ir.Table:
+    """One row per assigned customer, in Ibis."""
+    spans = Spans(pre_days=settings.pre_days, after_days=campaign.after_days, until=campaign.until)
+    return assigned_outcomes(tables, [campaign.campaign_id], spans, dimensions=dimensions)
+
+
+def hold(tables: Tables, rows: ir.Table) -> ir.Table:
+    """The rows, worked out once and held by the database until the tables are closed."""
+    import ibis
+
+    held: ir.Table = tables.connection.create_table(ibis.util.gen_name("netlift_readout"), rows, temp=True)
+    return held

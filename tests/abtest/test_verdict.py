@@ -1,0 +1,131 @@
+"""Each step of the ladder, the losses of being wrong, and how many more customers it takes."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from netlift.abtest import skew
+from netlift.abtest.verdict import Prior, decide, expected_losses, more_customers, prior_of_past
+from netlift.errors import DataError
+
+
+def judge(point, se, *, tolerance=50.0, gamma=0.0, **kw):
+    profit = skew.estimate(point, se, gamma=gamma, level=0.95, unit="EUR", method="means")
+    return decide(profit, se, tolerance=tolerance, assigned=1000, gamma=gamma, **kw)
+
+
+@pytest.mark.parametrize(
+    ("point", "se", "tolerance", "code"),
+    [
+        (200, 100, 50, "made_money"),
+        (-200, 100, 50, "lost_money"),
+        (150, 100, 50, "probably_made_money"),
+        (150, 100, 1, "cannot_tell_yet"),
+        (100, 100, 50, "cannot_tell_yet"),
+        (5, 10, 50, "no_material_effect"),
+        (-150, 100, 50, "cannot_tell_yet"),
+        (15, 10, 50, "probably_made_money"),
+        (0, 0, 50, "cannot_tell_yet"),
+        (-700, 0, 50, "cannot_tell_yet"),
+    ],
+)
+def test_each_step_of_the_ladder(point, se, tolerance, code):
+    assert judge(point, se, tolerance=tolerance).code == code
+
+
+@pytest.mark.parametrize("why", ["blocked", "observational"])
+def test_a_withheld_verdict_keeps_its_numbers(why):
+    found = judge(200, 100, withheld=why)
+    assert (found.code, found.more_customers) == (why, None)
+    assert found.chance_of_profit == pytest.approx(0.97725, abs=1e-5)
+
+
+@given(st.floats(-500, 500), st.floats(1, 300), st.floats(-0.8, 0.8))
+def test_the_verdict_never_contradicts_the_chance(point, se, gamma):
+    found = judge(point, se, gamma=gamma, tolerance=0.0)
+    if found.code == "made_money":
+        assert found.chance_of_profit > 0.975 - 1e-6
+    if found.code == "lost_money":
+        assert found.chance_of_profit < 0.025 + 1e-6
+
+
+@settings(deadline=None)
+@given(st.floats(-5, 5), st.floats(0.1, 3))
+def test_losses_are_those_of_draws_from_the_normal(mean, sd):
+    ship, stop = expected_losses(mean, sd)
+    draws = mean + sd * np.random.default_rng(1).normal(size=200_000)
+    assert ship == pytest.approx(np.mean(np.maximum(-draws, 0)), abs=0.01 * sd)
+    assert stop == pytest.approx(np.mean(np.maximum(draws, 0)), abs=0.01 * sd)
+
+
+def test_losses_under_skewness_are_those_of_the_same_confidence_distribution():
+    gamma, mean, sd = -0.4, 1.0, 1.5
+    u = (np.arange(200_000) + 0.5) / 200_000
+    draws = mean - sd * skew.quantile(norm.ppf(u), gamma)
+    ship, stop = expected_losses(mean, sd, gamma=gamma)
+    assert ship == pytest.approx(np.mean(np.maximum(-draws, 0)), rel=1e-3)
+    assert stop == pytest.approx(np.mean(np.maximum(draws, 0)), rel=1e-3)
+    assert ship > expected_losses(mean, sd)[0]
+
+
+def test_losses_without_noise_are_the_profit_itself():
+    assert expected_losses(-3.0, 0.0) == (3.0, 0.0)
+    assert expected_losses(3.0, 0.0) == (0.0, 3.0)
+
+
+def test_so_many_more_customers_do_settle_it():
+    point, se, assigned, fixed = 100.0, 90.0, 1000, 300.0
+    more = more_customers(point, se, assigned=assigned, z=1.96, fixed=fixed)
+    k = (assigned + more) / assigned
+    settled = k * (point + fixed) - fixed
+    assert settled == pytest.approx(1.96 * se * math.sqrt(k), rel=2e-3)
+
+
+def test_a_fixed_cost_not_yet_earned_back_may_be_with_more_customers():
+    more = more_customers(-100.0, 60.0, assigned=1000, z=1.96, fixed=300.0)
+    k = (1000 + more) / 1000
+    assert k * 200 - 300 == pytest.approx(1.96 * 60 * math.sqrt(k), rel=1e-3)
+
+
+def test_a_loss_is_settled_by_more_customers_too():
+    assert more_customers(-100.0, 100.0, assigned=1000, z=2.0) == 3000
+
+
+@pytest.mark.parametrize(("point", "se"), [(0.0, 100.0), (1.0, 100.0), (100.0, 0.0)])
+def test_what_no_number_of_customers_settles_has_none(point, se):
+    assert more_customers(point, se, assigned=1000, z=1.96) is None
+
+
+def test_more_customers_are_named_only_where_something_is_open():
+    assert judge(200, 100).more_customers is None
+    assert judge(100, 100).more_customers == pytest.approx(1000 * (1.96**2 - 1), abs=2)
+    assert judge(150, 100).more_customers == pytest.approx(1000 * ((1.96 / 1.5) ** 2 - 1), abs=2)
+
+
+def test_ten_past_campaigns_make_a_prior_and_nine_do_not():
+    points = [1.0, 2.0, 3.0, 0.0, -1.0, 4.0, 2.0, 1.5, -0.5, 3.5]
+    assert prior_of_past(points[:9], [0.1] * 9) is None
+    prior = prior_of_past(points, [0.1] * 10)
+    assert prior.mean == pytest.approx(1.55, abs=0.01)
+    assert prior.sd == pytest.approx(np.hypot(np.std(points, ddof=1), np.std(points, ddof=1) / np.sqrt(10)), rel=0.02)
+
+
+def test_a_past_without_spread_decides_nothing():
+    assert prior_of_past([1.0] * 12, [1.0] * 12) is None
+
+
+def test_a_sceptical_past_lowers_the_chance_and_leaves_the_interval():
+    plain, sober = judge(150, 100), judge(150, 100, prior=Prior(mean=0.0, sd=0.1).scaled(1000))
+    assert sober.chance_of_profit < plain.chance_of_profit
+    assert judge(250, 100, prior=Prior(mean=0.0, sd=100.0)).code == "made_money"
+
+
+@pytest.mark.parametrize(("point", "se", "tolerance"), [(math.nan, 1, 1), (1, math.inf, 1), (1, -1, 1), (1, 1, -1)])
+def test_figures_that_are_none_are_refused(point, se, tolerance):
+    profit = skew.estimate(point, 1.0, gamma=0.0, level=0.95, unit="EUR", method="means")
+    with pytest.raises(DataError, match="finite"):
+        decide(profit, se, tolerance=tolerance, assigned=10)
