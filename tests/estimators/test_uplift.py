@@ -11,7 +11,10 @@ from netlift.errors import DataError, NotRandomizedError
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift import fit_arm_outcomes, fit_uplift
 
-NAMES = ("response", "two_part", "causalml_s", "causalml_t", "causalml_x", "causalml_r", "causalml_dr")
+NAMES = (
+    "response", "recency_frequency", "two_part", "causalml_s", "causalml_t", "causalml_x", "causalml_r", "causalml_dr",
+    "causalml_forest",
+)  # fmt: skip
 
 
 def fit(name, rows, *, threads=1):
@@ -54,6 +57,7 @@ def fitted(world):
         ("causalml_x", 0.7),
         ("causalml_r", 0.6),
         ("causalml_dr", 0.6),
+        ("causalml_forest", 0.6),
     ],
 )
 def test_a_learner_recovers_the_effects_it_was_given(fitted, fresh, name, least):
@@ -87,7 +91,8 @@ def test_a_candidate_names_its_outputs_by_offer_in_currency(fitted, name):
     spec = json.loads(fitted[name].files["model.json"])
     assert [output["name"] for output in spec["outputs"]] == [f"uplift_{offer}" for offer in OFFERS]
     assert {output["unit"] for output in spec["outputs"]} == {"currency"}
-    assert 0 <= min(fitted[name].importance.values()) and sum(fitted[name].importance.values()) <= 1 + 1e-9
+    importance = fitted[name].importance.values()
+    assert all(share >= 0 for share in importance) and sum(importance) <= 1 + 1e-9
     assert fitted[name].storable and fitted[name].notes
 
 
@@ -136,7 +141,7 @@ def test_progress_is_told_of_every_trial(world):
     assert len(seen) == SEARCH.trials and "trial 1 of 2" in seen[0][1]
 
 
-@pytest.mark.parametrize("name", ["response", "two_part", "causalml_x"])
+@pytest.mark.parametrize("name", ["response", "recency_frequency", "two_part", "x_learner", "causalml_x"])
 def test_rows_from_which_nothing_can_be_learned_are_refused_before_any_fit(world, name):
     with pytest.raises(NotRandomizedError):
         fit(name, replace(world.rows, propensity=np.full(len(world.rows), np.nan)))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from netlift.config.definitions import UpliftDefinition, load_definition
+from netlift.estimators.arm_outcomes import ArmOutcomes
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.evaluation.off_policy import NOBODY, best_constant
@@ -29,9 +30,9 @@ class Watched(UpliftLearning):
 
     seen: list[tuple[str, ContactRows]] = field(default_factory=list)
 
-    def fit(self, name: str, rows: ContactRows) -> Candidate:
+    def fit(self, name: str, rows: ContactRows, *, outcomes: ArmOutcomes | None = None) -> Candidate:
         self.seen.append((name, rows))
-        return super().fit(name, rows)
+        return super().fit(name, rows, outcomes=outcomes)
 
 
 def learning(*candidates: str) -> Watched:

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal
 
@@ -35,7 +36,7 @@ from netlift.estimators.contact_design import pair_of, pair_propensity, stabilis
 from netlift.estimators.expression import Expression, booster, linear, write_files
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.side_by_side import run_side_by_side
-from netlift.features.matrix import Feature
+from netlift.estimators.uplift_terms import mean_gain_shares
 
 Kind = Literal["s", "t", "x", "r", "dr"]
 CONTROL = "control"
@@ -149,7 +150,7 @@ def fit_causalml(kind: Kind, rows: ContactRows, *, search: Search, folds: int, m
         params={"rounds": ROUNDS}
         | {name: PARAMS[name] for name in ("learning_rate", "num_leaves", "min_data_in_leaf")},
         notes=(LIMITS[kind], "settings fixed, uplift neither calibrated nor shrunk: as causalml gives it"),
-        importance=_importance(list(boosters.values()), rows.features),
+        importance=mean_gain_shares(list(boosters.values()), rows.features),
     )
 
 
@@ -157,7 +158,7 @@ def fit_pairs(
     kind: Kind, rows: ContactRows, *, params: Mapping[str, Any], folds: int, threads: int = 1
 ) -> dict[str, FittedPair]:
     """Learners of causalml, by offer."""
-    meta = _import_meta()
+    meta = import_causalml("meta")
     categories = tuple(i for i, feature in enumerate(rows.features) if feature.kind == "category")
     base = TreesOfColumns(params, ROUNDS, categories, treatment_first=kind == "s")
     weight = stabilised_weights(rows)
@@ -218,26 +219,20 @@ def _take_out(kind: Kind, pair: FittedPair, *, prefix: str) -> tuple[Expression,
     return linear(0.0, [weight for weight, _ in parts.values()], [booster(name) for name in fitted]), fitted
 
 
-def _importance(boosters: list[Any], features: tuple[Feature, ...]) -> dict[str, float]:
-    """Share of gain of each feature, mean over boosters; that of S's treatment column is nobody's."""
-    total = dict.fromkeys((feature.name for feature in features), 0.0)
-    for fitted in boosters:
-        gain = np.asarray(fitted.feature_importance("gain"), dtype=np.float64)
-        for feature, share in zip(features, gain / max(gain.sum(), 1e-300), strict=False):
-            total[feature.name] += float(share) / len(boosters)
-    return total
+def import_causalml(part: Literal["meta", "tree"]) -> ModuleType:
+    """`causalml.inference.meta` or `.tree`, with matplotlib's settings as they were before.
 
-
-def _import_meta() -> ModuleType:
-    """`causalml.inference.meta`, with matplotlib's settings as they were before."""
+    Raises:
+        ConfigError: causalml does not import.
+    """
     try:
         import matplotlib
 
         with matplotlib.rc_context():
-            from causalml.inference import meta
+            import_module("causalml.inference")
+            return import_module(f"causalml.inference.{part}")
     except (ImportError, AttributeError, OSError) as error:
         raise ConfigError(
             f"the candidates causalml_* need causalml, which does not import ({type(error).__name__}: {error}); "
             "install the versions of requirements.lock, or leave these candidates out of models/uplift.yaml"
         ) from error
-    return meta

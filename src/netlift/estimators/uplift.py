@@ -5,19 +5,32 @@ Every candidate has one output per offer, `uplift_<offer>`, in currency per cust
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TypeGuard, get_args
 
 from netlift.config.definitions import Search, UpliftCandidate
+from netlift.estimators.arm_outcomes import ArmOutcomes, learn_outcomes
 from netlift.estimators.boosting import Machine
-from netlift.estimators.causalml_adapter import Kind, fit_causalml
+from netlift.estimators.causalml_adapter import Kind as CausalmlKind
+from netlift.estimators.causalml_adapter import fit_causalml
+from netlift.estimators.causalml_forest import fit_causalml_forest
 from netlift.estimators.contact_design import average_effects, check_contacts
+from netlift.estimators.meta_learners import Kind, fit_meta_learner
 from netlift.estimators.paired_effects import fit_paired_effects
+from netlift.estimators.recency_frequency import fit_recency_frequency
 from netlift.estimators.response_uplift import fit_response
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.two_part_uplift import OutcomeModel, fit_outcome_model, fit_two_part
 from netlift.estimators.uplift_tuning import Progress
 
-__all__ = ["Progress", "average_effects", "check_contacts", "fit_arm_outcomes", "fit_uplift"]
+__all__ = [
+    "ArmOutcomes",
+    "Progress",
+    "average_effects",
+    "check_contacts",
+    "fit_arm_outcomes",
+    "fit_uplift",
+    "share_outcomes",
+]
 
 
 def fit_uplift(
@@ -29,33 +42,73 @@ def fit_uplift(
     seed: int,
     threads: int,
     progress: Progress,
+    outcomes: ArmOutcomes | None = None,
 ) -> Candidate:
     """Fit a candidate on training rows.
 
     Args:
         name: One of the candidates in `config.definitions`.
         rows: Contact rows of randomized campaigns; rows kept for judgement must not be among them.
-        search: How LightGBM is tuned; all but the two-part learner take its `fixed` parameters and its early stopping
-            at most.
+        search: How LightGBM is tuned; the baselines, causalml's learners and `paired_effects` take its `fixed`
+            parameters and its early stopping at most.
         folds: Folds of customers for cross-fitting.
         seed: Of folds, thinning, search and LightGBM.
         threads: How many fits may run side by side; the result does not depend on it.
         progress: Called with the share of the work done and a line of text.
+        outcomes: What `share_outcomes` gave for the same rows, folds and seed: s_learner, t_learner, x_learner,
+            r_learner and dr_learner start from it, and each learns it anew where it is None, to the same result.
 
     Raises:
         NotRandomizedError: A propensity is missing.
         DataError: Rows from which no effect can be learned, see `check_contacts`.
         ConfigError: causalml does not import.
+        ValueError: Outcomes of other rows.
     """
     check_contacts(rows)
     machine = Machine(seed=seed, threads=threads)
+    kind = name.removesuffix("_learner")
+    if _is_meta(kind):
+        if outcomes is None:
+            outcomes = learn_outcomes(rows, search=search, folds=folds, machine=machine)
+        elif outcomes.known.boosting.rows is not rows:
+            raise ValueError(f"{name} was given outcomes of other rows than the {len(rows):,} it learns from")
+        return fit_meta_learner(kind, outcomes, search=search, progress=progress)
     if name == "paired_effects":
         return fit_paired_effects(rows, search=search, folds=folds, machine=machine, progress=progress)
     if name == "two_part":
         return fit_two_part(rows, search=search, folds=folds, machine=machine, progress=progress)
     if name == "response":
         return fit_response(rows, search=search, folds=folds, machine=machine)
-    return fit_causalml(cast(Kind, name.removeprefix("causalml_")), rows, search=search, folds=folds, machine=machine)
+    if name == "recency_frequency":
+        return fit_recency_frequency(rows)
+    if name == "causalml_forest":
+        return fit_causalml_forest(rows, machine=machine)
+    bare = name.removeprefix("causalml_")
+    return fit_causalml(
+        next(k for k in get_args(CausalmlKind) if k == bare), rows, search=search, folds=folds, machine=machine
+    )
+
+
+def _is_meta(kind: str) -> TypeGuard[Kind]:
+    return kind in get_args(Kind)
+
+
+def share_outcomes(rows: ContactRows, *, search: Search, folds: int, seed: int, threads: int) -> ArmOutcomes:
+    """Cross-fitted outcomes and doubly robust scores, learned once for all candidates of `fit_uplift` that start there.
+
+    Args:
+        rows: Training rows, the very ones that `fit_uplift` is given.
+        search: `fixed` LightGBM parameters are taken, nothing is tuned.
+        folds: Folds of customers.
+        seed: Of folds, thinning and LightGBM.
+        threads: How many fits may run side by side; the result does not depend on it.
+
+    Raises:
+        NotRandomizedError: A propensity is missing.
+        DataError: Rows from which no effect can be learned.
+    """
+    check_contacts(rows)
+    return learn_outcomes(rows, search=search, folds=folds, machine=Machine(seed=seed, threads=threads))
 
 
 def fit_arm_outcomes(rows: ContactRows, *, search: Search, folds: int, seed: int, threads: int) -> OutcomeModel:

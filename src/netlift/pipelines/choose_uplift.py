@@ -54,10 +54,11 @@ def choose_learner(
     logged = learning.log_outcomes(early, late)
     constants = constants_for(early, late.available)
     best = constants[best_constant(logged, constants)]
+    outcomes = learning.share_outcomes(early)
     found: dict[str, np.ndarray] = {}
     for done, name in enumerate(learning.definition.candidates):
         learning.say(f"{name}: fitting")
-        found[name] = policy_of(StoredModel(learning.fit(name, early).files), late)
+        found[name] = policy_of(StoredModel(learning.fit(name, early, outcomes=outcomes).files), late)
         leader = max(policy_value(logged, choice).point for choice in found.values())
         gain = f"{format_number(leader - policy_value(logged, best).point)} {learning.unit}"
         words = f"{name} judged; best so far earns {gain} over the best constant"

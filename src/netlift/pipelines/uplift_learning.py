@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from netlift.config.definitions import UpliftCandidate, UpliftDefinition
+from netlift.estimators.arm_outcomes import ArmOutcomes
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import average_effects, fit_arm_outcomes, fit_uplift
+from netlift.estimators.uplift import average_effects, fit_arm_outcomes, fit_uplift, share_outcomes
 from netlift.evaluation.off_policy import LoggedOutcomes, choose_arms, constant_policies, dr_scores
 from netlift.pipelines.standing import encode_for
 
+SHARING = ("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner")
 UNKNOWN_OFFER = -1e300  # predicted uplift of an offer that a model does not know: never chosen
 
 
@@ -35,8 +37,20 @@ class UpliftLearning:
     unit: str
     say: Callable[[str], None]
 
-    def fit(self, name: str, rows: ContactRows) -> Candidate:
-        """A candidate of the definition, fitted on some rows."""
+    def share_outcomes(self, rows: ContactRows) -> ArmOutcomes | None:
+        """What several candidates start from, learned once; None where no two of them do."""
+        if sum(name in SHARING for name in self.definition.candidates) < 2:
+            return None
+        return share_outcomes(
+            rows,
+            search=self.definition.search,
+            folds=self.definition.folds,
+            seed=self.seed,
+            threads=self.threads,
+        )
+
+    def fit(self, name: str, rows: ContactRows, *, outcomes: ArmOutcomes | None = None) -> Candidate:
+        """A candidate of the definition, fitted on some rows; `outcomes` as `share_outcomes` gave them for these."""
         known: UpliftCandidate = next(candidate for candidate in self.definition.candidates if candidate == name)
         return fit_uplift(
             known,
@@ -46,6 +60,7 @@ class UpliftLearning:
             seed=self.seed,
             threads=self.threads,
             progress=lambda _share, words: self.say(f"{name}: {words}"),
+            outcomes=outcomes,
         )
 
     def log_outcomes(self, learned: ContactRows, judged: ContactRows) -> LoggedOutcomes:
