@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netlift.evaluation.influence import Clusters, Figure, make_estimate, mean_of
 
@@ -51,3 +53,13 @@ def test_an_interval_on_the_logit_scale_stays_inside():
 def test_the_absolute_value_turns_the_influence():
     figure = abs(Figure(point=-2.0, influence=np.array([1.0, -1.0])))
     assert figure.point == 2.0 and figure.influence.tolist() == [-1.0, 1.0]
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=40))
+def test_customers_are_coded_alike_however_they_are_labelled(labels):
+    whole = np.array(labels, dtype=np.int64)
+    counted, sorted_ = Clusters.of(whole), Clusters.of(np.array([f"c{label:03d}" for label in labels]))
+    shifted = Clusters.of(whole - 5)
+    assert counted.count == sorted_.count == shifted.count
+    assert np.array_equal(counted.code, sorted_.code)
+    assert np.array_equal(counted.code, shifted.code)
