@@ -12,7 +12,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from netlift.cli import Lines
+from netlift.cli.terminal import Lines
 from netlift.config.business import load
 from netlift.config.settings import read_yaml
 from netlift.data.write import write_bytes

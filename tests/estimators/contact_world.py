@@ -92,3 +92,53 @@ def _expected(X: np.ndarray, arm: int, *, heterogeneous: bool) -> np.ndarray:
     p, m = _parts(X, arm_of=np.full(len(X), arm), season=np.zeros(len(X)), heterogeneous=heterogeneous)
     cost = (0.0, 2.0, 0.1, 0.3)[arm] + (1.5 * p if arm == 3 else 0.0)
     return p * m - cost
+
+
+SUBSCRIPTIONS = ("tariff", "discount")
+
+
+def make_subscribers(customers: int, *, seed: int, both_signs: bool = False, heterogeneous: bool = True) -> World:
+    """A telecom: everybody pays each month, offers move how much; three campaigns, of which the first had no discount.
+
+    Args:
+        customers: In each campaign.
+        seed: Of the draw.
+        both_signs: Margins are normal about 5 with a deviation of 20, so that support and refunds outweigh what four in
+            ten pay; else log-normal about 25, all of them positive.
+        heterogeneous: Whether effects differ between customers.
+    """
+    rng = np.random.default_rng(seed)
+    campaign = np.repeat(np.arange(3), customers)
+    n = len(campaign)
+    X = np.asfortranarray(rng.normal(size=(n, 8)).astype(np.float32))
+    X[rng.random(n) < 0.05, 6] = np.nan
+    season = np.array([0.0, 0.1, -0.1])[campaign]
+    available = np.ones((n, 3), dtype=bool)
+    available[campaign == 0, 2] = False
+    chances = np.concatenate([np.full((n, 1), 0.4), 0.6 * available[:, 1:] / available[:, 1:].sum(1)[:, None]], axis=1)
+    arm = (rng.random(n)[:, None] > np.cumsum(chances, axis=1)).sum(axis=1)
+    sway = 1.0 if heterogeneous else 0.0
+    lift = np.stack(
+        [np.zeros(n), 0.02 + sway * 0.2 * np.tanh(X[:, 1]), 0.03 - sway * 0.25 * np.tanh(X[:, 1] - X[:, 2])]
+    )
+    usual = np.exp(3.2 + 0.3 * X[:, 0] + 0.2 * X[:, 3])
+    cost, at = np.array([0.0, 0.5, 0.2]), np.arange(n)
+    if both_signs:
+        money = 5.0 + 2.0 * X[:, 0] + 20.0 * lift
+        margin = money[arm, at] + 20.0 * season + rng.normal(0.0, 20.0, n)
+    else:
+        money = usual * (1.0 + lift)
+        margin = money[arm, at] * np.exp(season) * rng.lognormal(-0.08, 0.4, n)
+    rows = ContactRows(
+        X=X,
+        features=tuple(Feature(name=f"f{i}", unit="ratio", source="made up", formula="normal") for i in range(8)),
+        y=margin - cost[arm],
+        margin=margin,
+        offers=SUBSCRIPTIONS,
+        arm=arm.astype(np.int64),
+        propensity=chances[at, arm],
+        available=available,
+        customer=np.tile(np.arange(customers), 3).astype(np.int64),
+        campaign=campaign.astype(np.int64),
+    )
+    return World(rows=rows, effects=(money[1:] - money[0] - cost[1:, None]).T)

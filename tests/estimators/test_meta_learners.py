@@ -7,7 +7,6 @@ import pytest
 from contact_world import OFFERS, SEARCH, make_world
 from scipy.stats import spearmanr
 
-from netlift.errors import DataError
 from netlift.estimators.arm_outcomes import COMMON, WEAK, MoneyContacts, learn_outcomes
 from netlift.estimators.boosting import Machine
 from netlift.estimators.contact_design import average_effects
@@ -218,12 +217,6 @@ def test_arms_drawn_without_any_effect_are_worth_what_they_cost():
         uplift = predict(fit(kind, outcomes), world.rows.X)
         assert np.abs(uplift.mean(axis=0) - [-2.0, -0.1, -0.3]).max() < 0.6, kind
         assert uplift.std(axis=0).max() < 0.4, kind
-
-
-def test_a_world_where_nobody_buys_is_refused_with_the_count(world):
-    nothing = np.zeros(len(world.rows))
-    with pytest.raises(DataError, match=r"0 of [\d,]+ "):
-        learn(replace(world.rows, margin=nothing, y=nothing))
 
 
 def test_a_setting_replaces_the_default_only_if_it_is_better_beyond_noise():

@@ -147,10 +147,3 @@ def test_rows_from_which_nothing_can_be_learned_are_refused_before_any_fit(world
         fit(name, replace(world.rows, propensity=np.full(len(world.rows), np.nan)))
     with pytest.raises(DataError):
         fit(name, world.rows.take(world.rows.arm > 0))
-
-
-@pytest.mark.parametrize("name", ["response", "two_part"])
-def test_a_world_where_nobody_buys_is_refused_with_the_count(world, name):
-    nothing = np.zeros(len(world.rows))
-    with pytest.raises(DataError, match=r"0 of [\d,]+ "):
-        fit(name, replace(world.rows, margin=nothing, y=nothing))

@@ -39,7 +39,8 @@ class Market:
             name: getattr(self, name) for name in ("customers", "transactions", "campaigns", "contacts", "offers")
         }
         sources = {name: ibis.memtable(frame) for name, frame in frames.items()}
-        return conform(ibis.duckdb.connect(threads=1), sources, attributes=(), zone=ZoneInfo("UTC"))
+        own = tuple({"home"} & set(self.customers.columns))
+        return conform(ibis.duckdb.connect(threads=1), sources, attributes=own, zone=ZoneInfo("UTC"))
 
 
 def settings(**changes) -> BusinessSettings:

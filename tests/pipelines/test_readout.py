@@ -273,3 +273,24 @@ def test_hillstroms_mens_email_earned_what_the_methods_file_measured():
     assert found.verdict.chance_of_profit == pytest.approx(0.9717, abs=1e-4)
     assert found.verdict.expected_loss_if_shipped == pytest.approx(11.21, abs=0.01)
     assert found.verdict.code == "probably_made_money"
+
+
+def test_customers_of_one_household_count_together_and_those_without_one_alone(market):
+    """Every customer twice, in one household: twice the money, and no more certainty than before."""
+    twin = market.customers.assign(customer_id=market.customers.customer_id + "b")
+    contacts = market.contacts.assign(customer_id=market.contacts.customer_id + "b")
+    receipts = market.transactions.assign(customer_id=market.transactions.customer_id + "b")
+    doubled = market.but(
+        customers=pd.concat([market.customers, twin], ignore_index=True),
+        contacts=pd.concat([market.contacts, contacts], ignore_index=True),
+        transactions=pd.concat([market.transactions, receipts], ignore_index=True),
+        campaigns=market.campaigns.assign(fixed_cost=400.0),
+    )
+    homes = doubled.customers.assign(home=doubled.customers.customer_id.str.rstrip("b"))
+    once = read(market).arms[0].money[-1].raw_total
+    together = read(doubled.but(customers=homes), how=settings(household="home")).arms[0].money[-1].raw_total
+    apart = read(doubled.but(customers=homes.assign(home=None)), how=settings(household="home"))
+    assert together.point == pytest.approx(2 * once.point)
+    assert together.ci_upper - together.ci_lower == pytest.approx(2 * (once.ci_upper - once.ci_lower), rel=0.01)
+    alone = apart.arms[0].money[-1].raw_total
+    assert alone.ci_upper - alone.ci_lower == pytest.approx(2**0.5 * (once.ci_upper - once.ci_lower), rel=0.01)

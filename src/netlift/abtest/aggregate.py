@@ -134,11 +134,9 @@ def sum_up(rows: ir.Table, figures: Sequence[str], dimensions: Sequence[str]) ->
     return found
 
 
-def _moments(total: Row, figures: Sequence[str], cluster: ClusterSums | None = None) -> Moments:
+def _moments(total: Row, figures: Sequence[str]) -> Moments:
     sums, products, shift = sums_and_products(total, figures)
-    return of_sums(
-        figures, total["n"], sums, products, total["cubes"], buyers=total["buyers"], shift=shift, cluster=cluster
-    )
+    return of_sums(figures, total["n"], sums, products, total["cubes"], buyers=total["buyers"], shift=shift)
 
 
 def sums_and_products(total: Row, figures: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from netlift.abtest import skew
 from netlift.abtest.contrast import Contrast, contrast, money
@@ -106,7 +106,7 @@ def pool(points: Sequence[float] | np.ndarray, errors: Sequence[float] | np.ndar
     shrunken = own * y + (1 - own) * mean
     return Pool(
         mean=mean, se=math.sqrt(variance), between_sd=math.sqrt(tau2), q=q, freedom=freedom,
-        p_value=float(chi2.sf(q, freedom)) if freedom else 1.0, shrunken=shrunken,
+        p_value=float(chdtrc(freedom, q)) if freedom else 1.0, shrunken=shrunken,
         shrunken_se=_errors_about(shrunken, y, s),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from netlift.abtest import skew
 from netlift.abtest.moments import PROFIT, Moments, weights_of
@@ -142,7 +142,7 @@ def chance_of_made_money(
     needed = float(skew.quantile(skew.critical(level) if bound is None else bound, skew.used(gamma)))
     # The standard error moves with the difference: by gamma / 2 of itself where the difference is one of it off.
     off = (needed - true) / max(1 - gamma * needed / 2, 0.1)
-    return float(norm.sf(off - gamma * (off**2 - 1) / 6))
+    return float(ndtr(gamma * (off**2 - 1) / 6 - off))
 
 
 def customers_for_chance(

@@ -28,7 +28,7 @@ from typing import Literal
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from netlift.abtest import skew
 from netlift.abtest.readout import Look
@@ -50,8 +50,8 @@ def spent(information: float, *, level: float, spending: Spending = "per_side") 
     """
     error = 1 - level
     if spending == "two_sided":
-        return float(norm.sf(norm.isf(error / 2) / math.sqrt(information)))
-    return float(2 * norm.sf(norm.isf(error / 4) / math.sqrt(information)))
+        return float(ndtr(ndtri(error / 2) / math.sqrt(information)))
+    return float(2 * ndtr(ndtri(error / 4) / math.sqrt(information)))
 
 
 def bounds(information: Sequence[float], *, level: float, spending: Spending = "per_side") -> tuple[float, ...]:
@@ -92,7 +92,7 @@ def _bound(place: np.ndarray, mass: np.ndarray, *, root: float, step: float, err
     """The |z| that those still within cross upward with probability `error`."""
 
     def crossing(c: float) -> float:
-        return float(mass @ norm.sf((c * root - place) / step)) - error
+        return float(mass @ ndtr((place - c * root) / step)) - error
 
     if crossing(NEVER) >= 0 or error <= 0:
         return math.inf
@@ -103,7 +103,7 @@ def _carried(place: np.ndarray, mass: np.ndarray, *, reach: float, step: float) 
     """Where the sum stands after one more step, for those who stay within (-reach, reach)."""
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     nodes, weights = reach * nodes, reach * weights
-    density = norm.pdf((nodes[:, None] - place) / step) @ mass / step
+    density = skew.density_at((nodes[:, None] - place) / step) @ mass / step
     return nodes, weights * density
 
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from netlift.results import Estimate
 
@@ -75,9 +75,19 @@ def score(t: float | np.ndarray, gamma: float) -> float | np.ndarray:
     return t + gamma * t**2 / 3 + gamma**2 * t**3 / 27 + gamma / 6
 
 
+def density_at(x: float | np.ndarray) -> np.ndarray:
+    """The standard normal density.
+
+    Examples:
+        >>> round(float(density_at(0.0)), 4)
+        0.3989
+    """
+    return np.exp(-0.5 * np.square(x)) / np.sqrt(2 * np.pi)
+
+
 def critical(level: float) -> float:
     """Normal score that a two-sided interval of this level reaches on either side."""
-    return float(norm.ppf((1 + level) / 2))
+    return float(ndtri((1 + level) / 2))
 
 
 def interval(point: float, se: float, *, z: float, gamma: float) -> tuple[float, float]:
@@ -104,7 +114,7 @@ def chance_above(threshold: float, point: float, se: float, *, gamma: float) -> 
     """
     if se == 0:
         return float(np.heaviside(point - threshold, 0.5))
-    return float(norm.cdf(score((point - threshold) / se, used(gamma))))
+    return float(ndtr(score((point - threshold) / se, used(gamma))))
 
 
 def estimate(point: float, se: float, *, gamma: float, level: float, unit: str, method: str) -> Estimate:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from netlift.abtest.contrast import Contrast
 from netlift.abtest.moments import OUTCOMES
@@ -157,7 +157,7 @@ def _balance(arm: str, balance: Contrast, looked_at: int) -> Check:
     if not scores:
         return Check(name="pre_period_balance", status="not_checked", blocking=True, where=arm)
     worst = max(scores, key=lambda name: abs(scores[name]))
-    p_value = 2 * float(norm.sf(abs(scores[worst])))
+    p_value = 2 * float(ndtr(-abs(scores[worst])))
     failed = p_value < ALARM / max(looked_at, 1)
     where = f"{arm}: {worst}"
     return Check(

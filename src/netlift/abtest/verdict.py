@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from netlift.abtest import skew
 from netlift.abtest.heterogeneity import pool
@@ -89,10 +89,10 @@ def expected_losses(mean: float, sd: float, *, gamma: float = 0.0) -> tuple[floa
         return max(-mean, 0.0), max(mean, 0.0)
     t, gamma = mean / sd, skew.used(gamma)
     if not gamma:
-        ship = sd * float(norm.pdf(t) - t * norm.sf(t))
+        ship = sd * float(skew.density_at(t) - t * ndtr(-t))
         return ship, mean + ship
     u = np.linspace(-9.0, 9.0, 4001)
-    weight = norm.pdf(u) / norm.pdf(u).sum()
+    weight = skew.density_at(u) / skew.density_at(u).sum()
     profit = mean - sd * np.asarray(skew.quantile(u, gamma))
     return float(weight @ np.maximum(-profit, 0.0)), float(weight @ np.maximum(profit, 0.0))
 

@@ -216,8 +216,8 @@ class Plan(Settings):
         if not self.is_unchanged:
             raise GateRefusedError(
                 f"plan of campaign {self.campaign_id!r}: its content has the digest {self.digest()[:12]}, the frozen "
-                f"one had {self.frozen_digest[:12]}: it was changed since. Put the frozen file back, or make another plan "
-                "with `netlift design`"
+                f"one had {self.frozen_digest[:12]}: it was changed since. Put the frozen file back, or make another "
+                "plan with `netlift design`"
             )
         return self
 

@@ -26,7 +26,7 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -34,14 +34,12 @@ import numpy as np
 from netlift.estimators.case_control import CaseControlContacts, LearnedPurchases
 from netlift.estimators.contact_design import average_effects
 from netlift.estimators.lockstep import CrossGrown, Lesson, Setting, grow_in_step
-from netlift.estimators.purchases import PARTS, Part
+from netlift.estimators.purchases import PARTS, RAREST, Part
 from netlift.estimators.relative_effects import clustered_slope, shrink
 from netlift.estimators.rows import ContactRows
 
-STUMPS: Setting = {
-    "learning_rate": 0.2, "num_leaves": 2, "min_data_in_leaf": 300, "lambda_l2": 20.0, "extra_trees": True,
-}  # fmt: skip
-FOUR_LEAVES: Setting = {**STUMPS, "num_leaves": 4, "lambda_l2": 100.0}
+STUMPS = Setting(learning_rate=0.1, num_leaves=2, min_data_in_leaf=300, lambda_l2=20.0, extra_trees=True)
+FOUR_LEAVES = replace(STUMPS, num_leaves=4, lambda_l2=100.0)
 ALL_WITH_ALL = 4  # offers; beyond it an offer is compared with control and the best offer only
 NEWTON_STEPS = 8
 PRIOR = 1.0  # precision about zero of each number in a logistic regression: keeps a handful of rows finite
@@ -100,6 +98,14 @@ def list_contrasts(rows: ContactRows) -> list[Contrast]:
     return [*beside_control, *(Contrast(arm=a, beside=b, part="chance") for a, b in met)]
 
 
+def is_taught(boosting: CaseControlContacts, contrast: Contrast) -> bool:
+    """Whether the rows can tell: some bought and some did not, or both arms show amounts."""
+    if contrast.part == "chance":
+        return boosting.chance_differs
+    bought = np.bincount(boosting.rows.arm[_pair(boosting.rows, contrast.arm, contrast.beside) & boosting.buys])
+    return len(bought) > contrast.arm and min(bought[contrast.arm], bought[contrast.beside]) >= RAREST
+
+
 def reconcile(contrasts: list[Contrast], offers: int) -> np.ndarray:
     """Weights of the contrasts in the effect of each offer over control, least squares, shape (offers, contrasts).
 
@@ -148,7 +154,8 @@ def _learn_chance(boosting: CaseControlContacts, contrast: Contrast, fold: np.nd
     among = (label[use], offset[use], weight[use], customer)
     (level,), _ = logistic_with_offset(np.ones((int(use.sum()), 1)), *among)
     lesson = Lesson(objective="binary", use=use, label=label, offset=offset + level, weight=weight)
-    grown = grow_in_step(boosting, lesson, fold, (STUMPS, FOUR_LEAVES))
+    settings = (boosting.fix(STUMPS), boosting.fix(FOUR_LEAVES))
+    grown = grow_in_step(boosting.binned, lesson, fold, settings, seed=boosting.machine.seed)
     slope = error = kept = 0.0
     if grown.rounds:
         x = grown.out_of_fold[use]
@@ -166,7 +173,8 @@ def _learn_amount(boosting: CaseControlContacts, contrast: Contrast, fold: np.nd
     use, label, weight = of
     mean = float(np.average(label[use], weights=weight[use])) if use.any() else 0.0
     lesson = Lesson(objective="l2", use=use, label=label, offset=np.full(len(label), mean), weight=weight)
-    grown = grow_in_step(boosting, lesson, fold, (STUMPS, FOUR_LEAVES))
+    settings = (boosting.fix(STUMPS), boosting.fix(FOUR_LEAVES))
+    grown = grow_in_step(boosting.binned, lesson, fold, settings, seed=boosting.machine.seed)
     slope = error = kept = centre = 0.0
     if grown.rounds:
         x = grown.out_of_fold[use]

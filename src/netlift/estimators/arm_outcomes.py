@@ -5,10 +5,11 @@
     profit under arm a       = k0_a + k1_a · E(margin | x, arm a)       by least squares
 
 Both steps have a Tweedie loss: margins are zero for most and of long tail for the rest, and an offer moves them in
-proportion. What arms have in common is learned from all rows; an arm's own trees, few and of random cuts, say only how
-it differs. The season is that of the campaign's control, so that a good month does not pass for a good offer. Profit
-lacks of margin what a contact costs, rewards and returns: two numbers an arm. Customers who did not buy are thinned and
-re-weighted, where they are many.
+proportion. Margins of both signs are counted from a floor (`purchases`), so low that the loss is nearly squared. What
+arms have in common is learned from all rows; an arm's own trees, few and of random cuts, say only how it differs. The
+season is that of the campaign's control, so that a good month does not pass for a good offer. Profit lacks of margin
+what a contact costs, rewards and returns: two numbers an arm. Customers who did not buy are thinned and re-weighted,
+where they are many.
 
 The doubly robust scores Γ (`uplift_calibration.effect_scores`) use the logged propensities and these outcomes.
 
@@ -53,13 +54,13 @@ class MoneyContacts(BoostingContacts):
         rows: Contact rows, checked.
         machine: Seed of every fit and of the draw, and how many fits may run side by side.
         fixed: LightGBM parameters that hold for every fit.
-
-    Raises:
-        DataError: Nobody, or everybody, brought a margin.
+        floor: What margins are counted from; None to find it.
     """
 
-    def __init__(self, rows: ContactRows, machine: Machine, fixed: Mapping[str, float]) -> None:
-        super().__init__(rows, machine, fixed)
+    def __init__(
+        self, rows: ContactRows, machine: Machine, fixed: Mapping[str, float], *, floor: float | None = None
+    ) -> None:
+        super().__init__(rows, machine, fixed, floor=floor)
         self.fixed = fixed
         self.settings = {"bin_construct_sample_cnt": BIN_ROWS, "enable_bundle": False} | self.settings
         self.thinned = self.weight / np.where(self.buys, 1.0, self.kept_share)
@@ -117,7 +118,7 @@ class Known:
             return self
         drawn = sample_customers(rows.customer, most=most, seed=machine.seed)
         return Known(
-            boosting=MoneyContacts(rows.take(drawn), machine, self.boosting.fixed),
+            boosting=MoneyContacts(rows.take(drawn), machine, self.boosting.fixed, floor=self.boosting.floor),
             fold=self.fold[drawn],
             score=self.score[drawn],
             season=self.season[drawn],
@@ -170,7 +171,7 @@ def learn_outcomes(rows: ContactRows, *, search: Search, folds: int, machine: Ma
         machine: Seed, and how many fits may run side by side.
 
     Raises:
-        DataError: Nobody, or everybody, brought a margin, or fewer customers than folds.
+        DataError: Fewer customers than folds.
     """
     boosting = MoneyContacts(rows, machine, search.fixed)
     fold = assign_folds(rows.customer, folds=folds, seed=machine.seed)
@@ -200,8 +201,6 @@ def _learn_common(boosting: MoneyContacts, fold: np.ndarray) -> Common:
 def margin_levels(boosting: MoneyContacts) -> tuple[float, np.ndarray]:
     """Logarithm of the mean margin, and how far each row's campaign lies from it by its control, shape (n,)."""
     rows, amount, weight = boosting.rows, boosting.amount, boosting.weight
-    if not amount[rows.arm == 0].any():
-        return float(np.log(np.average(amount, weights=weight))), np.zeros(len(rows))
     return campaign_levels(rows, amount, np.ones(len(rows), dtype=bool), weight, "amount")
 
 

@@ -15,11 +15,12 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
 
+from netlift.estimators.bins import sort_into_bins
 from netlift.estimators.boosting import Machine
 from netlift.estimators.lockstep import CrossGrown, Lesson, Setting, grow_in_step, grow_on_all
 from netlift.estimators.purchases import (
@@ -34,12 +35,9 @@ from netlift.estimators.purchases import (
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.side_by_side import run_side_by_side
 
-SETTING: Setting = {
-    "learning_rate": 0.2, "num_leaves": 6, "min_data_in_leaf": 100, "feature_fraction": 0.5, "lambda_l2": 5.0,
-}  # fmt: skip
-FEWEST_PER_BUYER, MOST_PER_BUYER = 2.0, 4.0  # kept non-buyers
+SETTING = Setting(learning_rate=0.2, num_leaves=6, min_data_in_leaf=100, feature_fraction=0.5, lambda_l2=5.0)
+FEWEST_PER_BUYER, MOST_PER_BUYER = 2.0, 8.0  # kept non-buyers
 ENOUGH = 30_000  # kept non-buyers beyond which a buyer needs no more than the fewest
-SORTED_INTO_BINS = 5_000  # rows that the edges of bins are taken from
 
 
 class CaseControlContacts(BoostingContacts):
@@ -48,19 +46,20 @@ class CaseControlContacts(BoostingContacts):
     Args:
         rows: Contact rows, checked.
         machine: Seed of every fit and of the draw, and how many fits may run side by side.
-        fixed: LightGBM parameters that hold for every fit.
-
-    Raises:
-        DataError: Nobody, or everybody, brought a margin.
+        fixed: LightGBM parameters that hold for every fit; those that `Setting` has not are `unused`.
     """
 
     def __init__(self, rows: ContactRows, machine: Machine, fixed: Mapping[str, float]) -> None:
         super().__init__(rows, machine, fixed)
-        self.settings = {"bin_construct_sample_cnt": SORTED_INTO_BINS, "enable_bundle": False} | self.settings
-        buyers = int(self.buys.sum())
-        most = max(FEWEST_PER_BUYER * buyers, min(MOST_PER_BUYER * buyers, ENOUGH))
-        self.kept_share = min(1.0, most / (len(rows) - buyers))
-        self.kept = self.buys | (np.random.default_rng(machine.seed).random(len(rows)) < self.kept_share)
+        self.binned = sort_into_bins(rows.X, rows.features, seed=machine.seed)
+        self.thin(max(FEWEST_PER_BUYER * self.buyers, min(MOST_PER_BUYER * self.buyers, ENOUGH)))
+        known = {field.name for field in fields(Setting)}
+        self.fixed = {name: value for name, value in fixed.items() if name in known}
+        self.unused = tuple(sorted(set(fixed) - known))
+
+    def fix(self, setting: Setting) -> Setting:
+        """A setting with what the definition fixes."""
+        return replace(setting, **{name: type(getattr(setting, name))(value) for name, value in self.fixed.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +86,8 @@ class LearnedPart:
 
     def fit(self, boosting: CaseControlContacts) -> PurchasePart:
         """The part once more, on all kept rows."""
-        booster = grow_on_all(boosting, self.lesson, self.grown) if self.grown.rounds else None
+        seed = boosting.machine.seed
+        booster = grow_on_all(boosting.binned, self.lesson, self.grown, seed=seed) if self.grown.rounds else None
         return PurchasePart(part=self.part, level=self.level, booster=booster, rounds=self.grown.rounds)
 
 
@@ -133,12 +133,12 @@ def _learn(boosting: CaseControlContacts, part: Part, fold: np.ndarray) -> Learn
     thinned = np.log(boosting.kept_share) if chance else 0.0
     lesson = Lesson(
         objective="binary" if chance else "gamma",
-        use=boosting.kept if chance else buys,
+        use=boosting.kept & boosting.chance_differs if chance else buys,
         label=label,
         offset=level - thinned + season,
         weight=boosting.weight,
     )
-    grown = grow_in_step(boosting, lesson, fold, (SETTING,))
+    grown = grow_in_step(boosting.binned, lesson, fold, (boosting.fix(SETTING),), seed=boosting.machine.seed)
     return LearnedPart(part=part, lesson=lesson, level=level, season=season, grown=grown)
 
 

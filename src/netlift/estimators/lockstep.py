@@ -2,25 +2,53 @@
 
     loss_t = sum over folds of the held-out loss after t trees
 
-Trees stop when that sum has not fallen for `PATIENCE` rounds. A fold alone stops where its own noise does: on weak
-effects after 5 trees in one and 33 in another. The same sum chooses between settings.
+Trees stop when that sum has not fallen for some rounds, the more the slower they learn (`PATIENCE`). A fold alone
+stops where its own noise does: on weak effects after 5 trees in one and 33 in another. The same sum chooses between
+settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from netlift.estimators.purchases import FEWEST_ROWS, BoostingContacts
+from netlift.estimators.bins import BinnedRows
+from netlift.estimators.growth import grow_trees, score_rows
+from netlift.estimators.purchases import FEWEST_ROWS
+from netlift.estimators.tree_arrays import BINARY, GAMMA, SQUARED, Plan, Sample, Trees
+from netlift.estimators.tree_text import write_text
 
-MOST_ROUNDS = 90
-PATIENCE = 6
+if TYPE_CHECKING:
+    import lightgbm as lgb
+
+LOSSES = {"binary": BINARY, "gamma": GAMMA, "l2": SQUARED}
+MOST = 18.0  # rounds times learning rate at which trees end
+PATIENCE = 1.2  # the same without a lower loss
 ROWS_PER_LEAF = 20  # a leaf may ask for at most 1 / so many of the rows
 
-Setting = Mapping[str, float | bool]
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How trees are grown.
+
+    Attributes:
+        learning_rate: Of boosting.
+        num_leaves: Of a tree, at most.
+        min_data_in_leaf: Rows, told from the share of curvature.
+        lambda_l2: Ridge of a leaf's value.
+        feature_fraction: Share of columns that a round may use; of all where cuts are random.
+        extra_trees: One random cut a column, not all of them.
+    """
+
+    learning_rate: float
+    num_leaves: int
+    min_data_in_leaf: int
+    lambda_l2: float
+    feature_fraction: float = 1.0
+    extra_trees: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +56,7 @@ class Lesson:
     """What trees are to learn from which rows; all arrays of all rows, shape (n,).
 
     Attributes:
-        objective: LightGBM's loss, which is also what stops the trees.
+        objective: The loss, which is also what stops the trees.
         use: Rows that teach it, bool.
         label: Of the loss.
         offset: Raw score that the trees are added to.
@@ -58,76 +86,90 @@ class CrossGrown:
 
 
 def grow_in_step(
-    boosting: BoostingContacts, lesson: Lesson, fold: np.ndarray, settings: Sequence[Setting]
+    rows: BinnedRows, lesson: Lesson, fold: np.ndarray, settings: Sequence[Setting], *, seed: int
 ) -> CrossGrown:
     """Grow one booster a fold on the rows of the others.
 
     Args:
-        boosting: All rows.
+        rows: All rows.
         lesson: What to learn.
         fold: Fold of each row, 0 to k - 1, shape (n,), customers kept together.
-        settings: LightGBM parameters to choose from; of equals the first.
+        settings: To choose from; of equals the first.
+        seed: Of columns and cuts.
     """
     nothing = CrossGrown(setting=settings[0], rounds=0, out_of_fold=np.zeros(len(fold)))
     codes = range(int(fold.max()) + 1)
-    pairs = [(lesson.use & (fold != k), lesson.use & (fold == k)) for k in codes]
-    if any(grown.sum() < FEWEST_ROWS or not held.any() or np.ptp(lesson.label[grown]) == 0 for grown, held in pairs):
+    held = np.bincount(fold[lesson.use], minlength=len(codes))
+    if held.min() == 0 or held.sum() - held.max() < FEWEST_ROWS or np.ptp(lesson.label[lesson.use]) == 0:
         return nothing
-    arrays = {"label": lesson.label, "offset": lesson.offset, "weight": lesson.weight}
-    sets = [boosting.select_pair(grown, held, **arrays) for grown, held in pairs]
-    sizes = [float(lesson.weight[held].sum()) for _, held in pairs]
-    tries = [_grow(boosting, lesson, setting, sets, sizes) for setting in settings]
-    best = min(range(len(tries)), key=lambda i: tries[i][0])
-    _, rounds, boosters = tries[best]
+    use = np.flatnonzero(lesson.use)
+    use = use[np.argsort(fold[use], kind="stable")]
+    sample = _sample(rows, lesson, use, np.concatenate([[0], np.cumsum(held)]))
+    tries = [_grow(sample, lesson, setting, int(held.sum() - held.max()), seed) for setting in settings]
+    best = min(range(len(tries)), key=lambda i: tries[i].loss.min())
+    rounds = int(np.argmin(tries[best].loss))
     if rounds == 0:
         return nothing
-    raw = np.empty(len(fold))
-    for k, booster in zip(codes, boosters, strict=True):
-        X = boosting.rows.X[fold == k]
-        raw[fold == k] = booster.predict(X, raw_score=True, num_iteration=rounds, num_threads=1)
+    raw, uncounted = np.empty(len(fold)), np.zeros((0, 0), dtype=np.int64)
+    for k in codes:
+        own = np.flatnonzero(fold == k)
+        raw[own] = score_rows(rows.take(own).codes, tries[best], k, rounds, uncounted)
     return CrossGrown(setting=settings[best], rounds=rounds, out_of_fold=raw)
 
 
-def grow_on_all(boosting: BoostingContacts, lesson: Lesson, grown: CrossGrown) -> Any:
+def grow_on_all(rows: BinnedRows, lesson: Lesson, grown: CrossGrown, *, seed: int) -> lgb.Booster:
     """The booster of all rows that teach the lesson, with the setting and the rounds found."""
     import lightgbm as lgb
 
-    data = boosting.select(lesson.use, label=lesson.label, offset=lesson.offset, weight=lesson.weight)
-    return lgb.train(_params(boosting, lesson, grown.setting, int(lesson.use.sum())), data, grown.rounds)
+    use = np.flatnonzero(lesson.use)
+    sample = _sample(rows, lesson, use, np.array([len(use), len(use)]))
+    trees = _grow(sample, lesson, grown.setting, len(use), seed, rounds=grown.rounds)
+    counts = np.zeros((grown.rounds, grown.setting.num_leaves), dtype=np.int64)
+    score_rows(sample.codes, trees, 0, grown.rounds, counts)
+    text = write_text(trees, rows.columns, counts, model=0, rounds=grown.rounds, features=rows.features)
+    return lgb.Booster(model_str=text)
 
 
-def _grow(
-    boosting: BoostingContacts,
-    lesson: Lesson,
-    setting: Setting,
-    sets: Sequence[tuple[Any, Any]],
-    sizes: Sequence[float],
-) -> tuple[float, int, list[Any]]:
-    """Least summed loss, the rounds that reached it, and the boosters."""
-    import lightgbm as lgb
-
-    boosters = []
-    for grown, held in sets:
-        booster = lgb.Booster(_params(boosting, lesson, setting, grown.num_data()), grown)
-        boosters.append(booster.add_valid(held, "held"))
-
-    def loss() -> float:
-        return float(sum(size * one.eval_valid()[0][2] for size, one in zip(sizes, boosters, strict=True)))
-
-    least, at = loss(), 0
-    for round_ in range(1, MOST_ROUNDS + 1):
-        for booster in boosters:
-            booster.update()
-        now = loss()
-        if now < least:
-            least, at = now, round_
-        elif round_ - at >= PATIENCE:
-            break
-    return least, at, boosters
+def _sample(rows: BinnedRows, lesson: Lesson, use: np.ndarray, starts: np.ndarray) -> Sample:
+    part = rows.take(use)
+    label, offset, weight = (values[use].astype(np.float32) for values in (lesson.label, lesson.offset, lesson.weight))
+    gaps = np.array([bool((line == 0).any()) for line in part.codes])
+    return Sample(part.codes, rows.most(), gaps, label, offset, weight, starts.astype(np.int64))
 
 
-def _params(boosting: BoostingContacts, lesson: Lesson, setting: Setting, rows: int) -> dict[str, Any]:
-    params: dict[str, Any] = dict(setting) | boosting.settings | {"objective": lesson.objective}
-    metric = "binary_logloss" if lesson.objective == "binary" else lesson.objective
-    least = max(5, min(int(setting["min_data_in_leaf"]), rows // ROWS_PER_LEAF))
-    return params | {"metric": metric, "boost_from_average": False, "min_data_in_leaf": least}
+def _grow(sample: Sample, lesson: Lesson, setting: Setting, fewest: int, seed: int, *, rounds: int = 0) -> Trees:
+    """Trees until the loss no longer falls, or so many rounds."""
+    most, leaves, models = rounds or round(MOST / setting.learning_rate), setting.num_leaves, len(sample.starts) - 1
+    plan = Plan(
+        loss=LOSSES[lesson.objective],
+        random=setting.extra_trees,
+        rate=setting.learning_rate,
+        leaves=leaves,
+        least=float(max(5, min(setting.min_data_in_leaf, fewest // ROWS_PER_LEAF))),
+        ridge=setting.lambda_l2,
+        rounds=most,
+        patience=0 if rounds else round(PATIENCE / setting.learning_rate),
+    )
+    by_split, by_leaf = (most, models, leaves - 1), (most, models, leaves)
+    trees = Trees(
+        at=np.full(by_split, -1),
+        column=np.zeros(by_split, dtype=np.int64),
+        code=np.zeros(by_split, dtype=np.int64),
+        right=np.zeros(by_split, dtype=np.int64),
+        gain=np.zeros(by_split),
+        value=np.zeros(by_leaf),
+        heft=np.zeros(by_leaf),
+        loss=np.full(most + 1, np.inf),
+    )
+    grow_trees(sample, plan, _draw(setting, most, len(sample.most), seed), trees)
+    return trees
+
+
+def _draw(setting: Setting, rounds: int, columns: int, seed: int) -> np.ndarray:
+    """Cuts, or which columns a round may use; the first rounds are the same however many follow."""
+    rng = np.random.default_rng([seed, setting.num_leaves])
+    draws = rng.random((rounds, columns), dtype=np.float32)
+    if setting.extra_trees:
+        return draws
+    order = np.argsort(draws, axis=1)
+    return (order < max(1, round(setting.feature_fraction * columns))).astype(np.float32)

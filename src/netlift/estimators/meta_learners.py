@@ -232,7 +232,8 @@ def _refit_effects(boosting: MoneyContacts, effects: Sequence[OfferEffect], used
 
 def _thinned(known: Known) -> tuple[str, ...]:
     share = known.boosting.kept_share
-    return () if share == 1 else (f"customers who did not buy thinned to {share:.0%} and re-weighted to learn margins",)
+    words = f"customers who did not buy thinned to {share:.0%} and re-weighted to learn margins"
+    return (*(() if share == 1 else (words,)), *known.boosting.outcome_notes())
 
 
 IMPUTE: Mapping[Kind, Callable[[Known, int], Imputed]] = {"x": impute_x, "r": impute_r, "dr": impute_dr}

@@ -18,11 +18,12 @@ from functools import partial
 import numpy as np
 
 from netlift.config.definitions import Search
-from netlift.estimators.arm_contrasts import LearnedContrast, learn_contrast, list_contrasts, reconcile
+from netlift.estimators.arm_contrasts import LearnedContrast, is_taught, learn_contrast, list_contrasts, reconcile
 from netlift.estimators.boosting import Machine
 from netlift.estimators.case_control import CaseControlContacts, LearnedPurchases, learn_purchases
 from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.expression import Expression, booster, constant, linear, product
+from netlift.estimators.faint_ranking import keep_ranking
 from netlift.estimators.lockstep import grow_on_all
 from netlift.estimators.purchases import PARTS, PurchaseModel, Purchases
 from netlift.estimators.rows import Candidate, ContactRows
@@ -48,13 +49,14 @@ def fit_paired_effects(
         progress: Told once purchases and once contrasts are learned.
 
     Raises:
-        DataError: Nobody or everybody brought a margin, or fewer customers than folds.
+        DataError: Fewer customers than folds.
     """
     boosting = CaseControlContacts(rows, machine, search.fixed)
     fold = assign_folds(rows.customer, folds=folds, seed=machine.seed)
     expected = learn_purchases(boosting, fold)
     progress(0.4, "who buys and how much is learned")
-    jobs = [partial(learn_contrast, boosting, expected, contrast, fold) for contrast in list_contrasts(rows)]
+    contrasts = [contrast for contrast in list_contrasts(rows) if is_taught(boosting, contrast)]
+    jobs = [partial(learn_contrast, boosting, expected, contrast, fold) for contrast in contrasts]
     learned = run_side_by_side(jobs, threads=machine.threads)
     progress(0.8, f"{len(learned)} contrasts are learned")
     calibration, raw = _calibrate(boosting, expected, learned)
@@ -62,14 +64,14 @@ def fit_paired_effects(
     final[0] += calibration.intercept
     purchases = expected.fit(boosting)
     used = [one for one, weights in zip(learned, final[COMMON:], strict=True) if np.any(weights)]
-    refits = [partial(grow_on_all, boosting, one.lesson, one.grown) for one in used]
+    refits = [partial(grow_on_all, boosting.binned, one.lesson, one.grown, seed=machine.seed) for one in used]
     fitted = run_side_by_side(refits, threads=machine.threads)
     boosters = {one.contrast.file: trees for one, trees in zip(used, fitted, strict=True)}
     return Candidate(
         name="paired_effects",
         files=store_effects(rows, purchases, partial(_expression, purchases, learned), final, boosters),
         params=_params(learned),
-        notes=(*_thinned(boosting), *calibration.notes, *(one.note for one in learned)),
+        notes=(*boosting.outcome_notes(), *_thinned(boosting), *calibration.notes, *(one.note for one in learned)),
         importance=share_importance(purchases, boosters, rows),
     )
 
@@ -115,7 +117,8 @@ def _calibrate(
         mu=(middle - uplift @ shares)[:, None] + uplift,
     )
     raw = _basis(expected.average(), learned) @ coefficients
-    return calibrate(raw, scores, customer=rows.customer, offers=rows.offers), coefficients
+    found = calibrate(raw, scores, customer=rows.customer, offers=rows.offers)
+    return keep_ranking(raw, scores, found, customer=rows.customer, available=rows.available), coefficients
 
 
 def _expression(purchases: PurchaseModel, learned: Sequence[LearnedContrast], weights: np.ndarray) -> Expression:
@@ -138,10 +141,12 @@ def _params(learned: Sequence[LearnedContrast]) -> dict[str, float | int | str]:
     found: dict[str, float | int | str] = {}
     for one in learned:
         name = one.contrast.file.removesuffix(".txt")
-        found |= {f"rounds_{name}": one.grown.rounds, f"leaves_{name}": int(one.grown.setting["num_leaves"])}
+        found |= {f"rounds_{name}": one.grown.rounds, f"leaves_{name}": one.grown.setting.num_leaves}
     return found
 
 
 def _thinned(boosting: CaseControlContacts) -> tuple[str, ...]:
     share = boosting.kept_share
-    return () if share == 1 else (f"customers who did not buy thinned to {share:.0%} to grow trees",)
+    notes = () if share == 1 else (f"customers who did not buy thinned to {share:.0%} to grow trees",)
+    ignored = (f"search.fixed: this learner has no {', '.join(boosting.unused)}",) if boosting.unused else ()
+    return (*notes, *ignored)

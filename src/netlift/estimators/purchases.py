@@ -3,6 +3,11 @@
 Two boosters, P(margin > 0 | x) and E(margin | margin > 0, x), of all arms together. A campaign's season enters as an
 offset on the scale of the trees, taken from its control alone, so that a good season does not pass for a good offer.
 Customers who did not buy are thinned, and re-weighted, where they are many: they cost time and teach little.
+
+Where nearly everybody pays, or nearly nobody buys, the chance is one number and effects are those on amounts alone.
+Where margins have both signs, "who buys" says nothing of money. They are then counted from a `floor` below all of them:
+everybody brings an amount, and effects relative to amounts that hardly differ are effects in currency, learned by what
+is nearly squared loss. The floor drops out of every difference between arms.
 """
 
 from __future__ import annotations
@@ -14,7 +19,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from netlift.errors import DataError
 from netlift.estimators.boosting import Machine
 from netlift.estimators.contact_design import stabilised_weights
 from netlift.estimators.datasets import make_dataset
@@ -34,6 +38,8 @@ MOST_ROUNDS = 60
 PATIENCE = 10
 NON_BUYERS_PER_BUYER = 4.0
 FEWEST_ROWS = 200  # below it a part is one number
+RAREST = 50  # customers who bought, or who did not, below which the chance is one number
+MOST_NEGATIVE = 0.1  # of the money moved: beyond it margins have both signs, below it negative ones are a cost
 PRIOR_ROWS = 100.0  # of control at the overall mean, that a campaign's own level has to outweigh
 
 
@@ -44,26 +50,49 @@ class BoostingContacts:
         rows: Contact rows, checked.
         machine: Seed of every fit, and how many fits may run side by side.
         fixed: LightGBM parameters that hold for every fit.
-
-    Raises:
-        DataError: Nobody, or everybody, brought a margin.
+        floor: What margins are counted from; None to find it (`find_floor`).
     """
 
-    def __init__(self, rows: ContactRows, machine: Machine, fixed: Mapping[str, float]) -> None:
+    def __init__(
+        self, rows: ContactRows, machine: Machine, fixed: Mapping[str, float], *, floor: float | None = None
+    ) -> None:
         self.rows = rows
         self.machine = machine
         self.settings = machine.settings() | {"num_threads": 1, "max_bin": MOST_BINS} | dict(fixed)
-        self.buys = rows.margin > 0
-        buyers = int(self.buys.sum())
-        if buyers in (0, len(rows)):
-            raise DataError(
-                f"contacts: {buyers:,} of {len(rows):,} customers brought a margin in the outcome window; need both "
-                "those who did and those who did not"
-            )
-        self.amount = np.where(self.buys, rows.margin, 0.0)
+        self.floor = find_floor(rows.margin) if floor is None else floor
+        self.buys = rows.margin > self.floor
+        self.amount = np.where(self.buys, rows.margin - self.floor, 0.0)
         self.weight = stabilised_weights(rows)
-        self.kept_share = min(1.0, NON_BUYERS_PER_BUYER * buyers / (len(rows) - buyers))
-        self.kept = self.buys | (np.random.default_rng(machine.seed).random(len(rows)) < self.kept_share)
+        self.thin(NON_BUYERS_PER_BUYER * self.buyers)
+
+    @property
+    def buyers(self) -> int:
+        """How many brought an amount."""
+        return int(self.buys.sum())
+
+    @property
+    def chance_differs(self) -> bool:
+        """Whether enough bought, and enough did not, to tell them apart; else the chance is one number."""
+        return min(self.buyers, len(self.rows) - self.buyers) >= RAREST
+
+    def thin(self, most: float) -> None:
+        """Keep about so many of those who did not buy, all where they are fewer, and everybody who did."""
+        self.kept_share = min(1.0, most / max(1, len(self.rows) - self.buyers))
+        self.kept = self.buys | (np.random.default_rng(self.machine.seed).random(len(self.rows)) < self.kept_share)
+
+    def outcome_notes(self) -> tuple[str, ...]:
+        """What is unusual about the outcomes, in words."""
+        margin = self.rows.margin
+        if np.ptp(margin) == 0:
+            who = f"everybody brought a margin of {margin[0]:.4g}" if margin[0] else "nobody brought a margin"
+            return (f"{who}: each offer is worth its average",)
+        if self.floor < 0:
+            share = -np.minimum(margin, 0.0).sum() / np.abs(margin).sum()
+            return (f"negative margins are {share:.0%} of the money moved: effects are on the margin, not on who buys",)
+        if self.chance_differs:
+            return ()
+        who = f"{self.buyers:,} of {len(self.rows):,} customers brought a margin"
+        return (f"{who}: the chance is one number, effects are on amounts alone",)
 
     def select(
         self,
@@ -91,13 +120,26 @@ class BoostingContacts:
         return grow, self.select(held, watches=grow, **arrays)
 
 
+def find_floor(margin: np.ndarray) -> float:
+    """What margins are counted from: 0, or a number below all of them where they have both signs or nobody bought.
+
+    Examples:
+        >>> find_floor(np.array([0.0, 9.0, 9.0, -1.0])), find_floor(np.array([8.0, -4.0])), find_floor(np.zeros(2))
+        (0.0, -10.0, -1.0)
+    """
+    moved = float(np.abs(margin).mean())
+    if margin.max() > 0 and -np.minimum(margin, 0.0).mean() <= MOST_NEGATIVE * moved:
+        return 0.0
+    return float(margin.min()) - (moved or 1.0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Purchases:
     """Expected purchases of rows.
 
     Attributes:
-        chance: Of a margin above zero, shape (n,).
-        amount: Margin of those who buy, shape (n,), in currency.
+        chance: Of a margin above the floor, shape (n,).
+        amount: Margin above the floor of those who buy, shape (n,), in currency.
     """
 
     chance: np.ndarray
@@ -105,7 +147,7 @@ class Purchases:
 
     @property
     def margin(self) -> np.ndarray:
-        """Expected margin, returns aside, shape (n,)."""
+        """Expected margin above the floor, rare returns aside, shape (n,)."""
         return self.chance * self.amount
 
 
@@ -137,8 +179,8 @@ class PurchaseModel:
     """The two fitted boosters.
 
     Attributes:
-        chance: P(margin > 0 | x).
-        amount: E(margin | margin > 0, x).
+        chance: P(margin > floor | x).
+        amount: E(margin - floor | margin > floor, x).
     """
 
     chance: PurchasePart
@@ -224,7 +266,8 @@ def _fit_part(
     thinned = boosting.weight / np.where(buys, 1.0, boosting.kept_share) if part == "chance" else boosting.weight
     level, offset = campaign_levels(rows, label, train & among, boosting.weight, part)
     grown, held = train & among & boosting.kept, ~train & among & boosting.kept
-    if grown.sum() < FEWEST_ROWS or len(np.unique(label[grown])) < 2:
+    flat = part == "chance" and not boosting.chance_differs
+    if flat or grown.sum() < FEWEST_ROWS or np.ptp(label[grown]) == 0:
         return PurchasePart(part=part, level=level, booster=None, rounds=0), offset
     params = PARAMS | boosting.settings | {"objective": OBJECTIVES[part]}
     params["min_data_in_leaf"] = min(PARAMS["min_data_in_leaf"], int(grown.sum()) // 20)
@@ -248,21 +291,32 @@ def grow_until_worse(params: dict[str, Any], grow: Any, watch: Any, most: int) -
 def campaign_levels(
     rows: ContactRows, label: np.ndarray, among: np.ndarray, weight: np.ndarray, part: Part
 ) -> tuple[float, np.ndarray]:
-    """Level of all, and how far each row's campaign lies from it by its control, on the scale of the trees."""
-    overall = float(np.average(label[among], weights=weight[among]))
+    """Level of all, and how far each row's campaign lies from it by its control, on the scale of the trees.
+
+    Where all of control are alike no campaign differs; the level of a sure thing is infinite.
+    """
+    level = float(_to_link(_mean(label[among], weight[among]), part))
     control = among & (rows.arm == 0)
-    usual = float(np.average(label[control], weights=weight[control])) if control.any() else overall
+    if not control.any() or np.ptp(label[control]) == 0:
+        return level, np.zeros(len(rows))
+    usual = _mean(label[control], weight[control])
     codes, index = np.unique(rows.campaign, return_inverse=True)
     size = np.bincount(index[control], weights=weight[control], minlength=len(codes))
     total = np.bincount(index[control], weights=weight[control] * label[control], minlength=len(codes))
     own = (total + PRIOR_ROWS * usual) / (size + PRIOR_ROWS)
-    return float(_to_link(np.array([overall]), part)[0]), (_to_link(own, part) - _to_link(np.array([usual]), part))[
-        index
-    ]
+    return level, (_to_link(own, part) - _to_link(usual, part))[index]
+
+
+def _mean(label: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted mean, shape (); exact where all are alike, 0 of nothing."""
+    if len(label) == 0 or np.ptp(label) == 0:
+        return np.asarray(label[:1].sum())
+    return np.asarray(np.average(label, weights=weight))
 
 
 def _to_link(mean: np.ndarray, part: Part) -> np.ndarray:
-    return np.log(mean / (1.0 - mean)) if part == "chance" else np.log(mean)
+    with np.errstate(divide="ignore"):
+        return np.log(mean / (1.0 - mean)) if part == "chance" else np.log(mean)
 
 
 def _from_link(score: np.ndarray, part: Part) -> np.ndarray:

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from netlift.estimators.contact_design import pair_of
-from netlift.estimators.purchases import FEWEST_ROWS, BoostingContacts, Part, Purchases, grow_until_worse
+from netlift.estimators.purchases import FEWEST_ROWS, RAREST, BoostingContacts, Part, Purchases, grow_until_worse
 from netlift.estimators.side_by_side import run_side_by_side
 
 MOST_ROUNDS = 150
@@ -93,7 +93,7 @@ class RelativeEffect:
 
 
 def effect_tasks(boosting: BoostingContacts, expected: Purchases) -> tuple[Task, ...]:
-    """The tasks of all offers, in order of arms, chance before amount.
+    """The tasks of all offers, in order of arms, chance before amount; none of a part that too few rows teach.
 
     Args:
         boosting: All rows.
@@ -103,9 +103,13 @@ def effect_tasks(boosting: BoostingContacts, expected: Purchases) -> tuple[Task,
     p = np.clip(expected.chance, RARE, SURE)
     for arm in range(1, len(rows.offers) + 1):
         pair, side = pair_of(rows, arm), np.where(rows.arm == arm, 0.5, -0.5)
-        tasks.append(_task(arm, "chance", pair, (boosting.buys / p - 1.0) / side, p / (1.0 - p) / rows.propensity))
-        relative = (boosting.amount / expected.amount - 1.0) / side
-        tasks.append(_task(arm, "amount", pair & boosting.buys, relative, 1.0 / rows.propensity))
+        if boosting.chance_differs:
+            surprise = boosting.buys / np.maximum(expected.chance, RARE) - 1.0
+            tasks.append(_task(arm, "chance", pair, surprise / side, p / (1.0 - p) / rows.propensity))
+        buyers = pair & boosting.buys
+        if min(np.sum(side[buyers] > 0), np.sum(side[buyers] < 0)) >= RAREST:
+            relative = np.divide(boosting.amount, expected.amount, out=np.ones(len(rows)), where=buyers) - 1.0
+            tasks.append(_task(arm, "amount", buyers, relative / side, 1.0 / rows.propensity))
     return tuple(tasks)
 
 

@@ -4,6 +4,9 @@
 
 This is what a company without uplift models does. It knows nothing of whom a contact changes: it ranks everybody alike
 for all offers, and its sign is the sign of the average. It is always in the comparison because it is often not beaten.
+
+Where nearly nobody, or nearly everybody, who was contacted brought a margin, there is no response to scale by: each offer
+is worth its average.
 """
 
 from __future__ import annotations
@@ -13,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from netlift.config.definitions import Search
-from netlift.errors import DataError
 from netlift.estimators.boosting import Machine, gain_shares
 from netlift.estimators.contact_design import average_effects
 from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.datasets import make_dataset
-from netlift.estimators.expression import booster, linear, write_files
+from netlift.estimators.expression import booster, constant, linear, write_files
+from netlift.estimators.purchases import RAREST
 from netlift.estimators.rows import Candidate, ContactRows
 
 PARAMS: dict[str, Any] = {
@@ -29,19 +32,13 @@ NOTE = "response knows who buys, not whom a contact changes: uplift is the offer
 
 
 def fit_response(rows: ContactRows, *, search: Search, folds: int, machine: Machine) -> Candidate:
-    """Fit the response model on contacted customers.
-
-    Raises:
-        DataError: Nobody, or everybody, who was contacted brought a margin.
-    """
+    """Fit the response model on contacted customers."""
     import lightgbm as lgb
 
     treated = rows.arm > 0
     X, buys = rows.X[treated], (rows.margin[treated] > 0).astype(np.float64)
-    if buys.min() == buys.max():
-        raise DataError(
-            f"response: {int(buys.sum()):,} of {len(buys):,} contacted customers brought a margin; need both"
-        )
+    if min(buys.sum(), len(buys) - buys.sum()) < RAREST:
+        return _averages(rows, f"{int(buys.sum()):,} of {len(buys):,} contacted customers brought a margin")
     held = assign_folds(rows.customer[treated], folds=folds, seed=machine.seed) == 0
     params = PARAMS | machine.settings() | {"num_threads": 1, "max_bin": 63} | search.fixed
     grow = make_dataset(X[~held], rows.features, buys[~held], params=params)
@@ -66,4 +63,17 @@ def fit_response(rows: ContactRows, *, search: Search, folds: int, machine: Mach
         params={"rounds": rounds},
         notes=(NOTE,),
         importance=gain_shares(fitted, rows.features),
+    )
+
+
+def _averages(rows: ContactRows, why: str) -> Candidate:
+    """Every offer worth its average to everybody."""
+    outputs = [
+        (f"uplift_{offer}", "currency", constant(effect))
+        for offer, effect in zip(rows.offers, average_effects(rows), strict=True)
+    ]
+    return Candidate(
+        name="response",
+        files=write_files(task="uplift", features=rows.features, outputs=outputs, boosters={}),
+        notes=(NOTE, f"{why}: each offer is worth its average"),
     )

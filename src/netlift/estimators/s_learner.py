@@ -58,7 +58,7 @@ def prepare_single(known: Known) -> Callable[[Sequence[Setting]], LearnedTerms]:
         known: What learners start from; of it rows, folds, seasons and scores are taken.
     """
     rows, machine = known.boosting.rows, known.boosting.machine
-    boosting = MoneyContacts(with_flags(rows), machine, known.boosting.fixed)
+    boosting = MoneyContacts(with_flags(rows), machine, known.boosting.fixed, floor=known.boosting.floor)
     level, _ = margin_levels(boosting)
     lesson = boosting.margin_lesson(np.ones(len(rows), dtype=bool), level + known.season)
     lessons = Lessons(boosting, lesson, known.fold)

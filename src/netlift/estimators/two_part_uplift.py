@@ -5,7 +5,7 @@
     rest_a    = k0_a + k1_a · p + k2_a · p·m
     uplift_a  = p · m · (r_chance,a + r_amount,a) - (rest_a - rest_0)
 
-`rest` is all that profit lacks of positive margin: contact cost, reward and returns. A contact cost is the same for
+`rest` is all that profit lacks of margin above the floor (0, see `purchases`): contact cost, reward and rare returns. A contact cost is the same for
 all, a bonus is paid to buyers, a percentage grows with what they spend: three numbers per arm, by least squares.
 
 The uplift of every offer is therefore linear in the basis 1, p, p·m, p·m·(each booster of effects); calibration
@@ -37,9 +37,10 @@ from netlift.estimators.purchases import (
 from netlift.estimators.relative_effects import RelativeEffect, cross_fit_effects, effect_tasks, fit_effects
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.uplift_calibration import Calibration, calibrate, effect_scores
-from netlift.estimators.uplift_tuning import Progress, tune_effects
+from netlift.estimators.uplift_tuning import Progress, Tuned, tune_effects
 
 COMMON = 3  # basis functions before those of the effects: 1, p, p·m
+NOTHING_TO_TUNE = Tuned(params={}, loss=float("nan"), note="too few purchases for effects that differ by customer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +79,15 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
     """Cross-fit, tune, shrink and calibrate on rows that no fit saw, then fit once more on all rows.
 
     Raises:
-        DataError: Nobody or everybody brought a margin, or fewer customers than folds.
+        DataError: Fewer customers than folds.
     """
     boosting = BoostingContacts(rows, machine, search.fixed)
     fold = assign_folds(rows.customer, folds=folds, seed=machine.seed)
     expected = cross_fit_purchases(boosting, fold)
     tasks = effect_tasks(boosting, expected.own)
-    tuned = tune_effects(boosting, tasks, fold, search=search, progress=progress)
+    tuned = NOTHING_TO_TUNE
+    if tasks:
+        tuned = tune_effects(boosting, tasks, fold, search=search, progress=progress)
     effects = cross_fit_effects(boosting, tasks, fold, tuned.params)
     rest = fit_rest(boosting, expected.own)
     coefficients = _coefficients(effects, rest)
@@ -98,7 +101,7 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
         name="two_part",
         files=store_effects(rows, purchases, partial(_expression, purchases, effects), final, boosters),
         params={**tuned.params, **{f"rounds_{effect.task.file[:-4]}": effect.rounds for effect in effects}},
-        notes=(*_thinned(boosting), tuned.note, *calibration.notes, *(effect.note for effect in effects)),
+        notes=(*_thinned(boosting), *boosting.outcome_notes(), tuned.note, *calibration.notes, *(effect.note for effect in effects)),
         importance=share_importance(purchases, boosters, rows),
     )
 

@@ -102,8 +102,7 @@ def read_campaign(
     planned = tuple(dict.fromkeys([*(request.plan.segments if request.plan else ()), *how.segments]))
     dimensions = tuple(dict.fromkeys([*planned, *request.split_by]))
     household = request.plan.cluster if request.plan and request.plan.cluster else how.household
-    columns = tuple(dict.fromkeys([*dimensions, *([household] if household else [])]))
-    rows = hold(tables, assigned_rows(tables, campaign, how, columns))
+    rows = hold(tables, assigned_rows(tables, campaign, how, dimensions=dimensions, household=household))
     chances = read_chances(rows)
     randomized = campaign.randomized is not False and not chances.unknown and not chances.impossible
     reading = Reading(

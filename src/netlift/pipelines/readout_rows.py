@@ -116,10 +116,21 @@ def describe_campaign(tables: Tables, request: ReadoutRequest, settings: Readout
     )
 
 
-def assigned_rows(tables: Tables, campaign: Campaign, settings: ReadoutSettings, dimensions: Sequence[str]) -> ir.Table:
-    """One row per assigned customer, in Ibis."""
+def assigned_rows(
+    tables: Tables,
+    campaign: Campaign,
+    settings: ReadoutSettings,
+    *,
+    dimensions: Sequence[str],
+    household: str | None,
+) -> ir.Table:
+    """One row per assigned customer, in Ibis; who shares a household with nobody is one by himself."""
     spans = Spans(pre_days=settings.pre_days, after_days=campaign.after_days, until=campaign.until)
-    return assigned_outcomes(tables, [campaign.campaign_id], spans, dimensions=dimensions)
+    columns = tuple(dict.fromkeys([*dimensions, *([household] if household else [])]))
+    rows = assigned_outcomes(tables, [campaign.campaign_id], spans, dimensions=columns)
+    if household is None or household in dimensions:
+        return rows
+    return rows.mutate(**{household: rows[household].coalesce("customer " + rows.customer_id)})
 
 
 def hold(tables: Tables, rows: ir.Table) -> ir.Table:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
 import typer
 
+from netlift.cli import experiments
+from netlift.cli.terminal import (
+    DEMO,
+    EXPERIMENTS,
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    TimeoutOption,
+    load_business,
+    now,
+    show,
+    watched,
+)
 from netlift.errors import NetliftError, UsageError
 
-if TYPE_CHECKING:
-    from netlift.config.business import BusinessSettings
-
 INTERNAL_ERROR = 70
-MOST_LINES = 20
 INTERRUPTED = 130
 INTERRUPTION = "interrupted; nothing half-written was left, rerun the same command"
 
@@ -33,17 +38,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The business: a YAML of configs/.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Folder of a public data set, in place of the config's data.path.")
-]
-TimeoutOption = Annotated[
-    float, typer.Option("--lock-timeout", min=0, help="Seconds to wait for another job of this business.")
-]
-DEMO = Path("configs/demo.yaml")
-EXPERIMENTS = Path("experiments")
 
 
 @app.command()
@@ -63,9 +57,9 @@ def simulate(
     from netlift.config.business import load
     from netlift.pipelines.simulate import simulate_business
 
-    with _watched(quiet=json_output) as progress:
+    with watched(quiet=json_output) as progress:
         result = simulate_business(load(config), customers=customers, seed=seed, end=end.date(), progress=progress)
-    _show(result, json_output=json_output)
+    show(result, json_output=json_output)
 
 
 @app.command()
@@ -76,8 +70,8 @@ def check(config: ConfigOption = DEMO, data: DataOption = None, json_output: Jso
     """
     from netlift.pipelines.check import check_business
 
-    report = check_business(_load(config, data))
-    _show(report, json_output=json_output)
+    report = check_business(load_business(config, data))
+    show(report, json_output=json_output)
     report.raise_for_errors()
 
 
@@ -97,15 +91,15 @@ def train(
     """
     from netlift.pipelines.train import train_business
 
-    with _watched(quiet=json_output) as progress:
+    with watched(quiet=json_output) as progress:
         report = train_business(
-            _load(config, data),
+            load_business(config, data),
             tasks=tasks or [],
             progress=progress,
-            now=_now(),
+            now=now(),
             lock_timeout=lock_timeout,
         )
-    _show(report, json_output=json_output)
+    show(report, json_output=json_output)
     report.raise_for_refusals()
 
 
@@ -128,15 +122,15 @@ def promote(
     from netlift.pipelines.promote import promote_version
 
     result = promote_version(
-        _load(config, None),
+        load_business(config, None),
         task=task,
         version=version,
         expect_current=expect_current or None,
         reason=reason,
-        now=_now(),
+        now=now(),
         lock_timeout=lock_timeout,
     )
-    _show(result, json_output=json_output)
+    show(result, json_output=json_output)
 
 
 @app.command()
@@ -154,16 +148,16 @@ def score(
     """
     from netlift.pipelines.score import score_business
 
-    with _watched(quiet=json_output) as progress:
+    with watched(quiet=json_output) as progress:
         result = score_business(
-            _load(config, data),
+            load_business(config, data),
             as_of=as_of.date(),
             run_key=run_key,
             progress=progress,
-            now=_now(),
+            now=now(),
             lock_timeout=lock_timeout,
         )
-    _show(result, json_output=json_output)
+    show(result, json_output=json_output)
 
 
 @app.command()
@@ -185,18 +179,18 @@ def segments(
     """
     from netlift.pipelines.segments import segment_business
 
-    with _watched(quiet=json_output) as progress:
+    with watched(quiet=json_output) as progress:
         result = segment_business(
-            _load(config, data),
+            load_business(config, data),
             as_of=as_of.date(),
             previous=None if previous is None else previous.date(),
             run_key=run_key,
             progress=progress,
-            now=_now(),
+            now=now(),
             lock_timeout=lock_timeout,
             refit=refit,
         )
-    _show(result, json_output=json_output)
+    show(result, json_output=json_output)
 
 
 @app.command()
@@ -219,18 +213,21 @@ def scorecard(
     from netlift.pipelines.campaign_effects import find_readouts
     from netlift.pipelines.scorecard import Request, make_scorecard
 
-    settings = _load(config, data)
+    settings = load_business(config, data)
     newest = None if until is None else until.date()
-    with _watched(quiet=json_output) as progress:
+    with watched(quiet=json_output) as progress:
         result = make_scorecard(
             settings,
             Request(months=months, until=newest, language=lang, run_key=run_key),
             readouts=find_readouts(settings.state, EXPERIMENTS),
             progress=progress,
-            now=_now(),
+            now=now(),
             lock_timeout=lock_timeout,
         )
-    _show(result, json_output=json_output)
+    show(result, json_output=json_output)
+
+
+experiments.register(app)
 
 
 @app.command()
@@ -245,8 +242,8 @@ def doctor(
     """
     from netlift.pipelines.doctor import examine_business
 
-    examination = examine_business(_load(config, None), fix=fix)
-    _show(examination, json_output=json_output)
+    examination = examine_business(load_business(config, None), fix=fix)
+    show(examination, json_output=json_output)
     if not examination.well:
         raise NetliftError("something is not well, see above")
 
@@ -291,106 +288,6 @@ def _leave(error: Exception) -> int:
 
 def _complain(text: str) -> None:
     sys.stderr.write(f"netlift: {text}\n")
-
-
-def _now() -> datetime:
-    return datetime.now(tz=UTC)
-
-
-def _load(config: Path, data: Path | None) -> BusinessSettings:
-    from netlift.config.business import load
-
-    settings = load(config)
-    if data is None:
-        return settings
-    if settings.data.adapter is None:
-        raise UsageError(f"--data is for configs with an adapter; {config} names its tables one by one")
-    return settings.model_copy(update={"data": settings.data.model_copy(update={"path": data.absolute()})})
-
-
-def _show(result: Any, *, json_output: bool) -> None:
-    """Print a result: JSON for machines, Markdown tables drawn for people."""
-    if json_output:
-        from netlift.results import SCHEMA_VERSION, to_plain
-
-        document = {"schema_version": SCHEMA_VERSION, **to_plain(result)}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-        return
-    sys.stdout.write(result.to_text() + "\n")
-
-
-@contextmanager
-def _watched(*, quiet: bool) -> Iterator[Any]:
-    """A progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
-    from netlift.pipelines.progress import Silent
-
-    if quiet:
-        yield Silent()
-    elif sys.stderr.isatty():
-        with _bar() as bar:
-            yield bar
-    else:
-        yield Lines(lambda line: sys.stderr.write(line + "\n"))
-
-
-class Lines:
-    """Progress as plain lines: one per stage."""
-
-    def __init__(self, write: Callable[[str], Any]) -> None:
-        self._write = write
-
-    def stage(self, task: str, words: str) -> None:
-        """Write the stage."""
-        self._write(f"{task}: {words}")
-
-    def note(self, task: str, words: str) -> None:
-        """Write nothing: a log needs no ticks."""
-
-    def advance(self, task: str, done: int, total: int, words: str = "") -> None:
-        """Write what was found, where something was; of many steps, the last alone."""
-        if words and (done == total or total <= MOST_LINES):
-            self._write(f"{task}: [{done}/{total}] {words}")
-
-
-@contextmanager
-def _bar() -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.fields[netlift_task]:>8}"),
-        BarColumn(bar_width=24),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as drawn:
-        yield Bar(drawn)
-
-
-class Bar:
-    """Progress as one bar per task, with the money so far."""
-
-    def __init__(self, drawn: Any) -> None:
-        self._drawn = drawn
-        self._bars: dict[str, Any] = {}
-
-    def stage(self, task: str, words: str) -> None:
-        """Show the stage behind the task's bar."""
-        if task not in self._bars:
-            self._bars[task] = self._drawn.add_task(words, netlift_task=task, total=None)
-        self._drawn.update(self._bars[task], description=words, total=None)
-
-    def note(self, task: str, words: str) -> None:
-        """Show it behind the task's bar."""
-        if task in self._bars:
-            self._drawn.update(self._bars[task], description=words)
-
-    def advance(self, task: str, done: int, total: int, words: str = "") -> None:
-        """Move the task's bar."""
-        if task not in self._bars:
-            self.stage(task, words)
-        update: dict[str, Any] = {"completed": done, "total": total}
-        self._drawn.update(self._bars[task], **update, **({"description": words} if words else {}))
 
 
 __all__ = ["app", "main"]

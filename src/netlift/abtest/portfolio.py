@@ -1,0 +1,159 @@
+"""What is said of all campaigns together: one result that every page, file and terminal shows, without sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from netlift.results import Estimate
+
+ALL_ARMS = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One effect among all.
+
+    Attributes:
+        campaign_id: The campaign.
+        name: What the business calls it.
+        started: First assignment.
+        arm: Offer id, or `ALL_ARMS`.
+        dimension: What customers are split by; empty where they are not.
+        segment: The value of it.
+        treated: Customers of the arm.
+        control: Customers of control.
+        buyers: Of both.
+        raw: Total profit as seen.
+        shrunken: Total profit without luck.
+        effect: Profit per treated customer before fixed cost, as seen: one axis of the funnel.
+        effect_se: Its standard error: the other axis.
+        chance_of_profit: Chance that the total is above zero, without luck.
+        q_value: Share of false ones among all campaigns that look at least this good; None for arms and segments.
+    """
+
+    campaign_id: str
+    name: str
+    started: date
+    arm: str
+    dimension: str
+    segment: str
+    treated: int
+    control: int
+    buyers: int
+    raw: Estimate
+    shrunken: Estimate
+    effect: Estimate
+    effect_se: float
+    chance_of_profit: float
+    q_value: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """The campaigns added up, fixed costs taken off.
+
+    Attributes:
+        raw: As seen.
+        shrunken: Without luck.
+        normal: The cross-check: the same with one normal in the place of the mixture.
+        winners: How many campaigns' own interval lies above zero.
+        winners_raw: Their sum as seen.
+        winners_shrunken: Their sum without luck.
+        worked: How many made money, false ones being at most `false_share` of them.
+        lost: How many lost money, likewise.
+        false_share: The share of false ones that is tolerated.
+        effect_mean: Mean effect per treated customer; None where too few campaigns tell.
+        effect_sd: Standard deviation of true effects between campaigns.
+    """
+
+    raw: Estimate
+    shrunken: Estimate
+    normal: Estimate
+    winners: int
+    winners_raw: Estimate
+    winners_shrunken: Estimate
+    worked: int
+    lost: int
+    false_share: float
+    effect_mean: float | None
+    effect_sd: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldoutReading:
+    """The universal holdout against everybody else: what all of CRM earned, campaigns that nobody can read included.
+
+    Attributes:
+        since: First day read.
+        until: First day not read.
+        periods: Periods of rotation in it.
+        held_out: Customers held out, summed over the periods.
+        others: Customers not held out, likewise.
+        contacted: Held out and contacted all the same.
+        profit: What all contacts earned on the others, fixed costs taken off.
+        campaigns: Campaigns of these periods in the sum that follows.
+        unread: Campaigns of these periods that are not, because they cannot be read.
+        campaigns_shrunken: Their shrunken sum.
+        gap: Profit by the holdout less that sum.
+    """
+
+    since: date
+    until: date
+    periods: int
+    held_out: int
+    others: int
+    contacted: int
+    profit: Estimate
+    campaigns: int
+    unread: int
+    campaigns_shrunken: Estimate
+    gap: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A campaign that is not in the sum.
+
+    Attributes:
+        campaign_id: The campaign.
+        name: What the business calls it.
+        reason: observational, window_open, no_control, too_small, sample_ratio or no_contacts.
+    """
+
+    campaign_id: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portfolio:
+    """All campaigns of a business.
+
+    Attributes:
+        business: Its name.
+        currency: Of all money.
+        as_of: First moment not seen.
+        level: Confidence of the intervals.
+        sums: The campaigns added up; None where none can be read.
+        campaigns: Each campaign, the best shrunken profit first.
+        arms: Each arm.
+        segments: Each segment of each arm, before fixed cost, which belongs to no segment.
+        holdout: The universal holdout; None where the business has none.
+        left_out: Campaigns that are not in the sum, and why.
+        covariates: What the adjustment for the time before may use.
+        config_digest: Of the settings.
+    """
+
+    business: str
+    currency: str
+    as_of: datetime
+    level: float
+    sums: Sums | None
+    campaigns: tuple[Line, ...]
+    arms: tuple[Line, ...]
+    segments: tuple[Line, ...]
+    holdout: HoldoutReading | None
+    left_out: tuple[LeftOut, ...]
+    covariates: tuple[str, ...]
+    config_digest: str

@@ -1,0 +1,142 @@
+"""What all verbs share: options, the clock, the business, results printed, progress shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netlift.errors import UsageError
+
+if TYPE_CHECKING:
+    from netlift.config.business import BusinessSettings
+
+MOST_LINES = 20
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The business: a YAML of configs/.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of a public data set, in place of the config's data.path.")
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--lock-timeout", min=0, help="Seconds to wait for another job of this business.")
+]
+DEMO = Path("configs/demo.yaml")
+EXPERIMENTS = Path("experiments")
+
+
+def now() -> datetime:
+    """The clock, read here and nowhere else."""
+    return datetime.now(tz=UTC)
+
+
+def load_business(config: Path, data: Path | None = None) -> BusinessSettings:
+    """The business of a config, its data set elsewhere where `--data` says so.
+
+    Raises:
+        UsageError: `--data` for a config that names its tables one by one.
+    """
+    from netlift.config.business import load
+
+    settings = load(config)
+    if data is None:
+        return settings
+    if settings.data.adapter is None:
+        raise UsageError(f"--data is for configs with an adapter; {config} names its tables one by one")
+    return settings.model_copy(update={"data": settings.data.model_copy(update={"path": data.absolute()})})
+
+
+def show(result: Any, *, json_output: bool) -> None:
+    """Print a result: JSON for machines, Markdown tables drawn for people."""
+    if json_output:
+        from netlift.results import SCHEMA_VERSION, to_plain
+
+        document = {"schema_version": SCHEMA_VERSION, **to_plain(result)}
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        return
+    sys.stdout.write(result.to_text() + "\n")
+
+
+@contextmanager
+def watched(*, quiet: bool) -> Iterator[Any]:
+    """A progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
+    from netlift.pipelines.progress import Silent
+
+    if quiet:
+        yield Silent()
+    elif sys.stderr.isatty():
+        with _bar() as bar:
+            yield bar
+    else:
+        yield Lines(lambda line: sys.stderr.write(line + "\n"))
+
+
+class Lines:
+    """Progress as plain lines: one per stage."""
+
+    def __init__(self, write: Callable[[str], Any]) -> None:
+        self._write = write
+
+    def stage(self, task: str, words: str) -> None:
+        """Write the stage."""
+        self._write(f"{task}: {words}")
+
+    def note(self, task: str, words: str) -> None:
+        """Write nothing: a log needs no ticks."""
+
+    def advance(self, task: str, done: int, total: int, words: str = "") -> None:
+        """Write what was found, where something was; of many steps, the last alone."""
+        if words and (done == total or total <= MOST_LINES):
+            self._write(f"{task}: [{done}/{total}] {words}")
+
+
+@contextmanager
+def _bar() -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.fields[netlift_task]:>8}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as drawn:
+        yield Bar(drawn)
+
+
+class Bar:
+    """Progress as one bar per task, with the money so far."""
+
+    def __init__(self, drawn: Any) -> None:
+        self._drawn = drawn
+        self._bars: dict[str, Any] = {}
+
+    def stage(self, task: str, words: str) -> None:
+        """Show the stage behind the task's bar."""
+        if task not in self._bars:
+            self._bars[task] = self._drawn.add_task(words, netlift_task=task, total=None)
+        self._drawn.update(self._bars[task], description=words, total=None)
+
+    def note(self, task: str, words: str) -> None:
+        """Show it behind the task's bar."""
+        if task in self._bars:
+            self._drawn.update(self._bars[task], description=words)
+
+    def advance(self, task: str, done: int, total: int, words: str = "") -> None:
+        """Move the task's bar."""
+        if task not in self._bars:
+            self.stage(task, words)
+        update: dict[str, Any] = {"completed": done, "total": total}
+        self._drawn.update(self._bars[task], **update, **({"description": words} if words else {}))
+
+
+__all__ = [
+    "DEMO", "EXPERIMENTS", "Bar", "ConfigOption", "DataOption", "JsonOption", "Lines", "TimeoutOption",
+    "load_business", "now", "show", "watched",
+]  # fmt: skip

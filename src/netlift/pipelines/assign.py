@@ -1,0 +1,266 @@
+"""The assign verb: a frozen plan becomes a list of contacts, once; the same plan gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from netlift.abtest.assignment import Assignment, assign
+from netlift.abtest.planned import ArmCount, AssignReport
+from netlift.config.business import BusinessSettings
+from netlift.config.plan import Plan, load_plan
+from netlift.data.check import check_tables
+from netlift.data.read import Tables, open_tables
+from netlift.data.sample_ratio import ArmTotals, judge_sample_ratio
+from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
+from netlift.errors import GateRefusedError, UsageError
+from netlift.pipelines.audience import Audience, Question, read_audience, read_segments
+from netlift.pipelines.calendar import read_history
+from netlift.pipelines.collisions import ASSIGNMENTS, CONTACTS_FILE
+from netlift.pipelines.contact_list import campaigns_table, contacts_table
+from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.run_key import MANIFEST_FILE, read_standing
+from netlift.registry.locks import exclusive
+from netlift.report.pages.assignment import assignment_document
+from netlift.report.plain_text import to_text
+from netlift.report.words import speak
+from netlift.results import to_plain
+
+FILES = {"contacts": CONTACTS_FILE, "contacts_csv": "contacts.csv", "campaigns": "campaigns.parquet"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignRun:
+    """What a job of the assign verb did.
+
+    Attributes:
+        drawn: The list.
+        path: The folder that holds it.
+        written: False where the same list stood already.
+        language: Of the texts.
+    """
+
+    drawn: AssignReport
+    path: str
+    written: bool
+    language: str
+
+    def to_text(self) -> str:
+        """The list for people."""
+        words = speak(self.language)
+        return to_text(assignment_document(self.drawn, words, path=self.path, written=self.written))
+
+
+def assign_campaign(
+    settings: BusinessSettings,
+    plan_path: Path,
+    *,
+    progress: Progress,
+    now: datetime,
+    lock_timeout: float,
+    language: str = "ru",
+) -> AssignRun:
+    """Draw the arms of a frozen plan and write contacts, campaign and manifest to `<state>/out/assignments/<campaign>`.
+
+    Args:
+        settings: The business.
+        plan_path: The plan's file, or the folder of its experiment.
+        progress: Who watches.
+        now: Time of the call, for the manifest.
+        lock_timeout: Seconds to wait for another job on this campaign.
+        language: Of the texts, ru or en.
+
+    Raises:
+        GateRefusedError: The plan was changed since it was frozen or its window has begun, the campaign has contacts
+            already, its list is not what was written, or a channel has no consents.
+        UsageError: The campaign has a list from other inputs, or the plan speaks of what the tables do not know.
+        DataError: The tables break the contract, or nobody is left to assign.
+        BusyError: Another job draws this campaign.
+    """
+    plan = load_plan(plan_path).verify()
+    if plan.currency != settings.currency:
+        raise UsageError(f"{plan_path}: money is in {plan.currency}, of {settings.name} in {settings.currency}")
+    target = settings.state / ASSIGNMENTS / plan.campaign_id
+    require_free_space(settings.state, needed_mb=200)
+    lock = settings.state / "locks" / f"assign-{plan.campaign_id}.lock"
+    with exclusive(lock, timeout_seconds=lock_timeout, holder=f"assign {plan.campaign_id}"):
+        if target.exists():
+            return _standing(target, settings, plan, language)
+        with open_tables(settings) as tables:
+            check_tables(tables, settings, as_of=None).raise_for_errors()
+            _refuse_contacted(tables, plan)
+            _refuse_late(tables, plan)
+            progress.stage("assign", "who is eligible, has agreed, and is not held out")
+            audience = _audience(settings, tables, plan, progress)
+        progress.stage("assign", f"drawing arms for {len(audience):,} customers")
+        drawn = assign(
+            audience.ids,
+            shares=plan.shares,
+            salt=plan.salt,
+            strata=_strata(audience, plan),
+            cluster=audience.clusters(plan.cluster),
+        )
+        content = _content(plan, audience, drawn)
+        _write(target, settings, plan, audience, drawn, content=content, now=now)
+    return _report(target, settings, language, written=True)
+
+
+def _refuse_late(tables: Tables, plan: Plan) -> None:
+    """Refuse a draw after the first day of the window: its outcomes can be seen already."""
+    last = read_history(tables).end - timedelta(days=1)
+    if last > plan.start.date():
+        raise GateRefusedError(
+            f"campaign {plan.campaign_id!r} starts on {plan.start:%Y-%m-%d}, and receipts are known up to {last}: what "
+            "is to be measured can be seen already. Make a plan with a later start"
+        )
+
+
+def _refuse_contacted(tables: Tables, plan: Plan) -> None:
+    if "contacts" not in tables:
+        return
+    contacts = tables["contacts"]
+    rows = int(contacts.filter(contacts.campaign_id == plan.campaign_id).count().to_pyarrow().as_py())
+    if rows:
+        raise GateRefusedError(
+            f"contacts: campaign {plan.campaign_id!r} has {rows:,} contacts already, which were not drawn from this "
+            "plan; customers are drawn once. Give the new plan another campaign id"
+        )
+
+
+def _audience(settings: BusinessSettings, tables: Tables, plan: Plan, progress: Progress) -> Audience:
+    names = [*(criterion.name for criterion in plan.criteria), *plan.strata]
+    columns = dict.fromkeys([*plan.strata, *([plan.cluster] if plan.cluster else [])])
+    question = Question(
+        cutoff=plan.start,
+        criteria=plan.criteria,
+        channels=plan.channels,
+        columns=tuple(columns),
+        holdout=plan.holdout,
+        cluster=plan.cluster,
+        limit=plan.customers,
+        salt=plan.salt,
+    )
+    segments = read_segments(settings, tables, plan.start.date(), names=names, progress=progress)
+    return read_audience(tables, question, segment_of=segments)
+
+
+def _strata(audience: Audience, plan: Plan) -> list[str] | None:
+    """One label per customer of all columns of strata together; None where the plan has none."""
+    if not plan.strata:
+        return None
+    return ["\x1f".join(values) for values in zip(*map(audience.values, plan.strata), strict=True)]
+
+
+def _content(plan: Plan, audience: Audience, drawn: Assignment) -> dict[str, Any]:
+    """What the manifest says of the list itself."""
+    counts, n = drawn.counts, len(audience)
+    costs = {arm.offer_id: arm.contact_cost for arm in plan.arms}
+    clusters = audience.clusters(plan.cluster)
+    return {
+        "campaign_id": plan.campaign_id,
+        "plan_digest": plan.frozen_digest,
+        "started_at": plan.start,
+        "ends_at": plan.end,
+        "steps": dict(audience.steps),
+        "held_out": audience.held_out,
+        "arms": [
+            ArmCount(
+                arm=arm,
+                customers=counts[arm],
+                share=counts[arm] / n,
+                planned=share,
+                contact_cost=counts[arm] * costs.get(arm, 0.0),
+            )
+            for arm, share in plan.shares.items()
+        ],
+        "strata": drawn.strata,
+        "merged": drawn.merged,
+        "clusters": 0 if clusters is None else len({c for c in clusters if c is not None}) + clusters.count(None),
+        # counts of clusters vary more than those of customers, and the test knows of customers only
+        "srm_p_value": None if clusters is not None else _sample_ratio(plan, drawn),
+    }
+
+
+def _sample_ratio(plan: Plan, drawn: Assignment) -> float | None:
+    totals = []
+    for position, arm in enumerate(drawn.arms):
+        inverse = 1 / drawn.propensity[drawn.arm == position]
+        totals.append(
+            ArmTotals(
+                arm=arm,
+                rows=len(inverse),
+                weight=float(inverse.sum()),
+                weight_squares=float((inverse**2).sum()),
+            )
+        )
+    return judge_sample_ratio(plan.campaign_id, totals, alarm=0.001).p_value
+
+
+def _write(
+    target: Path,
+    settings: BusinessSettings,
+    plan: Plan,
+    audience: Audience,
+    drawn: Assignment,
+    *,
+    content: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    from pyarrow import csv
+
+    contacts = contacts_table(plan, audience, drawn)
+    with staged_directory(target) as staging:
+        for name, table in (("contacts", contacts), ("campaigns", campaigns_table(plan))):
+            with parquet_writer(staging / FILES[name], table.schema) as writer:
+                writer.write_table(table)
+        buffer = io.BytesIO()
+        csv.write_csv(contacts, buffer)
+        write_bytes(staging / FILES["contacts_csv"], buffer.getvalue())
+        digests = {**_inputs(settings, plan), **{name: file_digest(staging / file) for name, file in FILES.items()}}
+        manifest = {"schema_version": 1, "written_at": now.isoformat(), **content, "digests": digests}
+        write_bytes(staging / MANIFEST_FILE, json.dumps(to_plain(manifest), indent=1, ensure_ascii=False).encode())
+
+
+def _inputs(settings: BusinessSettings, plan: Plan) -> dict[str, str]:
+    digests = {"plan": plan.frozen_digest, "data": combine_digests(digest_sources(settings))}
+    return {**digests, "inputs": combine_digests(digests)}
+
+
+def _standing(target: Path, settings: BusinessSettings, plan: Plan, language: str) -> AssignRun:
+    """The list written before from this plan, if it is whole; tables that have moved on since change nothing."""
+    try:
+        digests = json.loads((target / MANIFEST_FILE).read_text())["digests"]
+        before = {name: digests[name] for name in ("plan", "data", "inputs")}
+    except (OSError, ValueError, KeyError) as error:
+        raise GateRefusedError(f"{target} is not whole ({type(error).__name__}); remove it and rerun") from error
+    if before["plan"] != plan.frozen_digest:
+        raise GateRefusedError(
+            f"{target}: campaign {plan.campaign_id!r} was drawn before from another plan ({before['plan'][:12]}, this "
+            f"one is {plan.frozen_digest[:12]}); customers are drawn once. Give the new plan another campaign id"
+        )
+    read_standing(target, before, plan.campaign_id, files=FILES)
+    return _report(target, settings, language, written=False)
+
+
+def _report(target: Path, settings: BusinessSettings, language: str, *, written: bool) -> AssignRun:
+    """The report of what stands in the folder, so that a rerun says what the run said."""
+    manifest = json.loads((target / MANIFEST_FILE).read_text())
+    names = ("campaign_id", "plan_digest", "steps", "held_out", "strata", "merged", "clusters", "srm_p_value")
+    drawn = AssignReport(
+        **{name: manifest[name] for name in names},
+        currency=settings.currency,
+        started_at=datetime.fromisoformat(manifest["started_at"]),
+        ends_at=datetime.fromisoformat(manifest["ends_at"]),
+        arms=tuple(ArmCount(**arm) for arm in manifest["arms"]),
+        digests=manifest["digests"],
+    )
+    return AssignRun(drawn=drawn, path=str(target), written=written, language=language)
+
+
+__all__ = ["FILES", "AssignRun", "assign_campaign"]

@@ -1,0 +1,287 @@
+"""The design verb: from the company's own past spend to a plan that is frozen before the first contact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from netlift.abtest.design import (
+    Precision,
+    Setup,
+    balanced_control,
+    control_needed,
+    customers_for_balance,
+    customers_needed,
+    joint_level,
+    measure,
+)
+from netlift.abtest.design_request import DesignRequest
+from netlift.abtest.planned import DesignReport, HoldoutSize, PastSpend, Window
+from netlift.config.business import BusinessSettings
+from netlift.config.criteria import SEGMENT, parse_criterion
+from netlift.config.plan import PLAN_FILE, ArmPlan, Plan, dump_plan, load_plan
+from netlift.data.check import check_tables
+from netlift.data.read import Tables, open_tables
+from netlift.data.write import write_bytes
+from netlift.errors import ConfigError, GateRefusedError, HistoryTooShortError, UsageError
+from netlift.pipelines.audience import Audience, Question, read_audience, read_segments
+from netlift.pipelines.calendar import History, read_history
+from netlift.pipelines.collisions import ASSIGNMENTS, find_collisions
+from netlift.pipelines.holdout_size import size_holdout
+from netlift.pipelines.money_basis import is_revenue_based
+from netlift.pipelines.past_spend import PRE_DAYS, last_window, read_spend, same_season, summarize_spend
+from netlift.pipelines.plan_making import LEVEL, complete, make_plan, plan_arms
+from netlift.pipelines.progress import Progress
+from netlift.registry.locks import exclusive
+from netlift.report.pages.design import design_document
+from netlift.report.plain_text import to_text
+from netlift.report.words import speak
+
+CONTROL_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+ENROLMENT_DAYS, DAYS_A_WEEK = 28, 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignRun:
+    """What a job of the design verb did.
+
+    Attributes:
+        design: What it found.
+        path: The plan's file.
+        written: Whether it was written now; it may have stood before.
+    """
+
+    design: DesignReport
+    path: str
+    written: bool
+
+    def to_text(self) -> str:
+        """The design for people."""
+        words = speak(self.design.request.language)
+        return to_text(design_document(self.design, words, path=self.path, written=self.written))
+
+    def raise_for_refusal(self) -> None:
+        """Leave with exit code 4 where no plan was made.
+
+        Raises:
+            GateRefusedError: No control meets the aims with the customers at hand.
+        """
+        design = self.design
+        if design.plan is None:
+            needed = "no number would do" if design.needed is None else f"{design.needed:,} are needed"
+            raise GateRefusedError(
+                f"no plan was written: {design.customers:,} customers do not meet the aims with any control up to "
+                f"half, {needed} with {design.needed_share:.0%} control. Widen eligible, ask for less, or take the "
+                "risk with --control-share"
+            )
+
+
+def design_campaign(
+    settings: BusinessSettings, request: DesignRequest, *, experiments: Path, progress: Progress, lock_timeout: float
+) -> DesignRun:
+    """Size a campaign from past spend and freeze its plan in `experiments/<slug>/plan.yaml`.
+
+    Args:
+        settings: The business.
+        request: What is asked.
+        experiments: Folder of experiments.
+        progress: Who watches.
+        lock_timeout: Seconds to wait for another design of this experiment.
+
+    Raises:
+        UsageError: The request cannot be met as it stands; all mistakes at once.
+        GateRefusedError: Another plan is frozen there, or a channel has no consents.
+        DataError: The tables break the contract, nobody is eligible, or nobody like them bought.
+        HistoryTooShortError: The receipts do not hold one outcome window.
+    """
+    request = complete(request, settings)
+    target = experiments / request.folder / PLAN_FILE
+    lock = settings.state / "locks" / f"design-{request.folder}.lock"
+    with exclusive(lock, timeout_seconds=lock_timeout, holder=f"design {request.folder}"):
+        standing = _standing(target)
+        with open_tables(settings) as tables:
+            progress.stage("design", "holding the tables against the contract")
+            check_tables(tables, settings, as_of=None).raise_for_errors()
+            report = _design(settings, tables, request, progress=progress)
+        if report.plan is None or standing == report.plan:
+            return DesignRun(design=report, path=str(target), written=False)
+        if standing is not None:
+            raise GateRefusedError(
+                f"{target}: a plan of campaign {standing.campaign_id!r} is frozen there "
+                f"({standing.frozen_digest[:12]}), and this design gives another ({report.plan.frozen_digest[:12]}). A "
+                "plan is made once; give another --slug"
+            )
+        write_bytes(target, dump_plan(report.plan))
+    return DesignRun(design=report, path=str(target), written=True)
+
+
+def _standing(target: Path) -> Plan | None:
+    if not target.exists():
+        return None
+    try:
+        return load_plan(target).verify()
+    except ConfigError as error:
+        raise GateRefusedError(f"{target} stands and is no plan of a campaign; give another --slug") from error
+
+
+def _design(settings: BusinessSettings, tables: Tables, request: DesignRequest, *, progress: Progress) -> DesignReport:
+    history = read_history(tables)
+    if request.start.date() < history.end:
+        raise UsageError(
+            f"--start {request.start:%Y-%m-%d}: receipts are known up to {history.end - timedelta(days=1)}, so what "
+            "would be asked can be seen already; start on a later day"
+        )
+    arms = plan_arms(tables, request)
+    reader = _Reader(settings=settings, tables=tables, request=request, arms=arms, progress=progress)
+    progress.stage("design", "who is eligible, and what customers like them spent")
+    audience = reader.audience(request.start, now=True)
+    past = reader.spend(_past_window(history, request.outcome_days))
+    setup = _setup(request, past)
+    share = request.control_share or control_needed(setup, customers=len(audience))
+    shares = _over_shares(setup, customers=len(audience), also=share)
+    needed, needed_share = _needed(setup, shares, share)
+    newcomers, weeks = reader.wait(audience, needed, outcome_days=request.outcome_days)
+    chosen = None if share is None else measure(setup, customers=len(audience), control_share=share)
+    plan = None if chosen is None else make_plan(settings, tables, request, chosen=chosen, past=past)
+    progress.stage("design", "the universal holdout, and campaigns that run in the same days")
+    return DesignReport(
+        request=request,
+        currency=settings.currency,
+        revenue_based=is_revenue_based(tables),
+        steps=audience.steps,
+        held_out=audience.held_out,
+        past=past,
+        season=reader.season(history),
+        arms=plan.arms if plan else arms,
+        chosen=chosen,
+        shares=shares,
+        needed=needed,
+        needed_share=needed_share,
+        needed_raw=customers_needed(replace(setup, explained=0.0), control_share=needed_share),
+        balance_customers=customers_for_balance(setup, control_share=needed_share),
+        balance_share=balanced_control(setup, customers=len(audience)),
+        newcomers_a_week=newcomers,
+        weeks=weeks,
+        holdout=_holdout(settings, tables, request, history),
+        collisions=find_collisions(
+            tables,
+            audience.ids,
+            own=request.campaign_id,
+            start=request.start,
+            end=request.start + timedelta(days=request.outcome_days),
+            assignments=settings.state / ASSIGNMENTS,
+        ),
+        plan=plan,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    """Audiences of one request, as of several days."""
+
+    settings: BusinessSettings
+    tables: Tables
+    request: DesignRequest
+    arms: tuple[ArmPlan, ...]
+    progress: Progress
+
+    def audience(self, cutoff: datetime, *, now: bool) -> Audience:
+        """Who would be in the campaign at a moment; of another moment, holdout and limit are left out."""
+        request, criteria = self.request, tuple(map(parse_criterion, self.request.eligible))
+        names = [criterion.name for criterion in criteria] + list(request.strata if now else ())
+        question = Question(
+            cutoff=cutoff,
+            criteria=criteria,
+            channels=tuple(dict.fromkeys(arm.channel for arm in self.arms)),
+            columns=tuple(name for name in request.columns if now or name != SEGMENT),
+            holdout=request.holdout(self.settings.name) if now else None,
+            cluster=request.cluster,
+            limit=request.customers if now else None,
+            salt=request.campaign_id,
+        )
+        segment_of = read_segments(self.settings, self.tables, cutoff.date(), names=names, progress=self.progress)
+        return read_audience(self.tables, question, segment_of=segment_of)
+
+    def spend(self, window: Window) -> PastSpend:
+        """What customers like them spent in a window."""
+        like = self.audience(window.cutoff, now=False)
+        how = self.settings.readout
+        rows = read_spend(self.tables, like.ids, window, pre_days=how.pre_days if how else PRE_DAYS)
+        return summarize_spend(rows, window, cluster=like.clusters(self.request.cluster))
+
+    def season(self, history: History) -> PastSpend | None:
+        """What they spent a year before the campaign; None where the receipts do not go back so far."""
+        window = same_season(self.request.start.date(), self.request.outcome_days)
+        if window.start <= history.first or window.end > history.end:
+            return None
+        return self.spend(window)
+
+    def wait(self, audience: Audience, needed: int | None, *, outcome_days: int) -> tuple[float | None, float | None]:
+        """Customers who become eligible a week, where they are needed, and weeks until the result is known."""
+        window = outcome_days / DAYS_A_WEEK
+        if not self.request.has_aim:
+            return None, window
+        if needed is None:
+            return None, None
+        if needed <= len(audience) or self.request.customers is not None:
+            return None, window if needed <= len(audience) else None
+        before = self.audience(self.request.start - timedelta(days=ENROLMENT_DAYS), now=False)
+        a_week = len(set(audience.ids) - set(before.ids)) / (ENROLMENT_DAYS / DAYS_A_WEEK)
+        return a_week, (needed - len(audience)) / a_week + window if a_week else None
+
+
+def _past_window(history: History, days: int) -> Window:
+    if history.days <= days:
+        raise HistoryTooShortError(
+            f"transactions: {history.days:,} days of history, and spend over {days} days is asked of them; shorten "
+            "--outcome-days or bring more"
+        )
+    return last_window(history.end, days)
+
+
+def _setup(request: DesignRequest, past: PastSpend) -> Setup:
+    return Setup(
+        spread=past.spread,
+        weights={offer: 1 / len(request.offers) for offer in request.offers},
+        level=joint_level(request.level or LEVEL, arms=len(request.offers), looks=request.looks),
+        explained=past.explained,
+        fixed_cost=request.fixed_cost,
+        half_width=request.half_width,
+        expected=request.expected,
+        chance=request.chance,
+    )
+
+
+def _over_shares(setup: Setup, *, customers: int, also: float | None) -> tuple[Precision, ...]:
+    shares = sorted({*CONTROL_SHARES, *([also] if also else [])})
+    return tuple(measure(setup, customers=customers, control_share=share) for share in shares)
+
+
+def _needed(setup: Setup, shares: tuple[Precision, ...], share: float | None) -> tuple[int | None, float]:
+    """Customers that meet the aims with a control, or with the best one of a table."""
+    if share is not None:
+        return customers_needed(setup, control_share=share), share
+    found = {row.control_share: customers_needed(setup, control_share=row.control_share) for row in shares}
+    best = min(found, key=lambda row: (found[row] is None, found[row] or 0, row))
+    return found[best], best
+
+
+def _holdout(
+    settings: BusinessSettings, tables: Tables, request: DesignRequest, history: History
+) -> HoldoutSize | None:
+    first: date = last_window(history.end, request.holdout_months * 31).start
+    if first < history.first:
+        return None
+    return size_holdout(
+        tables,
+        end=history.end,
+        months=request.holdout_months,
+        level=request.level or LEVEL,
+        start=request.start,
+        half_width=request.holdout_half_width,
+        planned=request.holdout(settings.name),
+    )
+
+
+__all__ = ["DesignRun", "design_campaign"]

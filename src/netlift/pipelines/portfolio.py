@@ -1,0 +1,244 @@
+"""All campaigns of a business in one reading: rows of everybody assigned to one result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, time
+from typing import TYPE_CHECKING, Any
+
+from netlift.abtest.adjustment import adjusted
+from netlift.abtest.aggregate import EVERYBODY, Cell, Cells, aggregate
+from netlift.abtest.contrast import contrast
+from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
+from netlift.abtest.outcomes import COVARIATES, Spans, assigned_outcomes, campaign_contacts
+from netlift.abtest.portfolio import ALL_ARMS, LeftOut, Portfolio
+from netlift.abtest.portfolio_sums import Beliefs, Effect, add_up, believe, read_lines, with_q_values
+from netlift.abtest.trust import ALARM
+from netlift.abtest.weighting import picture_the_whole, read_chances
+from netlift.config.business import BusinessSettings
+from netlift.config.plan import Plan
+from netlift.config.readout import ReadoutSettings
+from netlift.data.arms import read_sample_ratios
+from netlift.data.read import Tables
+from netlift.data.tables import CONTROL
+from netlift.errors import DataError
+from netlift.pipelines.calendar import read_history
+from netlift.pipelines.portfolio_holdout import read_holdout
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.readout_rows import hold
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+FALSE_SHARE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A campaign as the tables describe it.
+
+    Attributes:
+        campaign_id: Its id.
+        name: What the business calls it.
+        fixed: Its fixed cost.
+        started: First assignment, or its own date where nobody was assigned.
+        reason: Why it cannot be read; empty where it can.
+    """
+
+    campaign_id: str
+    name: str
+    fixed: float
+    started: datetime
+    reason: str
+
+
+def read_portfolio(
+    settings: BusinessSettings,
+    tables: Tables,
+    *,
+    plans: Sequence[Plan] = (),
+    as_of: datetime | None = None,
+    false_share: float = FALSE_SHARE,
+    progress: Progress,
+) -> Portfolio:
+    """Read all campaigns of a business.
+
+    Args:
+        settings: The business.
+        tables: Its tables, checked.
+        plans: Plans of its campaigns; they name the universal holdout.
+        as_of: First moment not seen; None for the end of the receipts.
+        false_share: Share of false ones tolerated among campaigns that are said to have worked.
+        progress: Who watches.
+
+    Raises:
+        DataError: Tables are missing, or an amount is.
+    """
+    how = settings.readout or ReadoutSettings(tolerance=0.0)
+    until = as_of or datetime.combine(read_history(tables).end, time())
+    progress.stage("portfolio", "campaigns, their arms and windows")
+    found = find_campaigns(tables, plans, until=until)
+    readable = {campaign.campaign_id: campaign for campaign in found if not campaign.reason}
+    left_out = [campaign for campaign in found if campaign.reason]
+    whole, arms = believe(()), believe(())
+    segments: tuple[Beliefs, ...] = ()
+    if readable:
+        whole, arms, segments, small = _read_effects(tables, readable, how, until, progress)
+        left_out += [replace(readable[campaign_id], reason="too_small") for campaign_id in small]
+    written: Any = {"level": how.level, "currency": settings.currency}
+    lines = with_q_values(read_lines(whole, **written), whole)
+    progress.stage("portfolio", "the universal holdout")
+    holdout = read_holdout(tables, plans, whole, found, until=until, pre_days=how.pre_days, **written)
+    return Portfolio(
+        business=settings.name,
+        currency=settings.currency,
+        as_of=until,
+        level=how.level,
+        sums=add_up(whole, lines, false_share=false_share, **written) if lines else None,
+        campaigns=tuple(sorted(lines, key=lambda line: -line.shrunken.point)),
+        arms=read_lines(arms, **written),
+        segments=tuple(line for beliefs in segments for line in read_lines(beliefs, **written)),
+        holdout=holdout,
+        left_out=tuple(LeftOut(campaign_id=c.campaign_id, name=c.name, reason=c.reason) for c in left_out),
+        covariates=COVARIATES,
+        config_digest=settings.digest(),
+    )
+
+
+def find_campaigns(tables: Tables, plans: Sequence[Plan], *, until: datetime) -> tuple[Found, ...]:
+    """Campaigns that had begun, in the order of their start, and why some cannot be read.
+
+    Raises:
+        DataError: Tables are missing.
+    """
+    missing = [name for name in ("campaigns", "contacts") if name not in tables]
+    if missing:
+        raise DataError(f"a portfolio needs the tables {', '.join(missing)}; name them in the config under data.tables")
+    campaigns = tables["campaigns"]
+    rows = campaigns.filter(campaigns.started_at < until).to_pyarrow().to_pylist()
+    contacts = campaign_contacts(tables, [row["campaign_id"] for row in rows], until=until)
+    p = contacts.propensity
+    assigned = contacts.group_by("campaign_id").aggregate(
+        started=contacts.assigned_at.min(),
+        rows=contacts.count(),
+        control=(contacts.arm == CONTROL).sum(),
+        open=(contacts.ends_at > until).sum(),
+        unlogged=(p.isnull() | ~((p > 0) & (p <= 1))).sum(),
+    )
+    seen = {row["campaign_id"]: row for row in assigned.to_pyarrow().to_pylist()}
+    ratios = read_sample_ratios(contacts.rename(offer_id="arm"), alarm=ALARM)
+    costs = {plan.campaign_id: plan.fixed_cost for plan in plans}
+    found = []
+    for row in rows:
+        name, own = row["campaign_id"], seen.get(row["campaign_id"])
+        torn = name in ratios and ratios[name].alarm
+        found.append(
+            Found(
+                campaign_id=name,
+                name=row["name"] or name,
+                fixed=float(row["fixed_cost"] if row["fixed_cost"] is not None else costs.get(name, 0.0)),
+                started=own["started"] if own else row["started_at"],
+                reason=_reason(own, randomized=row["randomized"], torn=torn),
+            )
+        )
+    return tuple(sorted(found, key=lambda campaign: (campaign.started, campaign.campaign_id)))
+
+
+def _reason(assigned: Mapping[str, Any] | None, *, randomized: bool | None, torn: bool) -> str:
+    """Why a campaign cannot be read; empty where it can."""
+    if assigned is None:
+        return "no_contacts"
+    if randomized is False or assigned["unlogged"]:
+        return "observational"
+    if assigned["control"] in (0, assigned["rows"]):
+        return "no_control"
+    if assigned["open"]:
+        return "window_open"
+    return "sample_ratio" if torn else ""
+
+
+def _read_effects(
+    tables: Tables, readable: Mapping[str, Found], how: ReadoutSettings, until: datetime, progress: Progress
+) -> tuple[Beliefs, Beliefs, tuple[Beliefs, ...], list[str]]:
+    """Campaigns, arms and segments, and the campaigns that are too small to have any."""
+    columns = tuple(dict.fromkeys([*how.segments, *([how.household] if how.household else [])]))
+    spans = Spans(pre_days=how.pre_days, until=until)
+    progress.stage("portfolio", f"what {len(readable)} campaigns brought")
+    rows = hold(tables, assigned_outcomes(tables, list(readable), spans, dimensions=columns))
+    weighted = bool(read_chances(rows).unequal)
+    cells = _moments(rows, (*OUTCOMES, *COVARIATES), how, weighted=weighted)
+    found = {name: list(_effects(cells, campaign)) for name, campaign in readable.items()}
+    by_segment = [_segments(rows, readable, dimension, how, weighted=weighted) for dimension in how.segments]
+    effects = [effect for own in found.values() for effect in own]
+    whole = believe([effect for effect in effects if effect.arm == ALL_ARMS])
+    arms = believe([effect for effect in effects if effect.arm != ALL_ARMS])
+    segments = tuple(believe(list(own)) for own in by_segment)
+    return whole, arms, segments, [name for name, own in found.items() if not own]
+
+
+def _moments(
+    rows: ir.Table, figures: Sequence[str], how: ReadoutSettings, *, weighted: bool, by: str = EVERYBODY
+) -> Cells:
+    """Moments as a readout takes them: of pictures of the whole campaign where chances differ."""
+    within = (by,) if by else ()
+    seen = picture_the_whole(rows, figures, within=within) if weighted else rows
+    return aggregate(seen, figures=figures, dimensions=within, cluster=how.household)
+
+
+def _effects(cells: Cells, campaign: Found) -> Iterator[Effect]:
+    """All arms together, then each; nothing where control or all arms hold fewer than two customers."""
+    own = {cell.arm: moments for cell, moments in cells.items() if cell.campaign == campaign.campaign_id}
+    control, treated = own.get(CONTROL), {arm: own[arm] for arm in sorted(own) if arm != CONTROL}
+    if control is None or not treated:
+        return
+    everyone = merge(*own.values())
+    together = merge(*treated.values())
+    for arm, moments in {ALL_ARMS: together, **treated}.items():
+        if min(moments.n, control.n) < 2:
+            continue
+        read = adjusted(moments, control, outcomes=OUTCOMES, covariates=COVARIATES, everyone=everyone, arm=arm)
+        yield Effect(
+            campaign_id=campaign.campaign_id,
+            name=campaign.name,
+            started=campaign.started.date(),
+            arm=arm,
+            contrast=read.contrast,
+            buyers=moments.buyers + control.buyers,
+            fixed=campaign.fixed * moments.n / together.n,
+        )
+
+
+def _segments(
+    rows: ir.Table, readable: Mapping[str, Found], dimension: str, how: ReadoutSettings, *, weighted: bool
+) -> Iterator[Effect]:
+    """Each segment of each arm that has enough buyers, as a readout shows it: not adjusted, without fixed cost."""
+    found = _moments(rows, OUTCOMES, how, weighted=weighted, by=dimension)
+    cells = {cell: moments for cell, moments in found.items() if cell.dimension == dimension}
+    for cell in sorted(cells, key=_order):
+        control = cells.get(replace(cell, arm=CONTROL))
+        if cell.arm == CONTROL or control is None or not _is_enough(cells[cell], control, how):
+            continue
+        read = contrast(cells[cell], control, arm=cell.arm)
+        if read.se(PROFIT) > 0:
+            yield Effect(
+                campaign_id=cell.campaign,
+                name=readable[cell.campaign].name,
+                started=readable[cell.campaign].started.date(),
+                arm=cell.arm,
+                contrast=read,
+                buyers=cells[cell].buyers + control.buyers,
+                dimension=dimension,
+                segment=cell.segment or "",
+            )
+
+
+def _is_enough(treated: Moments, control: Moments, how: ReadoutSettings) -> bool:
+    return min(treated.n, control.n) >= 2 and treated.buyers + control.buyers >= how.minimum_buyers
+
+
+def _order(cell: Cell) -> tuple[str, str, str]:
+    return cell.campaign, cell.arm, cell.segment or ""
+
+
+__all__ = ["FALSE_SHARE", "Found", "find_campaigns", "read_portfolio"]

@@ -1,0 +1,186 @@
+"""The portfolio as a verb: the four files that hold the same, all or none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from netlift.config.business import BusinessSettings
+from netlift.config.plan import Plan, load_plan
+from netlift.config.settings import read_yaml
+from netlift.data.check import check_tables
+from netlift.data.read import Tables, open_tables
+from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.pipelines.calendar import read_history
+from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.portfolio import read_portfolio
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.registry.locks import exclusive
+from netlift.report.document import Document
+from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
+from netlift.report.pages.portfolio import portfolio_document
+from netlift.report.words import speak
+from netlift.results import SCHEMA_VERSION, to_plain
+
+FILES = {suffix: f"portfolio.{suffix}" for suffix in ("json", "md", "html", "xlsx")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortfolioRequest:
+    """What is asked.
+
+    Attributes:
+        language: Of the texts, ru or en.
+        as_of: First moment not seen; None for the end of the receipts.
+        run_key: Name of the output's folder; empty for one of day and language.
+    """
+
+    language: str
+    as_of: datetime | None = None
+    run_key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortfolioSummary:
+    """What the verb wrote.
+
+    Attributes:
+        run_key: Name of the output's folder.
+        language: Of the texts.
+        path: The folder.
+        lines: What is read first.
+        digests: What it was made from, and of the files themselves.
+        portfolio: The portfolio, as in its JSON file.
+        written: False where it stood already, made from the same inputs.
+    """
+
+    run_key: str
+    language: str
+    path: str
+    lines: tuple[str, ...]
+    digests: Mapping[str, str]
+    portfolio: Mapping[str, Any]
+    written: bool
+
+    def to_text(self) -> str:
+        """What is read first, and where the rest is."""
+        where = speak(self.language).say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
+        return "\n".join([*self.lines, where])
+
+
+def make_portfolio(
+    settings: BusinessSettings,
+    request: PortfolioRequest,
+    *,
+    plans: Sequence[Path],
+    progress: Progress,
+    now: datetime,
+    lock_timeout: float,
+) -> PortfolioSummary:
+    """Read all campaigns of a business and write them as JSON, Markdown, HTML and XLSX, all or none.
+
+    Args:
+        settings: The business.
+        request: As of when, in which language, under which key.
+        plans: Files that may be plans of its campaigns; those of others are passed by.
+        progress: Who watches.
+        now: Time of the call, for the manifest.
+        lock_timeout: Seconds to wait for another portfolio of this business.
+
+    Raises:
+        UsageError: A language that netlift does not speak, or a key that was written before from other inputs.
+        DataError: The tables break the contract.
+        BusyError: Another portfolio is being made.
+    """
+    words = speak(request.language)
+    require_free_space(settings.state, needed_mb=100)
+    lock = settings.state / "locks" / "portfolio.lock"
+    with exclusive(lock, timeout_seconds=lock_timeout, holder="portfolio"), open_tables(settings) as tables:
+        progress.stage("check", "holding the tables against the contract")
+        check_tables(tables, settings, as_of=None).raise_for_errors()
+        own = _own_plans(settings, tables, plans)
+        as_of = request.as_of
+        shape = f"{as_of.isoformat() if as_of else ''} {words.language}"
+        inputs = _input_digests(settings, own, shape)
+        day = as_of.date() if as_of else read_history(tables).end
+        key = safe_key(request.run_key or f"{day}-{words.language}")
+        target = settings.state / "out" / "portfolio" / key
+        if target.exists():
+            return _standing(target, inputs, key)
+        portfolio = read_portfolio(settings, tables, plans=own, as_of=as_of, progress=progress)
+        document = portfolio_document(portfolio, words)
+        progress.stage("report", "pages and workbook")
+        contents = {
+            "json": to_json({"schema_version": SCHEMA_VERSION, **to_plain(portfolio)}),
+            "md": to_markdown(document),
+            "html": to_html(document),
+            "xlsx": to_xlsx(document),
+        }
+        with staged_directory(target) as staging:
+            for suffix, name in FILES.items():
+                write_bytes(staging / name, contents[suffix])
+            summary = PortfolioSummary(
+                run_key=key,
+                language=words.language,
+                path=str(target),
+                lines=tuple(first_lines(document)),
+                digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
+                portfolio=json.loads(contents["json"]),
+                written=True,
+            )
+            manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(summary)}
+            del manifest["portfolio"]
+            write_bytes(staging / MANIFEST_FILE, to_json(manifest))
+    return summary
+
+
+def first_lines(document: Document) -> Iterator[str]:
+    """What is read first, as lines of text."""
+    yield document.title
+    yield document.subtitle
+    for section in document.sections[:1]:
+        yield ""
+        for card in section.cards:
+            interval = document.show_small(card.cell)
+            yield f"  {card.title}: {document.show(card.cell)}" + (f" ({interval})" if interval else "")
+        yield from (f"  {text}" for text in (*section.items, *(() if section.cards else section.paragraphs)))
+    yield ""
+
+
+def _own_plans(settings: BusinessSettings, tables: Tables, plans: Sequence[Path]) -> tuple[Plan, ...]:
+    """Plans of campaigns that the tables have, in the business's currency."""
+    if "campaigns" not in tables:
+        return ()
+    known = set(tables["campaigns"].campaign_id.to_pyarrow().to_pylist())
+    # Plans of offline studies stand in the same folders and name no campaign.
+    named = [path for path in sorted(plans) if read_yaml(path).get("campaign_id") in known]
+    found = [load_plan(path) for path in named]
+    return tuple(plan for plan in found if plan.currency == settings.currency)
+
+
+def _input_digests(settings: BusinessSettings, plans: Sequence[Plan], shape: str) -> dict[str, str]:
+    readout = settings.readout.digest() if settings.readout else ""
+    digests = {"config": settings.digest(), "readout": readout, "data": combine_digests(digest_sources(settings))}
+    digests["plans"] = combine_digests({plan.campaign_id: plan.digest() for plan in plans})
+    return digests | {"inputs": combine_digests({**digests, "shape": shape})}
+
+
+def _standing(target: Path, inputs: Mapping[str, str], key: str) -> PortfolioSummary:
+    manifest = read_standing(target, inputs, key, files=FILES)
+    return PortfolioSummary(
+        run_key=key,
+        language=manifest["language"],
+        path=str(target),
+        lines=tuple(manifest["lines"]),
+        digests=manifest["digests"],
+        portfolio=json.loads((target / FILES["json"]).read_text()),
+        written=False,
+    )
+
+
+__all__ = ["FILES", "PortfolioRequest", "PortfolioSummary", "make_portfolio"]
