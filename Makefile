@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score test check lint types imports format bench bench-uplift bench-value studies clean
+.PHONY: help setup lock data train score test check lint types imports format bench bench-uplift bench-value calibrate readout studies clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,14 @@ format: .venv/.ready  ## Lay out the code
 
 bench: .venv-bench/.ready  ## Ratios against peers, side by side in one run; QUICK=1 for a small one
 	@.venv-bench/bin/python benchmarks/features.py $(if $(QUICK),--quick --json var/bench/features-quick.json)
+	@.venv-bench/bin/python benchmarks/readout.py $(if $(QUICK),--quick)
+	@.venv-bench/bin/python benchmarks/scoring.py $(if $(QUICK),--quick)
+
+calibrate: .venv/.ready  ## Do the readouts' intervals hold, tail by tail? Some minutes; writes experiments/*/readout.md
+	@$(BIN)/python benchmarks/calibrate.py
+
+readout: .venv/.ready  ## What a campaign earned, CAMPAIGN=C08 or a plan; LANG_OF=en
+	@$(NETLIFT) readout $(CAMPAIGN) --config $(CONFIG) $(if $(LANG_OF),--lang $(LANG_OF))
 
 bench-uplift: .venv-bench/.ready  ## Uplift against the libraries in worlds with known effects; QUICK=1, SEEDS='1 2', ROWS='100000 1000000'
 	@.venv-bench/bin/python benchmarks/uplift.py $(if $(QUICK),--quick) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ROWS),--rows $(ROWS))

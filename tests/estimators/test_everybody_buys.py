@@ -172,7 +172,7 @@ def test_average_effects_are_right_whoever_buys(few, case):
         uplift = predict(candidate, rows.X)
         assert np.isfinite(uplift).all() and candidate.notes
         assert np.abs(uplift.mean(axis=0) - average_effects(rows)).max() < tolerance, name
-        json.loads(candidate.files["model.json"], parse_constant=lambda word: pytest.fail(f"{name}: {word} is no JSON"))
+        json.loads(candidate.files["model.json"], parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -294,3 +294,21 @@ def test_customers_of_one_household_count_together_and_those_without_one_alone(m
     assert together.ci_upper - together.ci_lower == pytest.approx(2 * (once.ci_upper - once.ci_lower), rel=0.01)
     alone = apart.arms[0].money[-1].raw_total
     assert alone.ci_upper - alone.ci_lower == pytest.approx(2**0.5 * (once.ci_upper - once.ci_lower), rel=0.01)
+
+
+def test_several_arms_add_up_to_the_campaign_to_the_cent(market):
+    contacts = market.contacts.copy()
+    half = (contacts.offer_id == "mail") & (np.arange(len(contacts)) % 2 == 0)
+    contacts.loc[half, "offer_id"] = "call"
+    contacts["propensity"] = np.where(contacts.offer_id == "control", 0.5, 0.25)
+    offers = pd.concat([market.offers, market.offers.assign(offer_id="call")], ignore_index=True)
+    found = read(market.but(contacts=contacts, offers=offers))
+    assert [arm.arm for arm in found.arms] == ["call", "mail"]
+    for i, line in enumerate(found.money):
+        assert sum(arm.money[i].total.point for arm in found.arms) == pytest.approx(line.total.point)
+        assert sum(arm.money[i].raw_total.point for arm in found.arms) == pytest.approx(line.raw_total.point)
+    assert found.profit.point == found.money[-1].total.point
+    wide = [arm.profit.ci_upper - arm.profit.ci_lower for arm in found.arms]
+    whole = found.profit.ci_upper - found.profit.ci_lower
+    assert np.hypot(*wide) < whole < sum(wide), "the arms share one control"
+    assert all(arm.profit_simultaneous.ci_lower < arm.profit.ci_lower for arm in found.arms)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+import numpy as np
 
 from netlift.abtest.adjustment import Adjustment, adjusted
 from netlift.abtest.contrast import contrast, money, money_lines
 from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
-from netlift.abtest.readout import ArmCell, ArmReadout, PullForward, Roi, Rollout, Verdict
+from netlift.abtest.readout import ArmCell, ArmReadout, Money, PullForward, Roi, Rollout, Verdict
 from netlift.abtest.roi import (
     break_even_margin_rate,
     break_even_reward,
@@ -79,6 +81,7 @@ class ArmsRead:
     Attributes:
         arms: Each arm.
         adjustments: Their contrasts, in the same order.
+        money: Lines of all arms together.
         verdict: Of all arms together, with the whole fixed cost.
         profit: Of all arms together.
         roi: Of all arms together.
@@ -86,6 +89,7 @@ class ArmsRead:
 
     arms: tuple[ArmReadout, ...]
     adjustments: tuple[Adjustment, ...]
+    money: tuple[Money, ...]
     verdict: Verdict
     profit: Estimate
     roi: Roi
@@ -113,15 +117,46 @@ def read_arms(cells: Mapping[str, ArmCells], control: ArmCells, terms: Terms) ->
         _read_arm(arm, cell, control, each, terms=replace(terms, fixed=share), simultaneous=joint, best=best)
         for (arm, cell), each, share, joint, best in zip(cells.items(), found, fixed, together, bests, strict=True)
     )
-    whole = adjust("all arms", merge(*(cell.whole for cell in cells.values())), control.whole, everyone, terms)
-    profit = _by_look(money(whole.contrast, PROFIT, **_written(terms), fixed=terms.fixed)[0], whole, terms)
+    whole = add_up(found, merge(*(cell.whole for cell in cells.values())), control.whole)
+    lines = money_lines(whole.contrast, raw=whole.raw, **_written(terms), fixed=terms.fixed)
+    profit = _by_look(lines[-1].total, whole, terms)
     return ArmsRead(
         arms=arms,
         adjustments=tuple(found),
+        money=lines,
         verdict=_verdict(profit, whole, terms, assigned=everyone.n),
         profit=profit,
         roi=roi(whole.contrast, **_written(terms), fixed=terms.fixed),
     )
+
+
+def add_up(found: Sequence[Adjustment], treated: Moments, control: Moments) -> Adjustment:
+    """All arms together as the sum of them, so that their lines add up to the cent; they share one control.
+
+        D = sum n_a D_a / N        V = sum (n_a / N)² (V_a - V_0) + V_0
+
+    Args:
+        found: Each arm against control.
+        treated: Customers of all arms.
+        control: Customers of control.
+    """
+    if len(found) == 1:
+        return found[0]
+    names = found[0].contrast.names
+    raw = contrast(treated.take(names), control.take(names), arm="all arms")
+    shares = np.array([one.contrast.n_treated for one in found]) / treated.n
+    shared = np.mean([one.contrast.control_cov for one in found], axis=0)
+    own = sum(share**2 * (one.contrast.covariance - shared) for share, one in zip(shares, found, strict=True))
+    summed = replace(
+        raw,
+        difference=np.sum([share * one.contrast.difference for share, one in zip(shares, found, strict=True)], axis=0),
+        covariance=own + shared,
+        control_cov=shared,
+        method=found[0].contrast.method,
+    )
+    used = tuple(name for name in found[0].used if all(name in one.used for one in found))
+    dropped = tuple(dict.fromkeys(name for one in found for name in one.dropped))
+    return Adjustment(contrast=summed, raw=raw, used=used, dropped=dropped)
 
 
 def adjust(arm: str, treated: Moments, control: Moments, everyone: Moments, terms: Terms) -> Adjustment:

@@ -29,7 +29,7 @@ import numpy as np
 
 from netlift.errors import DataError
 
-Purpose = Literal["arm", "stratum", "sample", "holdout"]
+Purpose = Literal["arm", "stratum", "sample", "holdout", "explore"]
 REST = "(rest)"
 _53_BITS = 2.0**-53
 

@@ -306,6 +306,7 @@ class CampaignReadout:
         observational: Nobody randomized it: numbers without a verdict.
         verdict: Of the campaign as a whole, all arms with their fixed cost.
         best_arm: Of several arms the one with the highest profit; the only one where there is one.
+        money: Lines of the whole campaign, in the order of an arm's.
         profit: Of the whole campaign.
         roi: Of the whole campaign.
         arms: Each arm.
@@ -337,6 +338,7 @@ class CampaignReadout:
     observational: bool
     verdict: Verdict
     best_arm: str
+    money: tuple[Money, ...]
     profit: Estimate
     roi: Roi
     arms: tuple[ArmReadout, ...]

@@ -31,7 +31,7 @@ AsOfOption = Annotated[
 EACH = "One number for all offers, or offer=number; may be repeated."
 
 
-def design(  # noqa: PLR0913 - options of a verb
+def design(
     *,
     campaign_id: Annotated[str, typer.Option(help="Id of the campaign that is planned.")],
     offers: Annotated[str, typer.Option(help="Offers to try, by id, commas between; each is an arm.")],
@@ -152,6 +152,43 @@ def assign(
     show(run, json_output=json_output)
 
 
+def readout(
+    target: Annotated[str, typer.Argument(help="Id of a campaign, or its plan: the file or the folder.")],
+    as_of: AsOfOption = None,
+    by: Annotated[str, typer.Option(help="Columns of customers to split by, commas between: exploratory.")] = "",
+    tolerance: Annotated[
+        float | None, typer.Option(min=0, help="Loss that is immaterial, in money; else that of plan or config.")
+    ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print a PDF too; needs Chromium.")] = False,
+    browser: Annotated[Path | None, typer.Option(help="Where Chromium is; searched when left out.")] = None,
+    lang: LangOption = "ru",
+    config: ConfigOption = DEMO,
+    data: DataOption = None,
+    run_key: Annotated[str, typer.Option(help="Name of this job's output; the same key writes the same bytes.")] = "",
+    lock_timeout: TimeoutOption = 0.0,
+    json_output: JsonOption = False,
+) -> None:
+    """What a campaign really earned: profit, return, how sure, for whom, and whether it can be trusted.
+
+    Example: netlift readout C08 --by region --lang en
+    """
+    from netlift.pipelines.readout_files import ReadoutOrder, make_readout
+
+    order = ReadoutOrder(
+        target=target,
+        language=lang,
+        as_of=as_of,
+        split_by=_listed(by),
+        tolerance=tolerance,
+        pdf=pdf,
+        browser=browser,
+        run_key=run_key,
+    )
+    with watched(quiet=json_output) as progress:
+        run = make_readout(load_business(config, data), order, progress=progress, now=now(), lock_timeout=lock_timeout)
+    show(run, json_output=json_output)
+
+
 def portfolio(
     as_of: AsOfOption = None,
     lang: LangOption = "ru",
@@ -181,7 +218,7 @@ def portfolio(
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (design, assign, portfolio):
+    for verb in (design, assign, readout, portfolio):
         app.command()(verb)
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from netlift.config.decision import DecisionSettings
 from netlift.config.readout import ReadoutSettings
 from netlift.config.segments import SegmentSettings
 from netlift.config.settings import Settings, did_you_mean, load_settings
@@ -150,6 +151,8 @@ class BusinessSettings(Settings):
         segments: How customers are divided; None where the business does not. It has its own digest: models and scores
             do not depend on it.
         readout: How campaigns are read; None where nobody reads any.
+        decision: Which offer may go to whom; None where nothing goes out. It has its own digest: models and scores do
+            not depend on it.
         seed: Where all randomness comes from.
     """
 
@@ -165,6 +168,7 @@ class BusinessSettings(Settings):
     retention: RetentionSettings | None = None
     segments: SegmentSettings | None = Field(default=None, exclude=True)
     readout: ReadoutSettings | None = Field(default=None, exclude=True)
+    decision: DecisionSettings | None = Field(default=None, exclude=True)
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
     @field_validator("time_zone")

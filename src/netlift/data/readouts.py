@@ -7,8 +7,8 @@ A readout is one JSON document:
      "incremental_cost": 800.0,
      "roi": {"point": 1.5, "ci_lower": 0.1, "ci_upper": 2.9, "level": 0.95, ...}}
 
-Other keys are left alone. A document without `campaign_id` is a readout of something else, such as an offline study,
-and is passed by.
+`roi` is null where there is no such ratio. Other keys are left alone. A document without `campaign_id` is a readout of
+something else, such as an offline study, and is passed by; so is that of a campaign that nobody randomized.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Readout:
         month: First day of the month that its profit is counted in.
         incremental_profit: Incremental margin less rewards, contacts and fixed cost.
         incremental_cost: What was spent on the treated beyond the control.
-        roi: The profit over that cost.
+        roi: The profit over that cost; None where there is no such ratio.
     """
 
     campaign_id: str
     month: date
     incremental_profit: Estimate
     incremental_cost: float
-    roi: Estimate
+    roi: Estimate | None
 
 
 def read_readouts(files: Iterable[Path]) -> tuple[Readout, ...]:
@@ -76,6 +76,8 @@ def _read(path: Path) -> Readout | None:
     document = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(document, Mapping) or "campaign_id" not in document:
         return None
+    if document.get("observational"):
+        return None
     cost = float(document["incremental_cost"])
     if not math.isfinite(cost):
         raise ValueError(f"incremental_cost is {cost}")
@@ -84,7 +86,7 @@ def _read(path: Path) -> Readout | None:
         month=date.fromisoformat(f"{document['month']}-01"),
         incremental_profit=_estimate(document["incremental_profit"]),
         incremental_cost=cost,
-        roi=_estimate(document["roi"]),
+        roi=None if document["roi"] is None else _estimate(document["roi"]),
     )
 
 

@@ -96,7 +96,7 @@ def fit_meta_learner(kind: Kind, outcomes: ArmOutcomes, *, search: Search, progr
         coefficients=learned.coefficients,
         refit=learned.refit,
         params={**tuned.params, **learned.params},
-        notes=(*_thinned(known), tuned.note, *learned.notes),
+        notes=(*_notes(known), tuned.note, *learned.notes),
     )
     return calibrate_and_store(f"{kind}_learner", told, known.scores, known.boosting.rows)
 
@@ -230,7 +230,7 @@ def _refit_effects(boosting: MoneyContacts, effects: Sequence[OfferEffect], used
     return StoredTerms(expressions=[booster(file) for file in files], boosters=dict(zip(fits, fitted, strict=True)))
 
 
-def _thinned(known: Known) -> tuple[str, ...]:
+def _notes(known: Known) -> tuple[str, ...]:
     share = known.boosting.kept_share
     words = f"customers who did not buy thinned to {share:.0%} and re-weighted to learn margins"
     return (*(() if share == 1 else (words,)), *known.boosting.outcome_notes())

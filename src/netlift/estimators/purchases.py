@@ -39,7 +39,7 @@ PATIENCE = 10
 NON_BUYERS_PER_BUYER = 4.0
 FEWEST_ROWS = 200  # below it a part is one number
 RAREST = 50  # customers who bought, or who did not, below which the chance is one number
-MOST_NEGATIVE = 0.1  # of the money moved: beyond it margins have both signs, below it negative ones are a cost
+MOST_NEGATIVE = 0.15  # of the money moved: beyond it margins have both signs, below it negative ones are a cost
 PRIOR_ROWS = 100.0  # of control at the overall mean, that a campaign's own level has to outweigh
 
 

@@ -5,8 +5,8 @@
 This is what a company without uplift models does. It knows nothing of whom a contact changes: it ranks everybody alike
 for all offers, and its sign is the sign of the average. It is always in the comparison because it is often not beaten.
 
-Where nearly nobody, or nearly everybody, who was contacted brought a margin, there is no response to scale by: each offer
-is worth its average.
+Where nearly nobody, or nearly everybody, who was contacted brought a margin, there is no response to scale by: each
+offer is worth its average.
 """
 
 from __future__ import annotations

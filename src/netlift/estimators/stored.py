@@ -4,6 +4,7 @@ A stored model is a folder of files. `model.json` names the input columns and, p
 them; boosters are LightGBM text files beside it. What is judged in training is this form, so that the judged model and
 the served model are the same thing. The file imports nothing of netlift but its formulas, `process_formulas.py`: both
 are copied whole into the registered model, which therefore loads wherever mlflow, lightgbm, numpy, pandas, scipy are.
+Where netlift itself is installed as well, `compiled_forest.py` gives many rows the same scores sooner.
 
 Expressions, each a JSON object with `op`:
 
@@ -33,6 +34,7 @@ Expressions, each a JSON object with `op`:
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -51,6 +53,8 @@ from netlift.estimators.process_formulas import (
 FORMAT = 1
 OTHER = "other"
 LEAST_SIGMA = 0.01
+BLOCK = 1 << 17  # rows evaluated at once, which bounds memory
+FORESTS = "netlift.estimators.compiled_forest"
 Node = Mapping[str, Any]
 Known = dict[str, np.ndarray]
 
@@ -89,7 +93,13 @@ class StoredModel:
 
     Args:
         files: File name to content; must hold `model.json` and each booster it names.
-        threads: LightGBM threads used by `predict`.
+        threads: Threads used by `predict`.
+
+    Attributes:
+        spec: `model.json`.
+        features: Name and kind of each input column.
+        names: Their names.
+        outputs: Names of the outputs.
 
     Raises:
         StoredModelError: `model.json` is of another format or names a missing file.
@@ -104,7 +114,20 @@ class StoredModel:
         self.outputs: list[str] = [output["name"] for output in self.spec["outputs"]]
         self._threads = threads
         self._position = {name: i for i, name in enumerate(self.names)}
-        self._boosters = {name: _read_booster(files, name) for name in sorted(_booster_files(self.spec))}
+        self._texts = {name: _read_text(files, name) for name in sorted(_booster_files(self.spec))}
+        self._boosters: dict[str, Any] = {}
+        self._forests = _compiled_forests(self.spec, self._texts, threads)
+
+    @property
+    def routes(self) -> dict[str, str]:
+        """How each booster was asked last, by file: "compiled", or "booster: " and why it was not."""
+        alone = dict.fromkeys(self._texts, "booster: netlift is not installed beside the model")
+        return alone if self._forests is None else dict(self._forests.routes)
+
+    def load_boosters(self) -> None:
+        """Read all boosters now rather than when they are first asked, so that no request waits for it."""
+        for name in self._texts:
+            self._booster(name)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Outputs for a frame with one column per feature, categories as text; unseen categories become "other".
@@ -130,8 +153,15 @@ class StoredModel:
 
     def predict_matrix(self, X: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs by name, each float64 of shape (n,), from an encoded matrix of shape (n, features)."""
-        known: Known = {}
-        return {output["name"]: self._evaluate(output["expression"], X, known) for output in self.spec["outputs"]}
+        if self._forests is not None:
+            self._forests.expect(len(X))
+        found = {name: np.empty(len(X)) for name in self.outputs}
+        for first in range(0, len(X), BLOCK):
+            rows = slice(first, first + BLOCK)
+            known: Known = {}
+            for output in self.spec["outputs"]:
+                found[output["name"]][rows] = self._evaluate(output["expression"], X[rows], known)
+        return found
 
     def _evaluate(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
         """Values of an expression, shape (n,); a costly one that several others share is computed once."""
@@ -164,9 +194,19 @@ class StoredModel:
     def _scores(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
         """Raw scores of a booster, shape (n,) or (n, 3), on the features, its extra columns and its constants."""
         extra = [values.astype(np.float32) for values in self._evaluate_all(node.get("extra", []), X, known)]
+        found = None if self._forests is None else self._forests.score(node, X, extra, known)
+        if found is not None:
+            return np.asarray(found)
         extra += [np.full(len(X), value, dtype=np.float32) for value in node.get("append", [])]
         wide = np.column_stack([X, *extra]) if extra else X
-        return np.asarray(self._boosters[node["file"]].predict(wide, raw_score=True, num_threads=self._threads))
+        return np.asarray(self._booster(node["file"]).predict(wide, raw_score=True, num_threads=self._threads))
+
+    def _booster(self, name: str) -> Any:
+        if name not in self._boosters:
+            import lightgbm as lgb
+
+            self._boosters[name] = lgb.Booster(model_str=self._texts[name])
+        return self._boosters[name]
 
     def _evaluate_booster(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
         score = self._scores(node, X, known).astype(np.float64) + float(node.get("init", 0.0))
@@ -295,9 +335,16 @@ def _booster_files(node: Any) -> set[str]:
     return set()
 
 
-def _read_booster(files: Mapping[str, bytes], name: str) -> Any:
-    import lightgbm as lgb
-
+def _read_text(files: Mapping[str, bytes], name: str) -> str:
     if name not in files:
         raise StoredModelError(f"model.json names {name}, which is not among {sorted(files)}")
-    return lgb.Booster(model_str=files[name].decode())
+    return files[name].decode()
+
+
+def _compiled_forests(spec: Mapping[str, Any], texts: Mapping[str, str], threads: int) -> Any:
+    """`CompiledForest` of the boosters; None where netlift is not installed, as for a registered model on its own."""
+    try:
+        forests = importlib.import_module(FORESTS)
+    except ImportError:
+        return None
+    return forests.CompiledForest(spec, texts, threads=threads)

@@ -5,8 +5,9 @@
     rest_a    = k0_a + k1_a · p + k2_a · p·m
     uplift_a  = p · m · (r_chance,a + r_amount,a) - (rest_a - rest_0)
 
-`rest` is all that profit lacks of margin above the floor (0, see `purchases`): contact cost, reward and rare returns. A contact cost is the same for
-all, a bonus is paid to buyers, a percentage grows with what they spend: three numbers per arm, by least squares.
+`rest` is all that profit lacks of margin above the floor (0, see `purchases`): contact cost, reward and rare returns. A
+contact cost is the same for all, a bonus is paid to buyers, a percentage grows with what they spend: three numbers per
+arm, by least squares.
 
 The uplift of every offer is therefore linear in the basis 1, p, p·m, p·m·(each booster of effects); calibration
 (`uplift_calibration`) is linear as well, and the stored form is one such sum per offer.
@@ -101,7 +102,7 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
         name="two_part",
         files=store_effects(rows, purchases, partial(_expression, purchases, effects), final, boosters),
         params={**tuned.params, **{f"rounds_{effect.task.file[:-4]}": effect.rounds for effect in effects}},
-        notes=(*_thinned(boosting), *boosting.outcome_notes(), tuned.note, *calibration.notes, *(effect.note for effect in effects)),
+        notes=(*_notes(boosting), tuned.note, *calibration.notes, *(effect.note for effect in effects)),
         importance=share_importance(purchases, boosters, rows),
     )
 
@@ -200,8 +201,7 @@ def share_importance(purchases: PurchaseModel, boosters: dict[str, Any], rows: C
     return {f.name: float(np.mean([share[f.name] for share in shares])) if shares else 0.0 for f in rows.features}
 
 
-def _thinned(boosting: BoostingContacts) -> tuple[str, ...]:
+def _notes(boosting: BoostingContacts) -> tuple[str, ...]:
     share = boosting.kept_share
-    return (
-        () if share == 1 else (f"customers who did not buy thinned to {share:.0%} and re-weighted to learn purchases",)
-    )
+    words = f"customers who did not buy thinned to {share:.0%} and re-weighted to learn purchases"
+    return (*(() if share == 1 else (words,)), *boosting.outcome_notes())

@@ -164,6 +164,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         observational=not randomized,
         verdict=read.verdict,
         best_arm=max(read.arms, key=lambda arm: arm.money[-1].per_customer.point).arm,
+        money=read.money,
         profit=read.profit,
         roi=read.roi,
         arms=read.arms,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -51,6 +51,7 @@ class ScoreSummary:
         versions: Task to the version that scored.
         without_champion: Tasks of the config that have no champion, and so no column.
         observational: Task to the campaigns that nobody randomized and that its model was made from, where there are.
+        routes: Task to how each file of its model was asked: compiled, or by LightGBM and why.
         outside_population: Task to customers it was not asked about; their score is null.
         unseen: Task and column to rows with a value that the vocabulary of training does not name, taken as "other".
         drifted: Features that moved most since training, the largest first.
@@ -67,7 +68,6 @@ class ScoreSummary:
     customers: int
     versions: Mapping[str, int]
     without_champion: tuple[str, ...]
-    observational: Mapping[str, str]
     outside_population: Mapping[str, int]
     unseen: Mapping[str, Mapping[str, int]]
     drifted: tuple[Drift, ...]
@@ -75,6 +75,8 @@ class ScoreSummary:
     digests: Mapping[str, str]
     seconds: float
     written: bool
+    observational: Mapping[str, str] = field(default_factory=dict)
+    routes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """The summary as lines for people."""
@@ -146,6 +148,7 @@ def score_business(
                     versions={champion.task: champion.version for champion in champions},
                     without_champion=without,
                     observational={c.task: c.contract.observational for c in champions if c.contract.observational},
+                    routes={champion.task: dict(champion.model.routes) for champion in champions},
                     outside_population=job.outside,
                     unseen=job.unseen,
                     drifted=job.drifts[:SHOWN_DRIFTS],

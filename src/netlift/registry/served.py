@@ -20,6 +20,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
         files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
         verify_manifest(files, files.pop("manifest.json"))
         self.model = StoredModel(files)
+        self.model.load_boosters()  # now, and not while the first request waits
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """One column per output, one row per customer."""

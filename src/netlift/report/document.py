@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from netlift.report.words import Words
 
 CellKind = Literal["text", "month", "money", "share", "count", "ratio", "score"]
-Tone = Literal["", "good", "bad", "muted"]
+Tone = Literal["", "good", "bad", "warn", "muted"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,12 +124,28 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Banner:
+    """The answer that stands above everything else of a section.
+
+    Attributes:
+        title: The answer in a few words.
+        tone: Whether it is good or bad news.
+        lines: Sentences below it.
+    """
+
+    title: str
+    tone: Tone
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """A part of a document with a heading.
 
     Attributes:
         name: Its anchor.
         title: Its heading.
+        banner: The answer that stands first.
         paragraphs: Text.
         items: Sentences of a list.
         cards: Figures that are read first.
@@ -138,6 +155,7 @@ class Section:
 
     name: str
     title: str
+    banner: Banner | None = None
     paragraphs: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
     cards: tuple[Card, ...] = ()
@@ -157,6 +175,7 @@ class Document:
         dated: The day that it is of; what a workbook says it was made on.
         sections: Its parts.
         sheets: Tables that a workbook holds beside those of the sections.
+        notice: What a reader must see wherever the document is opened; empty for nothing.
     """
 
     title: str
@@ -166,6 +185,7 @@ class Document:
     dated: date
     sections: tuple[Section, ...]
     sheets: tuple[Grid, ...] = ()
+    notice: str = ""
 
     def show(self, cell: Cell) -> str:
         """A cell's value as text."""
@@ -190,3 +210,12 @@ def write_number(
 def text_cell(text: str) -> Cell:
     """A cell of text."""
     return Cell(kind="text", value=text)
+
+
+def scale_money(values: Sequence[float | None], currency: str, words: Words) -> tuple[float, str]:
+    """What money is divided by on an axis, and the unit that it leaves."""
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    for scale, name in ((1e6, "million"), (1e3, "thousand")):
+        if largest >= 2 * scale:
+            return scale, words.say(f"chart.{name}", currency=words.symbol(currency))
+    return 1.0, words.symbol(currency)

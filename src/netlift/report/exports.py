@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from functools import cache
 from pathlib import Path
@@ -34,7 +34,7 @@ def to_json(result: Any) -> bytes:
 
 def to_markdown(document: Document) -> bytes:
     """The document as Markdown; charts are left out, what they show stands in its tables."""
-    parts = [f"# {_plain(document.title)}", _plain(document.subtitle)]
+    parts = [f"# {_plain(document.title)}", _plain(document.subtitle), _quoted(document.notice)]
     for section in document.sections:
         parts += [f"## {_plain(section.title)}", *_markdown_parts(document, section)]
     return ("\n\n".join(part for part in parts if part) + "\n").encode()
@@ -52,10 +52,14 @@ def to_html(document: Document) -> bytes:
     return _template().render(document=document, drawing=lambda picture: pictures[id(picture)]).encode()
 
 
-def to_xlsx(document: Document) -> bytes:
+def to_xlsx(document: Document, *, calculate: Callable[[Any], None] | None = None) -> bytes:
     """The document's tables as a workbook: numbers with formats, a sheet per table, heads that stay, and a chart.
 
     Text is written as text: nothing in it becomes a formula or a link. The same document gives the same bytes.
+
+    Args:
+        document: The document.
+        calculate: Writes sheets that calculate into the workbook, behind its cover.
     """
     import xlsxwriter
 
@@ -67,13 +71,27 @@ def to_xlsx(document: Document) -> bytes:
     formats = _Formats(workbook, document)
     names: set[str] = set()
     _write_cover(workbook, document, names)
+    if calculate is not None:
+        calculate(workbook)
+        names |= {sheet.get_name().casefold() for sheet in workbook.worksheets()}
     for grid in (*(g for s in document.sections for g in s.grids), *document.sheets):
         _write_sheet(workbook, document, grid, _sheet_name(grid.name, names), formats)
+    if document.notice:
+        for sheet in workbook.worksheets():
+            sheet.set_header(f"&C{_header(document.notice)}")
+            sheet.set_tab_color("#A3262A")
     workbook.close()
     return buffer.getvalue()
 
 
+def _quoted(text: str) -> str:
+    return f"> **{_plain(text)}**" if text else ""
+
+
 def _markdown_parts(document: Document, section: Section) -> Iterator[str]:
+    if section.banner is not None:
+        yield f"**{_plain(section.banner.title)}**"
+        yield from map(_plain, section.banner.lines)
     yield from map(_plain, section.paragraphs)
     if section.cards:
         yield "\n".join(_markdown_card(document, card) for card in section.cards)
@@ -103,8 +121,9 @@ def _markdown_row(texts: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: no tags, no lines of their own."""
-    return " ".join(text.split("\n")).replace("&", "&amp;").replace("<", "&lt;").replace("`", "\\`")
+    """Text that Markdown shows as it is: no tags, links or pictures, no lines of their own."""
+    one_line = " ".join(text.split("\n")).replace("&", "&amp;").replace("<", "&lt;")
+    return one_line.replace("`", "\\`").replace("[", "\\[")
 
 
 @cache
@@ -115,13 +134,15 @@ def _template() -> Template:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+    return environment
 
 
 def _inline(svg: bytes, prefix: str) -> str:
@@ -170,9 +191,12 @@ def _write_cover(workbook: Any, document: Document, names: set[str]) -> None:
     sheet.set_column(0, 0, 110)
     sheet.write_string(0, 0, document.title, bold)
     sheet.write_string(1, 0, document.subtitle)
+    if document.notice:
+        sheet.write_string(2, 0, document.notice, workbook.add_format({"bold": True, "font_color": "#A3262A"}))
     row = 3
     for section in document.sections:
-        lines = [_cover_line(document, card) for card in section.cards]
+        lines = [] if section.banner is None else [section.banner.title, *section.banner.lines]
+        lines += [_cover_line(document, card) for card in section.cards]
         lines += [*section.items, *(section.paragraphs if section.items or not section.cards else ())]
         if not lines:
             continue
@@ -181,6 +205,11 @@ def _write_cover(workbook: Any, document: Document, names: set[str]) -> None:
             row += 1
             sheet.write_string(row, 0, line, wrapped)
         row += 2
+
+
+def _header(text: str) -> str:
+    """Text for the head of a printed sheet, where `&` commands and at most 255 letters stand."""
+    return text.replace("&", "&&")[:250]
 
 
 def _cover_line(document: Document, card: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlift.report.document import Picture
+from netlift.report.document import Picture, scale_money
 from netlift.report.scorecard_charts import lines_chart, stacked_chart
 from netlift.report.words import Words
 from netlift.segments.figures import TOTAL, Figure, Scorecard
@@ -37,12 +37,12 @@ def draw_pictures(card: Scorecard, words: Words, *, level: str) -> Iterator[Pict
             alternative=words.say("chart.alt", title=title, first=months[0], last=months[-1]),
         )
 
-    scale, unit = _scale([value for value, _, _ in line("margin")], card.basis.currency, words)
+    scale, unit = scale_money([value for value, _, _ in line("margin")], card.basis.currency, words)
     parts = {words.name("segment", s): [v for v, _, _ in line("margin", s, scale)] for s in card.segments if s != TOTAL}
     yield picture("money", stacked_chart(months, parts, unit=unit, language=words.language), intervals=False)
     base = {name: line(name) for name in ("ltv_total", "value_at_risk")}
     if _any(*base.values()):
-        scale, unit = _scale([value for value, _, _ in base["ltv_total"]], card.basis.currency, words)
+        scale, unit = scale_money([value for value, _, _ in base["ltv_total"]], card.basis.currency, words)
         series = {words.say(f"metric.{name}"): line(name, scale=scale) for name in base if _any(base[name])}
         yield picture("base", lines_chart(months, series, unit=unit, language=words.language), intervals=True)
     churn = {words.say(f"chart.{label}"): line(name) for name, label in CHURNS.items() if _any(line(name))}
@@ -69,12 +69,3 @@ def _point(figure: Figure, scale: float) -> Point:
 
 def _any(*series: list[Point]) -> bool:
     return any(value is not None for line in series for value, _, _ in line)
-
-
-def _scale(values: list[float | None], currency: str, words: Words) -> tuple[float, str]:
-    """What money is divided by on an axis, and the unit that it leaves."""
-    largest = max((abs(value) for value in values if value is not None), default=0.0)
-    for scale, name in ((1e6, "million"), (1e3, "thousand")):
-        if largest >= 2 * scale:
-            return scale, words.say(f"chart.{name}", currency=words.symbol(currency))
-    return 1.0, words.symbol(currency)

@@ -1,0 +1,194 @@
+"""Which offer may go to whom, at what cost and how often: the block `decision` of a business, read as one whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from netlift.config.contradictions import allows_segment, find_contradictions
+from netlift.config.criteria import SEGMENT
+from netlift.config.outreach import (
+    Budget,
+    ChannelSettings,
+    ConsentSettings,
+    ContactLimit,
+    ContactPolicy,
+    ExplorationSettings,
+    Name,
+    OfferSettings,
+    StrategySettings,
+    TriggerSettings,
+)
+from netlift.config.plan import CONTROL, HoldoutPlan
+from netlift.config.segments import SEGMENTS
+from netlift.config.settings import Settings, did_you_mean
+
+ROUNDING = 1e-9
+
+
+class DecisionSettings(Settings):
+    """The rules by which offers go out.
+
+    Attributes:
+        budget: Currency a run for contacts and for the rewards of all expected redeemers; None (`unlimited`) for all
+            it takes.
+        channels: What is used to reach customers.
+        offers: What may be put to them; doing nothing is always allowed and is not written down.
+        strategies: What some customers may get; who is in none may get everything.
+        contact_policy: When customers are left alone.
+        consent: How consent is known.
+        holdout: Customers whom nothing goes to; the same as in the plans of campaigns.
+        explore: What is drawn by chance.
+        future_weight: How much of the value beyond the outcome window counts for offers that keep customers, from 0 to
+            1; needed where an offer has a save_rate.
+        triggers: Lists that open when something happens in a customer's life.
+    """
+
+    budget: Budget
+    channels: Annotated[dict[Name, ChannelSettings], Field(min_length=1)]
+    offers: Annotated[dict[Name, OfferSettings], Field(min_length=1, max_length=200)]
+    strategies: tuple[StrategySettings, ...] = ()
+    contact_policy: ContactPolicy
+    consent: ConsentSettings
+    holdout: HoldoutPlan
+    explore: ExplorationSettings
+    future_weight: Annotated[float, Field(ge=0, le=1)] | None = None
+    triggers: tuple[TriggerSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DecisionSettings:
+        mistakes = [*self._wrong_names()]
+        if not mistakes:
+            mistakes += [*self._wrong_offers(), *self._wrong_strategies(), *self._wrong_policy()]
+            mistakes += [*self._wrong_volumes(), *self._wrong_exploration()]
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Names that the conditions ask about, each once: features, scores, attributes or `segment`."""
+        parts = [offer.criteria for offer in self.offers.values()]
+        parts += [strategy.criteria for strategy in self.strategies]
+        return tuple(dict.fromkeys(criterion.name for part in parts for criterion in part))
+
+    def consent_column(self, channel: str) -> str:
+        """The column of customers that holds the consent to a channel."""
+        return self.channels[channel].consent or f"consent_{channel}"
+
+    def _wrong_names(self) -> Iterator[str]:
+        offers, channels = [*self.offers], [*self.channels]
+        named = [(f"offers.{name}", offer.channel) for name, offer in self.offers.items()]
+        named += [(f"strategies.{s.name}", channel) for s in self.strategies for channel in s.channels or ()]
+        named += [("contact_policy.limits", limit.channel) for limit in self.contact_policy.limits if limit.channel]
+        for place, channel in named:
+            if channel not in channels:
+                yield f"{place}: no channel {channel!r}{did_you_mean(channel, channels)}"
+        lists = [(f"strategies.{s.name}", s.offers or ()) for s in self.strategies]
+        lists += [(f"triggers.{t.name}", t.offers) for t in self.triggers]
+        for place, names in lists:
+            yield from (
+                f"{place}: no offer {name!r}{did_you_mean(name, offers)}" for name in names if name not in offers
+            )
+        if CONTROL in offers:
+            yield f"offers.{CONTROL}: stands for no contact; doing nothing is always allowed and is not written down"
+        for what, given in (("strategies", self.strategies), ("triggers", self.triggers)):
+            called = [one.name for one in given]
+            twice = sorted({name for name in called if called.count(name) > 1})
+            yield from (f"{what}: {name!r} is there twice" for name in twice)
+
+    def _wrong_offers(self) -> Iterator[str]:
+        for name, offer in self.offers.items():
+            place = f"offers.{name}"
+            if offer.valid_from and offer.valid_to and offer.valid_to < offer.valid_from:
+                yield f"{place}: valid_to {offer.valid_to} is before valid_from {offer.valid_from}"
+            against = find_contradictions(offer.criteria)
+            yield from (f"{place}.eligible: {mistake}" for mistake in against)
+            closed = self._closing_limit(offer.channel)
+            if closed is not None:
+                yield f"{place}: may go nowhere, since contact_policy allows 0 contacts {closed}"
+            elif not against and not any(self._reaches(name, segment) for segment in SEGMENTS):
+                yield f"{place}: is eligible nowhere: every segment that it may go to has a strategy without it"
+            if offer.save_rate is not None and self.future_weight is None:
+                yield f"{place}: save_rate needs decision.future_weight, how much of the value kept counts"
+
+    def _closing_limit(self, channel: str) -> str | None:
+        """The words of a limit of 0 contacts that a channel is under; None without one."""
+        for limit in self.contact_policy.limits:
+            if limit.at_most == 0 and limit.channel in (None, channel):
+                return f"over {limit.channel or 'all channels'} in {limit.days} days"
+        return None
+
+    def _reaches(self, name: str, segment: str) -> bool:
+        """Whether an offer may come to somebody of a segment: strategies in order, as far as they speak of segments."""
+        offer = self.offers[name]
+        if not allows_segment(offer.criteria, segment):
+            return False
+        for strategy in self.strategies:
+            if allows_segment(strategy.criteria, segment):
+                if strategy.allows(name, offer.channel, offer.contact_cost):
+                    return True
+                if all(criterion.name == SEGMENT for criterion in strategy.criteria):
+                    return False
+        return True
+
+    def _wrong_strategies(self) -> Iterator[str]:
+        for strategy in self.strategies:
+            place = f"strategies.{strategy.name}"
+            yield from (f"{place}.who: {mistake}" for mistake in find_contradictions(strategy.criteria))
+            left = [n for n, o in self.offers.items() if strategy.allows(n, o.channel, o.contact_cost)]
+            if not left and strategy.offers != ():
+                yield (
+                    f"{place}: no offer is left for its customers; write `offers: []` if they are to get nothing, or "
+                    "widen offers, channels or contact_cost_at_most"
+                )
+
+    def _wrong_policy(self) -> Iterator[str]:
+        for first, second in permutations(enumerate(self.contact_policy.limits, 1), 2):
+            (i, limit), (j, other) = first, second
+            if _is_idle(limit, other) and not (_is_idle(other, limit) and i < j):
+                yield (
+                    f"contact_policy.limits: number {i}, {_words(limit)}, can never be reached, since number {j}, "
+                    f"{_words(other)}, comes first; take it out or correct one of them"
+                )
+
+    def _wrong_volumes(self) -> Iterator[str]:
+        for name, offer in self.offers.items():
+            if offer.at_most is not None and offer.at_least > offer.at_most:
+                yield f"offers.{name}: at_least {offer.at_least:,} is above at_most {offer.at_most:,}"
+        for name, channel in self.channels.items():
+            least = sum(offer.at_least for offer in self.offers.values() if offer.channel == name)
+            if channel.at_most is not None and least > channel.at_most:
+                yield f"channels.{name}: its offers ask for {least:,} contacts at least, at_most is {channel.at_most:,}"
+        needed = sum(
+            offer.at_least * ((offer.contact_cost or 0) + (offer.reward or 0) * (offer.redeemed_by or 0))
+            for offer in self.offers.values()
+        )
+        if self.budget is not None and needed > self.budget * (1 + ROUNDING):
+            yield f"budget: {self.budget:,.2f} does not pay for the offers' minimums, which cost {needed:,.2f} at least"
+
+    def _wrong_exploration(self) -> Iterator[str]:
+        arms = len(self.offers) + 1
+        least = self.explore.epsilon / arms
+        if self.explore.floor > least * (1 + ROUNDING):
+            yield (
+                f"explore: epsilon {self.explore.epsilon:g} over {arms} arms ({len(self.offers)} offers and none) "
+                f"gives each a chance of {least:.4g}, below the floor of {self.explore.floor:g}; raise epsilon to "
+                f"{self.explore.floor * arms:.4g} or lower the floor"
+            )
+
+
+def _is_idle(limit: ContactLimit, other: ContactLimit) -> bool:
+    """Whether a limit is never reached because another, of at least its scope and time, allows no more."""
+    wider = other.channel is None or other.channel == limit.channel
+    return wider and other.days >= limit.days and other.at_most <= limit.at_most
+
+
+def _words(limit: ContactLimit) -> str:
+    return f"at most {limit.at_most} over {limit.channel or 'all channels'} in {limit.days} days"
+
+
+__all__ = ["DecisionSettings"]

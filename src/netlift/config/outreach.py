@@ -1,0 +1,275 @@
+"""What the rules of decisions are made of, as a marketer writes them: channels, offers, limits, triggers."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from netlift.config.criteria import Criterion, parse_criterion
+from netlift.config.settings import Settings
+
+UNLIMITED, AS_LOGGED, FROM_MODEL = "unlimited", "as_logged", "from_model"
+
+
+def _readable(conditions: tuple[str, ...]) -> tuple[str, ...]:
+    mistakes = []
+    for text in conditions:
+        try:
+            parse_criterion(text)
+        except ValueError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ValueError("; ".join(mistakes))
+    return conditions
+
+
+def _none_for(word: str) -> BeforeValidator:
+    """Reads a word as None, so that leaving a number open is said and not forgotten."""
+
+    def read(value: Any) -> Any:
+        return None if value == word else value
+
+    return BeforeValidator(read)
+
+
+Conditions = Annotated[tuple[str, ...], AfterValidator(_readable)]
+Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Days = Annotated[int, Field(ge=1, le=366)]
+QuietDays = Annotated[int, Field(ge=0, le=366)]
+Name = Annotated[str, Field(pattern=r"^[^\s/\\.][^/\\\n\r]{0,79}$")]
+Budget = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, _none_for(UNLIMITED)]
+Reward = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, _none_for(AS_LOGGED)]
+Redeemed = Annotated[Annotated[float, Field(ge=0, le=1)] | None, _none_for(FROM_MODEL)]
+
+
+class ChannelSettings(Settings):
+    """A channel: who may be reached by it, how many a run, and what each contact wears out.
+
+    Attributes:
+        consent: Column of customers that is true for who agreed; None for `consent_<channel>`.
+        opt_out_events: Kinds of events that take back the consent to this channel alone.
+        fatigue: Currency per contact: what it costs in attention that later contacts will miss, beyond the outcome
+            window.
+        at_most: Contacts a run, such as calls a day; None for no limit.
+    """
+
+    consent: str | None = None
+    opt_out_events: tuple[Name, ...] = ()
+    fatigue: Money
+    at_most: Count | None = None
+
+
+class OfferSettings(Settings):
+    """What an offer costs, to whom it may go, and how often.
+
+    Attributes:
+        channel: Its channel, as in `offers`.
+        reward: Currency for each who redeems it; None (`as_logged`) for what past contacts paid.
+        redeemed_by: Share of all contacted who redeem it, sure buyers among them; None (`from_model`) for what past
+            contacts did.
+        contact_cost: Currency per contact; None for that of `offers`.
+        eligible: Conditions, all of which hold.
+        valid_from: First day; None for that of `offers`.
+        valid_to: Last day; None for that of `offers`.
+        at_least: Contacts a run, no less.
+        at_most: Contacts a run, no more; None for no limit.
+        save_rate: Share of those about to leave whom it keeps beyond the outcome window; None where it does not claim
+            to keep anybody.
+    """
+
+    channel: Name
+    reward: Reward
+    redeemed_by: Redeemed
+    contact_cost: Money | None = None
+    eligible: Conditions = ()
+    valid_from: date | None = None
+    valid_to: date | None = None
+    at_least: Count = 0
+    at_most: Count | None = None
+    save_rate: Share | None = None
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """The conditions."""
+        return tuple(map(parse_criterion, self.eligible))
+
+    @property
+    def first_moment(self) -> datetime | None:
+        """When it begins, local time."""
+        return None if self.valid_from is None else datetime.combine(self.valid_from, time.min)
+
+    @property
+    def last_moment(self) -> datetime | None:
+        """When it ends, local time."""
+        return None if self.valid_to is None else datetime.combine(self.valid_to, time.max)
+
+
+class StrategySettings(Settings):
+    """What some customers may get; the first strategy whose conditions all hold is the customer's.
+
+    Attributes:
+        name: What the business calls it, such as VIP.
+        who: Conditions, all of which hold.
+        offers: Only these; None for all.
+        channels: Only these; None for all.
+        contact_cost_at_most: Only contacts that cost no more, in currency; None for all.
+    """
+
+    name: Name
+    who: Annotated[Conditions, Field(min_length=1)]
+    offers: tuple[Name, ...] | None = None
+    channels: tuple[Name, ...] | None = None
+    contact_cost_at_most: Money | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> StrategySettings:
+        if self.offers is None and self.channels is None and self.contact_cost_at_most is None:
+            raise ValueError("give offers, channels or contact_cost_at_most; without any of them it changes nothing")
+        return self
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """Who it is for."""
+        return tuple(map(parse_criterion, self.who))
+
+    def allows(self, offer_id: str, channel: str, contact_cost: float | None) -> bool:
+        """Whether an offer is open to customers of the strategy; costs that are not known yet are let pass."""
+        return (
+            (self.offers is None or offer_id in self.offers)
+            and (self.channels is None or channel in self.channels)
+            and (self.contact_cost_at_most is None or contact_cost is None or contact_cost <= self.contact_cost_at_most)
+        )
+
+
+class ContactLimit(Settings):
+    """At most so many contacts of a customer in any so many days.
+
+    Attributes:
+        at_most: Contacts.
+        days: Of 24 hours each, back from the moment of the decision.
+        channel: Over this channel; None for all channels together.
+    """
+
+    at_most: Count
+    days: Days
+    channel: Name | None = None
+
+
+class ContactPolicy(Settings):
+    """When customers are left alone.
+
+    Attributes:
+        limits: All of them hold.
+        quiet_after_purchase_days: No contact until so many days have passed since the day of a purchase.
+        quiet_after_complaint_days: No contact until so many days have passed since the day of a complaint.
+        complaint_events: Kinds of events that are complaints.
+        priority_campaigns: Customers in these, their control too, are left to them while their outcome windows run.
+    """
+
+    limits: tuple[ContactLimit, ...]
+    quiet_after_purchase_days: QuietDays
+    quiet_after_complaint_days: QuietDays
+    complaint_events: tuple[Name, ...] = ("complaint",)
+    priority_campaigns: tuple[Name, ...] = ()
+
+
+class ConsentSettings(Settings):
+    """How consent is known.
+
+    Attributes:
+        max_age_hours: Nothing goes out when the source of consents is older.
+        opt_out_events: Kinds of events that take back all consents, whatever the columns of consent say.
+        opt_in_events: Kinds of events that end an opt-out.
+    """
+
+    max_age_hours: Annotated[float, Field(gt=0, le=24 * 31)]
+    opt_out_events: tuple[Name, ...] = ("opt_out",)
+    opt_in_events: tuple[Name, ...] = ("opt_in",)
+
+
+class ExplorationSettings(Settings):
+    """What is drawn by chance so that the next model has something to learn from.
+
+    Attributes:
+        epsilon: Share of customers whose offer, or none, is drawn evenly among those they are eligible for.
+        floor: Least chance of every eligible offer where no limit is short; the settings are refused below it.
+        most_of_limits: Share of every limit and of the budget that exploration takes at most, in expectation.
+        untrained: Whether an offer whose effect no model knows is explored, or refused.
+    """
+
+    epsilon: Annotated[float, Field(ge=0, le=0.5)]
+    floor: Annotated[float, Field(ge=0, le=0.5)]
+    most_of_limits: Annotated[float, Field(gt=0, le=1)]
+    untrained: Literal["explore", "refuse"]
+
+
+TriggerKind = Literal["first_purchase", "silence", "birthday", "spend_step", "complaint", "churn"]
+_NUMBER_OF: dict[str, str] = {
+    "silence": "over_gap",
+    "birthday": "days_before",
+    "spend_step": "step",
+    "churn": "p_churn",
+}
+
+
+class TriggerSettings(Settings):
+    """Something that happens in a customer's life and opens a list of offers on that day.
+
+    Attributes:
+        name: What the business calls it.
+        kind: Always trigger.
+        when: What happens.
+        offers: What may follow.
+        window_days: Days between its runs; it fires once, in the run whose window holds the moment.
+        rest_days: It does not fire again for a customer within so many days.
+        over_gap: With silence: multiple of the customer's own mean gap between purchases.
+        days_before: With birthday: days of notice; at least the days between runs, less one, so that none comes late.
+        step: With spend_step: accumulated spend in currency, at each multiple of which it fires.
+        p_churn: With churn: the chance of churn from which it fires.
+    """
+
+    name: Name
+    kind: Literal["trigger"] = "trigger"
+    when: TriggerKind
+    offers: Annotated[tuple[Name, ...], Field(min_length=1)]
+    window_days: Annotated[int, Field(ge=1, le=31)]
+    rest_days: QuietDays = 0
+    over_gap: Annotated[float, Field(gt=0)] | None = None
+    days_before: QuietDays | None = None
+    step: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    p_churn: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _own_number(self) -> TriggerSettings:
+        own = _NUMBER_OF.get(self.when)
+        mistakes = [f"{self.when} needs {own}"] if own and getattr(self, own) is None else []
+        strange = [name for name in _NUMBER_OF.values() if name != own and getattr(self, name) is not None]
+        mistakes += [f"{name} does not go with {self.when}" for name in strange]
+        if self.days_before is not None and self.days_before < self.window_days - 1:
+            mistakes.append(
+                f"with a run every {self.window_days} days and days_before {self.days_before} some would be served "
+                f"after their birthday; days_before must be {self.window_days - 1} at least"
+            )
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+
+__all__ = [
+    "AS_LOGGED",
+    "FROM_MODEL",
+    "UNLIMITED",
+    "Budget",
+    "ChannelSettings",
+    "ConsentSettings",
+    "ContactLimit",
+    "ContactPolicy",
+    "ExplorationSettings",
+    "OfferSettings",
+    "StrategySettings",
+    "TriggerSettings",
+]

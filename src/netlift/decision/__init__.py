@@ -1,0 +1,1 @@
+"""Which offer, if any, to whom: value, eligibility, contact policy, triggers, allocation, exploration."""

@@ -1,0 +1,144 @@
+"""What a run of decisions comes to, as plain numbers: what is earned, what is used, why others get none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any, Literal
+
+from netlift.decision.prices import Price
+from netlift.decision.value import Sensitivity
+from netlift.results import Estimate
+
+Basis = Literal["held_out", "promise"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferLine:
+    """One offer of a run.
+
+    Attributes:
+        offer_id: The offer.
+        channel: Its channel.
+        customers: Who gets it, by policy or by chance.
+        explored: Of these, by chance.
+        open_to: Customers who might have got it.
+        spend: Contacts and expected rewards, currency.
+        profit: Expected profit, corrected as the forecast is; without those whose effect nobody knows.
+    """
+
+    offer_id: str
+    channel: str
+    customers: int
+    explored: int
+    open_to: int
+    spend: float
+    profit: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What the contacts of a run are expected to earn beyond no contact.
+
+    Attributes:
+        profit: Corrected for the choice of the highest predictions, with the error that all customers share.
+        promised: The same as the model predicts it, uncorrected.
+        basis: What the correction rests on: `held_out` contacts, or nothing but the model's own `promise`.
+        rows: Held-out contacts behind it; 0 without.
+        unknown: Contacts by chance whose effect nobody knows, left out.
+        exploration: What is expected to be given up for exploration, currency; where effects are known.
+    """
+
+    profit: Estimate
+    promised: float
+    basis: Basis
+    rows: int
+    unknown: int
+    exploration: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something that a reader must know, by the key of its text.
+
+    Attributes:
+        key: Of the text.
+        values: What is put into it.
+    """
+
+    key: str
+    values: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionSummary:
+    """What a run of decisions did.
+
+    Attributes:
+        run_key: The run's key; also the id of its campaign.
+        as_of: First day not seen.
+        currency: Of all money.
+        customers: Everybody asked about.
+        contacted: Who gets an offer.
+        explored: Whose option was drawn by chance, none included.
+        held_out: Whom the universal holdout has.
+        forecast: What it is expected to earn.
+        budget: Money at most; None for no limit.
+        spend: Contacts and expected rewards, currency.
+        gap: How far from the best possible the allocation may be, as a share.
+        prices: What each limit is worth at the margin.
+        offers: Each offer.
+        reasons: Why customers got what they got: reason to customers.
+        refusals: Offer to the reasons against it and their customers.
+        sensitivity: What each economic input does to the expected profit, the largest first.
+        versions: Task to the version of its champion.
+        observational: Campaigns that nobody randomized and that the effects were learned from; empty for none.
+        notes: What else a reader must know.
+    """
+
+    run_key: str
+    as_of: date
+    currency: str
+    customers: int
+    contacted: int
+    explored: int
+    held_out: int
+    forecast: Forecast
+    budget: float | None
+    spend: float
+    gap: float
+    prices: tuple[Price, ...]
+    offers: tuple[OfferLine, ...]
+    reasons: Mapping[str, int]
+    refusals: Mapping[str, Mapping[str, int]]
+    sensitivity: tuple[Sensitivity, ...]
+    versions: Mapping[str, int]
+    observational: str
+    notes: tuple[Note, ...]
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> DecisionSummary:
+        """Read what `results.to_plain` made of a summary."""
+        own: dict[str, Any] = {field.name: plain[field.name] for field in fields(cls)}
+        forecast: dict[str, Any] = dict(own["forecast"])
+        forecast["profit"] = Estimate(**_numbers(forecast["profit"], float("nan")))
+        return cls(
+            **own
+            | {
+                "as_of": date.fromisoformat(own["as_of"]),
+                "forecast": Forecast(**forecast),
+                "prices": tuple(Price(**_numbers(one, float("inf"))) for one in own["prices"]),
+                "offers": tuple(OfferLine(**one) for one in own["offers"]),
+                "sensitivity": tuple(Sensitivity(**one) for one in own["sensitivity"]),
+                "notes": tuple(Note(**one) for one in own["notes"]),
+            }
+        )
+
+
+def _numbers(plain: Mapping[str, Any], missing: float) -> dict[str, Any]:
+    """With the number that JSON cannot hold in place of null."""
+    return {name: missing if value is None else value for name, value in plain.items()}
+
+
+__all__ = ["Basis", "DecisionSummary", "Forecast", "Note", "OfferLine"]

@@ -1,0 +1,234 @@
+"""The readout of a campaign as a verb: pages, slides, workbook and JSON from one result, all or none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from netlift.abtest.readout import CampaignReadout
+from netlift.config.business import BusinessSettings
+from netlift.config.plan import Plan, load_plan
+from netlift.data.check import check_tables
+from netlift.data.read import open_tables
+from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.errors import UsageError
+from netlift.pipelines.calendar import read_history
+from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.readout import read_campaign
+from netlift.pipelines.readout_rows import ReadoutRequest
+from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.registry.locks import exclusive
+from netlift.report.exports import to_html, to_json, to_markdown
+from netlift.report.pages.readout import readout_brief, readout_document, readout_json, readout_workbook
+from netlift.report.pdf import to_pdf
+from netlift.report.plain_text import to_text
+from netlift.report.slides import to_pptx
+from netlift.report.words import Words, speak
+from netlift.results import SCHEMA_VERSION, to_plain
+
+FILES = {suffix: f"readout.{suffix}" for suffix in ("json", "md", "html", "xlsx", "pptx")}
+PDF = {"pdf": "readout.pdf"}
+LONGEST_NAME = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadoutOrder:
+    """What is asked of the verb.
+
+    Attributes:
+        target: Id of a campaign, or the plan of one: its file or its folder.
+        language: Of the texts, ru or en.
+        as_of: First moment not seen; None for the end of the receipts.
+        split_by: Columns of customers to split by beside those of plan and config: exploratory.
+        tolerance: Loss that is immaterial, in currency; None for that of plan or config.
+        pdf: Whether a PDF is printed too.
+        browser: Where Chromium is; searched when None.
+        run_key: Name of the output's folder; empty for one of campaign, day and language.
+    """
+
+    target: str
+    language: str
+    as_of: datetime | None = None
+    split_by: tuple[str, ...] = ()
+    tolerance: float | None = None
+    pdf: bool = False
+    browser: Path | None = None
+    run_key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadoutSummary:
+    """What the verb wrote.
+
+    Attributes:
+        run_key: Name of the output's folder.
+        language: Of the texts.
+        path: The folder.
+        text: The readout on one screen.
+        digests: What it was made from, and of the files themselves.
+        readout: The readout, as in its JSON file.
+        written: False where it stood already, made from the same inputs.
+    """
+
+    run_key: str
+    language: str
+    path: str
+    text: str
+    digests: Mapping[str, str]
+    readout: Mapping[str, Any]
+    written: bool
+
+    def to_text(self) -> str:
+        """The readout on one screen, and where the rest is."""
+        where = speak(self.language).say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
+        return f"{self.text}\n\n{where}"
+
+
+def make_readout(
+    settings: BusinessSettings, order: ReadoutOrder, *, progress: Progress, now: datetime, lock_timeout: float
+) -> ReadoutSummary:
+    """Read a campaign and write what came out as JSON, Markdown, HTML, XLSX, PPTX, and PDF if asked.
+
+    The JSON that the scorecard reads stands beside the plan, or under `out/readouts` of the state without one.
+
+    Args:
+        settings: The business.
+        order: Which campaign, as of when, in which language.
+        progress: Who watches.
+        now: Time of the call, for the manifest.
+        lock_timeout: Seconds to wait for another readout of this business.
+
+    Raises:
+        UsageError: An unknown campaign, column or language, or a key that was written before from other inputs.
+        ConfigError: A plan that cannot be read, no tolerance, or no browser for the PDF.
+        DataError: The tables break the contract, or hold no two arms of the campaign.
+        BusyError: Another readout is being made.
+    """
+    words = speak(order.language)
+    plan, folder = find_plan(order.target)
+    campaign = plan.campaign_id if plan else order.target
+    request = ReadoutRequest(
+        campaign_id=campaign, plan=plan, as_of=order.as_of, split_by=order.split_by, tolerance=order.tolerance
+    )
+    require_free_space(settings.state, needed_mb=100)
+    lock = settings.state / "locks" / "readout.lock"
+    with exclusive(lock, timeout_seconds=lock_timeout, holder="readout"), open_tables(settings) as tables:
+        inputs = _input_digests(settings, request, order)
+        day = order.as_of.date() if order.as_of else read_history(tables).end
+        key = safe_key(order.run_key or f"{file_name(campaign)}-{day}-{words.language}")
+        place = settings.state / "out" / "readouts"
+        if (place / key).exists():
+            return _standing(place / key, inputs, key, order)
+        progress.stage("check", "holding the tables against the contract")
+        check_tables(tables, settings, as_of=None).raise_for_errors()
+        readout = read_campaign(settings, tables, request, progress=progress)
+    progress.stage("report", "pages, slides and workbook")
+    contents = write_out(readout, words, order)
+    with staged_directory(place / key) as staging:
+        names = FILES | (PDF if order.pdf else {})
+        for suffix, name in names.items():
+            write_bytes(staging / name, contents[suffix])
+        summary = ReadoutSummary(
+            run_key=key,
+            language=words.language,
+            path=str(place / key),
+            text=to_text(readout_brief(readout, words)),
+            digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in names.items()}},
+            readout=json.loads(contents["json"]),
+            written=True,
+        )
+        manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(summary)}
+        del manifest["readout"]
+        write_bytes(staging / MANIFEST_FILE, to_json(manifest))
+    newest = place / f"{file_name(campaign)}.json"
+    if folder is None:
+        write_bytes(newest, contents["json"])
+    else:
+        write_bytes(folder / FILES["json"], contents["json"])
+        write_bytes(folder / FILES["md"], contents["md"])
+        newest.unlink(missing_ok=True)  # one readout a campaign: the plan's folder holds it
+    return summary
+
+
+def write_out(readout: CampaignReadout, words: Words, order: ReadoutOrder) -> dict[str, bytes]:
+    """The readout in every form, suffix to content."""
+    document = readout_document(readout, words)
+    page = to_html(document)
+    contents = {
+        "json": to_json(readout_json(readout, words)),
+        "md": to_markdown(document),
+        "html": page,
+        "xlsx": readout_workbook(readout, words),
+        "pptx": to_pptx(readout, words),
+    }
+    return contents | ({"pdf": to_pdf(page, browser=order.browser)} if order.pdf else {})
+
+
+def find_plan(target: str) -> tuple[Plan | None, Path | None]:
+    """The plan that a target names and its folder; nothing where the target is a campaign's id.
+
+    Raises:
+        UsageError: A path at which there is no plan.
+        ConfigError: A plan that cannot be read.
+    """
+    path = Path(target)
+    if path.exists():
+        return load_plan(path), path if path.is_dir() else path.parent
+    if path.suffix in (".yaml", ".yml"):
+        raise UsageError(f"{target}: there is no such plan; name a plan.yaml, its folder, or the id of a campaign")
+    return None, None
+
+
+def file_name(campaign: str) -> str:
+    """A campaign's id as part of a file name: itself where it is safe, else a digest of it.
+
+    Examples:
+        >>> file_name("C08"), file_name("весна/2026")
+        ('C08', 'campaign-9e7c117b43db')
+    """
+    safe = all(letter.isalnum() or letter in "-_." for letter in campaign) and not campaign.startswith(".")
+    if safe and len(campaign) <= LONGEST_NAME:
+        return campaign
+    return f"campaign-{hashlib.sha256(campaign.encode()).hexdigest()[:12]}"
+
+
+def _input_digests(settings: BusinessSettings, request: ReadoutRequest, order: ReadoutOrder) -> dict[str, str]:
+    digests = {
+        "config": settings.digest(),
+        "readout_settings": settings.readout.digest() if settings.readout else "",
+        "plan": request.plan.digest() if request.plan else "",
+        "data": combine_digests(digest_sources(settings)),
+    }
+    shape = " ".join(_shape(request, order))
+    return digests | {"inputs": combine_digests({**digests, "shape": shape})}
+
+
+def _shape(request: ReadoutRequest, order: ReadoutOrder) -> Iterator[str]:
+    yield request.campaign_id
+    yield request.as_of.isoformat() if request.as_of else "end"
+    yield ",".join(request.split_by)
+    yield "" if request.tolerance is None else repr(request.tolerance)
+    yield order.language
+    yield "pdf" if order.pdf else ""
+
+
+def _standing(target: Path, inputs: Mapping[str, str], key: str, order: ReadoutOrder) -> ReadoutSummary:
+    manifest = read_standing(target, inputs, key, files=FILES | (PDF if order.pdf else {}))
+    return ReadoutSummary(
+        run_key=key,
+        language=manifest["language"],
+        path=str(target),
+        text=manifest["text"],
+        digests=manifest["digests"],
+        readout=json.loads((target / FILES["json"]).read_text(encoding="utf-8")),
+        written=False,
+    )
+
+
+__all__ = ["FILES", "ReadoutOrder", "ReadoutSummary", "file_name", "find_plan", "make_readout"]

@@ -1,0 +1,111 @@
+"""The trust checks of a readout: a light, and the numbers behind it in words."""
+
+from __future__ import annotations
+
+from netlift.abtest.readout import CampaignReadout, Check
+from netlift.report.document import Cell, Grid, Section, Tone, text_cell
+from netlift.report.pages.readout_words import ReadoutWords, clean
+
+ALARM = 0.001
+LIGHTS: dict[str, Tone] = {"passed": "good", "warned": "warn", "failed": "bad", "not_checked": "muted"}
+SPLITS = ("planned_split", "analysed_split")
+COUNTS = ("customers", "contacts", "control")
+SHARES = ("share", "open")
+
+
+def trust_section(readout: CampaignReadout, say: ReadoutWords) -> Section:
+    """Traffic lights of the checks, and the profit counted otherwise."""
+    count = {status: sum(check.status == status for check in readout.checks) for status in LIGHTS}
+    if count["passed"] == len(readout.checks):
+        summary = say.say("trust_all")
+    else:
+        values = {"failed": count["failed"], "warned": count["warned"], "unchecked": count["not_checked"]}
+        summary = say.say("trust_some", **{name: say.words.number(n) for name, n in values.items()})
+    return Section(
+        name="trust",
+        title=say.say("trust"),
+        paragraphs=(summary,),
+        grids=(checks_grid(readout, say), sensitivity_grid(readout, say)),
+    )
+
+
+def checks_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
+    """Every check, its light and what was seen; failed ones first."""
+    order = ("failed", "warned", "passed", "not_checked")
+    ordered = sorted(readout.checks, key=lambda check: order.index(check.status))
+    return Grid(
+        name=say.say("checks"),
+        title=say.say("checks"),
+        columns=say.heads("check", "light", "said"),
+        rows=tuple(
+            (text_cell(check_name(check, say)), _light(check, say), text_cell(check_said(check, say)))
+            for check in ordered
+        ),
+    )
+
+
+def sensitivity_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
+    """The profit of each arm counted in other ways; where they disagree, the headline is not safe."""
+    rows = []
+    for arm in readout.arms:
+        profit = arm.money[-1]
+        others = (profit.raw_total, arm.profit_capped, arm.profit_without_largest)
+        cells = [say.money_cell(estimate) for estimate in (arm.profit, *others)]
+        each = text_cell("") if arm.cace_profit is None else say.money_cell(arm.cace_profit, digits=2)
+        rows.append((text_cell(clean(arm.arm)), *cells, each))
+    return Grid(
+        name=say.say("sensitivity"),
+        title=say.say("sensitivity"),
+        columns=say.heads("arm", "headline", "unadjusted", "capped", "without_largest", "delivered_profit"),
+        rows=tuple(rows),
+    )
+
+
+def check_name(check: Check, say: ReadoutWords) -> str:
+    """What a check is called, and of which arm it is where it is of one."""
+    name = say.name("readout_check", check.name)
+    arm = "" if check.name == "same_people" else clean(check.where.partition(": ")[0])
+    return f"{name} ({arm})" if arm else name
+
+
+def check_said(check: Check, say: ReadoutWords) -> str:
+    """What a check saw, in words with its numbers; bare numbers where no words are known."""
+    words = say.words
+    values = {name: _figure(name, value, say) for name, value in check.figures.items()}
+    values["covariate"] = say.name("readout_covariate", check.where.rpartition(": ")[2])
+    values["alarm"] = words.share(ALARM, digits=1)
+    subject = "split" if check.name in SPLITS and check.figures else check.name
+    generic = words.say(f"readout_said.{check.status}")
+    for key in (f"readout_said.{subject}_{check.status}", f"readout_said.{subject}"):
+        if check.status == "not_checked" and key.endswith(subject):
+            continue
+        if words.has(key):
+            return _fill(key, values, say) or generic
+    named = "; ".join(f"{clean(name)} {values[name]}" for name in check.figures)
+    return f"{generic} {named}".strip()
+
+
+def _fill(key: str, values: dict[str, str], say: ReadoutWords) -> str:
+    """A text with its numbers, empty where the check does not hold them all."""
+    try:
+        return say.words.say(key, **values)
+    except KeyError:
+        return ""
+
+
+def _figure(name: str, value: float, say: ReadoutWords) -> str:
+    """A figure written by what its name says it is."""
+    if name == "p_value":
+        return say.rare(value)
+    if name in SHARES or name.endswith("_share"):
+        return say.words.share(value, digits=0 if value in (0.0, 1.0) else 1 if value >= 0.01 else 2)
+    if name == "control":
+        return say.words.count("noun.customers", value)
+    if name in COUNTS:
+        return say.words.number(value)
+    return say.words.number(value, digits=1 if name.endswith("days_left") else 2)
+
+
+def _light(check: Check, say: ReadoutWords) -> Cell:
+    text = say.words.say(f"readout_light.{check.status}")
+    return Cell(kind="text", value=text, tone=LIGHTS[check.status])

@@ -1,0 +1,132 @@
+"""How the numbers and names of a readout are written, the same in every page, file and terminal."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from netlift.abtest.readout import CampaignReadout, Roi
+from netlift.report.document import Cell, Tone, text_cell
+from netlift.report.words import Words
+from netlift.results import Estimate
+
+SMALLEST_MONEY, SMALL_MONEY = 0.005, 100.0
+STEERING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+SMALLEST_CHANCE = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadoutWords:
+    """How a readout is said.
+
+    Attributes:
+        words: The language.
+        currency: Of all money.
+    """
+
+    words: Words
+    currency: str
+
+    def say(self, key: str, /, **values: str) -> str:
+        """A text of the readout."""
+        return self.words.say(f"readout.{key}", **values)
+
+    def head(self, name: str, **values: str) -> Cell:
+        """The head of a column."""
+        return text_cell(self.words.say(f"readout_column.{name}", **values))
+
+    def heads(self, *names: str) -> tuple[Cell, ...]:
+        """Heads of columns."""
+        return tuple(map(self.head, names))
+
+    def name(self, family: str, name: str) -> str:
+        """What a thing is called, else its own name made harmless to who reads it."""
+        return clean(self.words.name(family, name))
+
+    def segment(self, name: str) -> str:
+        """What a segment is called; customers without a value have one too."""
+        return self.name("segment", name) if name else self.words.say("cell.unknown")
+
+    def money(self, value: float, *, digits: int | None = None) -> str:
+        """Money, with small change where it says something."""
+        return self.words.money(value, self.currency, digits=money_digits(value) if digits is None else digits)
+
+    def whole(self, estimate: Estimate) -> str:
+        """The best estimate of money."""
+        return self.money(estimate.point, digits=money_digits(*_ends(estimate)))
+
+    def interval(self, estimate: Estimate) -> str:
+        """The interval of money in words, as it stands below a figure."""
+        return self.money_cell(estimate).small_print(self.words, self.currency)
+
+    def money_cell(self, estimate: Estimate | None, *, digits: int | None = None, tone: Tone = "") -> Cell:
+        """Money with its interval."""
+        if estimate is None:
+            return text_cell("")
+        shown = money_digits(*_ends(estimate)) if digits is None else digits
+        lower, upper = (None, None) if is_exact(estimate) else (estimate.ci_lower, estimate.ci_upper)
+        return Cell(kind="money", value=estimate.point, lower=lower, upper=upper, digits=shown, tone=tone)
+
+    def roi_cell(self, roi: Roi) -> Cell:
+        """Return on incremental cost, or the word why there is none."""
+        if roi.kind != "interval" or roi.point is None:
+            text = self.words.say(f"readout_roi.{roi.kind if roi.kind != 'interval' else 'undefined'}")
+            return Cell(kind="share", value=None, text=text, tone="muted")
+        return Cell(kind="share", value=roi.point, lower=roi.lower, upper=roi.upper, digits=1)
+
+    def chance(self, chance: float) -> str:
+        """A chance in 100 that never claims to be certain."""
+        if chance > 0.99:
+            return self.say("almost_sure")
+        return self.say("almost_never") if chance < 0.01 else self.words.number(round(100 * chance))
+
+    def hundred(self, chance: float) -> str:
+        """A chance in 100, for a column that says so."""
+        if chance > 0.99:
+            return "> 99"
+        return "< 1" if chance < 0.01 else self.chance(chance)
+
+    def rare(self, chance: float) -> str:
+        """A chance that may be very small, as per cent."""
+        if chance >= SMALLEST_CHANCE:
+            return self.words.share(chance, digits=0 if chance >= 0.1 else 2)
+        return self.words.say("readout_said.less_than", value=self.words.share(SMALLEST_CHANCE, digits=2))
+
+    def level(self, readout: CampaignReadout) -> str:
+        """Confidence of the intervals."""
+        return self.words.share(readout.level, digits=0 if math.isclose(100 * readout.level % 1, 0) else 1)
+
+    def yes(self, *, so: bool) -> str:
+        """Yes or no."""
+        return self.words.say(f"readout_is.{'so' if so else 'not_so'}")
+
+
+def clean(text: str) -> str:
+    r"""A name of the business without letters that steer a terminal or turn the writing of what stands behind them.
+
+    Examples:
+        >>> clean("sale\x1b[31m \u202enow\x00"), clean("🎁 осень")
+        ('sale [31m now', '🎁 осень')
+    """
+    kept = (" " if _is_control(letter) else letter for letter in text if ord(letter) not in STEERING)
+    return " ".join("".join(kept).split(" ")).strip()
+
+
+def _is_control(letter: str) -> bool:
+    code = ord(letter)
+    return code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF, 0x2028, 0x2029)
+
+
+def money_digits(*values: float) -> int:
+    """Digits behind the point that the largest of some amounts of money is written with."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return 2 if SMALLEST_MONEY <= largest < SMALL_MONEY else 0
+
+
+def is_exact(estimate: Estimate) -> bool:
+    """Whether an estimate has no interval to speak of, such as a cost that is known."""
+    return estimate.ci_lower == estimate.ci_upper
+
+
+def _ends(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.point, estimate.ci_lower, estimate.ci_upper

@@ -1,0 +1,267 @@
+"""The readout's charts as SVG: waterfall of the profit, forests, its density, chance by hurdle, and profit by day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netlift.report.charts import CONFIG, VEGA_LITE
+from netlift.report.scorecard_charts import CONTRAST, LOCALES, PALETTE
+
+WIDTH, HEIGHT, ROW = 500, 270, 30
+GAIN, COST, GOOD, BAD = "#1b4f8a", "#d9772b", "#1f6b43", "#a3262a"
+INK, GREY, SOFT = "#1c2733", "#9aa3ad", "#d5dbe2"
+LABEL_WIDTH = 210
+ENDS = ("lower", "upper")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One bar of a waterfall.
+
+    Attributes:
+        label: What it is.
+        start: Where it begins, in the unit of the axis.
+        end: Where it ends.
+        shown: Its value as text.
+        is_total: Whether it is the sum of those before it, and not a step.
+        lower: Lower end of the interval of its end; None where none is drawn.
+        upper: Upper end.
+    """
+
+    label: str
+    start: float
+    end: float
+    shown: str
+    is_total: bool = False
+    lower: float | None = None
+    upper: float | None = None
+
+    @property
+    def color(self) -> str:
+        """Of the bar: gain or cost, good or bad."""
+        up = self.end >= self.start
+        if self.is_total:
+            return GOOD if up else BAD
+        return GAIN if up else COST
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whisker:
+    """One row of a forest.
+
+    Attributes:
+        label: What it is of.
+        series: Which of the forest's series it belongs to.
+        point: The estimate, in the unit of the axis.
+        lower: Lower end of its interval.
+        upper: Upper end.
+    """
+
+    label: str
+    series: str
+    point: float
+    lower: float
+    upper: float
+
+
+def waterfall_chart(steps: Sequence[Step], *, unit: str, language: str) -> bytes:
+    """Bars from what was gained, less each cost, to what is left, with the interval of the last.
+
+    Args:
+        steps: The bars from left to right.
+        unit: What is on the axis.
+        language: How numbers are written.
+    """
+    import altair as alt
+
+    rows = [
+        {
+            "label": step.label,
+            "start": step.start,
+            "end": step.end,
+            "high": max(step.start, step.end, step.upper or step.end),
+            "shown": step.shown,
+            "color": step.color,
+            "lower": step.lower,
+            "upper": step.upper,
+        }
+        for step in steps
+    ]
+    base = alt.Chart(alt.Data(values=rows))
+    order = [step.label for step in steps]
+    x = alt.X("label:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelLimit=WIDTH // len(steps)))
+    y = alt.Y("start:Q", title=unit, scale=alt.Scale(padding=12))
+    measured = base.transform_filter("isValid(datum.lower)")
+    ends = [
+        measured.mark_tick(thickness=2, size=16, color=INK).encode(x=x, y=alt.Y(f"{end}:Q", title=unit)) for end in ENDS
+    ]
+    layers = alt.layer(
+        _zero("y", unit),
+        base.mark_bar(size=44).encode(x=x, y=y, y2="end:Q", color=alt.Color("color:N", scale=None)),
+        measured.mark_rule(strokeWidth=2, color=INK).encode(x=x, y=alt.Y("lower:Q", title=unit), y2="upper:Q"),
+        *ends,
+        base.mark_text(dy=-8, fontSize=12, color=INK).encode(x=x, y="high:Q", text="shown:N"),
+    )
+    return _draw(layers, language)
+
+
+def forest_chart(
+    whiskers: Sequence[Whisker], *, colors: Mapping[str, str], unit: str, language: str, zero: bool = True
+) -> bytes:
+    """Estimates with their intervals, one label a row, series of a label beside each other.
+
+    Args:
+        whiskers: What to draw, from top to bottom.
+        colors: Name of a series to its colour, in the order they stand within a row.
+        unit: What is on the axis.
+        language: How numbers are written.
+        zero: Draw the line of zero.
+    """
+    import altair as alt
+
+    rows = [
+        {"label": w.label, "series": w.series, "point": w.point, "lower": w.lower, "upper": w.upper} for w in whiskers
+    ]
+    names, labels = list(colors), list(dict.fromkeys(w.label for w in whiskers))
+    base = alt.Chart(alt.Data(values=rows))
+    y = alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(labelLimit=LABEL_WIDTH, grid=True, ticks=False))
+    offset = alt.YOffset("series:N", scale=alt.Scale(domain=names, paddingOuter=0.6))
+    color = alt.Color(
+        "series:N",
+        scale=alt.Scale(domain=names, range=list(colors.values())),
+        legend=alt.Legend(labelLimit=240) if len(names) > 1 else None,
+    )
+    x = alt.X("lower:Q", title=unit, scale=alt.Scale(zero=zero, padding=10))
+    layers = [
+        base.mark_rule(strokeWidth=2).encode(x=x, x2="upper:Q", y=y, yOffset=offset, color=color),
+        base.mark_point(filled=True, size=70, opacity=1).encode(
+            x=alt.X("point:Q", title=unit), y=y, yOffset=offset, color=color
+        ),
+    ]
+    return _draw(alt.layer(*([_zero("x", unit)] if zero else []), *layers), language, height=ROW * len(labels) + 20)
+
+
+def density_chart(
+    curve: Sequence[tuple[float, float]], *, point: float, tolerance: float, unit: str, language: str
+) -> bytes:
+    """How likely each profit is, losses and gains in different colours, with zero and what counts as immaterial.
+
+    Args:
+        curve: Profit and the height of its density, in rising order of the profit.
+        point: The best estimate.
+        tolerance: Half-width of the band that counts as immaterial; 0 for none.
+        unit: What is on the axis.
+        language: How numbers are written.
+    """
+    import altair as alt
+
+    rows = [{"at": at, "height": height, "color": GOOD if at >= 0 else BAD} for at, height in curve]
+    low, high = min(curve[0][0], -tolerance), max(curve[-1][0], tolerance)
+    x = alt.X("at:Q", title=unit, scale=alt.Scale(domain=[low, high], nice=False), axis=alt.Axis(tickCount=6))
+    y = alt.Y("height:Q", axis=None)
+    base = alt.Chart(alt.Data(values=rows))
+    band = alt.Chart(alt.Data(values=[{"from": -tolerance, "to": tolerance}]))
+    layers = [
+        base.mark_area(opacity=0.75).encode(x=x, y=y, color=alt.Color("color:N", scale=None)),
+        _zero("x", unit),
+        alt.Chart(alt.Data(values=[{"at": point}]))
+        .mark_rule(color=INK, strokeDash=[5, 4], strokeWidth=1.5)
+        .encode(x=x),
+    ]
+    if tolerance > 0:
+        layers.insert(0, band.mark_rect(color=SOFT, opacity=0.7).encode(x=alt.X("from:Q", title=unit), x2="to:Q"))
+    return _draw(alt.layer(*layers), language, height=200)
+
+
+def chance_chart(
+    curves: Mapping[str, Sequence[tuple[float, float]]], *, hurdle: str, chance: str, language: str
+) -> bytes:
+    """How likely the return is to exceed each hurdle.
+
+    Args:
+        curves: Name of an arm to hurdles and the chance of exceeding them, both as shares.
+        hurdle: What is on the horizontal axis.
+        chance: What is on the vertical axis.
+        language: How numbers are written.
+    """
+    import altair as alt
+
+    rows = [{"arm": arm, "at": at, "value": value} for arm, curve in curves.items() for at, value in curve]
+    base = alt.Chart(alt.Data(values=rows))
+    scale = alt.Scale(domain=[0, 1])
+    y = alt.Y("value:Q", title=chance, scale=scale, axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1]))
+    line = base.mark_line(strokeWidth=2.5).encode(
+        x=alt.X("at:Q", title=hurdle, axis=alt.Axis(format=".0%", tickCount=6), scale=alt.Scale(nice=False)),
+        y=y,
+        color=_colors(list(curves)),
+    )
+    return _draw(alt.layer(_zero("x", hurdle), line), language, height=200)
+
+
+def days_chart(
+    lines: Mapping[str, Sequence[tuple[int, float, float, float]]],
+    *,
+    band: str,
+    wide: Sequence[tuple[int, float, float]],
+    axes: tuple[str, str],
+    language: str,
+) -> bytes:
+    """Profit so far by day since assignment, with the band of one of its lines.
+
+    Args:
+        lines: Name of an arm to (day, profit, lower, upper).
+        band: The arm whose interval is drawn.
+        wide: (day, lower, upper) of a wider band, that of a test that is looked at before its end; empty for none.
+        axes: What is on the horizontal and on the vertical axis.
+        language: How numbers are written.
+    """
+    import altair as alt
+
+    days, unit = axes
+    x = alt.X("day:Q", title=days, axis=alt.Axis(format="d", tickMinStep=1), scale=alt.Scale(nice=False))
+    rows = [
+        {"arm": arm, "day": d, "value": v, "lower": lo, "upper": hi} for arm, p in lines.items() for d, v, lo, hi in p
+    ]
+    base = alt.Chart(alt.Data(values=rows))
+    color = _colors(list(lines))
+    inner = alt.Chart(alt.Data(values=[row for row in rows if row["arm"] == band]))
+    outer = alt.Chart(alt.Data(values=[{"day": day, "lower": low, "upper": high} for day, low, high in wide]))
+    y = alt.Y("lower:Q", title=unit)
+    layers = [
+        *([outer.mark_area(color=SOFT, opacity=0.6).encode(x=x, y=y, y2="upper:Q")] if wide else []),
+        inner.mark_area(color="#a9c4e4", opacity=0.55).encode(x=x, y=y, y2="upper:Q"),
+        _zero("y", unit),
+        base.mark_line(strokeWidth=2.5).encode(x=x, y=alt.Y("value:Q", title=unit), color=color),
+    ]
+    return _draw(alt.layer(*layers), language)
+
+
+def _colors(names: Sequence[str]) -> Any:
+    import altair as alt
+
+    colors = CONTRAST if len(names) <= len(CONTRAST) else PALETTE
+    return alt.Color(
+        "arm:N",
+        scale=alt.Scale(domain=list(names), range=[colors[i % len(colors)] for i in range(len(names))]),
+        legend=alt.Legend(columns=2, labelLimit=LABEL_WIDTH) if len(names) > 1 else None,
+    )
+
+
+def _zero(axis: str, title: str) -> Any:
+    import altair as alt
+
+    encode = {axis: alt.X("zero:Q", title=title) if axis == "x" else alt.Y("zero:Q", title=title)}
+    return alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1).encode(**encode)
+
+
+def _draw(chart: Any, language: str, *, height: int = HEIGHT) -> bytes:
+    import vl_convert
+
+    locale: Any = LOCALES[language]
+    spec = chart.properties(width=WIDTH, height=height).to_dict()
+    svg: str = vl_convert.vegalite_to_svg(
+        spec, vl_version=VEGA_LITE, config=CONFIG, allowed_base_urls=[], format_locale=locale
+    )
+    return svg.encode()

@@ -1,0 +1,137 @@
+"""A small retailer whose effects are written by hand, for the tests of decisions."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from segment_world import HOUSE, MARGIN, SILENCE, make_retailer, write_config
+
+from netlift.config.business import load
+from netlift.estimators.expression import constant, linear, write_files
+from netlift.estimators.stored import StoredModel
+from netlift.features.catalogue import build_catalogue
+from netlift.features.profile import Profile
+from netlift.features.vocabulary import Vocabulary
+from netlift.pipelines import decide as module
+from netlift.pipelines.champions import Champion
+from netlift.pipelines.decide import DecideRequest, decide_business
+from netlift.pipelines.decide_forecast import fit_line
+from netlift.pipelines.progress import Silent
+from netlift.pipelines.scoring_contract import ScoringContract
+
+NOW = datetime(2026, 10, 1, 6, 0, tzinfo=UTC)
+AS_OF = date(2026, 10, 1)
+OFFERS = ("email_discount_10", "sms_bonus_300", "push_reminder", "call_advice")
+WORDS = Vocabulary(attributes={}, sources=())
+FEATURES = tuple(
+    f for f in build_catalogue(WORDS) if f.name in ("days_since_last_purchase", "margin_365d", "tenure_days")
+)
+TENURE = {"op": "column", "name": "tenure_days"}
+EFFECTS = {
+    "email_discount_10": linear(5.0, [0.01], [MARGIN]),
+    "sms_bonus_300": linear(-15.0, [0.02, 0.02], [MARGIN, TENURE]),
+    "push_reminder": linear(2.0, [0.002], [MARGIN]),
+    "call_advice": linear(-60.0, [0.04], [MARGIN]),
+}
+HALF_TRUE = [
+    {
+        "rows": 1000,
+        "predicted": x,
+        "observed": {"point": 0.5 * x, "ci_lower": 0.5 * x - 20, "ci_upper": 0.5 * x + 20, "level": 0.95},
+    }
+    for x in (10.0, 40.0, 80.0, 200.0)
+]
+EVIDENCE = fit_line(HALF_TRUE)
+
+
+def make_world(folder: Path, *, customers: int = 600) -> Path:
+    """The demo's config with a small world beside it, its files as old as the night; returns the config."""
+    make_retailer(folder, customers=customers)
+    touch(folder)
+    return configure(folder)
+
+
+def configure(folder: Path, change=lambda decision: None, name: str = "demo", more=lambda content: None) -> Path:
+    """The config with its decision block changed."""
+
+    def both(content):
+        content["models"]["uplift"] = str(HOUSE / "models" / "uplift.yaml")
+        content["score"]["max_drifted_share"] = 1.0
+        change(content["decision"])
+        more(content)
+
+    return write_config(folder, both, name)
+
+
+def touch(folder: Path, at: datetime = NOW) -> None:
+    """Make the tables as old as an hour before a moment."""
+    for path in (folder / "var" / "demo").glob("*.parquet"):
+        os.utime(path, (at.timestamp() - 3600,) * 2)
+
+
+def rewrite(folder: Path, table: str, change) -> None:
+    """Change a table in place; it stays as old as it was."""
+    path = folder / "var" / "demo" / f"{table}.parquet"
+    changed = change(pd.read_parquet(path))
+    changed.to_parquet(path)
+    touch(folder)
+
+
+def uplift_files(effects=EFFECTS) -> dict[str, bytes]:
+    outputs = [(f"uplift_{offer}", "RUB", effect) for offer, effect in effects.items()]
+    return write_files(task="uplift", features=FEATURES, outputs=outputs, boosters={})
+
+
+def contract_of(task: str, active: int | None = None) -> ScoringContract:
+    return ScoringContract(task=task, vocabulary=WORDS, observation_days=365, active_within_days=active, columns={})
+
+
+def champion_of(task: str, files: dict[str, bytes], *, active: int | None = None) -> Champion:
+    return Champion(
+        task=task,
+        version=1,
+        digest=f"{task}-1",
+        model=StoredModel(files),
+        contract=contract_of(task, active),
+        profile=Profile([], [], [], []),
+    )
+
+
+def make_deciders(effects=EFFECTS, *, tasks=("uplift",)):
+    """Champions by hand, as `find_deciders` finds them."""
+    churn = [("p_churn", "share", linear(0.0, [1 / 400], [SILENCE]))]
+    ltv = [("ltv_182d", "RUB", linear(0.0, [0.5], [MARGIN])), ("ltv_182d_sd", "RUB", constant(5.0))]
+    files = {"uplift": uplift_files(effects)}
+    files["churn"] = write_files(task="churn", features=FEATURES, outputs=churn, boosters={})
+    files["ltv"] = write_files(task="ltv", features=FEATURES, outputs=ltv, boosters={})
+    found = {task: champion_of(task, files[task], active=None if task == "uplift" else 365) for task in tasks}
+    return found, tuple(task for task in ("churn", "ltv") if task not in tasks)
+
+
+def decide(config: Path, patch, *, effects=EFFECTS, tasks=("uplift",), now=NOW, evidence=EVIDENCE, **asked):
+    """A run with champions made by hand; returns it."""
+    patch.setattr(module, "find_deciders", lambda _: make_deciders(effects, tasks=tasks))
+    patch.setattr(module, "read_evidence", lambda *_: evidence)
+    request = DecideRequest(**{"as_of": AS_OF, **asked})
+    return decide_business(load(config), request, progress=Silent(), now=now, lock_timeout=0)
+
+
+def read_run(run) -> dict[str, pd.DataFrame]:
+    """Its log, contacts, campaign and lists."""
+    folder = Path(run.path)
+    names = {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
+    names["lists"] = pd.concat([frame for name, frame in names.items() if name.startswith("export_")])
+    return names
+
+
+def table(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_parquet(folder / "var" / "demo" / f"{name}.parquet")
+
+
+def days(frame: pd.Series, as_of: date = AS_OF) -> np.ndarray:
+    """Whole days from a moment's day to the day."""
+    return (pd.Timestamp(as_of) - frame.dt.normalize()).dt.days.to_numpy()

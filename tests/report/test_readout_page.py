@@ -1,0 +1,204 @@
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from readout_example import EVIL, EXAMPLES, make_readout
+
+from netlift.data.readouts import read_readouts
+from netlift.report.exports import to_html, to_json, to_markdown
+from netlift.report.pages.readout import readout_brief, readout_document, readout_json
+from netlift.report.pages.readout_verdict import write_headline
+from netlift.report.pages.readout_words import ReadoutWords
+from netlift.report.plain_text import to_text
+from netlift.report.words import speak
+
+RU, EN = speak("ru"), speak("en")
+NOT_ON_PAGE_ONE = {
+    "en": ("significan", "p-value", "cuped", "lift"),
+    "ru": ("значим", "p-значени", "лифт", "cuped", "p-value"),
+}
+LATIN_BY_NATURE = {"ROI", "RUB"}
+
+
+class Seen(HTMLParser):
+    """Text of a page by section, its tags and attributes; style left out."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.sections, self.tags, self.attributes, self.now, self.skipped = {"": ""}, [], [], "", False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        self.skipped = tag == "style"
+        if tag == "section":
+            self.now = dict(attrs)["id"]
+            self.sections[self.now] = ""
+        if tag == "figure":
+            self.sections[self.now] += f" {dict(attrs)['aria-label']} "
+
+    def handle_endtag(self, tag):
+        if tag == "style":
+            self.skipped = False
+
+    def handle_data(self, data):
+        if not self.skipped:
+            self.sections[self.now] += data
+
+
+def see(readout, words):
+    return Seen(to_html(readout_document(readout, words)).decode())
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("name", ["probably", "blocked", "observational", "six_arms", "outside", "looks"])
+def test_page_one_speaks_of_money_and_not_of_statistics(name, language):
+    sections = see(EXAMPLES[name](), speak(language)).sections
+    assert list(sections)[-1] == "appendix"
+    first = " ".join(text for section, text in sections.items() if section != "appendix")
+    first = first.replace(RU.say("readout.appendix"), "").casefold()
+    for word in NOT_ON_PAGE_ONE[language]:
+        assert word not in first
+
+
+def test_the_page_is_read_in_the_order_of_questions():
+    names = [name for name in see(make_readout(), RU).sections if name]
+    wanted = "verdict money sure arms time responders trust rollout assumptions appendix"
+    assert names == wanted.split()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("made_money", "This campaign made money."),
+        ("lost_money", "This campaign lost money."),
+        ("probably", "This campaign probably made money."),
+        ("no_effect", "This campaign changed next to nothing in money."),
+        ("cannot_tell", "It cannot be told yet whether this campaign made money."),
+        ("blocked", "No verdict yet: something must be put right first."),
+        ("observational", "No verdict: nobody drew the control by chance."),
+    ],
+)
+def test_each_step_of_the_ladder_has_its_sentence_and_says_what_to_do(name, said):
+    banner = write_headline(EXAMPLES[name](), ReadoutWords(words=EN, currency="RUB")).banner
+    assert banner.title == said
+    assert banner.lines[-1].startswith("What to do: ") and banner.tone
+
+
+def test_how_sure_is_said_in_chances_and_never_as_certain():
+    say = ReadoutWords(words=EN, currency="RUB")
+    found = EXAMPLES["probably"]()
+    lines = write_headline(found, say).banner.lines
+    assert "About 97 chances in 100 that it was profitable." in lines
+    for chance, said in ((0.9999, "More than 99 chances"), (0.0001, "Fewer than 1 chance"), (0.5, "About 50 chances")):
+        verdict = replace(found.verdict, chance_of_profit=chance)
+        assert any(line.startswith(said) for line in write_headline(replace(found, verdict=verdict), say).banner.lines)
+    russian = ReadoutWords(words=RU, currency="RUB")
+    verdict = replace(found.verdict, chance_of_profit=0.91)
+    lines = write_headline(replace(found, verdict=verdict), russian).banner.lines
+    assert "Примерно 91 шанс из 100, что кампания прибыльна." in lines
+
+
+def test_not_proven_is_not_no_effect_and_how_many_more_customers_are_needed_is_said():
+    found = EXAMPLES["cannot_tell"]()
+    lines = write_headline(found, ReadoutWords(words=EN, currency="RUB")).banner.lines
+    assert "Not proven is not the same as no effect." in lines
+    assert "About 42,000 customers more would settle it." in lines
+
+
+def test_a_blocked_readout_says_why_first_and_still_shows_the_numbers():
+    found = EXAMPLES["blocked"]()
+    head = write_headline(found, ReadoutWords(words=EN, currency="RUB"))
+    assert head.banner.lines[0].startswith("Not so: “Customers split as planned”.")
+    assert "less than 0.01%" in head.banner.lines[0]
+    text = see(found, EN).sections["verdict"]
+    assert head.shown(head.cards[0].cell) in text and "chances in 100" not in text
+
+
+def test_an_observational_readout_says_so_everywhere_and_claims_no_chance():
+    found = EXAMPLES["observational"]()
+    notice = RU.say("readout.observational_notice")
+    page, document = see(found, RU), readout_document(found, RU)
+    assert notice in page.sections[""]
+    assert notice in to_markdown(document).decode() and notice in to_text(readout_brief(found, RU))
+    assert readout_json(found, RU)["observational"] is True
+    assert "Шанс прибыли" not in page.sections["arms"]
+
+
+@pytest.mark.parametrize("kind", ["outside", "all", "saves_cost"])
+def test_a_return_that_is_not_defined_is_said_in_words_and_never_as_a_number(kind):
+    found = EXAMPLES[kind]()
+    text = see(found, EN).sections["verdict"]
+    assert EN.say(f"readout_roi_said.{kind}") in text and "%" not in text.split("ROI")[1].split("What was tested")[0]
+    assert readout_json(found, EN)["roi"] is None
+
+
+def test_no_money_at_all_is_said_without_a_range():
+    text = see(EXAMPLES["zero_money"](), EN).sections["verdict"]
+    assert "Profit: RUB\xa00." in text and "There is no extra cost" in text and "chances in 100" not in text
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_every_example_is_written_in_one_language(language):
+    for name in ("probably", "blocked", "observational", "six_arms", "zero_money", "outside", "cannot_tell"):
+        page = see(replace(EXAMPLES[name](), name="7", hypothesis="", segments=()), speak(language))
+        text = " ".join(page.sections.values())
+        assert bool(re.search("[а-яё]", text, re.I)) == (language == "ru"), name
+        assert "readout_" not in text and "None" not in text and "nan" not in text.casefold(), name
+
+
+def test_names_that_would_do_harm_are_shown_as_the_text_they_are():
+    found = EXAMPLES["evil"]()
+    page = see(found, RU)
+    assert not {"script", "img", "iframe", "a:href"} & set(page.tags)
+    text = "".join(page.sections.values())
+    for name in EVIL[:5]:
+        assert name in text
+    assert not [value for name, value in page.attributes if name in ("href", "src") and not value.startswith("#")]
+    for out in (text, to_markdown(readout_document(found, RU)).decode(), to_text(readout_brief(found, RU))):
+        assert not set("\u202e\x1b\x00") & set(out)
+
+
+def test_markdown_holds_no_tag_link_or_picture_of_a_name():
+    text = to_markdown(readout_document(EXAMPLES["evil"](), RU)).decode()
+    assert "<script" not in text and not re.search(r"(?<!\\)\[", text)
+    assert all(line.endswith("|") for line in text.splitlines() if line.startswith("|"))
+
+
+def test_two_arms_with_the_same_beginning_stay_two_in_the_charts():
+    from netlift.report.pages.readout_pictures import short_names
+
+    names = ["a" * 60 + str(i) for i in range(12)]
+    assert len(set(short_names(names).values())) == 12
+
+
+def test_every_segment_is_in_the_table_and_each_split_says_whether_it_differs():
+    text = see(EXAMPLES["thirty_segments"](), EN).sections["responders"]
+    assert all(f"Магазин № {i} на" in text for i in range(1, 31))
+    assert "the differences between segments are within chance" in text
+    assert EN.say("readout.exploratory") in see(make_readout(), EN).sections["responders"]
+
+
+def test_the_same_readout_gives_the_same_page():
+    first, again = (to_html(readout_document(EXAMPLES["looks"](), RU)) for _ in range(2))
+    assert first == again
+
+
+def test_the_json_is_what_the_scorecard_reads(tmp_path):
+    found = make_readout()
+    path = tmp_path / "readout.json"
+    path.write_bytes(to_json(readout_json(found, RU)))
+    read = read_readouts([path])[0]
+    assert (read.campaign_id, read.month.isoformat()) == ("C07", "2026-09-01")
+    assert read.incremental_profit.point == found.profit.point and read.incremental_cost == found.roi.cost.point
+    assert (read.roi.point, read.roi.ci_lower) == (found.roi.point, found.roi.lower)
+    whole = json.loads(path.read_bytes())
+    assert whole["schema_version"] == 1
+    assert whole["readout"]["arms"][0]["money"][-1]["total"]["point"] == found.arms[0].profit.point
+
+
+def test_the_terminal_shows_one_screen():
+    assert len(to_text(readout_brief(make_readout(), RU)).splitlines()) < 40
