@@ -9,6 +9,7 @@ from typing import Any
 from uplift_worlds import World
 
 BASELINE = "causalml S"
+LEARNER = "netlift paired_effects"  # the one that the definition lists first
 LEAST_SHARE_OF_A = {100_000: 67.0, 1_000_000: 81.0}
 MOST_CPU_RATIO = {100_000: 0.1, 1_000_000: 0.2}
 MEASURES = (
@@ -79,13 +80,23 @@ def _targets(rows: Sequence[Mapping[str, Any]], size: int, ours: str) -> list[di
             name = f"{case}: % of the oracle, {ours}, against the best peer ({best})"
             found.append(target(name, own["median"], peers[best], ">="))
         if "in_process_cpu_s" in here.get(BASELINE, {}):
-            cpu, theirs = here[ours]["in_process_cpu_s"], here[BASELINE]
-            name = f"{case}: in-process CPU of {ours} over that of {BASELINE}"
-            found.append(target(name, cpu / theirs["in_process_cpu_s"], MOST_CPU_RATIO[size], "<="))
-            bare = cpu / theirs["in_process_cpu_s_without_tuning"]
-            found.append(target(f"{name} without its tuning", bare, MOST_CPU_RATIO[size], "<="))
+            found += _cpu_targets(case, here, (LEARNER, ours), MOST_CPU_RATIO[size])
     if least:
         found.append(target(f"{size:,} rows: least % of the oracle of any seed, {ours}", min(least), 0.0, ">="))
+    return found
+
+
+def _cpu_targets(
+    case: str, here: Mapping[str, Mapping[str, Any]], whose: Sequence[str], bound: float
+) -> list[dict[str, Any]]:
+    """One learner against one learner; and what is shipped, all candidates, choice and gate, against one learner."""
+    found, theirs = [], here[BASELINE]
+    for who in whose:
+        if "in_process_cpu_s" in here.get(who, {}):
+            cpu, name = here[who]["in_process_cpu_s"], f"{case}: in-process CPU of {who} over that of {BASELINE}"
+            found.append(target(name, cpu / theirs["in_process_cpu_s"], bound, "<="))
+            bare = cpu / theirs["in_process_cpu_s_without_tuning"]
+            found.append(target(f"{name} without its tuning", bare, bound, "<="))
     return found
 
 

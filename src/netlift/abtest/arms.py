@@ -117,7 +117,7 @@ def read_arms(cells: Mapping[str, ArmCells], control: ArmCells, terms: Terms) ->
         _read_arm(arm, cell, control, each, terms=replace(terms, fixed=share), simultaneous=joint, best=best)
         for (arm, cell), each, share, joint, best in zip(cells.items(), found, fixed, together, bests, strict=True)
     )
-    whole = add_up(found, merge(*(cell.whole for cell in cells.values())), control.whole)
+    whole = add_up_arms(found, merge(*(cell.whole for cell in cells.values())), control.whole)
     lines = money_lines(whole.contrast, raw=whole.raw, **_written(terms), fixed=terms.fixed)
     profit = _by_look(lines[-1].total, whole, terms)
     return ArmsRead(
@@ -130,7 +130,7 @@ def read_arms(cells: Mapping[str, ArmCells], control: ArmCells, terms: Terms) ->
     )
 
 
-def add_up(found: Sequence[Adjustment], treated: Moments, control: Moments) -> Adjustment:
+def add_up_arms(found: Sequence[Adjustment], treated: Moments, control: Moments) -> Adjustment:
     """All arms together as the sum of them, so that their lines add up to the cent; they share one control.
 
         D = sum n_a D_a / N        V = sum (n_a / N)² (V_a - V_0) + V_0

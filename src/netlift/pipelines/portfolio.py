@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.abtest.adjustment import adjusted
 from netlift.abtest.aggregate import EVERYBODY, Cell, Cells, aggregate
+from netlift.abtest.arms import add_up_arms
 from netlift.abtest.contrast import contrast
 from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
 from netlift.abtest.outcomes import COVARIATES, Spans, assigned_outcomes, campaign_contacts
@@ -193,17 +194,23 @@ def _effects(cells: Cells, campaign: Found) -> Iterator[Effect]:
     if control is None or not treated:
         return
     everyone = merge(*own.values())
-    together = merge(*treated.values())
-    for arm, moments in {ALL_ARMS: together, **treated}.items():
-        if min(moments.n, control.n) < 2:
-            continue
-        read = adjusted(moments, control, outcomes=OUTCOMES, covariates=COVARIATES, everyone=everyone, arm=arm)
+    large = {arm: moments for arm, moments in treated.items() if min(moments.n, control.n) >= 2}
+    if not large:
+        return
+    read = {
+        arm: adjusted(moments, control, outcomes=OUTCOMES, covariates=COVARIATES, everyone=everyone, arm=arm)
+        for arm, moments in large.items()
+    }
+    together = merge(*large.values())
+    whole = add_up_arms(list(read.values()), together, control)
+    for arm, adjustment in {ALL_ARMS: whole, **read}.items():
+        moments = together if arm == ALL_ARMS else large[arm]
         yield Effect(
             campaign_id=campaign.campaign_id,
             name=campaign.name,
             started=campaign.started.date(),
             arm=arm,
-            contrast=read.contrast,
+            contrast=adjustment.contrast,
             buyers=moments.buyers + control.buyers,
             fixed=campaign.fixed * moments.n / together.n,
         )
