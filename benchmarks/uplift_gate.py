@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from uplift_contenders import fit_as_shipped
+from uplift_contenders import fit_as_shipped, read_definition
 from uplift_worlds import WORLDS, World
 
 from netlift.estimators.rows import ContactRows
@@ -108,7 +108,8 @@ def main() -> None:
                 found.append(run(WORLDS[name], seed, rows=asked.rows, trials=asked.trials, shuffled=shuffled))
                 print(found[-1], file=sys.stderr, flush=True)
         OUT.parent.mkdir(parents=True, exist_ok=True)
-        OUT.write_text(json.dumps(summarise(found, confidence=0.95), indent=1) + "\n", encoding="utf-8")
+        result = summarise(found, confidence=read_definition(asked.trials).gates.confidence)
+        OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(OUT.read_text(encoding="utf-8"))
 
 
