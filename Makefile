@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score test check lint types imports format bench bench-uplift bench-value calibrate readout studies clean
+.PHONY: help setup lock data train score decide test check lint types imports format bench bench-uplift bench-value calibrate readout studies clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ train: .venv/.ready  ## Train churn, ltv and uplift; CONFIG=configs/cdnow.yaml f
 
 score: .venv/.ready  ## Score all customers with the champions, as of AS_OF=YYYY-MM-DD
 	@$(NETLIFT) score --config $(CONFIG) $(if $(AS_OF),--as-of $(AS_OF))
+
+decide: .venv/.ready  ## One offer, or none, for every customer, as of AS_OF=YYYY-MM-DD
+	@$(NETLIFT) decide --as-of $(AS_OF) --config $(CONFIG)
 
 test: .venv/.ready  ## All tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules src tests
@@ -68,6 +71,7 @@ bench: .venv-bench/.ready  ## Ratios against peers, side by side in one run; QUI
 	@.venv-bench/bin/python benchmarks/features.py $(if $(QUICK),--quick --json var/bench/features-quick.json)
 	@.venv-bench/bin/python benchmarks/readout.py $(if $(QUICK),--quick)
 	@.venv-bench/bin/python benchmarks/scoring.py $(if $(QUICK),--quick)
+	@.venv-bench/bin/python benchmarks/allocation.py $(if $(QUICK),--quick)
 
 calibrate: .venv/.ready  ## Do the readouts' intervals hold, tail by tail? Some minutes; writes experiments/*/readout.md
 	@$(BIN)/python benchmarks/calibrate.py

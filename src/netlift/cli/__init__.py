@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from netlift.cli import experiments
+from netlift.cli import decisions, experiments
 from netlift.cli.terminal import (
     DEMO,
     EXPERIMENTS,
@@ -228,6 +228,7 @@ def scorecard(
 
 
 experiments.register(app)
+decisions.register(app)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal
 
+from netlift.decision.budget_path import BudgetPoint
 from netlift.decision.prices import Price
 from netlift.decision.value import Sensitivity
 from netlift.results import Estimate
@@ -87,6 +88,7 @@ class DecisionSummary:
         budget: Money at most; None for no limit.
         spend: Contacts and expected rewards, currency.
         gap: How far from the best possible the allocation may be, as a share.
+        curve: What other budgets would earn, by the model's word and without exploration; empty without a budget.
         prices: What each limit is worth at the margin.
         offers: Each offer.
         reasons: Why customers got what they got: reason to customers.
@@ -108,6 +110,7 @@ class DecisionSummary:
     budget: float | None
     spend: float
     gap: float
+    curve: tuple[BudgetPoint, ...]
     prices: tuple[Price, ...]
     offers: tuple[OfferLine, ...]
     reasons: Mapping[str, int]
@@ -128,6 +131,7 @@ class DecisionSummary:
             | {
                 "as_of": date.fromisoformat(own["as_of"]),
                 "forecast": Forecast(**forecast),
+                "curve": tuple(BudgetPoint(**one | {"binding": tuple(one["binding"])}) for one in own["curve"]),
                 "prices": tuple(Price(**_numbers(one, float("inf"))) for one in own["prices"]),
                 "offers": tuple(OfferLine(**one) for one in own["offers"]),
                 "sensitivity": tuple(Sensitivity(**one) for one in own["sensitivity"]),

@@ -92,6 +92,11 @@ def maximum(of: Sequence[Expression]) -> Expression:
     return {"op": "maximum", "of": list(of)}
 
 
+def name_of_largest(names: Sequence[str], of: Sequence[Expression], *, none: str) -> Expression:
+    """The name of the largest of some expressions, `none` where no one is above 0: text, a whole output of its own."""
+    return {"op": "name_of_largest", "names": list(names), "of": list(of), "none": none}
+
+
 def ratio(over: Expression, under: Expression, *, fallback: float) -> Expression:
     """One expression over another, `fallback` where that is zero."""
     return {"op": "ratio", "of": [over, under], "fallback": float(fallback)}

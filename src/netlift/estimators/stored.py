@@ -22,6 +22,8 @@ Expressions, each a JSON object with `op`:
 - `linear`: `intercept`, `weights`, `of` (a list of expressions).
 - `product`: `of` (a list of expressions).
 - `maximum`: the largest of `of` (a list of expressions).
+- `name_of_largest`: text, so only as a whole output: the one of `names` whose value of `of` (a list of expressions) is
+  largest and above 0, the first of equals; `none` where no value is above 0, missing where one of them is.
 - `ratio`: first over second of `of`, `fallback` where the second is zero.
 - `negate_of_one`: 1 - `of`.
 - `purchase_process`: `family`, `r`, `alpha`, `a`, `b`, `unit_days`, `names` (purchase days, age at the last and time
@@ -100,6 +102,7 @@ class StoredModel:
         features: Name and kind of each input column.
         names: Their names.
         outputs: Names of the outputs.
+        worded: Those of them that are text; the others are numbers.
 
     Raises:
         StoredModelError: `model.json` is of another format or names a missing file.
@@ -112,6 +115,7 @@ class StoredModel:
         self.features: list[dict[str, Any]] = self.spec["features"]
         self.names: list[str] = [feature["name"] for feature in self.features]
         self.outputs: list[str] = [output["name"] for output in self.spec["outputs"]]
+        self.worded = {o["name"] for o in self.spec["outputs"] if o["expression"]["op"] == "name_of_largest"}
         self._threads = threads
         self._position = {name: i for i, name in enumerate(self.names)}
         self._texts = {name: _read_text(files, name) for name in sorted(_booster_files(self.spec))}
@@ -152,10 +156,10 @@ class StoredModel:
         return X
 
     def predict_matrix(self, X: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name, each float64 of shape (n,), from an encoded matrix of shape (n, features)."""
+        """Outputs by name, float64 or object of str, shape (n,), from an encoded matrix of shape (n, features)."""
         if self._forests is not None:
             self._forests.expect(len(X))
-        found = {name: np.empty(len(X)) for name in self.outputs}
+        found = {name: np.empty(len(X), dtype=object if name in self.worded else float) for name in self.outputs}
         for first in range(0, len(X), BLOCK):
             rows = slice(first, first + BLOCK)
             known: Known = {}
@@ -260,6 +264,12 @@ class StoredModel:
             cell = cell * (len(edges) + 1) + np.searchsorted(np.asarray(edges, dtype=np.float64), x, side="right")
         return np.asarray(node["values"], dtype=np.float64)[cell]
 
+    def _evaluate_name(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        values = np.column_stack([np.zeros(len(X)), *self._evaluate_all(node["of"], X, known)])
+        found = np.array([node["none"], *node["names"]], dtype=object)[values.argmax(axis=1)]
+        found[np.isnan(values).any(axis=1)] = None
+        return found
+
 
 _OPS: dict[str, Callable[[StoredModel, Node, np.ndarray, Known], np.ndarray]] = {
     "constant": lambda model, node, X, known: np.full(len(X), float(node["value"])),
@@ -273,6 +283,7 @@ _OPS: dict[str, Callable[[StoredModel, Node, np.ndarray, Known], np.ndarray]] = 
     "linear": StoredModel._evaluate_linear,
     "product": lambda model, node, X, known: np.prod(model._evaluate_all(node["of"], X, known), axis=0),
     "maximum": lambda model, node, X, known: np.max(model._evaluate_all(node["of"], X, known), axis=0),
+    "name_of_largest": StoredModel._evaluate_name,
     "ratio": StoredModel._evaluate_ratio,
     "negate_of_one": lambda model, node, X, known: 1.0 - model._evaluate(node["of"], X, known),
     "purchase_process": StoredModel._evaluate_process,

@@ -51,6 +51,7 @@ from netlift.results import Estimate, Table, to_plain
 ORDER: tuple[TaskName, ...] = ("ltv", "ltv_year", "churn", "uplift")
 NEEDED_MB = 500
 GATE, PASSED = "gate", "passed"
+LEADS = ("champion", "already champion", "champion kept")
 Standing = Literal["champion", "already champion", "champion kept", "refused", "failed"]
 
 
@@ -96,6 +97,7 @@ class TrainReport:
         warnings: Warnings of the check, counted.
         outcomes: One per task.
         seconds: Wall time of it all.
+        next_best_offer: What was registered beside a leading uplift model, or why not; empty without decisions.
     """
 
     business: str
@@ -104,6 +106,7 @@ class TrainReport:
     warnings: int
     outcomes: tuple[TaskOutcome, ...]
     seconds: float
+    next_best_offer: str = ""
 
     def to_text(self) -> str:
         """The report for people: money first, reasons, and what to run next."""
@@ -119,7 +122,9 @@ class TrainReport:
             f"{self.seconds:.0f} s, receipts of {self.history.first} to {self.history.end} (not seen), "
             f"{self.warnings} warnings of `netlift check`",
         ]
-        if any(outcome.standing in ("champion", "already champion", "champion kept") for outcome in self.outcomes):
+        if self.next_best_offer:
+            lines.append(self.next_best_offer)
+        if any(outcome.standing in LEADS for outcome in self.outcomes):
             lines += [
                 "next:",
                 f"  make score AS_OF={self.history.end}      one file of scores for every customer",
@@ -188,6 +193,9 @@ def train_business(
                 mistrusted=tuple(ratio.campaign_id for ratio in report.sample_ratios if ratio.alarm),
             )
             outcomes.append(_train_task(assignment, store, digests, now))
+        offered = ""
+        if settings.decision is not None and any(o.task == "uplift" and o.standing in LEADS for o in outcomes):
+            offered = _offer(settings, store, tables, history, now)
     return TrainReport(
         business=settings.name,
         tracking_uri=store.uri,
@@ -195,7 +203,26 @@ def train_business(
         warnings=len(report.warnings),
         outcomes=tuple(outcomes),
         seconds=perf_counter() - started,
+        next_best_offer=offered,
     )
+
+
+def _offer(settings: BusinessSettings, store: Store, tables: Tables, history: History, now: datetime) -> str:
+    """Register the next best offer of the uplift that leads now; why not, where it cannot be made."""
+    from netlift.pipelines.next_best_offer import find_definition, register_next_best_offer
+
+    try:
+        return register_next_best_offer(
+            settings,
+            store,
+            definition=find_definition(settings),
+            tables=tables,
+            as_of=history.end,
+            actor="netlift train",
+            now=now,
+        ).to_text()
+    except (ConfigError, GateRefusedError) as error:
+        return f"next_best_offer: not made: {error}"
 
 
 def _load_definitions(settings: BusinessSettings, tasks: Sequence[str]) -> list[AnyDefinition]:

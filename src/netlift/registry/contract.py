@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,19 +15,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def build_signature(features: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> Any:
-    """The signature: numbers are double, categories string, outputs double.
+def build_signature(
+    features: Sequence[Mapping[str, Any]], outputs: Sequence[str], *, worded: Collection[str] = ()
+) -> Any:
+    """The signature: numbers are double, categories string, outputs double or string.
 
     Args:
         features: As in `model.json`: name and kind of each.
         outputs: Names.
+        worded: Those of them that are text.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
     return ModelSignature(
         inputs=Schema([ColSpec("string" if f["kind"] == "category" else "double", f["name"]) for f in features]),
-        outputs=Schema([ColSpec("double", name) for name in outputs]),
+        outputs=Schema([ColSpec("string" if name in worded else "double", name) for name in outputs]),
     )
 
 

@@ -67,7 +67,7 @@ def write_package(
             folder,
             python_model=str(code),
             artifacts={MODEL_FOLDER.name: str(stored)},
-            signature=build_signature(model.features, model.outputs),
+            signature=build_signature(model.features, model.outputs, worded=model.worded),
             input_example=build_example(model.features),
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
             metadata=dict(metadata),

@@ -1,0 +1,263 @@
+"""What a launch will earn, freed of the luck that chose its contacts.
+
+A policy chooses what is predicted to pay most, so what it chose is predicted too high: the best of several noisy
+predictions is high by merit and by noise (the winner's curse). On rows that the model never saw, with x the prediction
+of what the policy chooses there and d = Γ_chosen - Γ_none the doubly robust effect of it, the line
+
+    d = a + b · x,    by least squares over the rows that the policy contacts
+
+says what such a prediction has been worth. A launch of K contacts with predictions of mean x_L earns
+
+    K (a + b x_L)      variance  K² var(a + b x_L) + K (s²_with + s²_without)
+
+The first part is the error of the line, from its influence function summed within customers: all contacts share it. The
+second is what customers do by chance, with and without the contact: s² are variances of profit on the same rows, and
+the two are taken as independent, which no data can check; they are mostly alike, so this errs on the wide side.
+
+The luck in the choice is in the held-out rows as well as in the launch, as long as both are chosen by one rule: choose
+on these rows by the prices of the launch. The line does not help where the launch's customers are others by nature.
+
+References:
+    Smith, Winkler (2006), The Optimizer's Curse, Management Science 52(3).
+    Chernozhukov, Demirer, Duflo, Fernández-Val (2018), Generic Machine Learning Inference on Heterogeneous Treatment
+    Effects, section 3.1: the best linear predictor.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from netlift.errors import DataError
+from netlift.evaluation.influence import Figure, interval_half, make_estimate
+from netlift.evaluation.off_policy import LoggedOutcomes
+from netlift.evaluation.policy_proof import support
+from netlift.results import Estimate, Table
+
+FEWEST_CONTACTS = 30
+ONE_NUMBER = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Worth:
+    """What predictions of chosen contacts have been worth: the line and what it was fitted on.
+
+    Attributes:
+        level: Mean effect per contact.
+        slope: Effect per unit predicted; 1 with no interval where all predictions are one number.
+        predicted: Mean prediction per contact: what a naive forecast takes.
+        contacts: Held-out rows that the policy contacts.
+        without_support: Share of rows whose choice was not on offer, or whose prediction is not known: left out.
+        own_noise: Variance of a customer's profit with a contact plus that without.
+        logged: The rows.
+        x: Predictions, 0 where not contacted, shape (n,).
+        share: Weight of a row in the line, mean 1, 0 where not contacted, shape (n,).
+        residual: Effect less the line, 0 where not contacted, shape (n,).
+        spread: Variance of predictions among the contacted; 0 for one number.
+    """
+
+    level: Estimate
+    slope: Estimate
+    predicted: float
+    contacts: int
+    without_support: float
+    own_noise: float
+    logged: LoggedOutcomes
+    x: np.ndarray
+    share: np.ndarray
+    residual: np.ndarray
+    spread: float
+
+    def at(self, x: float) -> Figure:
+        """Expected effect of a contact with a prediction of x, with its influence."""
+        pull = (x - self.predicted) * (self.x - self.predicted) / self.spread if self.spread else 0.0
+        point = self.level.point + self.slope.point * (x - self.predicted)
+        return Figure(point=point, influence=self.share * self.residual * (1 + pull))
+
+    def forecast(self, predicted: np.ndarray) -> ProfitForecast:
+        """Forecast the profit of a launch.
+
+        Args:
+            predicted: Predicted profit of what each contacted customer gets, shape (k,).
+
+        Raises:
+            DataError: Predictions that are not finite.
+        """
+        unknown = int(np.sum(~np.isfinite(predicted)))
+        if unknown:
+            raise DataError(f"launch: {unknown} of {len(predicted)} predictions are not finite; forecast what is known")
+        k, logged = len(predicted), self.logged
+        figure = self.at(float(np.mean(predicted)) if k else self.predicted)
+        error = k * logged.clusters.error(figure.influence)
+        noise = math.sqrt(k * self.own_noise)
+        profit = make_estimate(
+            k * figure.point,
+            interval_half(math.hypot(error, noise), logged.level),
+            level=logged.level,
+            unit=logged.unit.split("/", maxsplit=1)[0],
+            method=f"line of DR effects on predictions over {self.contacts:,} held-out contacts",
+        )
+        return ProfitForecast(
+            profit=profit,
+            naive=float(np.sum(predicted)),
+            contacts=k,
+            level=self.level,
+            slope=self.slope,
+            held_out=self.contacts,
+            error=error,
+            noise=noise,
+            without_support=self.without_support,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfitForecast:
+    """The profit of a launch before it.
+
+    Attributes:
+        profit: Over doing nothing, corrected for the winner's curse, in currency.
+        naive: Sum of the predictions of what was chosen, too high.
+        contacts: Customers contacted.
+        level: Mean effect per held-out contact.
+        slope: Effect per unit predicted.
+        held_out: Held-out rows behind them.
+        error: Standard error of the correction, currency.
+        noise: Standard deviation of what customers do by chance, currency.
+        without_support: Share of held-out rows whose choice could not be valued.
+    """
+
+    profit: Estimate
+    naive: float
+    contacts: int
+    level: Estimate
+    slope: Estimate
+    held_out: int
+    error: float
+    noise: float
+    without_support: float
+
+
+def find_worth(logged: LoggedOutcomes, choice: np.ndarray, predicted: np.ndarray) -> Worth:
+    """Fit the line on held-out rows.
+
+    Args:
+        logged: Rows that the model never saw.
+        choice: Arm of the policy per row, shape (n,); 0 and -1 are no contact.
+        predicted: Predicted profit of the chosen arm, shape (n,); not looked at where there is no contact.
+
+    Raises:
+        DataError: Too few contacts to tell anything, or arrays of another length.
+    """
+    if not len(choice) == len(predicted) == len(logged):
+        raise DataError(f"forecast: {len(choice)} choices and {len(predicted)} predictions for {len(logged)} rows")
+    taken, missed = support(logged, choice)
+    unknown = (taken > 0) & ~np.isfinite(predicted)
+    contacted = (taken > 0) & ~unknown
+    if contacted.sum() < FEWEST_CONTACTS:
+        raise DataError(
+            f"forecast: the policy contacts {int(contacted.sum())} of {len(logged)} held-out rows; at least "
+            f"{FEWEST_CONTACTS} are needed to hold its predictions against what came true"
+        )
+    weight = logged.relative_weight * contacted
+    share = weight / weight.mean()
+    effect = _effect(logged, taken, contacted)
+    x = np.where(contacted, predicted, 0.0)
+    middle, level = float(np.mean(share * x)), float(np.mean(share * effect))
+    centred = x - middle
+    spread = float(np.mean(share * centred**2))
+    if spread <= ONE_NUMBER * max(1.0, middle**2):
+        spread, slope = 0.0, 1.0
+    else:
+        slope = float(np.mean(share * centred * effect)) / spread
+    residual = np.where(contacted, effect - level - slope * centred, 0.0)
+    pull = share * residual * centred / spread if spread else np.zeros(len(x))
+    return Worth(
+        level=logged.estimate(Figure(point=level, influence=share * np.where(contacted, effect - level, 0.0)), "DR"),
+        slope=make_estimate(
+            slope,
+            interval_half(logged.clusters.error(pull), logged.level),
+            level=logged.level,
+            unit="",
+            method="DR effect on prediction, clustered by customer",
+        ),
+        predicted=middle,
+        contacts=int(contacted.sum()),
+        without_support=float(np.average(missed | unknown, weights=logged.relative_weight)),
+        own_noise=_own_noise(logged, taken, weight),
+        logged=logged,
+        x=x,
+        share=share,
+        residual=residual,
+        spread=spread,
+    )
+
+
+def _effect(logged: LoggedOutcomes, taken: np.ndarray, contacted: np.ndarray) -> np.ndarray:
+    """Doubly robust effect of the chosen arm over none, 0 where not contacted, shape (n,)."""
+    gained = logged.scores[np.arange(len(logged)), taken] - logged.scores[:, 0]
+    return np.where(contacted, gained, 0.0)
+
+
+def _own_noise(logged: LoggedOutcomes, taken: np.ndarray, weight: np.ndarray) -> float:
+    """Variance of profit with the chosen contact plus that without, by inverse chances among the contacted."""
+    total = 0.0
+    for arm, what in ((taken, "the arm it chooses"), (np.zeros_like(taken), "no contact")):
+        share = weight * (logged.arm == arm) / logged.propensity
+        if not share.any():
+            raise DataError(f"forecast: none of {int(np.sum(weight > 0))} held-out contacts of the policy drew {what}")
+        mean = np.average(logged.y, weights=share)
+        total += float(np.average((logged.y - mean) ** 2, weights=share))
+    return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorthTenth:
+    """Contacts of neighbouring predictions.
+
+    Attributes:
+        tenth: 1 for the highest predictions.
+        contacts: Rows of it.
+        predicted: Mean prediction.
+        realised: Mean effect that came true, by DR.
+    """
+
+    tenth: int
+    contacts: int
+    predicted: float
+    realised: Estimate
+
+
+def worth_by_tenth(worth: Worth, *, parts: int = 10) -> Table[WorthTenth]:
+    """Predicted against realised effect of contacts in tenths by prediction, highest first.
+
+    Args:
+        worth: The fitted line.
+        parts: How many; fewer where predictions are tied, so that equal ones stay together.
+    """
+    who = np.flatnonzero(worth.share > 0)
+    ends = np.unique(np.quantile(worth.x[who], np.linspace(0, 1, parts + 1)[1:-1]))
+    group = np.full(len(worth.x), -1)
+    group[who] = len(ends) - np.searchsorted(ends, worth.x[who], side="left")
+    effect = worth.residual + worth.level.point + worth.slope.point * (worth.x - worth.predicted)
+    rows: list[WorthTenth] = []
+    for g in range(len(ends) + 1):
+        share = worth.share * (group == g)
+        if not share.any():
+            continue
+        share = share / share.mean()
+        mean = float(np.mean(share * effect))
+        figure = Figure(point=mean, influence=share * (effect - mean))
+        rows.append(
+            WorthTenth(
+                tenth=len(rows) + 1,
+                contacts=int(np.sum(share > 0)),
+                predicted=float(np.mean(share * worth.x)),
+                realised=worth.logged.estimate(figure, "DR"),
+            )
+        )
+    return Table(name="worth by tenth", rows=tuple(rows))
+
+
+__all__ = ["ProfitForecast", "Worth", "WorthTenth", "find_worth", "worth_by_tenth"]

@@ -1,0 +1,264 @@
+"""The decide verb: champions, today's features and consents become one offer or none for every customer, and lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from netlift.abtest.assignment import hash_units
+from netlift.config.business import BusinessSettings
+from netlift.config.criteria import SEGMENT
+from netlift.config.decision import DecisionSettings
+from netlift.data.check import check_tables
+from netlift.data.read import Tables, open_tables
+from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.decision.conditions import require_known
+from netlift.decision.eligibility import require_fresh_consent
+from netlift.decision.options import make_options
+from netlift.decision.summary import DecisionSummary
+from netlift.errors import ConfigError
+from netlift.pipelines.champions import Champion
+from netlift.pipelines.decide_choice import choose
+from netlift.pipelines.decide_consents import consent_updated_at, require_consent_sources
+from netlift.pipelines.decide_customers import Known, describe_customers, names_known
+from netlift.pipelines.decide_export import export_files, prove_exports, write_files
+from netlift.pipelines.decide_forecast import read_evidence
+from netlift.pipelines.decide_history import DECISIONS
+from netlift.pipelines.decide_inputs import offers_known
+from netlift.pipelines.decide_scores import UPLIFT, find_deciders
+from netlift.pipelines.decide_summary import summarize
+from netlift.pipelines.decide_triggers import find_trigger
+from netlift.pipelines.decision_log import Log
+from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.pipelines.score import require_fresh
+from netlift.pipelines.scoring_contract import require_same_schema
+from netlift.registry.locks import exclusive
+from netlift.report.pages.decision import decision_document
+from netlift.report.plain_text import to_text
+from netlift.report.words import speak
+from netlift.results import to_plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecideRequest:
+    """What is asked.
+
+    Attributes:
+        as_of: First day not seen by the features; contacts count as made at its first moment.
+        run_key: Name of the output folder and of the run's campaign; empty for `as_of`, and the trigger behind it.
+        for_excel: Lists as CSV with semicolons and a byte-order mark.
+        trigger: Name of the trigger whose list it is; empty for the run of all customers.
+        language: Of the texts, ru or en.
+    """
+
+    as_of: date
+    run_key: str = ""
+    trigger: str = ""
+    for_excel: bool = False
+    language: str = "ru"
+
+    @property
+    def key(self) -> str:
+        """The run key as a folder name."""
+        own = "".join(letter if letter.isalnum() else "-" for letter in self.trigger)
+        return safe_key(self.run_key or "-".join(filter(None, [self.as_of.isoformat(), own])))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecideRun:
+    """What a job of the decide verb did.
+
+    Attributes:
+        summary: What was decided.
+        path: The folder that holds it.
+        files: Name to file, of everything in it.
+        seconds: Wall time of the job that wrote it.
+        written: False where the same decisions stood already.
+        language: Of the texts.
+    """
+
+    summary: DecisionSummary
+    path: str
+    files: Mapping[str, str]
+    seconds: float
+    written: bool
+    language: str
+
+    def to_text(self) -> str:
+        """The run on one screen, for people."""
+        words = speak(self.language)
+        return to_text(decision_document(self.summary, words, path=self.path, written=self.written))
+
+
+def decide_business(
+    settings: BusinessSettings, request: DecideRequest, *, progress: Progress, now: datetime, lock_timeout: float
+) -> DecideRun:
+    """Decide for every customer who had joined, and write log, contacts, lists per channel and manifest.
+
+    One run at a time: each counts the contacts that those before it decided.
+
+    Args:
+        settings: The business, with its decision block.
+        request: What is asked. The same key gives the same bytes, or a refusal.
+        progress: Who watches.
+        now: Time of the call, by which consents must be fresh.
+        lock_timeout: Seconds to wait for another run of this business.
+
+    Raises:
+        ConfigError: No decision block, or one that speaks of what the tables do not know.
+        GateRefusedError: No champion of uplift; consents missing or stale; nothing open to anybody; minimum volumes
+            that cannot be met; scores that are not finite. Nothing was written.
+        DataError: The tables break the contract, or the newest receipt is older than the config allows.
+        UsageError: The key was written before, from other inputs.
+        BusyError: Another run of this business.
+    """
+    started = perf_counter()
+    decision = require_decision(settings)
+    trigger = find_trigger(decision, request.trigger)
+    target = settings.state / DECISIONS / request.key
+    require_free_space(settings.state, needed_mb=200)
+    files = export_files([*decision.channels])
+    lock = settings.state / "locks" / "decide.lock"
+    with exclusive(lock, timeout_seconds=lock_timeout, holder=f"decide {request.key}"):
+        champions, without = find_deciders(settings)
+        with open_tables(settings) as tables:
+            require_consent_sources(tables, decision, {offer.channel for offer in decision.offers.values()})
+            updated_at = consent_updated_at(settings, decision)
+            require_fresh_consent(updated_at, now=now, max_age_hours=decision.consent.max_age_hours)
+            inputs = _input_digests(settings, decision, champions, request)
+            if target.exists():
+                return _standing(target, inputs, request, files)
+            progress.stage("decide", "holding the tables against the contract")
+            _require_sound(settings, decision, tables, champions, request.as_of)
+            progress.stage("decide", f"features and effects as of {request.as_of}")
+            known = describe_customers(
+                settings, tables, champions, as_of=request.as_of, key=request.key, trigger=trigger, progress=progress
+            )
+            log, summary = _decide(settings, request, known, champions, without, progress)
+            progress.stage("decide", "writing, and reading back who may be contacted")
+            with staged_directory(target) as staging:
+                write_files(
+                    staging, log, [*decision.channels], outcome_days=known.outcome_days, for_excel=request.for_excel
+                )
+                prove_exports(staging, tables, decision, log.decided, known.customers, known.positions)
+                manifest = {
+                    "schema_version": 1,
+                    "written_at": now.isoformat(),
+                    "run_key": request.key,
+                    "as_of": request.as_of,
+                    "trigger": request.trigger,
+                    "consents_updated_at": None if updated_at is None else updated_at.isoformat(),
+                    "lists_counted": known.lists,
+                    "summary": summary,
+                    "digests": {**inputs, **{name: file_digest(staging / file) for name, file in files.items()}},
+                    "seconds": round(perf_counter() - started, 3),
+                }
+                content = json.dumps(to_plain(manifest), ensure_ascii=False, indent=1)
+                write_bytes(staging / MANIFEST_FILE, content.encode())
+    return _run(target, json.loads(content), request, files, written=True)
+
+
+def require_decision(settings: BusinessSettings) -> DecisionSettings:
+    """The config's decision block.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    if settings.decision is None:
+        raise ConfigError(
+            f"config {settings.name}: no decision block, so nobody has said which offers may go out; write one, as in "
+            "configs/demo.yaml"
+        )
+    return settings.decision
+
+
+def _decide(
+    settings: BusinessSettings,
+    request: DecideRequest,
+    known: Known,
+    champions: Mapping[str, Champion],
+    without: tuple[str, ...],
+    progress: Progress,
+) -> tuple[Log, DecisionSummary]:
+    decision = require_decision(settings)
+    progress.stage("decide", f"choosing for {len(known.positions):,} customers together")
+    salt = f"{decision.holdout.salt}\x1f{settings.name}\x1f{request.key}\x1fexplore"
+    decided = choose(
+        decision,
+        known.options,
+        known.customers,
+        known.values,
+        is_list=bool(request.trigger),
+        words=hash_units(list(known.positions), salt=salt, purpose="arm"),
+        as_of=datetime.combine(request.as_of, time()),
+    )
+    log = Log(
+        run_key=request.key,
+        as_of=request.as_of,
+        ids=known.positions.to_numpy(dtype=object),
+        decided=decided,
+        uplift=known.uplift,
+        evidence=read_evidence(settings, champions[UPLIFT]),
+        versions={task: champion.version for task, champion in champions.items()},
+    )
+    summary = summarize(settings, log, known, observational=champions[UPLIFT].contract.observational, without=without)
+    return log, summary
+
+
+def _require_sound(
+    settings: BusinessSettings,
+    decision: DecisionSettings,
+    tables: Tables,
+    champions: Mapping[str, Champion],
+    as_of: date,
+) -> None:
+    """Everything that can be refused before features are made."""
+    check_tables(tables, settings, as_of=None).raise_for_errors()
+    require_fresh(tables, as_of, settings.score.max_data_age_days)
+    require_same_schema([champion.contract for champion in champions.values()], tables)
+    make_options(decision, offers_known(tables))
+    require_known(decision.asked, names_known(tables, champions[UPLIFT]))
+
+
+def _input_digests(
+    settings: BusinessSettings,
+    decision: DecisionSettings,
+    champions: Mapping[str, Champion],
+    request: DecideRequest,
+) -> dict[str, str]:
+    digests = {f"model_{task}": champion.digest for task, champion in champions.items()}
+    digests |= {"config": settings.digest(), "decision": decision.digest()}
+    if SEGMENT in decision.asked and settings.segments is not None:
+        digests["segments"] = settings.segments.digest()
+    digests |= {"data": combine_digests(digest_sources(settings)), "csv": "excel" if request.for_excel else "plain"}
+    digests |= {"trigger": request.trigger} if request.trigger else {}
+    return digests | {"inputs": combine_digests({**digests, "as_of": request.as_of.isoformat()})}
+
+
+def _standing(target: Path, inputs: Mapping[str, str], request: DecideRequest, files: Mapping[str, str]) -> DecideRun:
+    """What was written under this key before, if it was made from the same inputs and is whole."""
+    manifest = read_standing(target, inputs, request.key, files=files)
+    return _run(target, manifest, request, files, written=False)
+
+
+def _run(
+    target: Path, manifest: Mapping[str, Any], request: DecideRequest, files: Mapping[str, str], *, written: bool
+) -> DecideRun:
+    return DecideRun(
+        summary=DecisionSummary.from_plain(manifest["summary"]),
+        path=str(target),
+        files=files,
+        seconds=manifest["seconds"],
+        written=written,
+        language=request.language,
+    )
+
+
+__all__ = ["DecideRequest", "DecideRun", "decide_business", "require_decision"]

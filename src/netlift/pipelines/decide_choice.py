@@ -1,0 +1,182 @@
+"""From what is known of customers to what each gets: value, eligibility, exploration, allocation, reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from netlift.config.decision import DecisionSettings
+from netlift.decision.allocation import Allocation, allocate
+from netlift.decision.eligibility import Customers, Eligibility, find_eligible
+from netlift.decision.explore import NONE, Draw, Exploration, draw_decisions, draw_exploration
+from netlift.decision.limits import Limit, Problem, after_use
+from netlift.decision.options import Option, make_limits
+from netlift.decision.prices import Prices, choose_by_prices
+from netlift.decision.reasons import Reason, Refusal, explain
+from netlift.decision.value import OptionValues
+from netlift.errors import GateRefusedError
+
+NO_RUNNER_UP = -2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decided:
+    """What every customer gets and why, arrays in the order of customers.
+
+    Attributes:
+        options: The options, m of them.
+        values: Their money.
+        value: Expected profit as the allocation saw it, minus infinity where not open, float32, shape (n, m).
+        eligibility: What is open to whom.
+        exploration: What chance drew before the others were served.
+        allocation: What the others were given, and the prices.
+        shared: What exploration left to share out: the problem that the allocation solved.
+        policy: What the policy gives, -1 for none; for those who explore, what it would have given, shape (n,).
+        draw: What each gets, with its chances.
+        reason: Code of `Reason` or `Refusal`, uint8, shape (n,).
+        runner_up: The next best option, -1 for none, `NO_RUNNER_UP` where nothing was open, int16, shape (n,).
+    """
+
+    options: tuple[Option, ...]
+    values: OptionValues
+    value: np.ndarray
+    eligibility: Eligibility
+    exploration: Exploration
+    allocation: Allocation
+    shared: Problem
+    policy: np.ndarray
+    draw: Draw
+    reason: np.ndarray
+    runner_up: np.ndarray
+
+
+def choose(
+    decision: DecisionSettings,
+    options: tuple[Option, ...],
+    customers: Customers,
+    values: OptionValues,
+    *,
+    words: np.ndarray,
+    as_of: datetime,
+    is_list: bool = False,
+) -> Decided:
+    """Decide for all customers together.
+
+    Args:
+        decision: The rules.
+        options: The options, m of them.
+        customers: What is known of n customers.
+        values: Expected money of each option.
+        words: 64 bits of each customer that exploration draws by, uint64, shape (n,).
+        as_of: Moment of the decision, local time.
+        is_list: Whether it is a trigger's list, which may be empty and has no minimum volumes to meet.
+
+    Raises:
+        GateRefusedError: Nothing is open to anybody, or minimum volumes cannot be met, named.
+        ConfigError: Conditions on what is not known of customers.
+    """
+    eligibility = find_eligible(decision, options, customers, as_of=as_of)
+    explorable = eligibility.explorable
+    if not explorable.any() and not is_list:
+        raise GateRefusedError(_nothing_open(eligibility))
+    value = values.profit().astype(np.float32)
+    value[~eligibility.eligible] = -np.inf
+    limits = make_limits(decision, options)
+    if is_list:
+        limits = tuple(replace(limit, least=None) for limit in limits if limit.options)
+    problem = Problem(value=value, cost=values.cost(), budget=decision.budget, limits=limits)
+    exploration = draw_exploration(
+        words,
+        explorable,
+        problem,
+        epsilon=decision.explore.epsilon,
+        most_of_limits=decision.explore.most_of_limits,
+    )
+    shared = _left_over(problem, exploration)
+    allocation = allocate(shared)
+    policy = allocation.choice.copy()
+    explores = exploration.explores
+    cost = problem.cost if problem.cost.ndim == 1 else problem.cost[explores]
+    policy[explores] = choose_by_prices(value[explores], cost, None, allocation.charges)
+    draw = draw_decisions(policy, explorable, exploration, held_out=customers.held_out)
+    return Decided(
+        options=options,
+        values=values,
+        value=value,
+        eligibility=eligibility,
+        exploration=exploration,
+        allocation=allocation,
+        shared=shared,
+        policy=policy,
+        draw=draw,
+        reason=explain(eligibility.refused, value, draw),
+        runner_up=_runner_up(value, problem.cost, explorable, draw.option, allocation.charges),
+    )
+
+
+def _left_over(problem: Problem, exploration: Exploration) -> Problem:
+    """What is left for the policy: the other customers, and what exploration leaves of every limit and minimum."""
+    value = problem.value.copy()
+    value[exploration.explores] = -np.inf
+    return after_use(replace(problem, value=value, limits=_lowered(problem, exploration)), exploration.used)
+
+
+def _lowered(problem: Problem, exploration: Exploration) -> tuple[Limit, ...]:
+    """Limits whose minimums are lower by what exploration gives already."""
+    used = exploration.used
+    return tuple(
+        limit if not limit.least else replace(limit, least=max(0.0, limit.least - used[limit.name]) or None)
+        for limit in problem.limits
+    )
+
+
+def _runner_up(
+    value: np.ndarray, cost: np.ndarray, explorable: np.ndarray, given: np.ndarray, prices: Prices
+) -> np.ndarray:
+    """The next best option of each customer at the prices; without an offer, the one of the highest value above 0."""
+    n = len(value)
+    runner = np.full(n, NO_RUNNER_UP, dtype=np.int16)
+    runner[explorable.any(axis=1)] = NONE
+    gain = value - prices.per_option.astype(np.float32)
+    if cost.ndim == 2:
+        gain -= (prices.money * cost).astype(np.float32)
+    has = np.flatnonzero(given >= 0)
+    gain[has, given[has]] = -np.inf
+    without = given < 0
+    gain[without] = value[without]
+    best = gain.argmax(axis=1)
+    pays = gain[np.arange(n), best] > 0
+    runner[pays] = best[pays]
+    return runner
+
+
+def _nothing_open(eligibility: Eligibility) -> str:
+    told = "; ".join(
+        f"{offer}: " + ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in counts.items())
+        for offer, counts in eligibility.counts.items()
+    )
+    return (
+        f"no offer is open to anybody, so there is nothing to decide and nothing was written. Customers by the first "
+        f"reason: {told}"
+    )
+
+
+def spent(decided: Decided, rows: np.ndarray) -> float:
+    """Contacts and expected rewards of some customers, in currency."""
+    option = decided.draw.option[rows]
+    cost = decided.values.cost()
+    taken = np.flatnonzero(option >= 0)
+    if cost.ndim == 1:
+        return float(cost[option[taken]].sum())
+    return float(cost[rows[taken], option[taken]].sum())
+
+
+def names_of(options: Sequence[Option]) -> np.ndarray:
+    """Offers by position with "none" last, so that -1 is none, object, shape (m + 1,)."""
+    return np.array([*(option.offer_id for option in options), "none"], dtype=object)
+
+
+__all__ = ["NO_RUNNER_UP", "Decided", "Reason", "Refusal", "choose", "names_of", "spent"]

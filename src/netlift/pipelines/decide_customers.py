@@ -1,0 +1,226 @@
+"""All that is known of customers as of a day, put beside each other for one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlift.abtest.holdout import is_held_out, period_of
+from netlift.config.business import BusinessSettings
+from netlift.config.criteria import SEGMENT
+from netlift.config.decision import DecisionSettings
+from netlift.config.outreach import TriggerSettings
+from netlift.data.read import Tables
+from netlift.decision.contact_policy import find_pressure
+from netlift.decision.eligibility import Customers
+from netlift.decision.options import Option, make_options
+from netlift.decision.value import AtRisk, OptionValues, Trained, value_options
+from netlift.errors import ConfigError
+from netlift.pipelines.audience import read_segments
+from netlift.pipelines.champions import Champion
+from netlift.pipelines.decide_consents import agreed, read_opt_outs
+from netlift.pipelines.decide_history import History, contact_log, read_history, reserved_customers
+from netlift.pipelines.decide_inputs import PastCosts, days_since_events, offers_known, read_past_costs, read_people
+from netlift.pipelines.decide_scores import (
+    LAST_PURCHASE,
+    OVER_GAP,
+    SCORES,
+    Scored,
+    feature_names,
+    ltv_days,
+    score_customers,
+)
+from netlift.pipelines.decide_triggers import earlier_runs, find_fired
+from netlift.pipelines.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OTHER_CHANNEL = "(other)"
+MOMENTS = ("customer_id", "joined_at", "birth_date", "cancelled_at")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Known:
+    """What one decision is made from.
+
+    Attributes:
+        positions: Customers in order, an index of n ids.
+        options: The options, m of them.
+        customers: What eligibility asks of customers.
+        values: Expected money of each option.
+        uplift: The model's predictions, NaN where unknown, float32, shape (n, m).
+        outcome_days: Length of the outcome windows that the effects are of.
+        lists: Lists beside the table of contacts whose contacts were counted.
+        drifted: Features that moved far since training.
+    """
+
+    positions: pd.Index
+    options: tuple[Option, ...]
+    customers: Customers
+    values: OptionValues
+    uplift: np.ndarray
+    outcome_days: float
+    lists: tuple[str, ...]
+    drifted: tuple[str, ...]
+
+
+def names_known(tables: Tables, champion: Champion) -> frozenset[str]:
+    """What conditions may ask about: features, scores, the segment, and columns of customers."""
+    own = frozenset(tables.present["customers"]) - frozenset(MOMENTS)
+    return own | feature_names(champion) | frozenset(SCORES) | {SEGMENT}
+
+
+def describe_customers(
+    settings: BusinessSettings,
+    tables: Tables,
+    champions: Mapping[str, Champion],
+    *,
+    as_of: date,
+    key: str,
+    trigger: TriggerSettings | None,
+    progress: Progress,
+) -> Known:
+    """Read and predict all that a decision needs.
+
+    Args:
+        settings: The business, with its decision block.
+        tables: Its tables, checked.
+        champions: Task to its champion; uplift is among them.
+        as_of: First day not seen.
+        key: Run key, whose own list is not counted.
+        trigger: Only customers for whom it fires, and its offers; None for all.
+        progress: Who watches.
+
+    Raises:
+        GateRefusedError: Scores that are not to be used.
+        ConfigError: An offer whose costs nobody knows.
+        UsageError: The trigger has run for the day under another key.
+        DataError: Customers that are there twice, or nobody.
+    """
+    decision = settings.decision
+    if decision is None:
+        raise ConfigError(f"config {settings.name}: no decision block")
+    options = make_options(decision, offers_known(tables))
+    options = tuple(o for o in options if trigger is None or o.offer_id in trigger.offers)
+    features = [name for name in decision.asked if name not in (*tables.present["customers"], *SCORES, SEGMENT)]
+    scored = score_customers(
+        settings,
+        tables,
+        champions,
+        as_of=as_of,
+        offers=[option.offer_id for option in options],
+        asked=list(dict.fromkeys([*features, LAST_PURCHASE, OVER_GAP])),
+        progress=progress,
+    )
+    if trigger is not None:
+        runs = earlier_runs(settings.state, trigger, as_of=as_of, own_key=key)
+        scored = scored.take(find_fired(settings, tables, trigger, champions, scored, as_of=as_of, runs=runs))
+    segments = read_segments(settings, tables, as_of, names=decision.asked, progress=progress)
+    history = read_history(tables, decision.contact_policy, state=settings.state, own_key=key, as_of=as_of)
+    costs = read_past_costs(tables, as_of=as_of)
+    risk = AtRisk(
+        p_churn=scored.p_churn,
+        ltv=scored.ltv,
+        horizon_days=ltv_days(champions.get("ltv")),
+        window_days=costs.outcome_days,
+        weight=decision.future_weight or 0.0,
+    )
+    return Known(
+        positions=_index(scored.ids),
+        options=options,
+        customers=_customers(decision, tables, options, scored, history, segments, as_of),
+        values=value_options(options, uplift=scored.uplift, trained=trained_costs(options, costs), risk=risk),
+        uplift=scored.uplift,
+        outcome_days=costs.outcome_days,
+        lists=history.lists,
+        drifted=scored.drifted,
+    )
+
+
+def _customers(
+    decision: DecisionSettings,
+    tables: Tables,
+    options: Sequence[Option],
+    scored: Scored,
+    history: History,
+    segments: Mapping[str, str] | None,
+    as_of: date,
+) -> Customers:
+    """What eligibility asks of the customers."""
+    positions, policy = _index(scored.ids), decision.contact_policy
+    consents = {channel: decision.consent_column(channel) for channel in dict.fromkeys(o.channel for o in options)}
+    own = [name for name in decision.asked if name in tables.present["customers"]]
+    people = read_people(tables, scored.ids, ["cancelled_at", *consents.values(), *own])
+    channels = (*decision.channels, OTHER_CHANNEL)
+    channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
+    log = contact_log(history, positions, channel_of, channels)
+    midnight = datetime.combine(as_of, time())
+    pressure = find_pressure(
+        log, policy.limits, channels=channels, customers=len(positions), as_of=midnight, planned=log
+    )
+    return Customers(
+        columns=_columns(scored, people, segments, own, decision.asked),
+        consent={channel: agreed(people[column]) for channel, column in consents.items()},
+        opted_out=read_opt_outs(tables, decision, positions, [*consents]),
+        left=people["cancelled_at"] < np.datetime64(as_of + timedelta(days=1), "us"),
+        held_out=_held_out(decision, scored.ids, as_of),
+        reserved=reserved_customers(history, policy.priority_campaigns, positions, as_of),
+        pressed=pressure.pressed,
+        days_since_purchase=scored.columns[LAST_PURCHASE],
+        days_since_complaint=days_since_events(tables, policy.complaint_events, positions, as_of),
+        has_effect=~np.isnan(scored.uplift),
+    )
+
+
+def _index(ids: np.ndarray) -> pd.Index:
+    import pandas as pd
+
+    return pd.Index(ids, dtype=object)
+
+
+def _columns(
+    scored: Scored,
+    people: Mapping[str, np.ndarray],
+    segments: Mapping[str, str] | None,
+    own: Sequence[str],
+    asked: Sequence[str],
+) -> dict[str, np.ndarray]:
+    """What conditions ask about, from the tables where they have it."""
+    columns = {name: people[name] for name in own}
+    scores = {"p_churn": scored.p_churn, "ltv": scored.ltv}
+    columns |= {name: scores[name] for name in asked if name in scores and name not in columns}
+    columns |= {name: scored.columns[name] for name in asked if name in scored.columns and name not in columns}
+    if segments is not None:
+        columns[SEGMENT] = np.array([segments.get(customer) for customer in scored.ids], dtype=object)
+    return columns
+
+
+def _held_out(decision: DecisionSettings, ids: np.ndarray, as_of: date) -> np.ndarray:
+    holdout = decision.holdout
+    period = period_of(as_of, rotate_months=holdout.rotate_months, washout_days=holdout.washout_days)
+    return is_held_out(list(ids), share=holdout.share, salt=holdout.salt, period=period)
+
+
+def trained_costs(options: Sequence[Option], costs: PastCosts) -> Trained:
+    """What the training campaigns paid, by option; rewards that nobody logs are none, unless they are asked for."""
+
+    def of(logged: Mapping[str, float | None], option: Option) -> float:
+        value = logged.get(option.offer_id)
+        if value is not None:
+            return value
+        asks = option.reward is None or option.redeemed_by is None
+        return np.nan if asks or option.offer_id not in logged else 0.0
+
+    return Trained(
+        contact_cost=np.array([costs.contact_cost.get(option.offer_id, np.nan) for option in options]),
+        reward=np.array([of(costs.reward, option) for option in options]),
+        redeemed=np.array([of(costs.redeemed, option) for option in options]),
+    )
+
+
+__all__ = ["Known", "describe_customers", "names_known", "trained_costs"]

@@ -1,0 +1,187 @@
+"""The files of a run, and the proof that nobody is in an export who must not be: read back before they are shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlift.config.decision import DecisionSettings
+from netlift.data.read import Tables
+from netlift.data.write import parquet_writer, write_bytes
+from netlift.decision.eligibility import Customers
+from netlift.errors import GateRefusedError, NetliftError
+from netlift.pipelines.decide_choice import Decided, names_of
+from netlift.pipelines.decide_consents import agreed, read_opt_outs
+from netlift.pipelines.decide_history import CAMPAIGNS_FILE, CONTACTS_FILE
+from netlift.pipelines.decide_inputs import read_people
+from netlift.pipelines.decision_log import Log
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+LOG_FILE = "decisions.parquet"
+RISKY = tuple("=+-@\t\r\n\0＝＋－＠")  # full-width signs run in spreadsheets too
+BOM = b"\xef\xbb\xbf"
+
+
+def export_files(channels: Sequence[str]) -> dict[str, str]:
+    """Name in the manifest's digests to file, of everything that a run writes."""
+    files = {"decisions": LOG_FILE, "contacts": CONTACTS_FILE, "campaigns": CAMPAIGNS_FILE}
+    for channel in channels:
+        files |= {f"export_{channel}": f"export_{channel}.parquet", f"export_{channel}_csv": f"export_{channel}.csv"}
+    return files
+
+
+def write_files(folder: Path, log: Log, channels: Sequence[str], *, outcome_days: float, for_excel: bool) -> None:
+    """Write log, contacts, campaign and the lists of each channel.
+
+    Args:
+        folder: Where to.
+        log: The run.
+        channels: Channels of the config; each gets its lists, also when nobody is on them.
+        outcome_days: Length of the outcome window by which the contacts will be read.
+        for_excel: CSV with semicolons and a byte-order mark.
+    """
+    writer = None
+    try:
+        for part in log.tables():
+            writer = writer or parquet_writer(folder / LOG_FILE, part.schema)
+            writer.write_table(part)
+    finally:
+        if writer is not None:
+            writer.close()
+    _write(folder / CONTACTS_FILE, log.contacts())
+    _write(folder / CAMPAIGNS_FILE, log.campaigns(outcome_days=outcome_days))
+    for channel in channels:
+        table = log.export(channel)
+        _write(folder / f"export_{channel}.parquet", table)
+        write_bytes(folder / f"export_{channel}.csv", to_csv(table, for_excel=for_excel))
+
+
+def to_csv(table: pa.Table, *, for_excel: bool) -> bytes:
+    """A table as CSV in UTF-8 that no spreadsheet runs: text that begins like a formula gets an apostrophe before it.
+
+    Args:
+        table: Text, dates and numbers.
+        for_excel: With semicolons and a byte-order mark, as a Russian or German Excel opens it.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    columns = {
+        name: pa.array(list(map(safe_cell, table[name].to_pylist())), pa.string())
+        if pa.types.is_string(table.schema.field(name).type)
+        else table[name]
+        for name in table.column_names
+    }
+    buffer = io.BytesIO(BOM if for_excel else b"")
+    buffer.seek(0, io.SEEK_END)
+    arrow_csv.write_csv(pa.table(columns), buffer, arrow_csv.WriteOptions(delimiter=";" if for_excel else ","))
+    return buffer.getvalue()
+
+
+def safe_cell(text: str | None) -> str | None:
+    """Text with an apostrophe before it where a spreadsheet would run it.
+
+    Examples:
+        >>> safe_cell("=1+1"), safe_cell("0042"), safe_cell("-7")
+        ("'=1+1", '0042', "'-7")
+    """
+    return f"'{text}" if text and text.startswith(RISKY) else text
+
+
+def prove_exports(
+    folder: Path,
+    tables: Tables,
+    decision: DecisionSettings,
+    decided: Decided,
+    customers: Customers,
+    positions: pd.Index,
+) -> None:
+    """Read the lists back and hold everybody on them against every rule, and against consents read anew.
+
+    Args:
+        folder: Where the lists are.
+        tables: The tables, whose consents are read once more.
+        decision: The rules.
+        decided: What was decided.
+        customers: What was known of customers.
+        positions: Customers in their order.
+
+    Raises:
+        GateRefusedError: Somebody has taken a consent back since the run began.
+        NetliftError: The files are not what was decided; a defect, and nothing is shown.
+    """
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    listed: dict[str, np.ndarray] = {}
+    names = names_of(decided.options)
+    for channel in decision.channels:
+        table = pq.read_table(folder / f"export_{channel}.parquet", page_checksum_verification=True)
+        ids = table["customer_id"].to_pylist()
+        at = positions.get_indexer(pd.Index(ids))
+        _require(bool((at >= 0).all()), channel, "customers")
+        option = decided.draw.option[at]
+        written = np.array(table["offer_id"].to_pylist(), dtype=object)
+        _require(bool((option >= 0).all() and (written == names[option]).all()), channel, "offers")
+        closed = customers.left | customers.held_out | customers.reserved
+        if channel in customers.consent:
+            closed |= customers.opted_out[channel] | customers.pressed[channel] | ~customers.consent[channel]
+        _require(not closed[at].any(), channel, "customers who are not to be contacted")
+        _require(bool(decided.eligibility.explorable[at, option].all()), channel, "options that are not open")
+        _require(_csv_ids(folder / f"export_{channel}.csv") == list(map(safe_cell, ids)), channel, "rows of the CSV")
+        listed[channel] = at
+    everybody = np.sort(np.concatenate([*listed.values()]))
+    given = np.flatnonzero(decided.draw.option >= 0)
+    _require(np.array_equal(everybody, given), "all channels", "other customers, or some of them twice,")
+    _require_consents(tables, decision, listed, positions)
+
+
+def _require_consents(
+    tables: Tables, decision: DecisionSettings, listed: Mapping[str, np.ndarray], positions: pd.Index
+) -> None:
+    """Consents and opt-outs as their sources say now, read anew."""
+    used = [channel for channel, at in listed.items() if len(at)]
+    people = read_people(
+        tables, positions.to_numpy(dtype=object), [decision.consent_column(channel) for channel in used]
+    )
+    opted_out = read_opt_outs(tables, decision, positions, used)
+    for channel in used:
+        holds = agreed(people[decision.consent_column(channel)]) & ~opted_out[channel]
+        lost = int((~holds[listed[channel]]).sum())
+        if lost:
+            raise GateRefusedError(
+                f"consent: {lost:,} of {len(listed[channel]):,} customers listed for {channel} have taken their "
+                "consent back while this ran, so nothing was written; run again"
+            )
+
+
+def _csv_ids(path: Path) -> list[str]:
+    content = path.read_bytes()
+    text = content.removeprefix(BOM).decode()
+    rows = csv.reader(io.StringIO(text), delimiter=";" if content.startswith(BOM) else ",")
+    next(rows, None)
+    return [row[0] for row in rows]
+
+
+def _require(holds: bool, channel: str, what: str) -> None:  # noqa: FBT001 - what is held, not an option
+    if not holds:
+        raise NetliftError(
+            f"the list of {channel} holds {what} that were not decided; this is a defect of netlift, and nothing "
+            "was written"
+        )
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    with parquet_writer(path, table.schema) as writer:
+        writer.write_table(table)
+
+
+__all__ = ["LOG_FILE", "export_files", "prove_exports", "safe_cell", "to_csv", "write_files"]

@@ -1,0 +1,170 @@
+"""What a run of decisions comes to: money expected, limits used, and what a reader must know beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from netlift.config.business import BusinessSettings
+from netlift.config.decision import DecisionSettings
+from netlift.decision.budget_path import BudgetPoint, budget_path
+from netlift.decision.limits import BUDGET
+from netlift.decision.prices import Price
+from netlift.decision.reasons import count_reasons
+from netlift.decision.summary import DecisionSummary, Forecast, Note, OfferLine
+from netlift.decision.value import find_sensitivity
+from netlift.errors import ConfigError, GateRefusedError
+from netlift.pipelines.decide_choice import Decided, spent
+from netlift.pipelines.decide_customers import Known
+from netlift.pipelines.decision_log import Log
+
+REWARD_MOVED = 0.2
+FACTORS = (0.5, 1.0, 1.5, 2.0)
+SHOWN = 10
+
+
+def summarize(
+    settings: BusinessSettings, log: Log, known: Known, *, observational: str, without: tuple[str, ...]
+) -> DecisionSummary:
+    """The run as plain numbers.
+
+    Args:
+        settings: The business.
+        log: What is written of it.
+        known: What it was made from.
+        observational: Campaigns that nobody randomized behind the effects; empty for none.
+        without: Tasks of the config without a champion.
+    """
+    decision, decided = settings.decision, log.decided
+    if decision is None:
+        raise ConfigError(f"config {settings.name}: no decision block")
+    draw = decided.draw
+    given = np.flatnonzero(draw.option >= 0)
+    return DecisionSummary(
+        run_key=log.run_key,
+        as_of=log.as_of,
+        currency=settings.currency,
+        customers=len(log.ids),
+        contacted=len(given),
+        explored=int(draw.explored.sum()),
+        held_out=int(draw.held_out.sum()),
+        forecast=_forecast(log, settings.currency),
+        budget=decision.budget,
+        spend=spent(decided, given),
+        gap=decided.allocation.gap,
+        curve=_curve(decided),
+        prices=_whole_limits(decided),
+        offers=_offers(log),
+        reasons=count_reasons(decided.reason),
+        refusals={offer: dict(counts) for offer, counts in decided.eligibility.counts.items()},
+        sensitivity=find_sensitivity(decided.options, decided.values, _with_effect(log))[:SHOWN],
+        versions=dict(log.versions),
+        observational=observational,
+        notes=tuple(_notes(decision, log, known, without)),
+    )
+
+
+def _curve(decided: Decided) -> tuple[BudgetPoint, ...]:
+    """What less and more money would earn, exploration as it is; empty where minimums do not fit a smaller budget."""
+    problem, taken = decided.shared, float(decided.exploration.used.get(BUDGET, 0.0))
+    if not problem.budget:
+        return ()
+    try:
+        path = budget_path(problem, budgets=[factor * problem.budget for factor in FACTORS])
+    except GateRefusedError:
+        return ()
+    return tuple(replace(point, budget=point.budget + taken, spent=point.spent + taken) for point in path)
+
+
+def _whole_limits(decided: Decided) -> tuple[Price, ...]:
+    """The limits as the config has them: what exploration took of each is in them and in what is used."""
+    taken = decided.exploration.used
+
+    def whole(price: Price) -> Price:
+        own = float(taken.get(price.name, 0.0))
+        return replace(price, bound=price.bound + own, used=price.used + own)
+
+    return tuple(map(whole, decided.allocation.prices))
+
+
+def _with_effect(log: Log) -> np.ndarray:
+    """What each customer gets, none in place of what nobody knows the effect of, shape (n,)."""
+    option = log.decided.draw.option
+    return np.where(np.isnan(log.predicted(option)), -1, option).astype(option.dtype)
+
+
+def _forecast(log: Log, currency: str) -> Forecast:
+    option = log.decided.draw.option
+    predicted = log.predicted(option)
+    known = ~np.isnan(predicted)
+    promised = float(log.decided.values.of(_with_effect(log))["profit"].sum())
+    beside = promised - float(predicted[known].sum())
+    return Forecast(
+        profit=log.evidence.total(predicted[known], beside, unit=currency),
+        promised=promised,
+        basis="held_out" if log.evidence.rows else "promise",
+        rows=log.evidence.rows,
+        unknown=int(((option >= 0) & ~known).sum()),
+        exploration=_given_up(log.decided),
+    )
+
+
+def _given_up(decided: Decided) -> float:
+    """What the policy would have earned beyond what chance drew, where both are known."""
+    rows = np.flatnonzero(decided.draw.explored)
+
+    def worth(option: np.ndarray) -> np.ndarray:
+        return np.where(option >= 0, decided.value[rows, np.maximum(option, 0)], 0.0)
+
+    change = worth(decided.policy[rows]) - worth(decided.draw.option[rows])
+    return float(change[np.isfinite(change)].sum(dtype=np.float64))
+
+
+def _offers(log: Log) -> tuple[OfferLine, ...]:
+    decided = log.decided
+    option, explored = decided.draw.option, decided.draw.explored
+    profit = log.money()["expected_profit"]
+    lines = []
+    for j, one in enumerate(decided.options):
+        rows = np.flatnonzero(option == j)
+        lines.append(
+            OfferLine(
+                offer_id=one.offer_id,
+                channel=one.channel,
+                customers=len(rows),
+                explored=int(explored[rows].sum()),
+                open_to=int(decided.eligibility.explorable[:, j].sum()),
+                spend=spent(decided, rows),
+                profit=float(np.nansum(profit[rows])),
+            )
+        )
+    return tuple(lines)
+
+
+def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[str, ...]) -> Iterator[Note]:
+    decided = log.decided
+    untrained = [o.offer_id for j, o in enumerate(decided.options) if not known.customers.has_effect[:, j].any()]
+    if untrained:
+        yield Note(key=f"untrained_{decision.explore.untrained}", values={"offers": ", ".join(untrained)})
+    claims = [name for name, offer in decision.offers.items() if offer.save_rate]
+    if claims and known.values.unknown_value:
+        yield Note(key="no_future", values={"customers": known.values.unknown_value, "offers": ", ".join(claims)})
+    for task in without:
+        if task in ("churn", "ltv") and claims:
+            yield Note(key="no_champion", values={"task": task})
+    if known.lists:
+        yield Note(key="lists", values={"lists": ", ".join(known.lists[:5]), "count": len(known.lists)})
+    moved = known.values.reward_changed
+    for j, one in enumerate(decided.options):
+        if np.isfinite(moved[j]) and abs(moved[j] - 1) > REWARD_MOVED:
+            yield Note(key="reward_moved", values={"offer": one.offer_id, "times": float(moved[j])})
+    thin = [o.offer_id for o, kept in zip(decided.options, decided.exploration.kept, strict=True) if kept < 1]
+    if thin:
+        yield Note(key="thinned", values={"offers": ", ".join(thin), "least": float(decided.exploration.kept.min())})
+    if known.drifted:
+        yield Note(key="drifted", values={"count": len(known.drifted), "features": ", ".join(known.drifted[:3])})
+
+
+__all__ = ["summarize"]

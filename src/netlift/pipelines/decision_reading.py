@@ -1,0 +1,90 @@
+"""A run of decisions found by its key, with the rules it was drawn by, and read back from the tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, time
+from pathlib import Path
+
+import numpy as np
+
+from netlift.config.business import BusinessSettings
+from netlift.config.readout import ReadoutSettings
+from netlift.data.read import Tables
+from netlift.errors import ConfigError, DataError
+from netlift.evaluation.decision_readout import DecisionReadout
+from netlift.pipelines.calendar import read_history
+from netlift.pipelines.decide_history import CAMPAIGNS_FILE, DECISIONS
+from netlift.pipelines.decision_outcomes import gather_outcomes
+from netlift.pipelines.decision_readout import Reading, read_decisions
+from netlift.pipelines.decision_record import load_decisions
+from netlift.pipelines.run_key import MANIFEST_FILE, safe_key
+from netlift.results import Estimate
+
+LOG_FILE = "decisions.parquet"
+
+
+def read_run(
+    settings: BusinessSettings,
+    tables: Tables,
+    key: str,
+    *,
+    until: datetime | None = None,
+    slope_before: Estimate | None = None,
+    challengers: Mapping[str, np.ndarray] | None = None,
+) -> DecisionReadout:
+    """Read a run that `netlift decide` wrote.
+
+    Args:
+        settings: The business, with the decision block of the run.
+        tables: Its tables; the contacts of the run are among them.
+        key: The run's key.
+        until: First moment not seen; None for the end of the receipts.
+        slope_before: Slope of effects on predictions at training; None for what a corrected log should have, 1.
+        challengers: Name to option of each row of the log, -1 for none, shape (n,).
+
+    Raises:
+        UsageError: No such run.
+        ConfigError: No decision block, or another than that of the run.
+        DataError: The window is not over, or log, contacts and customers do not fit together.
+    """
+    folder = settings.state / DECISIONS / safe_key(key)
+    record = load_decisions(folder / LOG_FILE)
+    if settings.decision is None or _digest(folder / MANIFEST_FILE) != settings.decision.digest():
+        raise ConfigError(
+            f"config {settings.name}: the decision block is not that of the run {record.run_key}, so its chances to "
+            "explore and to be held out are not known; read it with the config that it was made with"
+        )
+    how = settings.readout or ReadoutSettings(tolerance=0.0)
+    outcomes = gather_outcomes(
+        tables,
+        record,
+        outcome_days=_outcome_days(folder / CAMPAIGNS_FILE),
+        before_days=how.pre_days,
+        until=until or datetime.combine(read_history(tables).end, time()),
+    )
+    reading = Reading(
+        holdout_share=settings.decision.holdout.share,
+        epsilon=settings.decision.explore.epsilon,
+        currency=settings.currency,
+        level=how.level,
+        slope_before=slope_before,
+    )
+    return read_decisions(record, outcomes, reading, challengers=challengers)
+
+
+def _digest(manifest: Path) -> str:
+    try:
+        return str(json.loads(manifest.read_text(encoding="utf-8"))["digests"]["decision"])
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"no whole manifest at {manifest}: the run was not finished; decide again") from error
+
+
+def _outcome_days(path: Path) -> int:
+    import pandas as pd
+
+    return int(pd.read_parquet(path, columns=["outcome_days"])["outcome_days"].iloc[0])
+
+
+__all__ = ["read_run"]

@@ -1,0 +1,205 @@
+"""What a run of decisions earned, on one page: the answer, the groups, whether predictions came true, other policies.
+
+Where the groups are not of the sizes that chance gives, the page says that and shows no money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlift.data.sample_ratio import SampleRatio
+from netlift.evaluation.decision_readout import OURS, DecisionReadout, GroupLine
+from netlift.evaluation.off_policy import NOBODY
+from netlift.evaluation.policy_proof import AT_RANDOM, ProofRow
+from netlift.report.document import Banner, Card, Cell, Document, Grid, Section, Tone, text_cell
+from netlift.report.words import Words
+from netlift.results import Estimate
+
+
+def decision_readout_document(readout: DecisionReadout, words: Words) -> Document:
+    """A run that was read back, in a language."""
+    return Document(
+        title=words.say("decision_readout.title", key=readout.run_key),
+        subtitle=words.say(
+            "decision_readout.subtitle",
+            day=words.day(readout.as_of),
+            customers=words.count("noun.customers", readout.customers),
+            held_out=words.number(readout.held_out),
+            explored=words.number(readout.explored),
+        ),
+        words=words,
+        currency=readout.currency,
+        dated=readout.as_of,
+        sections=tuple(_sections(readout, words)),
+    )
+
+
+def _sections(readout: DecisionReadout, words: Words) -> Iterator[Section]:
+    say = words.say
+    checks = Section(name="checks", title=say("decision_readout.checks"), grids=(_checks(readout, words),))
+    if not readout.is_sound:
+        title, why = say("decision_readout.verdict.unsound"), say("decision_readout.verdict.unsound_why")
+        banner = Banner(title=title, tone="bad", lines=(why,))
+        yield Section(name="money", title=say("decision_readout.money"), banner=banner, paragraphs=(f"{title}. {why}",))
+        yield checks
+        return
+    lines = {(line.group, line.against): line for line in readout.groups}
+    decided = lines["decided", "holdout"]
+    level = words.share(decided.total.level, digits=0)
+    banner = _verdict(decided, readout, words)
+    yield Section(
+        name="money",
+        title=say("decision_readout.money"),
+        banner=banner,
+        paragraphs=(f"{banner.title}: {banner.lines[0]}.",),
+        cards=tuple(_cards(readout, decided, lines["policy", "explore"], words)),
+        items=(say("decision_readout.sticky"), say("decision_readout.itt", level=level)),
+        grids=(_groups(readout, words),),
+    )
+    yield _worth(readout, words)
+    open_to = words.count("noun.customers", readout.open_to)
+    yield Section(
+        name="replay",
+        title=say("decision_readout.replay"),
+        paragraphs=(say("decision_readout.replay_how", customers=open_to),),
+        grids=(_replay(readout, words),),
+    )
+    yield checks
+
+
+def _verdict(decided: GroupLine, readout: DecisionReadout, words: Words) -> Banner:
+    total = decided.total
+    name, tone = _found(total)
+    line = words.say(
+        "decision_readout.verdict.line",
+        money=words.money(total.point, readout.currency),
+        each=words.money(decided.per_customer.point, readout.currency, digits=2),
+    )
+    return Banner(title=words.say(f"decision_readout.verdict.{name}"), tone=tone, lines=(line,))
+
+
+def _found(total: Estimate) -> tuple[str, Tone]:
+    if total.ci_lower > 0:
+        return "earned", "good"
+    return ("lost", "bad") if total.ci_upper < 0 else ("open", "warn")
+
+
+def _cards(readout: DecisionReadout, decided: GroupLine, explore: GroupLine, words: Words) -> Iterator[Card]:
+    say = words.say
+    expected = words.money(readout.expected, readout.currency)
+    yield Card(
+        title=say("decision_readout.card.decided"),
+        cell=_money(decided.total, tone=_found(decided.total)[1]),
+        lines=((say("decision_readout.card.expected", money=expected), "muted"),),
+    )
+    yield Card(
+        title=say("decision_readout.card.explore"),
+        cell=_money(explore.per_customer, digits=2),
+        lines=((say("decision_readout.card.explore_line"), "muted"),),
+    )
+
+
+def _groups(readout: DecisionReadout, words: Words) -> Grid:
+    rows = tuple(
+        (
+            text_cell(words.say(f"decision_readout.group.{line.group}")),
+            text_cell(words.say(f"decision_readout.group.{line.against}")),
+            Cell(kind="count", value=line.customers),
+            Cell(kind="count", value=line.others),
+            _money(line.total),
+            _money(line.per_customer, digits=2),
+        )
+        for line in readout.groups
+    )
+    heads = ("group", "against", "customers", "others", "total", "each")
+    return Grid(name="groups", title=words.say("decision_readout.groups"), columns=_heads(heads, words), rows=rows)
+
+
+def _worth(readout: DecisionReadout, words: Words) -> Section:
+    say, title = words.say, words.say("decision_readout.worth")
+    if readout.tenths is None or readout.drift is None:
+        return Section(name="worth", title=title, paragraphs=(say("decision_readout.worth_none"),))
+    drift = readout.drift
+    told = say(
+        f"decision_readout.{'drifted' if drift.has_drifted else 'steady'}",
+        now=_slope(drift.now, words),
+        before=_slope(drift.before, words),
+    )
+    rows = tuple(
+        (
+            Cell(kind="count", value=row.tenth),
+            Cell(kind="count", value=row.contacts),
+            Cell(kind="money", value=row.predicted, digits=2),
+            _money(row.realised, digits=2),
+        )
+        for row in readout.tenths
+    )
+    heads = _heads(("tenth", "customers", "predicted", "realised"), words)
+    return Section(
+        name="worth",
+        title=title,
+        paragraphs=(told,),
+        grids=(Grid(name="tenths", title="", columns=heads, rows=rows),),
+    )
+
+
+def _slope(slope: Estimate, words: Words) -> str:
+    """A slope with its interval where it has one."""
+    point, lower, upper = (words.number(x, digits=2) for x in (slope.point, slope.ci_lower, slope.ci_upper))
+    if slope.ci_lower == slope.ci_upper:
+        return point
+    return f"{point} ({words.say('cell.interval', lower=lower, upper=upper)})"
+
+
+def _replay(readout: DecisionReadout, words: Words) -> Grid:
+    heads = ("policy", "each", "difference", "contacted", "effective")
+    rows = tuple(_policy(row, words) for row in readout.replay)
+    return Grid(name="replay", title="", columns=_heads(heads, words), rows=rows)
+
+
+def _policy(row: ProofRow, words: Words) -> tuple[Cell, ...]:
+    own = {OURS: "group.policy", NOBODY: "nobody", AT_RANDOM: "at_random"}
+    name = words.say(f"decision_readout.{own[row.policy]}") if row.policy in own else row.policy
+    return (
+        text_cell(name),
+        _money(row.value, digits=2),
+        text_cell("") if row.ours_above is None else _money(row.ours_above, digits=2),
+        Cell(kind="share", value=row.contacted, digits=1),
+        Cell(kind="count", value=row.effective_rows),
+    )
+
+
+def _checks(readout: DecisionReadout, words: Words) -> Grid:
+    rows = tuple(
+        (
+            text_cell(words.say(f"decision_readout.check.{check.campaign_id}")),
+            Cell(kind="ratio", value=check.p_value, digits=3),
+            _result(check, words),
+        )
+        for check in readout.checks
+    )
+    return Grid(name="checks", title="", columns=_heads(("check", "p_value", "result"), words), rows=rows)
+
+
+def _result(check: SampleRatio, words: Words) -> Cell:
+    result = "untested" if check.p_value is None else "failed" if check.alarm else "passed"
+    tone: Tone = "bad" if check.alarm else ""
+    return Cell(kind="text", value=words.say(f"decision_readout.{result}"), tone=tone)
+
+
+def _money(estimate: Estimate, *, digits: int = 0, tone: Tone = "") -> Cell:
+    return Cell(
+        kind="money",
+        value=estimate.point,
+        lower=estimate.ci_lower,
+        upper=estimate.ci_upper,
+        digits=digits,
+        tone=tone,
+    )
+
+
+def _heads(names: tuple[str, ...], words: Words) -> tuple[Cell, ...]:
+    return tuple(text_cell(words.say(f"decision_readout.column.{name}")) for name in names)
+
+
+__all__ = ["decision_readout_document"]

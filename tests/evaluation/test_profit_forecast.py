@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from logged_world import log, plant
+
+from netlift.errors import DataError
+from netlift.estimators.relative_effects import clustered_slope
+from netlift.evaluation.profit_forecast import find_worth, worth_by_tenth
+
+
+def test_the_interval_covers_the_realised_profit_of_launches_and_the_mean_of_predictions_misses_it():
+    covered = over = naive = 0
+    widths = []
+    for seed in range(100):
+        rng = np.random.default_rng([seed, 17])
+        seen, launch = plant(12_000, rng), plant(10_000, rng)
+        worth = find_worth(log(seen, rng), seen.choice, seen.chosen)
+        given = launch.choice > 0
+        forecast = worth.forecast(launch.chosen[given])
+        realised = launch.realised(launch.choice)
+        covered += forecast.profit.ci_lower <= realised <= forecast.profit.ci_upper
+        naive += forecast.profit.ci_lower <= forecast.naive <= forecast.profit.ci_upper
+        over += forecast.naive > realised
+        widths.append((forecast.profit.ci_upper - forecast.profit.ci_lower) / realised)
+    assert 90 <= covered <= 99
+    assert naive <= 2 and over == 100, "the winner's curse: what is chosen is chosen for its noise too"
+    assert np.median(widths) < 1.3, "covers by being right, not by being wide"
+
+
+def test_another_choice_of_customers_at_launch_is_followed_by_the_slope():
+    rng = np.random.default_rng(3)
+    seen, launch = plant(60_000, rng), plant(60_000, rng)
+    worth = find_worth(log(seen, rng), seen.choice, seen.chosen)
+    best = np.argsort(-launch.chosen)[:15_000]
+    choice = np.zeros(len(launch.profits), dtype=int)
+    choice[best] = launch.choice[best]
+    forecast = worth.forecast(launch.chosen[best])
+    assert forecast.profit.ci_lower <= launch.realised(choice) <= forecast.profit.ci_upper
+    assert forecast.profit.point > 15_000 * worth.level.point * 1.2
+    assert 0 < worth.slope.ci_lower < worth.slope.ci_upper < 0.5, "a fifth of what differs is true: 1 / (1 + 2²)"
+
+
+def test_predictions_that_are_true_keep_their_slope():
+    away, slopes = [], 0
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 4])
+        seen = plant(3_000, rng, noise=0.0)
+        worth = find_worth(log(seen, rng), seen.choice, seen.chosen)
+        slopes += worth.slope.ci_lower < 1 < worth.slope.ci_upper
+        forecast = worth.forecast(seen.chosen[seen.choice > 0])
+        away.append((forecast.profit.point - forecast.naive) / forecast.error)
+    assert slopes >= 52 and abs(np.mean(away)) < 3 / np.sqrt(60)
+
+
+def test_slope_and_error_are_those_of_a_clustered_regression():
+    rng = np.random.default_rng(6)
+    seen = plant(2_000, rng)
+    logged = log(seen, rng, customer=np.arange(2_000) // 2)
+    worth = find_worth(logged, seen.choice, seen.chosen)
+    given = seen.choice > 0
+    effect = (logged.scores[np.arange(2_000), seen.choice] - logged.scores[:, 0])[given]
+    slope, error = clustered_slope(seen.chosen[given], effect, np.ones(given.sum()), logged.customer[given])
+    assert worth.slope.point == pytest.approx(slope)
+    assert (worth.slope.ci_upper - worth.slope.ci_lower) / 2 / 1.959964 == pytest.approx(error, rel=0.01)
+    assert worth.level.point == pytest.approx(effect.mean())
+
+
+def test_one_prediction_for_all_has_its_level_corrected():
+    rng = np.random.default_rng(7)
+    seen = plant(20_000, rng)
+    always = np.ones(20_000, dtype=int)
+    worth = find_worth(log(seen, rng), always, np.full(20_000, 3.0))
+    forecast = worth.forecast(np.full(1000, 3.0))
+    assert worth.slope.point == 1 and forecast.profit.ci_lower < 500 < forecast.profit.ci_upper < forecast.naive
+
+
+def test_tenths_are_in_order_and_hold_every_contact():
+    rng = np.random.default_rng(8)
+    seen = plant(30_000, rng)
+    worth = find_worth(log(seen, rng), seen.choice, seen.chosen)
+    tenths = worth_by_tenth(worth).rows
+    assert len(tenths) == 10 and sum(row.contacts for row in tenths) == worth.contacts
+    assert all(a.predicted > b.predicted for a, b in pairwise(tenths))
+    whole = sum(row.contacts * row.realised.point for row in tenths) / worth.contacts
+    assert whole == pytest.approx(worth.level.point)
+    tied = worth_by_tenth(find_worth(log(seen, rng), seen.choice, np.minimum(np.ceil(seen.chosen), 3.0))).rows
+    assert tied[0].predicted == 3.0 and tied[0].contacts == (seen.chosen > 2).sum(), "equal predictions stay together"
+    assert len(tied) <= 3 and sum(row.contacts for row in tied) == worth.contacts
+
+
+def test_too_few_contacts_and_unknown_predictions_are_refused_by_count():
+    rng = np.random.default_rng(9)
+    seen = plant(200, rng)
+    logged = log(seen, rng)
+    with pytest.raises(DataError, match="contacts 0 of 200"):
+        find_worth(logged, np.zeros(200, dtype=int), seen.chosen)
+    worth = find_worth(logged, seen.choice, seen.chosen)
+    with pytest.raises(DataError, match="1 of 2"):
+        worth.forecast(np.array([1.0, np.nan]))

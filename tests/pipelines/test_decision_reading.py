@@ -1,0 +1,73 @@
+"""A run of netlift decide comes back with its contacts and is read by its key."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from decide_world import configure, decide, make_world, read_run, rewrite, table, touch
+
+from netlift.config.business import load
+from netlift.data.read import open_tables
+from netlift.errors import ConfigError, DataError, UsageError
+from netlift.pipelines import decision_reading
+
+DAY, THEN = date(2026, 7, 1), datetime(2026, 7, 1, 6, 0, tzinfo=UTC)
+
+
+def much_chance(decision):
+    decision["explore"]["epsilon"] = 0.4
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shop")
+    make_world(folder, customers=300)
+    touch(folder, THEN)
+    config = configure(folder, much_chance)
+    with pytest.MonkeyPatch.context() as patch:
+        run = decide(config, patch, as_of=DAY, now=THEN)
+    return folder, config, read_run(run)
+
+
+def read(config, key="2026-07-01", **asked):
+    settings = load(config)
+    with open_tables(settings) as tables:
+        return decision_reading.read_run(settings, tables, key, **asked)
+
+
+def test_a_run_whose_contacts_did_not_come_back_is_not_read(shop):
+    _, config, _ = shop
+    with pytest.raises(DataError, match="no row of the campaign 2026-07-01"):
+        read(config)
+    with pytest.raises(UsageError, match="no log"):
+        read(config, key="2026-01-01")
+
+
+def test_a_run_is_read_by_its_key_from_raw_receipts(shop):
+    folder, config, wrote = shop
+    for name in ("contacts", "campaigns"):
+        rewrite(folder, name, lambda old, name=name: pd.concat([old, wrote[name]], ignore_index=True))
+    found = read(config)
+    log = wrote["decisions"]
+    days = int(wrote["campaigns"]["outcome_days"].iloc[0])
+    receipts = table(folder, "transactions")
+    at, start = receipts["occurred_at"], pd.Timestamp(DAY)
+    inside = receipts[(at >= start) & (at < start + pd.Timedelta(days=days))]
+    margin = inside.groupby("customer_id")["margin"].sum().reindex(log["customer_id"]).fillna(0.0).to_numpy()
+    cost = wrote["contacts"].set_index("customer_id")["contact_cost"].reindex(log["customer_id"]).fillna(0.0)
+    profit = margin - cost.to_numpy()
+    out = (log["arm"] == "holdout").to_numpy()
+    line = found.groups.rows[0]
+    assert line.customers == (~out).sum() and line.others == out.sum() > 0
+    assert line.per_customer.point == pytest.approx(profit[~out].mean() - profit[out].mean())
+    assert found.customers == len(log) and found.explored == (log["arm"] == "explore").sum()
+    assert np.isfinite(found.replay.rows[0].value.point) and found.is_sound
+
+
+def test_other_rules_than_those_of_the_run_are_refused(shop):
+    folder, _, _ = shop
+    with pytest.raises(ConfigError, match="not that of the run"):
+        read(configure(folder, lambda decision: decision["explore"].update(epsilon=0.3), "other"))

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from decide_world import AS_OF, EFFECTS, FEATURES, HOUSE, WORDS, configure, make_world, uplift_files
+from segment_world import opened
+
+from netlift.config.next_best_offer import NextBestOfferDefinition, load_next_best_offer
+from netlift.decision.options import make_options
+from netlift.decision.value import AtRisk, value_options
+from netlift.errors import BusyError, ConfigError, GateRefusedError, UsageError
+from netlift.estimators.expression import constant
+from netlift.estimators.stored import StoredModel
+from netlift.features.profile import Profile
+from netlift.pipelines import next_best_offer as module
+from netlift.pipelines.decide_customers import trained_costs
+from netlift.pipelines.decide_inputs import offers_known, read_past_costs
+from netlift.pipelines.next_best_offer import find_definition, register_next_best_offer
+from netlift.pipelines.promote import promote_version
+from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract
+from netlift.registry.models import aliases, describe, load, register
+from netlift.registry.next_best_offer import TASK, find_lag
+from netlift.registry.promotion import promote, read_history
+from netlift.registry.store import open_store
+from netlift.registry.tracking import TrainingRecord, log_training
+
+NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
+LEAVE_OUT = load_next_best_offer(HOUSE / "models" / "next_best_offer.yaml")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shop")
+    make_world(folder, customers=400)
+    return folder
+
+
+@pytest.fixture
+def folder(shop, tmp_path, store_template):
+    """A shop of its own with an empty store."""
+    shutil.copytree(shop / "var" / "demo", tmp_path / "var" / "demo")
+    open_store(tmp_path / "var", run_group="demo", template=store_template)
+    configure(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def store(folder):
+    return open_store(folder / "var", run_group="demo")
+
+
+def add_uplift(store, effects=EFFECTS, *, gate="passed", **tags) -> int:
+    contract = ScoringContract(
+        task="uplift", vocabulary=WORDS, observation_days=365, active_within_days=None, columns={}
+    )
+    files = uplift_files(effects) | {CONTRACT_FILE: contract.to_json(), PROFILE_FILE: Profile([], [], [], []).to_json()}
+    run_id = log_training(store, TrainingRecord(task="uplift", run_name="uplift", started_at=NOON))
+    return register(store, "uplift", files, run_id=run_id, card="#", metadata={"gate": gate, **tags})
+
+
+def lead_uplift(store, effects=EFFECTS, *, expect=None, **tags) -> int:
+    version = add_uplift(store, effects, **tags)
+    promote(store, "uplift", version, expect_current=expect, reasons=("r",), actor="a", at=NOON)
+    return version
+
+
+def make(folder, store, *, definition=LEAVE_OUT, change=lambda decision: None):
+    with opened(configure(folder, change)) as (settings, tables):
+        return register_next_best_offer(
+            settings, store, definition=definition, tables=tables, as_of=AS_OF, actor="test", now=NOON, lock_timeout=5
+        )
+
+
+def customers(n=500) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    return pd.DataFrame({feature.name: rng.gamma(1.0, 1500, n) for feature in FEATURES})
+
+
+def test_the_model_values_customers_as_a_decision_does_at_the_costs_of_the_tables(folder, store):
+    lead_uplift(store)
+    made = make(folder, store)
+    assert (made.standing, made.version, made.uplift_version, made.left_out) == ("champion", 1, 1, ())
+    frame = customers()
+    found = load(store, TASK, made.version).model.predict(frame)
+    with opened(configure(folder)) as (settings, tables):
+        options = make_options(settings.decision, offers_known(tables))
+        trained = trained_costs(options, read_past_costs(tables, as_of=AS_OF))
+    uplift = StoredModel(uplift_files()).predict(frame)[[f"uplift_{o.offer_id}" for o in options]].to_numpy()
+    n = len(frame)
+    risk = AtRisk(p_churn=np.zeros(n), ltv=np.zeros(n), horizon_days=182, window_days=28, weight=0.0)
+    expected = value_options(options, uplift=uplift, trained=trained, risk=risk).profit()
+    assert [*found.columns] == ["best_offer", "expected_profit", *(f"profit_{o.offer_id}" for o in options)]
+    np.testing.assert_allclose(found.iloc[:, 2:].to_numpy(), expected, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found["expected_profit"], np.maximum(expected.max(axis=1), 0), rtol=0, atol=1e-8)
+    assert (found["best_offer"] == "none").sum() == (expected.max(axis=1) <= 0).sum()
+
+
+def test_it_is_made_once_and_again_when_economics_or_uplift_change(folder, store):
+    lead_uplift(store)
+    assert make(folder, store).standing == "champion"
+    again = make(folder, store)
+    assert (again.standing, again.version) == ("already champion", 1)
+
+    def dearer(decision):
+        decision["offers"]["sms_bonus_300"]["contact_cost"] = 9.0
+
+    made = make(folder, store, change=dearer)
+    assert (made.standing, made.version) == ("champion", 2)
+    old, new = (load(store, TASK, version).model.predict(customers()) for version in (1, 2))
+    assert (old["profit_sms_bonus_300"] - new["profit_sms_bonus_300"]).gt(0).all()
+    assert old["profit_call_advice"].equals(new["profit_call_advice"])
+    lead_uplift(store, EFFECTS | {"call_advice": constant(3.0)}, expect=1)
+    assert "made from netlift-uplift version 1, whose champion is version 2" in find_lag(store)
+    made = make(folder, store, change=dearer)
+    assert (made.version, made.uplift_version, find_lag(store)) == (3, 2, "")
+    assert aliases(store, TASK) == {"champion": 3, "previous_champion": 2}
+    tags = describe(store, TASK, 3).tags
+    with opened(configure(folder, dearer)) as (settings, _):
+        assert tags["netlift.config_digest"] == settings.digest()
+        assert tags["netlift.decision_digest"] == settings.decision.digest()
+    assert tags["netlift.uplift_version"] == "2"
+    assert [entry["version"] for entry in read_history(store, TASK)] == [1, 2, 3]
+
+
+def test_a_budget_is_not_part_of_the_model(folder, store):
+    lead_uplift(store)
+    make(folder, store)
+
+    def poorer(decision):
+        decision["budget"] = 1.0
+
+    assert make(folder, store, change=poorer).standing == "already champion"
+
+
+def test_an_offer_without_effect_is_left_out_and_named_or_refused_by_the_definition(folder, store):
+    lead_uplift(store, {offer: effect for offer, effect in EFFECTS.items() if offer != "push_reminder"})
+    made = make(folder, store)
+    assert made.left_out == ("push_reminder",)
+    assert any("push_reminder" in note for note in made.notes)
+    assert "profit_push_reminder" not in load(store, TASK, made.version).model.outputs
+    assert describe(store, TASK, made.version).tags["netlift.left_out"] == "push_reminder"
+    strict = NextBestOfferDefinition(**LEAVE_OUT.model_dump() | {"untrained": "refuse"})
+    with pytest.raises(ConfigError, match="push_reminder: netlift-uplift version 1 knows no effect"):
+        make(folder, store, definition=strict)
+
+
+def test_a_refused_uplift_model_never_has_a_champion(folder, store):
+    with pytest.raises(GateRefusedError, match="no champion for uplift"):
+        make(folder, store)
+    version = add_uplift(store, gate="refused")
+    with pytest.raises(GateRefusedError, match="no champion for uplift"):
+        make(folder, store)
+    store.client.set_registered_model_alias("netlift-uplift", "champion", str(version))  # by hand, past the gate
+    with pytest.raises(GateRefusedError, match="its gate refused it"):
+        make(folder, store)
+    assert aliases(store, TASK) == {}
+    with opened(configure(folder)) as (settings, _), pytest.raises(UsageError, match="defines no such task"):
+        promote_version(settings, task=TASK, version=1, expect_current=None, reason="me", now=NOON, lock_timeout=1)
+
+
+def test_a_model_that_knows_no_offer_of_the_config_is_refused(folder, store):
+    lead_uplift(store, {"postcard": constant(1.0)})
+    with pytest.raises(GateRefusedError, match="knows the effect of no offer"):
+        make(folder, store)
+
+
+def test_an_offer_called_none_would_be_ambiguous(folder, store):
+    lead_uplift(store)
+
+    def rename(decision):
+        decision["offers"]["none"] = {**decision["offers"]["push_reminder"], "eligible": []}
+
+    with pytest.raises(ConfigError, match="rename the offer"):
+        make(folder, store, change=rename)
+
+
+def test_observational_effects_say_so(folder, store):
+    lead_uplift(store, observational="spring")
+    made = make(folder, store)
+    assert describe(store, TASK, made.version).tags["netlift.observational"] == "spring"
+    assert any("spring was not randomized" in note for note in made.notes)
+
+
+def test_where_uplift_moves_meanwhile_it_is_made_again_from_the_one_that_leads(folder, store, monkeypatch):
+    lead_uplift(store)
+    real, left = module.register, [1]
+
+    def move_first(*args, **kwargs):
+        version = real(*args, **kwargs)
+        if left:
+            left.pop()
+            lead_uplift(store, EFFECTS | {"call_advice": constant(3.0)}, expect=1)
+        return version
+
+    monkeypatch.setattr(module, "register", move_first)
+    made = make(folder, store)
+    assert (made.uplift_version, aliases(store, TASK)["champion"], find_lag(store)) == (2, made.version, "")
+
+
+def test_where_another_process_leads_first_its_champion_stands_or_gives_way_by_name(folder, store, monkeypatch):
+    lead_uplift(store)
+    real = module.register
+
+    def lose_race(store_, task, *args, **kwargs):
+        version = real(store_, task, *args, **kwargs)
+        if aliases(store, TASK).get("champion") is None:
+            promote(store, TASK, version, expect_current=None, reasons=("other",), actor="other", at=NOON)
+        return version
+
+    monkeypatch.setattr(module, "register", lose_race)
+    made = make(folder, store)
+    assert (made.standing, made.version) == ("already champion", 1)
+    assert [entry["actor"] for entry in read_history(store, TASK)] == ["other"]
+    monkeypatch.setattr(module, "_lead", lambda *args, **kwargs: False)
+    with pytest.raises(BusyError, match="5 times"):
+        make(folder, store)
+
+
+def test_the_definition_is_beside_that_of_uplift(folder):
+    with opened(configure(folder)) as (settings, _):
+        assert find_definition(settings) == LEAVE_OUT
