@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from netlift.config.business import load
 from netlift.data.read import open_tables
 from netlift.errors import ConfigError, DataError, UsageError
 from netlift.pipelines import decision_reading
+from netlift.pipelines.decision_readout_files import is_run, make_decision_readout
+from netlift.pipelines.progress import Silent
+from netlift.pipelines.readout_files import ReadoutOrder
 
 DAY, THEN = date(2026, 7, 1), datetime(2026, 7, 1, 6, 0, tzinfo=UTC)
 
@@ -71,3 +75,22 @@ def test_other_rules_than_those_of_the_run_are_refused(shop):
     folder, _, _ = shop
     with pytest.raises(ConfigError, match="not that of the run"):
         read(configure(folder, lambda decision: decision["explore"].update(epsilon=0.3), "other"))
+
+
+def test_the_verb_writes_the_readout_of_a_run_once_and_names_it_again(shop):
+    """After the test above, whose contacts have come back."""
+    _, config, _ = shop
+    settings = load(config)
+    order = ReadoutOrder(target="2026-07-01", language="en")
+    asked = {"progress": Silent(), "now": THEN, "lock_timeout": 0.0}
+    assert is_run(settings, "2026-07-01")
+    assert not is_run(settings, "K1")
+    first = make_decision_readout(settings, order, **asked)
+    again = make_decision_readout(settings, order, **asked)
+    assert first.written
+    assert not again.written
+    assert first.text == again.text
+    assert first.readout["run_key"] == "2026-07-01"
+    folder = Path(first.path)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"decisions.json", "decisions.md", "decisions.html", "manifest.json"}

@@ -153,7 +153,7 @@ def assign(
 
 
 def readout(
-    target: Annotated[str, typer.Argument(help="Id of a campaign, or its plan: the file or the folder.")],
+    target: Annotated[str, typer.Argument(help="Id of a campaign, its plan, or the key of a run of decisions.")],
     as_of: AsOfOption = None,
     by: Annotated[str, typer.Option(help="Columns of customers to split by, commas between: exploratory.")] = "",
     tolerance: Annotated[

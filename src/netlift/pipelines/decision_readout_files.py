@@ -1,0 +1,97 @@
+"""The readout of a run of decisions as a verb: the same call as for a campaign, by the run's key."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+from netlift.config.business import BusinessSettings
+from netlift.data.check import check_tables
+from netlift.data.read import open_tables
+from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.pipelines.calendar import read_history
+from netlift.pipelines.decision_reading import DECISIONS, read_run
+from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.readout_files import ReadoutOrder, ReadoutSummary
+from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.registry.locks import exclusive
+from netlift.report.exports import to_html, to_json, to_markdown
+from netlift.report.pages.decision_readout import decision_readout_document
+from netlift.report.plain_text import to_text
+from netlift.report.words import speak
+from netlift.results import SCHEMA_VERSION, to_plain
+
+FILES = {suffix: f"decisions.{suffix}" for suffix in ("json", "md", "html")}
+
+
+def is_run(settings: BusinessSettings, target: str) -> bool:
+    """Whether a target is the key of a run that `netlift decide` wrote."""
+    return not Path(target).exists() and (settings.state / DECISIONS / target).is_dir()
+
+
+def make_decision_readout(
+    settings: BusinessSettings, order: ReadoutOrder, *, progress: Progress, now: datetime, lock_timeout: float
+) -> ReadoutSummary:
+    """Read a run of decisions and write what came out as JSON, Markdown and HTML.
+
+    Args:
+        settings: The business, with the decision block of the run.
+        order: The run's key as its target; as of when, in which language.
+        progress: Who watches.
+        now: Time of the call, for the manifest.
+        lock_timeout: Seconds to wait for another readout of this business.
+
+    Raises:
+        UsageError: No such run, or a key that was written before from other inputs.
+        ConfigError: No decision block, or another than that of the run.
+        DataError: The window is not over, or log, contacts and customers do not fit together.
+        BusyError: Another readout is being made.
+    """
+    words = speak(order.language)
+    require_free_space(settings.state, needed_mb=100)
+    lock = settings.state / "locks" / "readout.lock"
+    with exclusive(lock, timeout_seconds=lock_timeout, holder="readout"), open_tables(settings) as tables:
+        day = order.as_of.date() if order.as_of else read_history(tables).end
+        key = safe_key(order.run_key or f"decisions-{order.target}-{day}-{words.language}")
+        target = settings.state / "out" / "readouts" / key
+        digests = {"config": settings.digest(), "data": combine_digests(digest_sources(settings))}
+        inputs = digests | {"inputs": combine_digests({**digests, "shape": f"{order.target} {order.as_of}"})}
+        if target.exists():
+            manifest = read_standing(target, inputs, key, files=FILES)
+            return ReadoutSummary(
+                run_key=key,
+                language=manifest["language"],
+                path=str(target),
+                text=manifest["text"],
+                digests=manifest["digests"],
+                readout=json.loads((target / FILES["json"]).read_text(encoding="utf-8")),
+                written=False,
+            )
+        progress.stage("check", "holding the tables against the contract")
+        check_tables(tables, settings, as_of=None).raise_for_errors()
+        progress.stage("readout", f"decisions {order.target}: what was promised and what came")
+        found = read_run(settings, tables, order.target, until=order.as_of)
+    document = decision_readout_document(found, words)
+    contents = {
+        "json": to_json({"schema_version": SCHEMA_VERSION, **to_plain(found)}),
+        "md": to_markdown(document),
+        "html": to_html(document),
+    }
+    with staged_directory(target) as staging:
+        for suffix, name in FILES.items():
+            write_bytes(staging / name, contents[suffix])
+        summary = ReadoutSummary(
+            run_key=key,
+            language=words.language,
+            path=str(target),
+            text=to_text(document),
+            digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
+            readout=json.loads(contents["json"]),
+            written=True,
+        )
+        manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(summary)}
+        del manifest["readout"]
+        write_bytes(staging / MANIFEST_FILE, to_json(manifest))
+    return summary
