@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide test check lint types imports format bench bench-uplift bench-value calibrate readout studies clean
+.PHONY: help setup lock data train score decide demo test check lint types imports format bench bench-uplift bench-value calibrate readout studies clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ score: .venv/.ready  ## Score all customers with the champions, as of AS_OF=YYYY
 
 decide: .venv/.ready  ## One offer, or none, for every customer, as of AS_OF=YYYY-MM-DD
 	@$(NETLIFT) decide --as-of $(AS_OF) --config $(CONFIG)
+
+demo: .venv/.ready  ## A simulated year under netlift beside the same year under other rules; PRESET=sports-nutrition
+	@$(NETLIFT) demo --config configs/demo.yaml $(if $(PRESET),--preset $(PRESET))
 
 test: .venv/.ready  ## All tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules src tests

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from netlift.cli import decisions, experiments
+from netlift.cli import demo as demo_verb
 from netlift.cli.terminal import (
     DEMO,
     EXPERIMENTS,
@@ -48,6 +49,7 @@ def simulate(
     end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day that is not simulated.")] = datetime(
         2026, 10, 1
     ),
+    preset: Annotated[str, typer.Option(help="The shop: retailer or sports-nutrition.")] = "retailer",
     json_output: JsonOption = False,
 ) -> None:
     """Write the demo retailer: seven tables, and the truth beside them that training never reads.
@@ -58,7 +60,9 @@ def simulate(
     from netlift.pipelines.simulate import simulate_business
 
     with watched(quiet=json_output) as progress:
-        result = simulate_business(load(config), customers=customers, seed=seed, end=end.date(), progress=progress)
+        result = simulate_business(
+            load(config), customers=customers, seed=seed, end=end.date(), progress=progress, preset=preset
+        )
     show(result, json_output=json_output)
 
 
@@ -229,6 +233,7 @@ def scorecard(
 
 experiments.register(app)
 decisions.register(app)
+demo_verb.register(app)
 
 
 @app.command()

@@ -24,6 +24,7 @@ from netlift.data.retailer.ledgers import Books, campaigns_table, customer_ids, 
 from netlift.data.retailer.lives import GONE, Calendar, Lives
 from netlift.data.retailer.outreach import CAMPAIGNS, OUTCOME_DAYS, live_day
 from netlift.data.retailer.people import draw_people
+from netlift.data.retailer.presets import PRESETS, RETAILER, shape_people
 from netlift.data.retailer.truth import Future
 from netlift.data.retailer.world import OFFERS
 from netlift.data.tables import CONTRACT
@@ -31,7 +32,6 @@ from netlift.data.write import parquet_writer, require_free_space, staged_direct
 from netlift.errors import UsageError
 from netlift.results import to_plain
 
-PRESETS = ("retailer",)
 CHUNK_CUSTOMERS = 10_000
 SHORTEST_HISTORY_DAYS = 730
 TRUTH_FILE = "truth/customers"
@@ -52,7 +52,7 @@ class SimulationSettings:
         seed: Seed of all randomness, not negative.
         end: First day that is not simulated.
         history_days: Days simulated before `end`.
-        preset: The world; there is one, "retailer".
+        preset: Which shop; see `retailer.presets`.
 
     Examples:
         >>> SimulationSettings(customers=20_000, seed=1, end=dt.date(2026, 10, 1)).first_day
@@ -63,7 +63,7 @@ class SimulationSettings:
     seed: int
     end: dt.date
     history_days: int = 1095
-    preset: str = "retailer"
+    preset: str = RETAILER
 
     @property
     def first_day(self) -> dt.date:
@@ -155,7 +155,8 @@ def _tables(settings: SimulationSettings, progress: Callable[[float], None]) -> 
     for chunk in range(chunks):
         count = min(CHUNK_CUSTOMERS, settings.customers - chunk * CHUNK_CUSTOMERS)
         rng = np.random.default_rng(np.random.SeedSequence((settings.seed, chunk)))
-        lives = Lives(draw_people(count, rng, history_days=days), calendar, rng, campaigns=len(CAMPAIGNS))
+        people = shape_people(draw_people(count, rng, history_days=days), preset=settings.preset)
+        lives = Lives(people, calendar, rng, campaigns=len(CAMPAIGNS))
         for day in range(days):
             live_day(lives, day, end_day=days)
             if day % _PROGRESS_EVERY_DAYS == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from netlift.config.business import BusinessSettings
+from netlift.data.retailer.presets import RETAILER
 from netlift.data.simulate import SimulationSettings, SimulationSummary, simulate
 from netlift.errors import UsageError
 from netlift.pipelines.progress import Progress
@@ -14,7 +15,7 @@ EARLIEST_END, LATEST_END = 1980, 2150
 
 
 def simulate_business(
-    settings: BusinessSettings, *, customers: int, seed: int, end: date, progress: Progress
+    settings: BusinessSettings, *, customers: int, seed: int, end: date, progress: Progress, preset: str = RETAILER
 ) -> SimulationSummary:
     """Simulate into the folder of the config's tables.
 
@@ -33,7 +34,7 @@ def simulate_business(
     progress.stage("simulate", f"{customers:,} customers, seed {seed}")
     with exclusive(settings.state / "locks" / "train.lock", timeout_seconds=0, holder="simulate"):
         return simulate(
-            SimulationSettings(customers=customers, seed=seed, end=end),
+            SimulationSettings(customers=customers, seed=seed, end=end, preset=preset),
             target=target,
             progress=lambda share: progress.advance("simulate", round(1000 * share), 1000),
         )

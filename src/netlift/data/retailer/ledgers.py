@@ -72,14 +72,26 @@ class Books:
         first_day: Date of day 0.
         days: Days that were lived.
         chunk: Number of the chunk, which keeps receipt numbers apart.
+        pages: First day of these pages and number of their first receipt; what came before stands on earlier ones.
+        rng: Where hours and other trifles come from; None for the stream of the lives.
     """
 
-    def __init__(self, lives: Lives, ids: pa.StringArray, *, first_day: dt.date, days: int, chunk: int) -> None:
+    def __init__(
+        self,
+        lives: Lives,
+        ids: pa.StringArray,
+        *,
+        first_day: dt.date,
+        days: int,
+        chunk: int,
+        pages: tuple[int, int] = (0, 0),
+        rng: np.random.Generator | None = None,
+    ) -> None:
         self._lives, self._ids, self._days, self._chunk = lives, ids, days, chunk
         self._first_day = np.datetime64(first_day, "us")
-        self._rng = lives.rng
-        receipts = lives.receipts.rows()
-        self._receipts = receipts[receipts["day"] < days]
+        self._rng = rng or lives.rng
+        self._since, self._first_number = pages
+        self._receipts = self._on_these_pages(lives.receipts.rows())
         self._second = (_OPENING + _SHOP_HOURS * self._rng.beta(2.0, 1.6, len(self._receipts))).astype(np.int64)
 
     def tables(self) -> dict[str, pa.Table]:
@@ -112,7 +124,9 @@ class Books:
             "name": _draw_names(people, rng),
         }
         consents = {f"{CONSENT_PREFIX}{channel}": people.consent[:, i] for i, channel in enumerate(CHANNELS)}
-        return pa.table(columns | consents, schema=schema_of("customers"))
+        table = pa.table(columns | consents, schema=schema_of("customers"))
+        known_since = self._since if self._since else people.joined_day.min(initial=0)
+        return table.filter(pa.array((people.joined_day >= known_since) & (people.joined_day < self._days)))
 
     def transactions(self) -> pa.Table:
         """A row per receipt and per return; a few became known a day or more later."""
@@ -125,7 +139,7 @@ class Books:
         ingested_at = occurred_at + rng.integers(86_400, 3 * 86_400, len(rows)).astype("timedelta64[s]")
         is_late = (rng.random(len(rows)) < _LATE_SHARE) & (ingested_at < self._instants(self._days, 0))
         ingested_at[~is_late] = np.datetime64("NaT")
-        number = pa.array(self._chunk * _RECEIPTS_PER_CHUNK + np.arange(len(rows)))
+        number = pa.array(self._chunk * _RECEIPTS_PER_CHUNK + self._first_number + np.arange(len(rows)))
         return pa.table(
             {
                 "customer_id": self._ids.take(pa.array(rows["person"])),
@@ -167,7 +181,7 @@ class Books:
 
     def events(self) -> pa.Table:
         """Opened contacts, visits without a purchase (value: pages seen), complaints."""
-        rows = self._lives.events.rows()
+        rows = self._on_these_pages(self._lives.events.rows())
         second = self._rng.integers(_OPENING, _OPENING + _SHOP_HOURS, len(rows))
         order = np.lexsort((second, rows["day"]))
         rows, second = rows[order], second[order]
@@ -183,7 +197,7 @@ class Books:
 
     def surveys(self) -> pa.Table:
         """NPS answers, 0 to 10, and CSI answers after some receipts, 1 to 5."""
-        nps, receipts, rng = self._lives.answers.rows(), self._receipts, self._rng
+        nps, receipts, rng = self._on_these_pages(self._lives.answers.rows()), self._receipts, self._rng
         rated = receipts[~receipts["is_return"] & (rng.random(len(receipts)) < _CSI_SHARE)]
         mood = 4.1 + 0.6 * self._lives.people.satisfaction[rated["person"]] + 0.7 * rng.standard_normal(len(rated))
         day = np.concatenate([nps["day"], rated["day"]])
@@ -197,6 +211,9 @@ class Books:
             },
             schema=schema_of("surveys"),
         )
+
+    def _on_these_pages(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(rows[(rows["day"] >= self._since) & (rows["day"] < self._days)])
 
     def _instants(self, day: Any, second: Any) -> np.ndarray:
         """Local instants of days and seconds within them, datetime64[us]."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from netlift.data.retailer.fate import Fate, StreamFate
 from netlift.data.retailer.people import People, respond
 from netlift.data.retailer.world import (
     CATEGORIES,
@@ -119,9 +120,19 @@ class Lives:
         answers: NPS answers, rows of `HAPPENING`.
     """
 
-    def __init__(self, people: People, calendar: Calendar, rng: np.random.Generator, *, campaigns: int) -> None:
+    def __init__(
+        self,
+        people: People,
+        calendar: Calendar,
+        rng: np.random.Generator,
+        *,
+        campaigns: int,
+        fate: Fate | None = None,
+    ) -> None:
         count = len(people)
         self.people, self.calendar, self.rng = people, calendar, rng
+        self.fate: Fate = fate or StreamFate(rng)
+        self._everybody = np.arange(count)
         self.stage = np.where(people.joined_day < 0, WARM, GONE).astype(np.int8)
         self.steps = (1 + rng.integers(0, people.phases)).astype(np.int8)
         self.last_day = people.joined_day.astype(np.int32)
@@ -156,69 +167,73 @@ class Lives:
 
     def send(self, offer_index: int, persons: np.ndarray, *, day: int, campaign: int) -> None:
         """Contact persons, by position, with an offer on the morning of a day."""
-        offer, people, rng = OFFERS[offer_index], self.people.take(persons), self.rng
+        offer, people, fate = OFFERS[offer_index], self.people.take(persons), self.fate
         response = respond(
             people, offer, idle_days=day - self.last_day[persons], recent_contacts=self.recent_contacts(day)[persons]
         )
-        chance = rng.random(len(persons))
+        chance = fate.uniform(persons, day, "delivered")
         self.delivered[campaign, persons] = chance < offer.reach
         is_seen = (chance < response.seen) & (self.stage[persons] != GONE)
         seen, pull, leave = persons[is_seen], response.pull[is_seen], response.leave[is_seen]
         warm_up, redeem = response.warm_up[is_seen], response.redeem[is_seen]
-        leaves = rng.random(len(seen)) < leave
-        warms = ~leaves & (self.stage[seen] == COOLING) & (rng.random(len(seen)) < warm_up)
+        leaves = fate.uniform(seen, day, "leave") < leave
+        warms = ~leaves & (self.stage[seen] == COOLING) & (fate.uniform(seen, day, "warm") < warm_up)
         self.stage[seen[leaves]], self.stage[seen[warms]] = GONE, WARM
         self._open_until[seen] = day + offer.days
         self._open_offer[seen], self._open_campaign[seen] = offer_index, campaign
         self._open_factor[seen] = np.exp(pull)
-        self._is_reward_open[seen] = rng.random(len(seen)) < redeem
+        self._is_reward_open[seen] = fate.uniform(seen, day, "redeem") < redeem
         if offer.channel != "call":
             self._note(OPEN, seen, day)
-        self._note(COMPLAINT, seen[leaves & (rng.random(len(seen)) < 0.3)], day)
+        self._note(COMPLAINT, seen[leaves & (fate.uniform(seen, day, "complain") < 0.3)], day)
 
     def live(self, day: int) -> None:
         """Live through a day; offers of its morning are out already."""
-        people, rng = self.people, self.rng
+        people, fate = self.people, self.fate
         newcomers = np.flatnonzero(people.joined_day == day)
         self.stage[newcomers] = WARM
-        turn = rng.random(len(people))
+        turn = fate.uniform(self._everybody, day, "turn")
         was_warm, was_cool = self.stage == WARM, self.stage == COOLING
         self.stage[was_warm & (turn < people.cool_rate)] = COOLING
         self.stage[was_cool & (turn < COOL_TO_GONE)] = GONE
         self.stage[was_cool & (turn > 1 - COOL_TO_WARM)] = WARM
         factor = np.where(self._open_until > day, self._open_factor, 1.0) * np.where(self.stage == WARM, 1.0, COOL_PACE)
-        moves = rng.random(len(people)) < -np.expm1(-self.calendar.pace(people, day) * factor)
+        moves = fate.uniform(self._everybody, day, "move") < -np.expm1(-self.calendar.pace(people, day) * factor)
         movers = np.flatnonzero(moves & (self.stage != GONE))
         self.steps[movers] -= 1
         lookers = movers[self.steps[movers] > 0]
-        self._note(VISIT, lookers[rng.random(len(lookers)) < 0.6 * people.digital[lookers]], day)
-        joining = newcomers[rng.random(len(newcomers)) < 0.85]
+        self._note(VISIT, lookers[fate.uniform(lookers, day, "look") < 0.6 * people.digital[lookers]], day)
+        joining = newcomers[fate.uniform(newcomers, day, "first") < 0.85]
         self._buy(np.union1d(movers[self.steps[movers] == 0], joining), day)
 
     def ask(self, day: int) -> None:
         """Ask a sample of recent buyers how likely they are to recommend the shop."""
-        rng = self.rng
-        asked = np.flatnonzero(self.has_bought & (day - self.last_day <= 180) & (rng.random(len(self.people)) < 0.25))
-        willing = rng.random(len(asked)) < np.array([0.04, 0.2, 0.4])[self.stage[asked]]
+        fate = self.fate
+        is_asked = fate.uniform(self._everybody, day, "asked") < 0.25
+        asked = np.flatnonzero(self.has_bought & (day - self.last_day <= 180) & is_asked)
+        willing = fate.uniform(asked, day, "willing") < np.array([0.04, 0.2, 0.4])[self.stage[asked]]
         persons = asked[willing]
         mood = 7.7 + 1.5 * self.people.satisfaction[persons] - 2.0 * (self.stage[persons] != WARM)
-        score = np.clip(np.rint(mood + 1.2 * rng.standard_normal(len(persons))), 0, 10).astype(np.int8)
+        score = np.clip(np.rint(mood + 1.2 * fate.normal(persons, day, "mood")), 0, 10).astype(np.int8)
         self.answers.add(day=day, person=persons, value=score)
 
     def _buy(self, persons: np.ndarray, day: int) -> None:
-        rng, people, count = self.rng, self.people, len(persons)
+        fate, people = self.fate, self.people
         self.steps[persons] = people.phases[persons]
         self.last_day[persons], self.has_bought[persons] = day, True
-        category = (rng.random(count)[:, None] > self._cumulative_affinity[persons, :-1]).sum(axis=1)
-        spread = people.basket_spread[persons] * rng.standard_normal(count)
+        category = (fate.uniform(persons, day, "category")[:, None] > self._cumulative_affinity[persons, :-1]).sum(
+            axis=1
+        )
+        spread = people.basket_spread[persons] * fate.normal(persons, day, "basket")
         revenue = np.exp(people.log_basket[persons] + LOG_PRICE[category] + spread)
         revenue = np.round(revenue * self._redeem(persons, revenue, day), 2)
-        promo = rng.random(count) < people.promo[persons]
+        promo = fate.uniform(persons, day, "promo") < people.promo[persons]
         margin = np.round(revenue * (MARGIN_RATE[category] - PROMO_MARGIN_CUT * promo), 2)
         self.receipts.add(day=day, person=persons, category=category, promo=promo, revenue=revenue, margin=margin)
-        back = np.flatnonzero(rng.random(count) < RETURN_RATE[category])
+        back = np.flatnonzero(fate.uniform(persons, day, "return") < RETURN_RATE[category])
+        first, last = RETURN_DAYS
         self.receipts.add(
-            day=day + rng.integers(RETURN_DAYS[0], RETURN_DAYS[1] + 1, len(back)),
+            day=day + fate.integers(persons[back], day, "return_day", low=first, high=last + 1),
             person=persons[back],
             category=category[back],
             promo=promo[back],
@@ -226,7 +241,7 @@ class Lives:
             revenue=-revenue[back],
             margin=-margin[back],
         )
-        upset = rng.random(count) < 0.004 * np.exp(-0.6 * people.satisfaction[persons])
+        upset = fate.uniform(persons, day, "upset") < 0.004 * np.exp(-0.6 * people.satisfaction[persons])
         self._note(COMPLAINT, persons[upset], day)
 
     def _redeem(self, persons: np.ndarray, revenue: np.ndarray, day: int) -> np.ndarray:
@@ -243,5 +258,5 @@ class Lives:
         return factor
 
     def _note(self, kind: int, persons: np.ndarray, day: int) -> None:
-        value = 1.0 + self.rng.poisson(4.0, len(persons)) if kind == VISIT else np.nan
+        value = 1.0 + self.fate.poisson(persons, day, "pages", mean=4.0) if kind == VISIT else np.nan
         self.events.add(day=day, person=persons, kind=kind, value=value)

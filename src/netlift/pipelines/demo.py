@@ -1,0 +1,165 @@
+"""The closed loop as a verb: a simulated year in monthly rounds, the same year under other rules, and a scorecard."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from netlift.config.business import BusinessSettings
+from netlift.data.retailer.presets import PRESETS
+from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.errors import UsageError
+from netlift.pipelines.demo_year import DemoRequest, live_year
+from netlift.pipelines.fingerprint import combine_digests
+from netlift.pipelines.progress import Progress
+from netlift.pipelines.run_key import MANIFEST_FILE, read_standing
+from netlift.registry.locks import exclusive
+from netlift.report.exports import to_html, to_json, to_markdown
+from netlift.report.pages.demo import demo_document
+from netlift.report.plain_text import to_text
+from netlift.report.words import speak
+from netlift.results import to_plain
+
+FOLDER = "closed_loop"
+FILES = {suffix: f"demo.{suffix}" for suffix in ("json", "md", "html")}
+LEAST_CUSTOMERS, MOST_CUSTOMERS, MOST_ROUNDS = 300, 200_000, 24
+MB_PER_CUSTOMER = 0.01
+PLAN_FILE = "plan.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoRun:
+    """What the verb wrote.
+
+    Attributes:
+        run_key: Name of the output's folder.
+        path: The folder.
+        report: What the loop reached, as in its JSON file.
+        text: The report on a screen.
+        digests: What it was made from, and of the files themselves.
+        written: False where it stood already.
+    """
+
+    run_key: str
+    path: str
+    report: Mapping[str, Any]
+    text: str
+    digests: Mapping[str, str]
+    written: bool
+
+    def to_text(self) -> str:
+        """The report, for people."""
+        return self.text
+
+
+def run_demo(
+    settings: BusinessSettings, request: DemoRequest, *, progress: Progress, now: datetime, lock_timeout: float
+) -> DemoRun:
+    """Live a year in rounds under every rule, and write report, page and figures, all or none.
+
+    Args:
+        settings: The business whose rules, definitions and currency are used; its tables are not read.
+        request: What is asked.
+        progress: Who watches.
+        now: Time of the call, for the manifest.
+        lock_timeout: Seconds to wait for another demo of this business.
+
+    Raises:
+        UsageError: A request that cannot be simulated, or a key that was written before from another.
+        ConfigError: A config without decisions, or for other offers than the simulated shop's.
+        BusyError: Another demo runs.
+    """
+    _require_sensible(request)
+    words = speak(request.language)
+    target = settings.state / FOLDER / request.key
+    require_free_space(settings.state, needed_mb=100 + MB_PER_CUSTOMER * request.customers)
+    inputs = _digests(settings, request)
+    with exclusive(settings.state / "locks" / "demo.lock", timeout_seconds=lock_timeout, holder=f"demo {request.key}"):
+        if target.exists():
+            return _standing(target, inputs, request)
+        with staged_directory(target) as staging:
+            report = live_year(settings, request, folder=staging / "books", progress=progress)
+            shutil.rmtree(staging / "books")
+            document = demo_document(report, words, path=f"{settings.state.name}/{FOLDER}/{request.key}")
+            written = {"json": to_json(report), "md": to_markdown(document), "html": to_html(document)}
+            for suffix, content in written.items():
+                write_bytes(staging / FILES[suffix], content)
+            digests = {**inputs, **{suffix: file_digest(staging / FILES[suffix]) for suffix in FILES}}
+            manifest = {
+                "schema_version": 1,
+                "written_at": now.isoformat(),
+                "run_key": request.key,
+                "text": to_text(document),
+                "digests": digests,
+            }
+            write_bytes(staging / MANIFEST_FILE, json.dumps(to_plain(manifest), ensure_ascii=False, indent=1).encode())
+    return _run(target, manifest, written=True)
+
+
+def write_study(run: DemoRun, folder: Path) -> None:
+    """Write the run of a shop into an experiment's readout, beside those of other shops that stand there.
+
+    Args:
+        run: What the verb wrote.
+        folder: Of the experiment; its plan stands there already.
+
+    Raises:
+        UsageError: No plan stands there.
+    """
+    if not (folder / PLAN_FILE).exists():
+        raise UsageError(f"{folder}: no {PLAN_FILE}; a study is planned before it is run, write the plan first")
+    target = folder / "readout.json"
+    shops = json.loads(target.read_text())["shops"] if target.exists() else {}
+    own = {"report": run.report, "markdown": (Path(run.path) / FILES["md"]).read_text()}
+    shops = dict(sorted({**shops, run.report["shop"]["preset"]: own}.items()))
+    write_bytes(folder / "readout.md", "\n".join(shop["markdown"] for shop in shops.values()).encode())
+    document = {"schema_version": 1, "shops": shops}
+    write_bytes(target, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
+
+
+def _require_sensible(request: DemoRequest) -> None:
+    mistakes = []
+    if not LEAST_CUSTOMERS <= request.customers <= MOST_CUSTOMERS:
+        mistakes.append(f"customers is {request.customers}, it must be {LEAST_CUSTOMERS:,} to {MOST_CUSTOMERS:,}")
+    if not 1 <= request.rounds <= MOST_ROUNDS:
+        mistakes.append(f"rounds is {request.rounds}, it must be 1 to {MOST_ROUNDS}")
+    if request.start.day != 1:
+        mistakes.append(f"start is {request.start}, it must be the first of a month")
+    if request.preset not in PRESETS:
+        mistakes.append(f"preset is {request.preset!r}, it must be one of {', '.join(PRESETS)}")
+    if not 0 < request.epsilon <= 0.5:
+        mistakes.append(f"epsilon is {request.epsilon:g}, it must be above 0 and at most 0.5")
+    if request.seed < 0:
+        mistakes.append(f"seed is {request.seed}, it must be 0 or more")
+    if mistakes:
+        raise UsageError("demo: " + "; ".join(mistakes))
+
+
+def _digests(settings: BusinessSettings, request: DemoRequest) -> dict[str, str]:
+    decision = settings.decision.digest() if settings.decision else ""
+    digests = {"config": settings.digest(), "decision": decision, "request": json.dumps(to_plain(request))}
+    return {**digests, "inputs": combine_digests(digests)}
+
+
+def _standing(target: Path, inputs: Mapping[str, str], request: DemoRequest) -> DemoRun:
+    """What was written under this key before, if it was made from the same request and is whole."""
+    return _run(target, read_standing(target, inputs, request.key, files=FILES), written=False)
+
+
+def _run(target: Path, manifest: Mapping[str, Any], *, written: bool) -> DemoRun:
+    return DemoRun(
+        run_key=manifest["run_key"],
+        path=str(target),
+        report=json.loads((target / FILES["json"]).read_text()),
+        text=manifest["text"],
+        digests=manifest["digests"],
+        written=written,
+    )
+
+
+__all__ = ["DemoRequest", "DemoRun", "run_demo", "write_study"]

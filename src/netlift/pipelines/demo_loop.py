@@ -1,0 +1,201 @@
+"""The loop's own rounds: check the tables, train, ask the gate, decide, log what chance drew, and learn from it later.
+
+Decisions are made by the engine of `netlift decide` (`pipelines.decide_choice`), without budget, caps and strategies;
+of the contact policy it has one rule, the days of rest after a contact. Where the gate refuses the model, everybody
+gets the offer that did best on average, or nothing where none pays. The gate is asked once a quarter; in between the
+learner that it let through learns on, from all contacts whose outcome windows are over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+
+import numpy as np
+
+from netlift.abtest.assignment import hash_units
+from netlift.abtest.holdout import Period, is_held_out
+from netlift.config.business import BusinessSettings
+from netlift.config.decision import DecisionSettings
+from netlift.data.check import check_tables
+from netlift.data.read import open_tables
+from netlift.data.retailer.outreach import OUTCOME_DAYS
+from netlift.data.retailer.rounds import NOBODY, World
+from netlift.decision.eligibility import Customers
+from netlift.decision.options import Option, make_options
+from netlift.decision.value import AtRisk, Trained, value_options
+from netlift.errors import ConfigError
+from netlift.features.vocabulary import Vocabulary
+from netlift.pipelines.decide_choice import Decided, choose
+from netlift.pipelines.decide_inputs import PastCosts, offers_known
+from netlift.pipelines.demo_lessons import Lesson, Study, learn_uplift, quick_definition
+from netlift.pipelines.demo_policies import OFFER_IDS, Reader, in_folder
+
+GATE_EVERY = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Round:
+    """What the loop decided in a round.
+
+    Attributes:
+        persons: Who had joined, by position, k of them.
+        offer: Offer of each person of the world, `NOBODY` for none, shape (n,).
+        decided: The engine's answer, for `persons`.
+        promised: Profit of the outcome window that the model promises of the contacts made.
+        lesson: What was learned before.
+    """
+
+    persons: np.ndarray
+    offer: np.ndarray
+    decided: Decided
+    promised: float
+    lesson: Lesson
+
+
+class Loop:
+    """The loop's state between rounds: rules, words, and who is held out.
+
+    Args:
+        settings: The business, with its decision block.
+        world: The world as it stands before the first round.
+        epsilon: Share of customers whose offer is drawn evenly.
+        rest_days: A customer is left alone for so long after a contact; 0 for no such rule.
+        vocabulary: Words that features know.
+        seed: Of learning.
+    """
+
+    def __init__(
+        self,
+        settings: BusinessSettings,
+        world: World,
+        *,
+        epsilon: float,
+        rest_days: int,
+        vocabulary: Vocabulary,
+        seed: int,
+    ) -> None:
+        self._settings, self._seed, self._rest_days = settings, seed, rest_days
+        self._rules = plain_rules(settings, epsilon=epsilon)
+        self._definition = quick_definition(settings)
+        self._vocabulary = vocabulary
+        self._reader = Reader(
+            settings=settings, vocabulary=vocabulary, observation_days=self._definition.observation_days
+        )
+        self._ids = world.ids.to_numpy(zero_copy_only=False)
+        holdout, year = self._rules.holdout, Period(start=world.date, read_from=world.date, end=date.max)
+        self.holdout_share = holdout.share
+        self.held_out = is_held_out(self._ids, share=holdout.share, salt=holdout.salt, period=year)
+
+    def learn(self, world: World, folder: Path, *, standing: Lesson | None) -> Lesson:
+        """Check the tables and train on all contacts whose outcome windows are over; ask the gate once a quarter."""
+        settings = in_folder(self._settings, folder)
+        with open_tables(settings) as tables:
+            check_tables(tables, settings, as_of=None).raise_for_errors()
+            study = Study(
+                as_of=world.date,
+                seed=self._seed,
+                currency=settings.currency,
+                rows_per_partition=settings.engine.rows_per_partition,
+            )
+            asks = standing is None or world.round % GATE_EVERY == 0
+            return learn_uplift(
+                tables, self._definition, self._vocabulary, study=study, standing=None if asks else standing
+            )
+
+    def decide(self, world: World, folder: Path, lesson: Lesson) -> Round:
+        """One offer or none for everybody who had joined."""
+        persons = np.flatnonzero(world.is_known)
+        with open_tables(in_folder(self._settings, folder)) as tables:
+            options = make_options(self._rules, offers_known(tables))
+        if lesson.passed:
+            scores = self._reader.predict(world, folder, lesson.model, persons)
+            uplift = np.column_stack([scores[f"uplift_{offer}"] for offer in OFFER_IDS])
+        else:
+            uplift = np.tile(lesson.averages, (len(persons), 1))
+        values = value_options(
+            options, uplift=uplift, trained=_trained(options, lesson.costs), risk=_no_risk(len(persons))
+        )
+        key = f"R{world.round + 1:02d}"
+        decided = choose(
+            self._rules,
+            options,
+            self._describe(world, persons),
+            values,
+            words=hash_units(
+                self._ids[persons], salt=f"{self._rules.holdout.salt}\x1f{self._seed}\x1f{key}", purpose="arm"
+            ),
+            as_of=datetime.combine(world.date, time()),
+        )
+        offer = np.full(len(self._ids), NOBODY)
+        offer[persons] = decided.draw.option
+        given = np.flatnonzero(decided.draw.option != NOBODY)
+        promised = float(uplift[given, decided.draw.option[given]].sum())
+        return Round(persons=persons, offer=offer, decided=decided, promised=promised, lesson=lesson)
+
+    def _describe(self, world: World, persons: np.ndarray) -> Customers:
+        """What eligibility asks: what is open in the world, and nothing that only the loop would know."""
+        nobody, open_to = np.zeros(len(persons), dtype=bool), world.open_offers()[persons]
+        channels = [offer.channel for offer in self._rules.offers.values()]
+        never = np.full(len(persons), np.nan)
+        return Customers(
+            columns={},
+            consent={channel: open_to[:, j] for j, channel in enumerate(channels)},
+            opted_out=dict.fromkeys(channels, nobody),
+            left=nobody,
+            held_out=self.held_out[persons],
+            reserved=nobody,
+            pressed=dict.fromkeys(channels, world.contacted_within(self._rest_days)[persons]),
+            days_since_purchase=never,
+            days_since_complaint=never,
+            has_effect=np.ones(open_to.shape, dtype=bool),
+        )
+
+
+def plain_rules(settings: BusinessSettings, *, epsilon: float) -> DecisionSettings:
+    """The config's decision block without budget, caps, strategies, triggers and contact policy.
+
+    Raises:
+        ConfigError: The config has no decision block, or its offers are not those of the simulated retailer.
+    """
+    rules = settings.decision
+    if rules is None:
+        raise ConfigError(f"config {settings.name}: no decision block; the closed loop runs on configs/demo.yaml")
+    if tuple(rules.offers) != OFFER_IDS:
+        raise ConfigError(
+            f"config {settings.name}: decision.offers are {', '.join(rules.offers)}, the simulated retailer has "
+            f"{', '.join(OFFER_IDS)}; the closed loop runs on configs/demo.yaml"
+        )
+    policy = rules.contact_policy.model_copy(
+        update={"limits": (), "quiet_after_purchase_days": 0, "quiet_after_complaint_days": 0, "priority_campaigns": ()}
+    )
+    open_offers = {
+        name: offer.model_copy(update={"eligible": (), "at_least": 0, "at_most": None, "save_rate": None})
+        for name, offer in rules.offers.items()
+    }
+    channels = {name: channel.model_copy(update={"at_most": None}) for name, channel in rules.channels.items()}
+    return rules.model_copy(
+        update={
+            "budget": None, "strategies": (), "triggers": (), "contact_policy": policy, "offers": open_offers,
+            "channels": channels, "explore": rules.explore.model_copy(update={"epsilon": epsilon}),
+        }
+    )  # fmt: skip
+
+
+def _trained(options: tuple[Option, ...], costs: PastCosts) -> Trained:
+    def of(known: Mapping[str, float | None]) -> np.ndarray:
+        return np.array([known.get(option.offer_id) or 0.0 for option in options])
+
+    return Trained(contact_cost=of(costs.contact_cost), reward=of(costs.reward), redeemed=of(costs.redeemed))
+
+
+def _no_risk(count: int) -> AtRisk:
+    """No value beyond the outcome window: what the loop does not measure it does not count."""
+    return AtRisk(
+        p_churn=np.zeros(count), ltv=np.zeros(count), horizon_days=OUTCOME_DAYS, window_days=OUTCOME_DAYS, weight=0.0
+    )
+
+
+__all__ = ["Loop", "Round", "plain_rules"]
