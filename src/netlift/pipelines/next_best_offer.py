@@ -75,6 +75,28 @@ def find_definition(settings: BusinessSettings) -> NextBestOfferDefinition:
     return load_next_best_offer(settings.models[UPLIFT].with_name(DEFINITION))
 
 
+def offer_what_leads(
+    settings: BusinessSettings, store: Store, *, tables: Tables, as_of: date, actor: str, now: datetime
+) -> str:
+    """Register the next best offer of the uplift that leads now; in words what was done, or why it could not be.
+
+    Args:
+        settings: The business, with its decision block.
+        store: Its store.
+        tables: Its tables.
+        as_of: Campaigns over by then tell what the effects are net of.
+        actor: Who decides.
+        now: When.
+    """
+    try:
+        definition = find_definition(settings)
+        return register_next_best_offer(
+            settings, store, definition=definition, tables=tables, as_of=as_of, actor=actor, now=now
+        ).to_text()
+    except (ConfigError, GateRefusedError) as error:
+        return f"next_best_offer: not made: {error}"
+
+
 def register_next_best_offer(
     settings: BusinessSettings,
     store: Store,

@@ -32,6 +32,7 @@ from netlift.features.vocabulary import learn_vocabulary
 from netlift.pipelines.calendar import History, plan_calendar, read_history
 from netlift.pipelines.fingerprint import combine_digests, digest_sources, git_commit
 from netlift.pipelines.money_basis import name_money
+from netlift.pipelines.next_best_offer import offer_what_leads
 from netlift.pipelines.observational_mark import OBSERVATIONAL
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract, present_columns
@@ -195,7 +196,9 @@ def train_business(
             outcomes.append(_train_task(assignment, store, digests, now))
         offered = ""
         if settings.decision is not None and any(o.task == "uplift" and o.standing in LEADS for o in outcomes):
-            offered = _offer(settings, store, tables, history, now)
+            offered = offer_what_leads(
+                settings, store, tables=tables, as_of=history.end, actor="netlift train", now=now
+            )
     return TrainReport(
         business=settings.name,
         tracking_uri=store.uri,
@@ -205,24 +208,6 @@ def train_business(
         seconds=perf_counter() - started,
         next_best_offer=offered,
     )
-
-
-def _offer(settings: BusinessSettings, store: Store, tables: Tables, history: History, now: datetime) -> str:
-    """Register the next best offer of the uplift that leads now; why not, where it cannot be made."""
-    from netlift.pipelines.next_best_offer import find_definition, register_next_best_offer
-
-    try:
-        return register_next_best_offer(
-            settings,
-            store,
-            definition=find_definition(settings),
-            tables=tables,
-            as_of=history.end,
-            actor="netlift train",
-            now=now,
-        ).to_text()
-    except (ConfigError, GateRefusedError) as error:
-        return f"next_best_offer: not made: {error}"
 
 
 def _load_definitions(settings: BusinessSettings, tasks: Sequence[str]) -> list[AnyDefinition]:
