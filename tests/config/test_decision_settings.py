@@ -16,9 +16,10 @@ from netlift.config.criteria import parse_criterion
 from netlift.config.decision import DecisionSettings
 from netlift.errors import ConfigError
 
-DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
 sys.path.insert(0, str(Path(__file__).parents[1] / "decision"))
-from marketing import content, rules  # noqa: E402
+from marketing import content, rules
+
+DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
 
 
 def refusal(**changes):

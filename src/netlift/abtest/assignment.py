@@ -27,6 +27,7 @@ from typing import Literal
 
 import numpy as np
 
+from netlift.data.draws import mix
 from netlift.errors import DataError
 
 Purpose = Literal["arm", "stratum", "sample", "holdout", "explore"]
@@ -93,7 +94,7 @@ def draw_arms(words: np.ndarray, shares: Mapping[str, float]) -> np.ndarray:
     chosen = np.zeros(len(words), dtype=np.int8)
     for position, (arm, share) in enumerate(shares.items()):
         key = np.frombuffer(hashlib.blake2b(arm.encode(), digest_size=8).digest(), dtype=">u8").astype(np.uint64)
-        wait = -np.log1p(-to_uniform(_mix(words ^ key))) / share
+        wait = -np.log1p(-to_uniform(mix(words ^ key))) / share
         sooner = wait < best
         best[sooner], chosen[sooner] = wait[sooner], position
     return chosen
@@ -189,13 +190,6 @@ def sample_customers(
     taken = np.zeros(len(units), dtype=bool)
     taken[order] = np.cumsum(sizes[order]) <= limit
     return taken[unit_of]
-
-
-def _mix(words: np.ndarray) -> np.ndarray:
-    """The finaliser of splitmix64: every bit of a word changes half of the bits of the answer."""
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
 
 
 def _units(ids: Sequence[str], cluster: Sequence[str | None] | None) -> tuple[list[str], np.ndarray]:

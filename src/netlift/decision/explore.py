@@ -26,12 +26,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netlift.data.draws import mix
 from netlift.decision.limits import BUDGET, Problem
 from netlift.errors import DataError, ResourceError
 
 NONE = -1
 SPREADS = 5.0
 MOST_DRAWS = 20
+NEXT = np.uint64(0x9E3779B97F4A7C15)  # one step of splitmix64: words that have nothing to do with those given
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _32_BITS = 2.0**-32
 
@@ -117,7 +119,7 @@ def draw_exploration(
             return Exploration(
                 explores=explores, option=option, epsilon=epsilon, kept=kept, used=used, draws=attempt + 1
             )
-        words = _mix(words)
+        words = mix(words + NEXT)
     raise ResourceError(
         f"exploration: {MOST_DRAWS} draws did not fit the limits, which chance cannot explain: are the words hashes?"
     )
@@ -246,14 +248,6 @@ def _use(problem: Problem, option: np.ndarray) -> dict[str, float]:
     cost = problem.cost[option[who]] if problem.cost.ndim == 1 else problem.cost[who, option[who]]
     used[BUDGET] = float(cost.sum(dtype=np.float64)) if problem.budget is not None else 0.0
     return used
-
-
-def _mix(words: np.ndarray) -> np.ndarray:
-    """The finaliser of splitmix64 after one step: words that have nothing to do with those given."""
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
 
 
 __all__ = ["NONE", "Draw", "Exploration", "draw_decisions", "draw_exploration", "find_chances"]

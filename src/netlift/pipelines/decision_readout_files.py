@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 
 from netlift.config.business import BusinessSettings
 from netlift.data.check import check_tables
 from netlift.data.read import open_tables
-from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.data.write import require_free_space
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.decision_reading import DECISIONS, read_run
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.progress import Progress
-from netlift.pipelines.readout_files import ReadoutOrder, ReadoutSummary
-from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.pipelines.readout_files import ReadoutOrder, ReadoutSummary, standing_readout, write_readout
+from netlift.pipelines.run_key import safe_key
 from netlift.registry.locks import exclusive
 from netlift.report.exports import to_html, to_json, to_markdown
 from netlift.report.pages.decision_readout import decision_readout_document
@@ -59,16 +58,7 @@ def make_decision_readout(
         digests = {"config": settings.digest(), "data": combine_digests(digest_sources(settings))}
         inputs = digests | {"inputs": combine_digests({**digests, "shape": f"{order.target} {order.as_of}"})}
         if target.exists():
-            manifest = read_standing(target, inputs, key, files=FILES)
-            return ReadoutSummary(
-                run_key=key,
-                language=manifest["language"],
-                path=str(target),
-                text=manifest["text"],
-                digests=manifest["digests"],
-                readout=json.loads((target / FILES["json"]).read_text(encoding="utf-8")),
-                written=False,
-            )
+            return standing_readout(target, inputs, files=FILES)
         progress.stage("check", "holding the tables against the contract")
         check_tables(tables, settings, as_of=None).raise_for_errors()
         progress.stage("readout", f"decisions {order.target}: what was promised and what came")
@@ -79,19 +69,12 @@ def make_decision_readout(
         "md": to_markdown(document),
         "html": to_html(document),
     }
-    with staged_directory(target) as staging:
-        for suffix, name in FILES.items():
-            write_bytes(staging / name, contents[suffix])
-        summary = ReadoutSummary(
-            run_key=key,
-            language=words.language,
-            path=str(target),
-            text=to_text(document),
-            digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
-            readout=json.loads(contents["json"]),
-            written=True,
-        )
-        manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(summary)}
-        del manifest["readout"]
-        write_bytes(staging / MANIFEST_FILE, to_json(manifest))
-    return summary
+    return write_readout(
+        target,
+        contents,
+        files=FILES,
+        text=to_text(document),
+        language=words.language,
+        inputs=inputs,
+        now=now,
+    )

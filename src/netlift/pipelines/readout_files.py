@@ -124,36 +124,103 @@ def make_readout(
         key = safe_key(order.run_key or f"{file_name(campaign)}-{day}-{words.language}")
         place = settings.state / "out" / "readouts"
         if (place / key).exists():
-            return _standing(place / key, inputs, key, order)
+            standing = standing_readout(place / key, inputs, files=_files(order))
+            if not _is_published(place, campaign, folder):  # an earlier job was killed just before
+                _publish(place, campaign, folder, place / key)
+            return standing
         progress.stage("check", "holding the tables against the contract")
         check_tables(tables, settings, as_of=None).raise_for_errors()
         readout = read_campaign(settings, tables, request, progress=progress)
     progress.stage("report", "pages, slides and workbook")
     contents = write_out(readout, words, order)
-    with staged_directory(place / key) as staging:
-        names = FILES | (PDF if order.pdf else {})
-        for suffix, name in names.items():
+    summary = write_readout(
+        place / key,
+        contents,
+        files=_files(order),
+        text=to_text(readout_brief(readout, words)),
+        language=words.language,
+        inputs=inputs,
+        now=now,
+    )
+    _publish(place, campaign, folder, place / key)
+    return summary
+
+
+def write_readout(
+    target: Path,
+    contents: Mapping[str, bytes],
+    *,
+    files: Mapping[str, str],
+    text: str,
+    language: str,
+    inputs: Mapping[str, str],
+    now: datetime,
+) -> ReadoutSummary:
+    """Write a readout and its manifest, all or none.
+
+    Args:
+        target: The folder that will stand; its name is the run key.
+        contents: Suffix to content, `json` among them.
+        files: Suffix to file name.
+        text: The readout on one screen.
+        language: Of the texts.
+        inputs: Digests of what it was made from.
+        now: Time of the call.
+    """
+    with staged_directory(target) as staging:
+        for suffix, name in files.items():
             write_bytes(staging / name, contents[suffix])
         summary = ReadoutSummary(
-            run_key=key,
-            language=words.language,
-            path=str(place / key),
-            text=to_text(readout_brief(readout, words)),
-            digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in names.items()}},
+            run_key=target.name,
+            language=language,
+            path=str(target),
+            text=text,
+            digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in files.items()}},
             readout=json.loads(contents["json"]),
             written=True,
         )
         manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(summary)}
         del manifest["readout"]
         write_bytes(staging / MANIFEST_FILE, to_json(manifest))
+    return summary
+
+
+def standing_readout(target: Path, inputs: Mapping[str, str], *, files: Mapping[str, str]) -> ReadoutSummary:
+    """What was written there before, if it was made from the same inputs and is whole.
+
+    Raises:
+        UsageError: It was made from other inputs.
+        GateRefusedError: A file is missing or is not what was written.
+    """
+    manifest = read_standing(target, inputs, target.name, files=files)
+    return ReadoutSummary(
+        run_key=target.name,
+        language=manifest["language"],
+        path=str(target),
+        text=manifest["text"],
+        digests=manifest["digests"],
+        readout=json.loads((target / files["json"]).read_text(encoding="utf-8")),
+        written=False,
+    )
+
+
+def _publish(place: Path, campaign: str, folder: Path | None, written: Path) -> None:
+    """Put the readout where the scorecard looks: beside its plan, else under the campaign's name; one a campaign."""
     newest = place / f"{file_name(campaign)}.json"
     if folder is None:
-        write_bytes(newest, contents["json"])
-    else:
-        write_bytes(folder / FILES["json"], contents["json"])
-        write_bytes(folder / FILES["md"], contents["md"])
-        newest.unlink(missing_ok=True)  # one readout a campaign: the plan's folder holds it
-    return summary
+        write_bytes(newest, (written / FILES["json"]).read_bytes())
+        return
+    for suffix in ("json", "md"):
+        write_bytes(folder / FILES[suffix], (written / FILES[suffix]).read_bytes())
+    newest.unlink(missing_ok=True)
+
+
+def _is_published(place: Path, campaign: str, folder: Path | None) -> bool:
+    return (place / f"{file_name(campaign)}.json" if folder is None else folder / FILES["json"]).exists()
+
+
+def _files(order: ReadoutOrder) -> dict[str, str]:
+    return FILES | (PDF if order.pdf else {})
 
 
 def write_out(readout: CampaignReadout, words: Words, order: ReadoutOrder) -> dict[str, bytes]:
@@ -218,17 +285,7 @@ def _shape(request: ReadoutRequest, order: ReadoutOrder) -> Iterator[str]:
     yield "pdf" if order.pdf else ""
 
 
-def _standing(target: Path, inputs: Mapping[str, str], key: str, order: ReadoutOrder) -> ReadoutSummary:
-    manifest = read_standing(target, inputs, key, files=FILES | (PDF if order.pdf else {}))
-    return ReadoutSummary(
-        run_key=key,
-        language=manifest["language"],
-        path=str(target),
-        text=manifest["text"],
-        digests=manifest["digests"],
-        readout=json.loads((target / FILES["json"]).read_text(encoding="utf-8")),
-        written=False,
-    )
-
-
-__all__ = ["FILES", "ReadoutOrder", "ReadoutSummary", "file_name", "find_plan", "make_readout"]
+__all__ = [
+    "FILES", "ReadoutOrder", "ReadoutSummary", "file_name", "find_plan", "make_readout", "standing_readout",
+    "write_readout",
+]  # fmt: skip
