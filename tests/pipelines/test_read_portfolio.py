@@ -109,7 +109,7 @@ def tables_of(frames):
 class Business:
     """What a portfolio asks of a business."""
 
-    name, currency = "shop", "EUR"
+    name, currency, decision = "shop", "EUR", None
     readout = ReadoutSettings(tolerance=0.0, segments=("tier",), pre_days=30)
 
     @staticmethod

@@ -39,9 +39,10 @@ class DesignRequest:
         segments: Columns of customers reported as planned segments.
         strata: Columns within whose values shares are kept exactly.
         cluster: Column of customers who share an arm; None for the household of the config.
-        holdout_share: Share of all customers in the universal holdout; 0 where the business has none.
-        holdout_months: Months after which it rotates, and over which it is sized.
-        washout_days: Days after a rotation that are not read.
+        holdout: The universal holdout; None where the business has none.
+        holdout_share: Share of all customers in it, where the config does not say; None or 0 for none.
+        holdout_months: Months after which it rotates, and over which it is sized, where the config does not say.
+        washout_days: Days after a rotation that are not read, where the config does not say.
         holdout_half_width: Wanted half-width of what all of CRM brings in those months.
         language: Of the texts, ru or en.
     """
@@ -68,9 +69,10 @@ class DesignRequest:
     segments: tuple[str, ...] = ()
     strata: tuple[str, ...] = ()
     cluster: str | None = None
-    holdout_share: float = 0.0
-    holdout_months: int = 6
-    washout_days: int = 28
+    holdout: HoldoutPlan | None = None
+    holdout_share: float | None = None
+    holdout_months: int | None = None
+    washout_days: int | None = None
     holdout_half_width: float | None = None
     language: str = "ru"
 
@@ -88,17 +90,6 @@ class DesignRequest:
     def columns(self) -> tuple[str, ...]:
         """Columns of customers that the plan speaks of."""
         return tuple(dict.fromkeys([*self.segments, *self.strata, *([self.cluster] if self.cluster else [])]))
-
-    def holdout(self, business: str) -> HoldoutPlan | None:
-        """The universal holdout of a business; None where it has none."""
-        if not self.holdout_share:
-            return None
-        return HoldoutPlan(
-            share=self.holdout_share,
-            salt=f"{business}-holdout",
-            rotate_months=self.holdout_months,
-            washout_days=self.washout_days,
-        )
 
 
 __all__ = ["EVERY_OFFER", "DesignRequest"]

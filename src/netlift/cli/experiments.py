@@ -69,12 +69,16 @@ def design(
     segments: Annotated[str, typer.Option(help="Columns of customers to report by, commas between.")] = "",
     strata: Annotated[str, typer.Option(help="Columns within whose values shares are kept exactly.")] = "",
     cluster: Annotated[str | None, typer.Option(help="Column of customers who share an arm: a household.")] = None,
-    holdout_share: Annotated[float, typer.Option(help="Share of all customers whom nobody contacts.")] = 0.0,
-    holdout_months: Annotated[int, typer.Option(min=1, max=24, help="Months after which it rotates.")] = 6,
+    holdout_share: Annotated[
+        float | None, typer.Option(help="Share of all customers whom nobody contacts, if the config has no decisions.")
+    ] = None,
+    holdout_months: Annotated[int | None, typer.Option(min=1, max=24, help="Months after which it rotates.")] = None,
     holdout_half_width: Annotated[
         float | None, typer.Option(help="Say how large it must be to know what all CRM brings to ± this much.")
     ] = None,
-    washout_days: Annotated[int, typer.Option(min=0, max=366, help="Days after a rotation that are not read.")] = 28,
+    washout_days: Annotated[
+        int | None, typer.Option(min=0, max=366, help="Days after a rotation that are not read.")
+    ] = None,
     name: Annotated[str, typer.Option(help="What the business calls the campaign.")] = "",
     slug: Annotated[str, typer.Option(help="Folder below experiments/; month and id when left out.")] = "",
     lang: LangOption = "ru",

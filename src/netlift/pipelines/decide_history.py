@@ -105,6 +105,15 @@ def reserved_customers(history: History, campaigns: Sequence[str], positions: pd
     return reserved
 
 
+def decided_days(state: Path) -> dict[str, date]:
+    """Run keys of all decisions below a state folder, and their days.
+
+    Raises:
+        DataError: A run is not whole.
+    """
+    return {campaign: day for kind, _, campaign, day in _standing_lists(state) if kind == DECISIONS}
+
+
 def _logged(tables: Tables, since: date, whole: Sequence[str]) -> pd.DataFrame:
     """Logged contacts since a day, control left out, and all rows of some campaigns."""
     contacts = tables["contacts"]
@@ -131,11 +140,17 @@ def _logged_campaigns(tables: Tables) -> frozenset[str]:
 
 def _lists(state: Path, own_key: str, since: date, whole: Sequence[str]) -> Iterator[tuple[Path, str]]:
     """Lists since a day, and those of some campaigns: folder and campaign."""
+    for kind, folder, campaign, day in _standing_lists(state):
+        own = kind == DECISIONS and folder.name == own_key
+        if not own and (day >= since or campaign in whole):
+            yield folder, campaign
+
+
+def _standing_lists(state: Path) -> Iterator[tuple[Path, Path, str, date]]:
+    """Every list below a state folder: its kind, folder, campaign and day."""
     for kind in LISTS:
         for path in sorted((state / kind).glob(f"*/{MANIFEST_FILE}")):
             folder = path.parent
-            if kind == DECISIONS and folder.name == own_key:
-                continue
             try:
                 manifest = json.loads(path.read_text())
                 campaign = manifest["run_key" if kind == DECISIONS else "campaign_id"]
@@ -145,8 +160,7 @@ def _lists(state: Path, own_key: str, since: date, whole: Sequence[str]) -> Iter
                     f"{folder} is not whole ({type(error).__name__}), so nobody can say whom it contacts; remove it "
                     "and write it again"
                 ) from error
-            if day >= since or campaign in whole:
-                yield folder, campaign
+            yield kind, folder, campaign, day
 
 
 __all__ = [
@@ -155,6 +169,7 @@ __all__ = [
     "DECISIONS",
     "History",
     "contact_log",
+    "decided_days",
     "read_history",
     "reserved_customers",
 ]

@@ -31,7 +31,7 @@ from netlift.pipelines.collisions import ASSIGNMENTS, find_collisions
 from netlift.pipelines.holdout_size import size_holdout
 from netlift.pipelines.money_basis import is_revenue_based
 from netlift.pipelines.past_spend import PRE_DAYS, last_window, read_spend, same_season, summarize_spend
-from netlift.pipelines.plan_making import LEVEL, complete, make_plan, plan_arms
+from netlift.pipelines.plan_making import HOLDOUT_MONTHS, LEVEL, complete, make_plan, plan_arms
 from netlift.pipelines.progress import Progress
 from netlift.registry.locks import exclusive
 from netlift.report.pages.design import design_document
@@ -163,7 +163,7 @@ def _design(settings: BusinessSettings, tables: Tables, request: DesignRequest, 
         balance_share=balanced_control(setup, customers=len(audience)),
         newcomers_a_week=newcomers,
         weeks=weeks,
-        holdout=_holdout(settings, tables, request, history),
+        holdout=_holdout(tables, request, history),
         collisions=find_collisions(
             tables,
             audience.ids,
@@ -195,7 +195,7 @@ class _Reader:
             criteria=criteria,
             channels=tuple(dict.fromkeys(arm.channel for arm in self.arms)),
             columns=tuple(name for name in request.columns if now or name != SEGMENT),
-            holdout=request.holdout(self.settings.name) if now else None,
+            holdout=request.holdout if now else None,
             cluster=request.cluster,
             limit=request.customers if now else None,
             salt=request.campaign_id,
@@ -267,20 +267,20 @@ def _needed(setup: Setup, shares: tuple[Precision, ...], share: float | None) ->
     return found[best], best
 
 
-def _holdout(
-    settings: BusinessSettings, tables: Tables, request: DesignRequest, history: History
-) -> HoldoutSize | None:
-    first: date = last_window(history.end, request.holdout_months * 31).start
+def _holdout(tables: Tables, request: DesignRequest, history: History) -> HoldoutSize | None:
+    standing = request.holdout
+    months = request.holdout_months or (HOLDOUT_MONTHS if standing is None else standing.rotate_months)
+    first: date = last_window(history.end, months * 31).start
     if first < history.first:
         return None
     return size_holdout(
         tables,
         end=history.end,
-        months=request.holdout_months,
+        months=months,
         level=request.level or LEVEL,
         start=request.start,
         half_width=request.holdout_half_width,
-        planned=request.holdout(settings.name),
+        planned=standing,
     )
 
 

@@ -15,12 +15,13 @@ from netlift.abtest.design_request import EVERY_OFFER, DesignRequest
 from netlift.abtest.planned import PastSpend
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT, parse_criterion
-from netlift.config.plan import ArmPlan, Basis, Plan, freeze_plan
+from netlift.config.plan import ArmPlan, Basis, HoldoutPlan, Plan, freeze_plan
 from netlift.config.settings import did_you_mean
 from netlift.data.read import Tables
 from netlift.errors import DataError, UsageError
 
 LEVEL = 0.95
+HOLDOUT_MONTHS, WASHOUT_DAYS = 6, 28
 _SLUG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,79}$")
 
 
@@ -31,13 +32,16 @@ def complete(request: DesignRequest, settings: BusinessSettings) -> DesignReques
         UsageError: It cannot be designed; with every mistake.
     """
     how = settings.readout
+    standing = None if settings.decision is None else settings.decision.holdout
+    mistakes = _mistaken_holdout(request, standing)
     full = replace(
         request,
+        holdout=standing if standing or mistakes else _holdout(request, settings.name),
         tolerance=request.tolerance if request.tolerance is not None or how is None else how.tolerance,
         level=request.level or (how.level if how else LEVEL),
         cluster=request.cluster or (how.household if how else None),
     )
-    mistakes = _mistakes(full, level=full.level or LEVEL)
+    mistakes = _mistakes(full, level=full.level or LEVEL) + mistakes
     if mistakes:
         raise UsageError("\n".join(mistakes))
     return full
@@ -57,8 +61,7 @@ def _mistakes(request: DesignRequest, *, level: float) -> list[str]:
         (not _within(request.control_share, 0, 1), f"--control-share {request.control_share}: lies between 0 and 1"),
         (not _within(level, 0.5, 1), f"--level {level}: lies between 0.5 and 1"),
         (not 1 <= days <= 366, f"--outcome-days {days}: 1 to 366"),
-        (request.looks < 1 or request.holdout_months < 1, "--looks and --holdout-months are at least 1"),
-        (not 0 <= request.holdout_share <= 0.5, f"--holdout-share {request.holdout_share}: lies between 0 and 0.5"),
+        (request.looks < 1, "--looks is at least 1"),
         (
             SEGMENT in request.segments,
             f"--segments {SEGMENT}: they change with time; name columns of customers, or put it into --strata",
@@ -69,6 +72,42 @@ def _mistakes(request: DesignRequest, *, level: float) -> list[str]:
         ),
     )
     return [words for broken, words in rules if broken] + _strange_words(request)
+
+
+def _mistaken_holdout(request: DesignRequest, standing: HoldoutPlan | None) -> list[str]:
+    """What is asked of the holdout and cannot be, or is not what the config says: a holdout is one."""
+    share, months, washout = request.holdout_share, request.holdout_months, request.washout_days
+    rules = (
+        (share is not None and not 0 <= share <= 0.5, f"--holdout-share {share}: lies between 0 and 0.5"),
+        (months is not None and months < 1, "--holdout-months is at least 1"),
+        (washout is not None and washout < 0, "--washout-days is at least 0"),
+    )
+    mistakes = [words for broken, words in rules if broken]
+    if standing is None or mistakes:
+        return mistakes
+    asked = {
+        "--holdout-share": (share, standing.share, "share"),
+        "--holdout-months": (months, standing.rotate_months, "rotate_months"),
+        "--washout-days": (washout, standing.washout_days, "washout_days"),
+    }
+    return [
+        f"{option} {value}: decision.holdout.{name} of the config says {own}, and the universal holdout is one for all "
+        "campaigns and decisions; leave the option out, or change the config"
+        for option, (value, own, name) in asked.items()
+        if value is not None and value != own
+    ]
+
+
+def _holdout(request: DesignRequest, business: str) -> HoldoutPlan | None:
+    """The universal holdout of a business whose config names none; None where nothing asks for one."""
+    if not request.holdout_share:
+        return None
+    return HoldoutPlan(
+        share=request.holdout_share,
+        salt=f"{business}-holdout",
+        rotate_months=request.holdout_months or HOLDOUT_MONTHS,
+        washout_days=WASHOUT_DAYS if request.washout_days is None else request.washout_days,
+    )
 
 
 def _within(value: float | None, low: float, high: float) -> bool:
@@ -143,7 +182,7 @@ def make_plan(
         "looks": request.looks,
         "level": request.level,
         "tolerance": request.tolerance,
-        "holdout": request.holdout(settings.name),
+        "holdout": request.holdout,
         "salt": f"{settings.name}/{request.campaign_id}",
         "basis": Basis(
             window_from=past.window.start,
@@ -169,4 +208,4 @@ def _of(given: Mapping[str, float], offer: str) -> float:
     return given.get(offer, given.get(EVERY_OFFER, 0.0))
 
 
-__all__ = ["LEVEL", "complete", "make_plan", "plan_arms"]
+__all__ = ["HOLDOUT_MONTHS", "LEVEL", "complete", "make_plan", "plan_arms"]

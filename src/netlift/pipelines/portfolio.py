@@ -25,7 +25,7 @@ from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.errors import DataError
 from netlift.pipelines.calendar import read_history
-from netlift.pipelines.portfolio_holdout import read_holdout
+from netlift.pipelines.portfolio_holdout import find_holdout, read_holdout
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout_rows import hold
 
@@ -90,7 +90,8 @@ def read_portfolio(
     written: Any = {"level": how.level, "currency": settings.currency}
     lines = with_q_values(read_lines(whole, **written), whole)
     progress.stage("portfolio", "the universal holdout")
-    holdout = read_holdout(tables, plans, whole, found, until=until, pre_days=how.pre_days, **written)
+    universal = find_holdout(settings, plans)
+    holdout = read_holdout(tables, universal, whole, found, until=until, pre_days=how.pre_days, **written)
     return Portfolio(
         business=settings.name,
         currency=settings.currency,

@@ -18,6 +18,7 @@ from netlift.data.write import file_digest, require_free_space, staged_directory
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.portfolio import read_portfolio
+from netlift.pipelines.portfolio_holdout import find_holdout
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
 from netlift.registry.locks import exclusive
@@ -167,6 +168,7 @@ def _input_digests(settings: BusinessSettings, plans: Sequence[Plan], shape: str
     readout = settings.readout.digest() if settings.readout else ""
     digests = {"config": settings.digest(), "readout": readout, "data": combine_digests(digest_sources(settings))}
     digests["plans"] = combine_digests({plan.campaign_id: plan.digest() for plan in plans})
+    digests["holdout"] = combine_digests({"universal": str(find_holdout(settings, plans))})
     return digests | {"inputs": combine_digests({**digests, "shape": shape})}
 
 

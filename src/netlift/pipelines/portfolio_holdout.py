@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,10 +22,12 @@ from netlift.abtest.moments import OUTCOMES
 from netlift.abtest.outcomes import campaign_contacts
 from netlift.abtest.portfolio import ALL_ARMS, HoldoutReading
 from netlift.abtest.portfolio_sums import Beliefs, Effect, sum_raw, sum_shrunken
+from netlift.config.business import BusinessSettings
 from netlift.config.plan import HoldoutPlan, Plan
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.errors import DataError
+from netlift.pipelines.decide_history import decided_days
 from netlift.pipelines.readout_rows import hold
 from netlift.results import Estimate
 
@@ -52,9 +54,51 @@ class Started(Protocol):
         """First assignment."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class UniversalHoldout:
+    """The holdout of a business.
+
+    Attributes:
+        plan: Share, salt and rotation.
+        cluster: Column of customers who are held out together; None for single ones.
+        since: First moment from which everybody kept to it.
+    """
+
+    plan: HoldoutPlan
+    cluster: str | None
+    since: datetime
+
+
+def find_holdout(settings: BusinessSettings, plans: Sequence[Plan]) -> UniversalHoldout | None:
+    """The universal holdout that plans and decisions name; None where none does, or nothing went out by it yet.
+
+    Args:
+        settings: The business, whose config may name it, and below whose state decisions stand.
+        plans: Plans of its campaigns.
+
+    Raises:
+        DataError: They name different holdouts.
+    """
+    named = {plan.campaign_id: (plan.holdout, plan.cluster, plan.start) for plan in plans if plan.holdout is not None}
+    if settings.decision is not None:
+        household = settings.readout.household if settings.readout else None
+        for key, day in decided_days(settings.state).items():
+            named[f"decisions {key}"] = (settings.decision.holdout, household, datetime.combine(day, time()))
+    different = {(holdout, cluster) for holdout, cluster, _ in named.values()}
+    if len(different) > 1:
+        raise DataError(
+            f"{', '.join(sorted(named)[:5])}: {len(different)} different universal holdouts or clusters; a holdout is "
+            "one, name it with the same share, salt, rotation and cluster everywhere"
+        )
+    if not named:
+        return None
+    ((holdout, cluster),) = different
+    return UniversalHoldout(plan=holdout, cluster=cluster, since=min(start for *_, start in named.values()))
+
+
 def read_holdout(
     tables: Tables,
-    plans: Sequence[Plan],
+    universal: UniversalHoldout | None,
     beliefs: Beliefs,
     campaigns: Sequence[Started],
     *,
@@ -63,27 +107,23 @@ def read_holdout(
     level: float,
     currency: str,
 ) -> HoldoutReading | None:
-    """What all contacts earned by the universal holdout; None where no plan names one, or none of its days can be read.
+    """What all contacts earned by the universal holdout; None where there is none, or none of its days can be read.
 
     Args:
         tables: The tables of a business.
-        plans: Plans of its campaigns.
+        universal: Its holdout.
         beliefs: Of the campaigns that could be read.
         campaigns: All campaigns that began.
         until: First moment not seen.
         pre_days: Days before a period by which noise is taken out.
         level: Confidence of the intervals.
         currency: Unit of money.
-
-    Raises:
-        DataError: Plans name different holdouts.
     """
-    named = [plan for plan in plans if plan.holdout is not None]
-    if not named:
+    if universal is None:
         return None
-    holdout, cluster = _the_one(named)
+    holdout, cluster = universal.plan, universal.cluster
     effects, contacted = [], 0
-    spans = list(_spans(holdout, since=min(plan.start for plan in named), until=until))
+    spans = list(_spans(holdout, since=universal.since, until=until))
     inside = [c for c in campaigns if any(_within(c.started, span) for _, *span in spans)]
     names = [campaign.campaign_id for campaign in campaigns]
     for period, start, end in spans:
@@ -111,17 +151,6 @@ def read_holdout(
         campaigns_shrunken=known,
         gap=_difference(profit, known),
     )
-
-
-def _the_one(plans: Sequence[Plan]) -> tuple[HoldoutPlan, str | None]:
-    found = {(plan.holdout, plan.cluster) for plan in plans if plan.holdout is not None}
-    if len(found) > 1:
-        names = ", ".join(sorted(plan.campaign_id for plan in plans)[:5])
-        raise DataError(
-            f"plans of {names}: {len(found)} different universal holdouts or clusters; a holdout is one, name it with "
-            "the same share, salt, rotation and cluster everywhere"
-        )
-    return found.pop()
 
 
 def _spans(holdout: HoldoutPlan, *, since: datetime, until: datetime) -> Iterator[tuple[Period, datetime, datetime]]:
@@ -230,4 +259,4 @@ def _difference(one: Estimate, other: Estimate) -> Estimate:
     )
 
 
-__all__ = ["Started", "read_holdout"]
+__all__ = ["Started", "UniversalHoldout", "find_holdout", "read_holdout"]
