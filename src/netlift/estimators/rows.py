@@ -87,6 +87,7 @@ class ContactRows:
         campaign: Code of the campaign, int64, shape (n,), in order of start.
         before: Margin of as many days before the assignment as the outcome window is long, float64, shape (n,): what
             no contact can have changed; None where nobody asked for it.
+        reward: Reward paid for the contact, float64, shape (n,), in currency; None where nobody asked for it.
     """
 
     X: np.ndarray
@@ -100,6 +101,7 @@ class ContactRows:
     customer: np.ndarray
     campaign: np.ndarray
     before: np.ndarray | None = None
+    reward: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -118,6 +120,7 @@ class ContactRows:
             customer=self.customer[rows],
             campaign=self.campaign[rows],
             before=None if self.before is None else self.before[rows],
+            reward=None if self.reward is None else self.reward[rows],
         )
 
 

@@ -137,6 +137,7 @@ def _assemble(tables: Tables, contacts: pd.DataFrame, features: FeatureMatrix) -
         customer=np.unique(queries.customer_id.astype(str), return_inverse=True)[1].astype(np.int64),
         campaign=campaign,
         before=before.margin,
+        reward=contacts.reward_cost.to_numpy(dtype=np.float64),
     )
     return rows, tuple(campaigns)
 
