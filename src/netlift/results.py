@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +60,27 @@ def format_number(value: float) -> str:
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+class Told:
+    """A result that tells itself in plain text: the terminal prints it, and a notebook shows the same.
+
+    Examples:
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class Sent(Told):
+        ...     lists: int
+        ...     def to_text(self) -> str:
+        ...         return f"{self.lists} lists < 3"
+        >>> Sent(lists=2)._repr_html_()
+        '<pre>2 lists &lt; 3</pre>'
+    """
+
+    def to_text(self) -> str:
+        """The result for people."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.to_text())}</pre>"
 
 
 Row = TypeVar("Row")
@@ -162,4 +184,4 @@ def _cell(value: Any) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-__all__ = ["SCHEMA_VERSION", "Estimate", "Table", "format_number", "to_plain"]
+__all__ = ["SCHEMA_VERSION", "Estimate", "Table", "Told", "format_number", "to_plain"]

@@ -245,6 +245,17 @@ def test_what_does_not_fit_is_scored_by_its_booster_which_is_said(X, monkeypatch
     assert np.allclose(found["uplift_1"], offer - control, rtol=1e-12)
 
 
+def test_trees_that_do_not_fit_are_named_on_the_log_once_a_process(X, monkeypatch, caplog):
+    monkeypatch.setattr(compiled_forest, "PAYS_FROM", 0)
+    compiled_forest._say_unfit.cache_clear()
+    many = write_model([draw_tree(np.random.default_rng(1), 65, 6, {})], 6)
+    for _ in range(2):
+        StoredModel(stored_files(many)).predict_matrix(X)
+    assert caplog.messages == [
+        "s.txt is not compiled, LightGBM is asked instead and takes longer: a tree has 65 leaves, over 64"
+    ]
+
+
 def test_numbers_of_double_precision_are_left_to_the_booster(text, X, monkeypatch):
     monkeypatch.setattr(compiled_forest, "PAYS_FROM", 0)
     model = StoredModel(stored_files(text))

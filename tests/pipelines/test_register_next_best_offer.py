@@ -1,78 +1,48 @@
 from __future__ import annotations
 
-import shutil
-from datetime import UTC, datetime
-
 import numpy as np
 import pandas as pd
 import pytest
-from decide_world import AS_OF, EFFECTS, FEATURES, HOUSE, WORDS, configure, make_world, uplift_files
+from decide_world import (
+    AS_OF,
+    EFFECTS,
+    FEATURES,
+    MARGIN,
+    WORDS,
+    configure,
+    decide,
+    read_run,
+    rewrite,
+    uplift_files,
+)
+from offer_world import LEAVE_OUT, NOON, add_uplift, copy_shop, lead_uplift, make
 from segment_world import opened
 
-from netlift.config.next_best_offer import NextBestOfferDefinition, load_next_best_offer
+from netlift.config.next_best_offer import NextBestOfferDefinition
 from netlift.decision.options import make_options
 from netlift.decision.value import AtRisk, value_options
-from netlift.errors import BusyError, ConfigError, GateRefusedError, UsageError
-from netlift.estimators.expression import constant
+from netlift.errors import BusyError, ConfigError, GateRefusedError
+from netlift.estimators.expression import constant, linear
 from netlift.estimators.stored import StoredModel
-from netlift.features.profile import Profile
+from netlift.features.build import iterate_features
 from netlift.pipelines import next_best_offer as module
 from netlift.pipelines.decide_customers import trained_costs
 from netlift.pipelines.decide_inputs import offers_known, read_past_costs
-from netlift.pipelines.next_best_offer import find_definition, register_next_best_offer
-from netlift.pipelines.promote import promote_version
-from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract
-from netlift.registry.models import aliases, describe, load, register
+from netlift.pipelines.next_best_offer import find_definition
+from netlift.registry.models import aliases, describe, load
 from netlift.registry.next_best_offer import TASK, find_lag
 from netlift.registry.promotion import promote, read_history
 from netlift.registry.store import open_store
-from netlift.registry.tracking import TrainingRecord, log_training
-
-NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
-LEAVE_OUT = load_next_best_offer(HOUSE / "models" / "next_best_offer.yaml")
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shop")
-    make_world(folder, customers=400)
-    return folder
 
 
 @pytest.fixture
-def folder(shop, tmp_path, store_template):
-    """A shop of its own with an empty store."""
-    shutil.copytree(shop / "var" / "demo", tmp_path / "var" / "demo")
-    open_store(tmp_path / "var", run_group="demo", template=store_template)
-    configure(tmp_path)
-    return tmp_path
+def folder(tmp_path_factory, tmp_path, store_template):
+    return copy_shop(tmp_path_factory, tmp_path, store_template)
 
 
 @pytest.fixture
 def store(folder):
     return open_store(folder / "var", run_group="demo")
-
-
-def add_uplift(store, effects=EFFECTS, *, gate="passed", **tags) -> int:
-    contract = ScoringContract(
-        task="uplift", vocabulary=WORDS, observation_days=365, active_within_days=None, columns={}
-    )
-    files = uplift_files(effects) | {CONTRACT_FILE: contract.to_json(), PROFILE_FILE: Profile([], [], [], []).to_json()}
-    run_id = log_training(store, TrainingRecord(task="uplift", run_name="uplift", started_at=NOON))
-    return register(store, "uplift", files, run_id=run_id, card="#", metadata={"gate": gate, **tags})
-
-
-def lead_uplift(store, effects=EFFECTS, *, expect=None, **tags) -> int:
-    version = add_uplift(store, effects, **tags)
-    promote(store, "uplift", version, expect_current=expect, reasons=("r",), actor="a", at=NOON)
-    return version
-
-
-def make(folder, store, *, definition=LEAVE_OUT, change=lambda decision: None):
-    with opened(configure(folder, change)) as (settings, tables):
-        return register_next_best_offer(
-            settings, store, definition=definition, tables=tables, as_of=AS_OF, actor="test", now=NOON, lock_timeout=5
-        )
 
 
 def customers(n=500) -> pd.DataFrame:
@@ -93,10 +63,44 @@ def test_the_model_values_customers_as_a_decision_does_at_the_costs_of_the_table
     n = len(frame)
     risk = AtRisk(p_churn=np.zeros(n), ltv=np.zeros(n), horizon_days=182, window_days=28, weight=0.0)
     expected = value_options(options, uplift=uplift, trained=trained, risk=risk).profit()
-    assert [*found.columns] == ["best_offer", "expected_profit", *(f"profit_{o.offer_id}" for o in options)]
-    np.testing.assert_allclose(found.iloc[:, 2:].to_numpy(), expected, rtol=0, atol=1e-8)
+    assert [*found.columns] == ["best_offer", "expected_profit", "reason", *(f"profit_{o.offer_id}" for o in options)]
+    np.testing.assert_allclose(found.iloc[:, 3:].to_numpy(float), expected, rtol=0, atol=1e-8)
     np.testing.assert_allclose(found["expected_profit"], np.maximum(expected.max(axis=1), 0), rtol=0, atol=1e-8)
     assert (found["best_offer"] == "none").sum() == (expected.max(axis=1) <= 0).sum()
+
+
+@pytest.mark.parametrize("rewards", [{}, {"email_discount_10": linear(1.0, [0.004], [MARGIN])}])
+def test_it_offers_what_decisions_offer_where_nothing_limits_them(folder, store, monkeypatch, rewards):
+    def open_up(decision):
+        decision["offers"]["email_discount_10"]["reward"] = 700.0  # other than training paid
+        decision.update(budget="unlimited", triggers=[])
+        decision["explore"].update(epsilon=0.0, floor=0.0)
+        decision["contact_policy"].update(limits=[], quiet_after_purchase_days=0, quiet_after_complaint_days=0)
+        for channel in decision["channels"].values():
+            channel.pop("at_most", None)
+        for offer in decision["offers"].values():
+            offer["eligible"] = []
+
+    consents = {f"consent_{channel}": True for channel in ("email", "sms", "push", "call")}
+    rewrite(folder, "customers", lambda people: people.assign(**consents))
+    rewrite(folder, "events", lambda events: events[~events["kind"].str.startswith("opt_out")])
+    effects = EFFECTS | {f: linear(-25.0, [0.01], [MARGIN]) for f in ("email_discount_10", "push_reminder")}
+    lead_uplift(store, effects, rewards=rewards)
+    made = make(folder, store, change=open_up)
+    with opened(configure(folder, open_up)) as (_, tables):
+        days = np.array([AS_OF], dtype="datetime64[us]")
+        parts = [*iterate_features(tables, days, WORDS, observation_days=365, rows_per_partition=10_000)]
+    ids = np.concatenate([part.customer_id for part in parts])
+    frame = pd.DataFrame({f.name: np.concatenate([part.column(f.name) for part in parts]) for f in FEATURES})
+    served = load(store, TASK, made.version).model.predict(frame.astype(float)).set_index(ids)
+    run = decide(configure(folder, open_up), monkeypatch, effects=effects, rewards=rewards)
+    log = read_run(run)["decisions"].set_index("customer_id")
+    log = log[log["arm"] == "policy"]
+    assert len(log) > 300 and set(log["reason"]) == {"policy", "nothing_pays"}
+    assert served.loc[log.index, "best_offer"].tolist() == log["offer_id"].tolist()
+    assert set(log["offer_id"]) >= {"none", "sms_bonus_300", "call_advice"}, "the world shows different answers"
+    assert (served.loc[log.index, "reason"] == log["reason"].replace("policy", "pays")).all()
+    assert np.allclose(served.loc[log.index, "expected_profit"], log["promised_profit"], atol=0.01)
 
 
 def test_it_is_made_once_and_again_when_economics_or_uplift_change(folder, store):
@@ -158,8 +162,6 @@ def test_a_refused_uplift_model_never_has_a_champion(folder, store):
     with pytest.raises(GateRefusedError, match="its gate refused it"):
         make(folder, store)
     assert aliases(store, TASK) == {}
-    with opened(configure(folder)) as (settings, _), pytest.raises(UsageError, match="defines no such task"):
-        promote_version(settings, task=TASK, version=1, expect_current=None, reason="me", now=NOON, lock_timeout=1)
 
 
 def test_a_model_that_knows_no_offer_of_the_config_is_refused(folder, store):

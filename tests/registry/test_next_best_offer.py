@@ -150,13 +150,14 @@ def test_the_stored_form_says_what_the_arithmetic_of_decisions_says_of_random_cu
     expected = value_options(options, uplift=uplift, trained=trained, risk=risk).profit()
     offers = price(options, trained)
     found = StoredModel(compose(files, Origin(uplift=version_of(), currency="RUB", offers=offers))).predict_matrix(X)
-    assert list(found) == ["best_offer", "expected_profit", *(f"profit_{offer}" for offer in OFFERS)]
+    assert list(found) == ["best_offer", "expected_profit", "reason", *(f"profit_{offer}" for offer in OFFERS)]
     profit = np.column_stack([found[f"profit_{offer}"] for offer in OFFERS])
     np.testing.assert_allclose(profit, expected, rtol=0, atol=1e-8)
     names = np.array([*OFFERS, "none"], dtype=object)
     best = np.where(profit.max(axis=1) > 0, profit.argmax(axis=1), -1)
     assert found["best_offer"].tolist() == names[best].tolist()
     np.testing.assert_array_equal(found["expected_profit"], np.maximum(profit.max(axis=1), 0))
+    assert found["reason"].tolist() == np.where(best >= 0, "pays", "nothing_pays").tolist()
     assert set(found["best_offer"]) == {*OFFERS, "none"}, "the world shows every answer"
 
 
@@ -209,10 +210,23 @@ def test_plain_mlflow_answers_in_a_process_without_netlift_and_names_a_missing_c
                 if pd.isna(value):
                     assert pd.isna(row[name])
                 else:
-                    assert row[name] == (value if name == "best_offer" else pytest.approx(value, abs=1e-9))
-    numbers = [(name, "double") for name in expected.columns[1:]]
-    assert ast.literal_eval(schema) == [("best_offer", "string"), *numbers]
+                    assert row[name] == (value if isinstance(value, str) else pytest.approx(value, abs=1e-9))
+    assert [json.loads(predicted)[1][name] for name in ("best_offer", "reason")] == ["none", "no_effect_known"]
+    numbers = [(name, "double") for name in expected.columns[3:]]
+    words = [("best_offer", "string"), ("expected_profit", "double"), ("reason", "string")]
+    assert ast.literal_eval(schema) == [*words, *numbers]
     assert "margin_365d" in refusal
+
+
+def test_where_an_effect_is_not_known_nothing_is_offered_and_the_reason_says_so():
+    model = StoredModel(compose(make_uplift(), origin_of(-3.0, -1.0, 0.0)))
+    frame = to_frame(draw(np.random.default_rng(3), 4))
+    frame.loc[1, "margin_365d"] = np.nan  # which the line of the third offer cannot do without
+    found = model.predict(frame)
+    assert found.loc[1, ["best_offer", "reason"]].tolist() == ["none", "no_effect_known"]
+    assert found.loc[1, ["expected_profit", "profit_call"]].isna().all()
+    assert found.loc[1, ["profit_sms", "profit_письмо 10"]].notna().all(), "what is known is told"
+    pd.testing.assert_frame_equal(found.drop(1), model.predict(frame.drop(1)))
 
 
 def test_an_unknown_category_is_other_and_a_missing_column_is_named():

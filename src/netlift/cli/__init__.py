@@ -109,24 +109,26 @@ def train(
 
 @app.command()
 def promote(
-    task: Annotated[str, typer.Argument(help="churn, ltv or uplift.")],
+    task: Annotated[str, typer.Argument(help="churn, ltv, uplift or next_best_offer.")],
     version: Annotated[int, typer.Option(help="The version to make champion.")],
     reason: Annotated[str, typer.Option(help="Why, for the audit.")],
     expect_current: Annotated[
         int, typer.Option(help="Version that is champion now; 0 for none. Refused when it is another.")
     ],
     config: ConfigOption = DEMO,
+    data: DataOption = None,
     lock_timeout: TimeoutOption = 30.0,
     json_output: JsonOption = False,
 ) -> None:
     """Move the champion alias by hand, to a version whose gate passed or back to one that was champion before.
 
+    The next best offer follows uplift: it is made anew from the champion.
     Example: netlift promote churn --version 2 --expect-current 3 --reason "back to the model before the sale"
     """
     from netlift.pipelines.promote import promote_version
 
     result = promote_version(
-        load_business(config, None),
+        load_business(config, data),
         task=task,
         version=version,
         expect_current=expect_current or None,
@@ -239,16 +241,19 @@ demo_verb.register(app)
 @app.command()
 def doctor(
     config: ConfigOption = DEMO,
-    fix: Annotated[bool, typer.Option("--fix", help="End orphaned runs and sweep half-written files.")] = False,
+    data: DataOption = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="End orphaned runs, sweep half-written files, remake a next best offer.")
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Say what is wrong here: store, champions, leftovers of killed jobs; mend it with --fix.
+    """Say what is wrong here: store, champions, next best offer, leftovers of killed jobs; mend it with --fix.
 
     Example: netlift doctor --fix
     """
     from netlift.pipelines.doctor import examine_business
 
-    examination = examine_business(load_business(config, None), fix=fix)
+    examination = examine_business(load_business(config, data), fix=fix, now=now(), experiments=EXPERIMENTS)
     show(examination, json_output=json_output)
     if not examination.well:
         raise NetliftError("something is not well, see above")

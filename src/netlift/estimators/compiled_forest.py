@@ -3,14 +3,16 @@
 An expression may ask one booster several times, with other constants behind the features: an S-learner once per arm.
 All of them are answered in one pass, in which the customers' own splits are asked once.
 
-What is not worth compiling or does not fit is left to LightGBM, and `routes` says which and why.
+What is not worth compiling or does not fit is left to LightGBM, and `routes` says which and why. Trees that do not fit
+are also named on the log, once a process, which terminals and servers show: the numbers are the same, the wait is not.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -111,6 +113,7 @@ class CompiledForest:
                 self._boosters[family] = CompiledBooster(self._texts[family[0]], constants)
             except UnfitForestError as error:
                 self._unfit[family[0]] = f"booster: {error}"
+                _say_unfit(family[0], str(error))
 
     def score(
         self, node: Node, X: np.ndarray, extra: Sequence[np.ndarray], known: dict[str, np.ndarray]
@@ -137,6 +140,14 @@ class CompiledForest:
             names = (json.dumps([*family, line]) for line in self._lines[family])
             known.update(zip(names, booster.score(X, extra, threads=self._threads), strict=True))
         return known[name]
+
+
+@cache
+def _say_unfit(file: str, why: str) -> None:
+    """Once for a file and a reason, however many models and threads ask."""
+    logging.getLogger("netlift").warning(
+        "%s is not compiled, LightGBM is asked instead and takes longer: %s", file, why
+    )
 
 
 def _booster_nodes(node: Any) -> Iterator[Node]:

@@ -92,9 +92,18 @@ def maximum(of: Sequence[Expression]) -> Expression:
     return {"op": "maximum", "of": list(of)}
 
 
-def name_of_largest(names: Sequence[str], of: Sequence[Expression], *, none: str) -> Expression:
-    """The name of the largest of some expressions, `none` where no one is above 0: text, a whole output of its own."""
-    return {"op": "name_of_largest", "names": list(names), "of": list(of), "none": none}
+def name_of_largest(
+    names: Sequence[str], of: Sequence[Expression], *, none: str, unknown: str | None = None
+) -> Expression:
+    """The name of the largest of some expressions: text, a whole output of its own.
+
+    Args:
+        names: Of the expressions.
+        of: The expressions.
+        none: Said where no one is above 0.
+        unknown: Said where one of them is missing.
+    """
+    return {"op": "name_of_largest", "names": list(names), "of": list(of), "none": none, "unknown": unknown}
 
 
 def ratio(over: Expression, under: Expression, *, fallback: float) -> Expression:

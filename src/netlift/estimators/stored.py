@@ -23,7 +23,8 @@ Expressions, each a JSON object with `op`:
 - `product`: `of` (a list of expressions).
 - `maximum`: the largest of `of` (a list of expressions).
 - `name_of_largest`: text, so only as a whole output: the one of `names` whose value of `of` (a list of expressions) is
-  largest and above 0, the first of equals; `none` where no value is above 0, missing where one of them is.
+  largest and above 0, the first of equals; `none` where no value is above 0; `unknown` (null: missing) where one of
+  them is missing.
 - `ratio`: first over second of `of`, `fallback` where the second is zero.
 - `negate_of_one`: 1 - `of`.
 - `purchase_process`: `family`, `r`, `alpha`, `a`, `b`, `unit_days`, `names` (purchase days, age at the last and time
@@ -121,6 +122,11 @@ class StoredModel:
         self._texts = {name: _read_text(files, name) for name in sorted(_booster_files(self.spec))}
         self._boosters: dict[str, Any] = {}
         self._forests = _compiled_forests(self.spec, self._texts, threads)
+
+    @property
+    def can_compile(self) -> bool:
+        """Whether netlift is there to compile boosters, or none has to be."""
+        return self._forests is not None or not self._texts
 
     @property
     def routes(self) -> dict[str, str]:
@@ -267,7 +273,7 @@ class StoredModel:
     def _evaluate_name(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
         values = np.column_stack([np.zeros(len(X)), *self._evaluate_all(node["of"], X, known)])
         found = np.array([node["none"], *node["names"]], dtype=object)[values.argmax(axis=1)]
-        found[np.isnan(values).any(axis=1)] = None
+        found[np.isnan(values).any(axis=1)] = node.get("unknown")
         return found
 
 

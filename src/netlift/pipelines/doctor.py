@@ -1,18 +1,32 @@
-"""What is wrong here, and mending it: store, champions, leftovers of killed jobs."""
+"""What is wrong here, and mending it: store, champions, next best offer, leftovers of killed jobs.
+
+Every job writes beside its target and moves what is whole into place; what a killed one left bears the name of such
+staging. It is removed while no job runs that began before, under the locks of all that ever ran here; what a job writes
+that begins meanwhile was not there when the leftovers were listed, and stays.
+"""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 from netlift.config.business import BusinessSettings
-from netlift.data.write import STAGING_PREFIX, sweep_staging
+from netlift.data.write import STAGING_PREFIX
 from netlift.errors import BusyError, NetliftError
-from netlift.registry.locks import exclusive
-from netlift.registry.models import CHAMPION, load, resolve, sweep_models
+from netlift.pipelines.next_best_offer_upkeep import find_stale, offer_of_history
+from netlift.registry.locks import exclusive, find_holders
+from netlift.registry.models import CHAMPION, aliases, load, resolve, sweep_models
+from netlift.registry.next_best_offer import TASK, UPLIFT
 from netlift.registry.store import Store, open_store
 from netlift.registry.tracking import mark_orphans
-from netlift.results import Table
+from netlift.results import Table, Told
+
+MOMENTARY = ("registry.lock", "store.lock")  # taken by what is called here, and by jobs for a moment
+OFFER = "next best offer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +45,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examination:
+class Examination(Told):
     """All findings.
 
     Attributes:
@@ -50,39 +64,96 @@ class Examination:
         return "\n".join(f"{'ok ' if f.well else 'BAD'} {f.what}: {f.words}" for f in self.findings)
 
 
-def examine_business(settings: BusinessSettings, *, fix: bool) -> Examination:
-    """Look at the store, the champions and the leftovers of killed jobs; mend the leftovers when asked.
+def examine_business(
+    settings: BusinessSettings, *, fix: bool, now: datetime, experiments: Path | None = None
+) -> Examination:
+    """Look at the store, the champions, the next best offer and the leftovers of killed jobs; mend them when asked.
+
+    Args:
+        settings: The business.
+        fix: End orphaned runs, remove leftovers, and make the next best offer anew where it lags behind.
+        now: Time of the call.
+        experiments: Folder of plans and readouts, where jobs write too.
 
     Raises:
-        BusyError: `fix` while a training, a simulation or a scoring runs.
+        BusyError: `fix` while a job of this business runs; nothing was mended.
     """
     store = open_store(settings.state, run_group=settings.name)
+    leftovers = _find_leftovers([settings.state, *([experiments] if experiments else [])])
     findings = [Finding(what="store", well=True, words=store.uri)]
     findings += [_champion(store, task) for task in settings.models]
-    leftovers = len(list(settings.state.rglob(f"{STAGING_PREFIX}*")))
+    findings += _offer(settings, store)
     if not fix:
-        words = f"{leftovers} half-written files or folders; --fix sweeps them"
-        findings.append(Finding(what="leftovers", well=leftovers == 0, words=words))
+        findings.append(_tell(leftovers, running=find_holders(settings.state / "locks")))
         return Examination(findings=Table(name="findings", rows=tuple(findings)))
-    try:
-        with ExitStack() as held:
-            locks = settings.state / "locks"
-            for lock in [locks / "train.lock", *sorted(locks.glob("score-*.lock"))]:
-                held.enter_context(exclusive(lock, timeout_seconds=0, holder="doctor"))
-            ended, removed = mark_orphans(store), sweep_models(store)
-            swept = sweep_staging(settings.state)
-    except BusyError as error:
-        raise BusyError(f"{error}; nothing was mended") from error
+    with _no_job_running(settings):
+        if not findings[-1].well and findings[-1].what == OFFER:
+            findings[-1] = _mend_offer(settings, store, now)
+        ended, removed = mark_orphans(store), sweep_models(store)
+        swept = sum(_remove(path) for path in leftovers)
     words = f"{len(ended)} orphaned runs ended, {removed} unfinished models and {swept} half-written files removed"
     findings.append(Finding(what="leftovers", well=True, words=words))
     return Examination(findings=Table(name="findings", rows=tuple(findings)))
 
 
-def _champion(store: Store, task: str) -> Finding:
+@contextmanager
+def _no_job_running(settings: BusinessSettings) -> Iterator[None]:
+    """Hold the locks of all jobs that ever ran here; those that are named by a key leave theirs behind."""
+    locks = settings.state / "locks"
+    with ExitStack() as held:
+        for lock in sorted({locks / "train.lock", *locks.glob("*.lock")}):
+            if lock.name not in MOMENTARY:
+                try:
+                    held.enter_context(exclusive(lock, timeout_seconds=0, holder="doctor"))
+                except BusyError as error:
+                    raise BusyError(f"{error}; nothing was mended") from error
+        yield
+
+
+def _find_leftovers(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """What has the name of staging; nothing that is inside of such."""
+    found = sorted({path for folder in folders for path in folder.rglob(f"{STAGING_PREFIX}*")})
+    return tuple(path for path in found if not any(part.startswith(STAGING_PREFIX) for part in path.parent.parts))
+
+
+def _tell(leftovers: Sequence[Path], *, running: Sequence[str]) -> Finding:
+    words = f"{len(leftovers)} half-written files or folders; --fix sweeps them"
+    if leftovers and running:
+        words = f"{len(leftovers)} half-written files or folders, of what runs or ran: {', '.join(running)}"
+    return Finding(what="leftovers", well=not leftovers or bool(running), words=words)
+
+
+def _remove(path: Path) -> bool:
+    """Whether it was still there to be removed."""
+    there = path.exists()
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    return there
+
+
+def _offer(settings: BusinessSettings, store: Store) -> list[Finding]:
+    """The next best offer; nothing to say of it without decisions, or without an uplift for it to stand on."""
+    if settings.decision is None or UPLIFT not in settings.models or CHAMPION not in aliases(store, UPLIFT):
+        return []
+    found = _champion(store, TASK, missing="none, though uplift has one; --fix makes it")
+    stale = find_stale(settings, store) if found.well else ""
+    well = found.well and not stale
+    return [Finding(what=OFFER, well=well, words=f"{stale} (--fix does)" if stale else found.words)]
+
+
+def _mend_offer(settings: BusinessSettings, store: Store, now: datetime) -> Finding:
+    words = offer_of_history(settings, store, actor="netlift doctor", now=now)
+    (found,) = _offer(settings, store)
+    return Finding(what=OFFER, well=found.well, words=words.splitlines()[0])
+
+
+def _champion(store: Store, task: str, *, missing: str = "none; run `netlift train`") -> Finding:
     try:
         version = resolve(store, task, CHAMPION)
         if version is None:
-            return Finding(what=f"champion of {task}", well=False, words="none; run `netlift train`")
+            return Finding(what=f"champion of {task}", well=False, words=missing)
         load(store, task, version.version)
     except NetliftError as error:
         return Finding(what=f"champion of {task}", well=False, words=str(error))

@@ -13,7 +13,7 @@ from netlift.config.next_best_offer import NextBestOfferDefinition, load_next_be
 from netlift.data.read import Tables
 from netlift.decision.options import Option, make_options
 from netlift.decision.value import Trained
-from netlift.errors import BusyError, ConfigError, GateRefusedError, UsageError
+from netlift.errors import BusyError, ConfigError, GateRefusedError, NetliftError, UsageError
 from netlift.pipelines.decide_customers import trained_costs
 from netlift.pipelines.decide_inputs import offers_known, read_past_costs
 from netlift.registry.models import CHAMPION, LoadedModel, aliases, load, model_name, register
@@ -26,19 +26,21 @@ from netlift.registry.next_best_offer import (
     find_limits,
     known_offers,
     metadata_of,
+    predicted_rewards,
     render_card,
 )
-from netlift.registry.offer_economics import price
+from netlift.registry.offer_economics import COSTS, digest_costs, price
 from netlift.registry.promotion import promote, read_history
 from netlift.registry.store import Store
 from netlift.registry.tracking import TAG
+from netlift.results import Told
 
 DEFINITION = "next_best_offer.yaml"
 ATTEMPTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class NextBestOffer:
+class NextBestOffer(Told):
     """What became of the next best offer.
 
     Attributes:
@@ -76,7 +78,14 @@ def find_definition(settings: BusinessSettings) -> NextBestOfferDefinition:
 
 
 def offer_what_leads(
-    settings: BusinessSettings, store: Store, *, tables: Tables, as_of: date, actor: str, now: datetime
+    settings: BusinessSettings,
+    store: Store,
+    *,
+    tables: Tables,
+    as_of: date,
+    actor: str,
+    now: datetime,
+    lock_timeout: float = 60.0,
 ) -> str:
     """Register the next best offer of the uplift that leads now; in words what was done, or why it could not be.
 
@@ -87,14 +96,29 @@ def offer_what_leads(
         as_of: Campaigns over by then tell what the effects are net of.
         actor: Who decides.
         now: When.
+        lock_timeout: Seconds to wait for another process that registers or promotes.
     """
     try:
         definition = find_definition(settings)
         return register_next_best_offer(
-            settings, store, definition=definition, tables=tables, as_of=as_of, actor=actor, now=now
+            settings,
+            store,
+            definition=definition,
+            tables=tables,
+            as_of=as_of,
+            actor=actor,
+            now=now,
+            lock_timeout=lock_timeout,
         ).to_text()
-    except (ConfigError, GateRefusedError) as error:
-        return f"next_best_offer: not made: {error}"
+    except NetliftError as error:
+        return say_not_made(store, error)
+
+
+def say_not_made(store: Store, error: NetliftError) -> str:
+    """Why it could not be made, what leads meanwhile, and what to run next."""
+    leads = aliases(store, TASK).get(CHAMPION)
+    still = f"; {model_name(TASK)} version {leads} leads on, of another uplift or other costs" if leads else ""
+    return f"{TASK}: not made: {error}{still}. When that is mended: `netlift doctor --fix`"
 
 
 def register_next_best_offer(
@@ -171,11 +195,15 @@ def _originate(
     _require_known(left_out, uplift, definition, everything=len(options))
     digests = {"config": settings.digest(), "definition": definition.digest()}
     if settings.decision is not None:
-        digests["decision"] = settings.decision.digest()
+        digests |= {"decision": settings.decision.digest(), COSTS: digest_costs(settings.decision)}
     return Origin(
         uplift=uplift.version,
         currency=settings.currency,
-        offers=price(tuple(option for option in options if option.offer_id in known), _take(trained, keep)),
+        offers=price(
+            tuple(option for option in options if option.offer_id in known),
+            _take(trained, keep),
+            predicted=predicted_rewards(uplift.files),
+        ),
         left_out=left_out,
         digests=digests,
         observational=uplift.version.tags.get(f"{TAG}observational", ""),
@@ -252,4 +280,4 @@ def _lead(
     return aliases(store, UPLIFT).get(CHAMPION) == origin.uplift.version
 
 
-__all__ = ["NextBestOffer", "find_definition", "register_next_best_offer"]
+__all__ = ["NextBestOffer", "find_definition", "offer_what_leads", "register_next_best_offer", "say_not_made"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from netlift.data.write import write_bytes
 from netlift.errors import BusyError, ResourceError
-from netlift.registry.process import read_process, this_process
+from netlift.registry.process import Process, is_running, read_process, this_process
 
 
 @contextmanager
@@ -46,6 +46,19 @@ def exclusive(path: Path, *, timeout_seconds: float, holder: str) -> Iterator[No
     finally:
         note.unlink(missing_ok=True)
         lock.release()
+
+
+def find_holders(folder: Path) -> tuple[str, ...]:
+    """Who holds the locks of a folder now, as far as their notes tell; the note of a killed holder does not count."""
+    notes = sorted(folder.glob("*.lock.json"))
+    return tuple(_describe(note) for note in notes if (process := _process(note)) is not None and is_running(process))
+
+
+def _process(note: Path) -> Process | None:
+    try:
+        return read_process(json.loads(note.read_text())["process"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _describe(note: Path) -> str:

@@ -1,10 +1,11 @@
 """The next best offer as a model of its own: a champion's effects and today's economics in one stored form.
 
-    profit_a(x) = uplift_a(x) + put back_a - contact cost_a - expected reward_a - fatigue_a
+    profit_a(x) = uplift_a(x) + put back_a(x) - contact cost_a - expected reward_a(x) - fatigue_a
 
 The effects hold the costs of the campaigns that they were learned from; those are put back, and today's taken off: the
 arithmetic is that of `decision/value.py`, from which the constants come. The best offer is the one of largest profit
-above 0, the first of the config among equals.
+above 0, the first of the config among equals. Where the effect of one of them is not a number, the best offer is none,
+the reason says so, and no profit is named: nobody is contacted on what nobody knows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from netlift.estimators.expression import constant, linear, maximum, name_of_largest
+from netlift.estimators.expression import Expression, constant, linear, maximum, name_of_largest
 from netlift.estimators.stored import sha256
 from netlift.registry.models import CHAMPION, ModelVersion, aliases, describe, model_name
 from netlift.registry.offer_economics import OfferEconomics
@@ -24,7 +25,8 @@ from netlift.results import format_number
 
 TASK, UPLIFT = "next-best-offer", "uplift"  # registered as netlift-next-best-offer
 NONE = "none"
-BEST, EXPECTED = "best_offer", "expected_profit"
+BEST, EXPECTED, REASON = "best_offer", "expected_profit", "reason"
+PAYS, NOTHING_PAYS, NO_EFFECT_KNOWN = "pays", "nothing_pays", "no_effect_known"  # the last two as decisions say them
 ECONOMICS_FILE = "economics.json"
 UPLIFT_VERSION = "uplift_version"
 REWARD_CHANGED = 0.01
@@ -68,8 +70,14 @@ def known_offers(files: Mapping[str, bytes]) -> frozenset[str]:
     return frozenset(name.removeprefix("uplift_") for name in names if name.startswith("uplift_"))
 
 
+def predicted_rewards(files: Mapping[str, bytes]) -> frozenset[str]:
+    """Offers whose reward the stored form of an uplift model predicts."""
+    names = [output["name"] for output in json.loads(files["model.json"])["outputs"]]
+    return frozenset(name.removeprefix("reward_") for name in names if name.startswith("reward_"))
+
+
 def compose(uplift: Mapping[str, bytes], origin: Origin) -> dict[str, bytes]:
-    """The stored form: best_offer, expected_profit, and profit_<offer> of every offer, from the same features.
+    """The stored form: best_offer, expected_profit, reason, and profit_<offer> of every offer, from the same features.
 
     All other files of the uplift model travel with it: boosters, what scoring must know, what training looked like.
 
@@ -80,15 +88,25 @@ def compose(uplift: Mapping[str, bytes], origin: Origin) -> dict[str, bytes]:
     spec: dict[str, Any] = json.loads(uplift["model.json"])
     effects = {output["name"]: output["expression"] for output in spec["outputs"]}
     names = [offer.offer_id for offer in origin.offers]
-    profits = [linear(offer.constant, [1.0], [effects[f"uplift_{offer.offer_id}"]]) for offer in origin.offers]
+    profits = [_profit(offer, effects) for offer in origin.offers]
+    largest = maximum([constant(0.0), *profits])
     outputs = [
-        (BEST, "offer", name_of_largest(names, profits, none=NONE)),
-        (EXPECTED, origin.currency, maximum([constant(0.0), *profits])),
+        (BEST, "offer", name_of_largest(names, profits, none=NONE, unknown=NONE)),
+        (EXPECTED, origin.currency, largest),
+        (REASON, "reason", name_of_largest([PAYS], [largest], none=NOTHING_PAYS, unknown=NO_EFFECT_KNOWN)),
         *((f"profit_{name}", origin.currency, profit) for name, profit in zip(names, profits, strict=True)),
     ]
     spec |= {"task": TASK, "outputs": [{"name": n, "unit": unit, "expression": e} for n, unit, e in outputs]}
     content = json.dumps(spec, ensure_ascii=False, indent=1).encode()
     return {**uplift, "model.json": content, ECONOMICS_FILE: origin.economics()}
+
+
+def _profit(offer: OfferEconomics, effects: Mapping[str, Expression]) -> Expression:
+    """Effect and economics of an offer; the customer's own reward where it is not what training paid."""
+    effect = effects[f"uplift_{offer.offer_id}"]
+    if offer.own_reward:
+        return linear(offer.constant, [1.0, offer.own_reward], [effect, effects[f"reward_{offer.offer_id}"]])
+    return linear(offer.constant, [1.0], [effect])
 
 
 def metadata_of(origin: Origin) -> dict[str, str]:
@@ -149,7 +167,9 @@ def find_limits(origin: Origin) -> tuple[str, ...]:
     """What a reader must not conclude."""
     limits = [
         "It knows money alone: consent, eligibility, contact policy, holdout, budget and exploration are asked by "
-        "`netlift decide`, and nothing may go out by this model alone."
+        "`netlift decide`, and nothing may go out by this model alone.",
+        f"Every column must be there. Where the effect of an offer is not a number, the best offer is {NONE}, the "
+        f"reason {NO_EFFECT_KNOWN}, and the profits that rest on it are missing.",
     ]
     if origin.observational:
         limits.append(f"observational: campaign {origin.observational} was not randomized, and the effects rest on it.")
@@ -170,5 +190,8 @@ def find_limits(origin: Origin) -> tuple[str, ...]:
     return tuple(limits)
 
 
-__all__ = ["BEST", "ECONOMICS_FILE", "EXPECTED", "NONE", "TASK", "UPLIFT", "Origin", "compose",
-           "find_lag", "find_limits", "known_offers", "metadata_of", "render_card", "uplift_version"]  # fmt: skip
+__all__ = [
+    "BEST", "ECONOMICS_FILE", "EXPECTED", "NONE", "NOTHING_PAYS", "NO_EFFECT_KNOWN", "PAYS", "REASON", "TASK", "UPLIFT",
+    "Origin", "compose", "find_lag", "find_limits", "known_offers", "metadata_of", "predicted_rewards", "render_card",
+    "uplift_version",
+]  # fmt: skip

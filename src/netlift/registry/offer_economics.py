@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from netlift.config.decision import DecisionSettings
 from netlift.decision.options import Option
 from netlift.decision.value import AtRisk, Trained, value_options
+from netlift.estimators.stored import sha256
 
+COSTS = "costs"  # name of the digest
 DECIMALS = 9  # of currency: below it sums differ by the order in which threads add up
 
 
@@ -26,6 +30,8 @@ class OfferEconomics:
         reward_before: That of training, part of what is put back.
         fatigue: What a contact wears out.
         save_rate: Share of those about to leave whom it keeps; their future is not in the profit.
+        own_reward: What the reward that the model predicts for a customer is multiplied by and added with, its mean
+            being left out of the constant; 0 where the reward is one for all, or today's is that of training.
     """
 
     offer_id: str
@@ -36,19 +42,24 @@ class OfferEconomics:
     reward_before: float
     fatigue: float
     save_rate: float = 0.0
+    own_reward: float = 0.0
 
     @property
     def constant(self) -> float:
-        """Profit less effect."""
-        return round(self.put_back - (self.contact_cost + self.reward + self.fatigue), DECIMALS)
+        """Profit less effect, and less what goes by the customer's own reward."""
+        mean = self.own_reward * self.reward_before
+        return round(self.put_back - (self.contact_cost + self.reward + self.fatigue) - mean, DECIMALS)
 
 
-def price(options: Sequence[Option], trained: Trained) -> tuple[OfferEconomics, ...]:
+def price(
+    options: Sequence[Option], trained: Trained, *, predicted: Collection[str] = ()
+) -> tuple[OfferEconomics, ...]:
     """What is added to the effect of each option: its value where the effect is 0 and nobody is about to leave.
 
     Args:
         options: Those whose effect is known, m of them.
         trained: What the campaigns of training paid; `redeemed` of shape (m,).
+        predicted: Offers whose reward the model predicts for each customer.
 
     Raises:
         ConfigError: An offer whose reward or share of redeemers is to be that of past contacts, and has none.
@@ -70,9 +81,26 @@ def price(options: Sequence[Option], trained: Trained) -> tuple[OfferEconomics, 
             reward_before=plain(before, j),
             fatigue=plain(values.fatigue, j),
             save_rate=option.save_rate,
+            own_reward=_own_reward(option, float(trained.reward[j])) if option.offer_id in predicted else 0.0,
         )
         for j, option in enumerate(options)
     )
 
 
-__all__ = ["OfferEconomics", "price"]
+def _own_reward(option: Option, before: float) -> float:
+    """All of the reward of training is put back; what is paid of it today, where the redeemers are the model's."""
+    if option.redeemed_by is not None:
+        return 1.0
+    return 0.0 if option.reward is None else round(1.0 - option.reward / before, DECIMALS)
+
+
+def digest_costs(decision: DecisionSettings) -> str:
+    """The sha256 of what the config says of costs: of each offer, in their order."""
+    said = [
+        [name, o.channel, o.contact_cost, o.reward, o.redeemed_by, decision.channels[o.channel].fatigue, o.save_rate]
+        for name, o in decision.offers.items()
+    ]
+    return sha256(json.dumps(said, ensure_ascii=False).encode())
+
+
+__all__ = ["COSTS", "OfferEconomics", "digest_costs", "price"]

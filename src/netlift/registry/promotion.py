@@ -14,12 +14,13 @@ from netlift.registry.models import CHALLENGER, CHAMPION, PREVIOUS, aliases, loa
 from netlift.registry.refusals import refusals
 from netlift.registry.store import Store
 from netlift.registry.tracking import TAG
+from netlift.results import Told
 
 INTENDED, MOVED, ABANDONED = "intended", "moved", "abandoned"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Promotion:
+class Promotion(Told):
     """A champion named.
 
     Attributes:
