@@ -77,3 +77,16 @@ def test_the_half_width_is_what_drawing_again_and_again_gives():
 def test_a_half_width_of_nothing_is_refused():
     with pytest.raises(DataError, match="must be above zero"):
         holdout_share(1.0, customers=100, half_width=0.0, z=1.96)
+
+
+def test_numbered_households_are_the_same_ones_however_the_number_came():
+    ids = [f"c{i}" for i in range(300)]
+    whole = [i // 3 for i in range(300)]
+    period = period_of(date(2026, 10, 5), rotate_months=6, washout_days=28)
+    drawn = {"share": 0.3, "salt": "s", "period": period}
+    chosen = is_held_out(ids, cluster=whole, **drawn)
+    assert 0 < chosen.sum() < 300 and (chosen.reshape(-1, 3).all(axis=1) == chosen.reshape(-1, 3).any(axis=1)).all()
+    assert (is_held_out(ids, cluster=list(np.array(whole, dtype=float)), **drawn) == chosen).all()
+    alone = is_held_out(ids, **drawn)
+    for missing in (None, float("nan")):
+        assert (is_held_out(ids, cluster=[missing] * 300, **drawn) == alone).all()

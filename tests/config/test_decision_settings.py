@@ -176,10 +176,49 @@ def test_an_offer_that_keeps_customers_needs_to_know_how_much_of_them_counts():
         ({"when": "complaint", "step": 5}, "step does not go with complaint"),
         ({"when": "birthday", "days_before": 3, "window_days": 7}, "days_before must be 6 at least"),
         ({"when": "anniversary"}, "first_purchase"),
+        (
+            {"when": "birthday", "days_before": 3, "despite_quiet_days": True},
+            "despite_quiet_days goes with first_purch",
+        ),
     ],
 )
 def test_a_trigger_takes_its_own_number_and_no_other(trigger, said):
     assert said in refusal(triggers=[{"name": "x", "window_days": 1, "offers": ["mail"]} | trigger])
+
+
+@pytest.mark.parametrize(
+    ("when", "quiet"), [("first_purchase", "purchase"), ("spend_step", "purchase"), ("complaint", "complaint")]
+)
+def test_a_trigger_whose_customers_are_all_within_their_quiet_days_is_refused(when, quiet):
+    """The day after a purchase, and quiet for two days: the list would be empty every day."""
+    one = {"name": "x", "when": when, "offers": ["mail"], "window_days": 1}
+    if when == "spend_step":
+        one["step"] = 5
+    days = {f"quiet_after_{name}_days": 0 for name in ("purchase", "complaint")}
+
+    def under(quiet_days, **changes):
+        return {
+            "triggers": [one | changes],
+            "contact_policy": policy() | days | {f"quiet_after_{quiet}_days": quiet_days},
+        }
+
+    said = refusal(**under(2))
+    assert "its list would be empty" in said and "despite_quiet_days: true" in said
+    assert rules(**under(2, despite_quiet_days=True)).triggers[0].despite_quiet_days
+    assert rules(**under(1)) and rules(**under(2, window_days=2))
+
+
+def test_a_wrong_name_does_not_hide_the_other_mistakes():
+    said = refusal(
+        offers=offer(channel="emial", valid_from="2026-10-02", valid_to="2026-10-01")
+        | {"text": {**content()["offers"]["text"], "at_least": 9, "at_most": 3}},
+        explore=explore(floor=0.4),
+        strategies=[{"name": "VIP", "who": ["segment = champion"], "offers": ["gold"]}],
+        triggers=[{"name": "thanks", "when": "first_purchase", "offers": ["mial"], "window_days": 1}],
+    )
+    assert "no channel 'emial'" in said and "no offer 'gold'" in said and "no offer 'mial'" in said
+    assert "is before valid_from" in said and "at_least 9 is above at_most 3" in said
+    assert "below the floor" in said and "did you mean champions" in said and "its list would be empty" in said
 
 
 def test_doing_nothing_is_no_offer_and_dates_run_forward():

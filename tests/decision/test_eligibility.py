@@ -108,6 +108,20 @@ def test_the_first_strategy_that_holds_is_the_customers_and_costs_close_dear_con
     assert StrategySettings(name="x", who=("a = b",), channels=("sms",)).allows("text", "sms", 4.0)
 
 
+def test_a_flag_reads_the_same_whether_it_came_as_truth_or_as_a_word_and_strategies_are_counted():
+    strategies = [{"name": name, "who": [f"vip = {word}"], "offers": []} for name, word in
+                  (("yes", "True"), ("no", "false"), ("odd", "maybe"))]  # fmt: skip
+    flags = np.array([True, False, True])
+    words = np.array(["true", "false", None], dtype=object)
+    capital = np.array(["True", "False", None], dtype=object)
+    for values, counts in (
+        (words, {"yes": 1, "no": 1, "odd": 0}),
+        (capital, {"yes": 1, "no": 0, "odd": 0}),
+    ):
+        assert ask(customers(3, columns={"vip": values}), strategies=strategies).strategies == counts
+    assert ask(customers(3, columns={"vip": flags}), strategies=strategies[:2]).strategies == {"yes": 2, "no": 1}
+
+
 def test_an_offer_is_valid_from_its_first_day_to_the_end_of_its_last():
     offers = content()["offers"]
     offers["mail"] |= {"valid_from": "2026-10-05", "valid_to": "2026-10-06"}

@@ -118,6 +118,28 @@ def test_a_step_of_spend_fires_once_even_where_returns_take_spend_back(rows, eve
     assert not fired.any()
 
 
+def test_a_step_is_reached_by_kopecks_that_add_up_to_it_once_and_in_one_day_two_steps_are_one_contact():
+    """Ten times 0.1 is 0.9999999999999999 in floating point, and the step of 1 is reached all the same."""
+    at = moments(np.arange(12) * 24 + 10)
+    amount = np.array([0.1] * 10 + [0.5, 2.0])
+    fired = []
+    for end in range(1, 13):
+        start, stop = moments([(end - 1) * 24, end * 24])
+        before, now = accumulate_spend(np.zeros(12, int), amount, at, customers=1, moments=(start, stop))
+        facts = {"spend_peak": now, "spend_peak_before": before}
+        fired += [end] if find_triggered(trigger("spend_step", step=1), facts, as_of=START)[0] else []
+    assert fired == [10, 12], "on the tenth, and once on the twelfth, which passes 2 and 3"
+
+
+def test_a_complaint_of_another_customer_fires_for_nobody_else_and_edges_of_the_window_belong_to_one_run():
+    """A window holds its first moment and not its last: midnight is the next run's."""
+    midnight = moments([0, 24, 48])
+    facts = {"last_complaint_at": np.array([*midnight, "NaT"], dtype="datetime64[us]")}
+    days = [START + timedelta(days=k) for k in (1, 2, 3)]
+    found = [find_triggered(trigger("complaint"), facts, as_of=day).tolist() for day in days]
+    assert found == [[True, False, False, False], [False, True, False, False], [False, False, True, False]]
+
+
 def test_churn_fires_when_the_threshold_is_crossed_and_not_while_it_stays_over():
     facts = {
         "p_churn": np.array([0.6, 0.6, 0.4, np.nan, 0.5]),

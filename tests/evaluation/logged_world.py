@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netlift.evaluation.forecast_lines import Lines
 from netlift.evaluation.off_policy import LoggedOutcomes, choose_arms, dr_scores
+from netlift.evaluation.profit_forecast import Worth
+from netlift.results import Estimate
 
 OFFERS = 4
 SHARES = np.array([0.4, 0.15, 0.15, 0.15, 0.15])
@@ -60,3 +63,9 @@ def log(world: Planted, rng: np.random.Generator, *, customer: np.ndarray | None
         unit="RUB/customer",
         level=0.95,
     )
+
+
+def forecast(worth: Worth, predicted: np.ndarray) -> Estimate:
+    """The profit of a launch whose contacts were all chosen by the policy."""
+    lines = Lines.of([worth.line], level=worth.logged.level)
+    return lines.total(predicted, np.zeros(len(predicted), dtype=np.int64), unit="RUB", method="")

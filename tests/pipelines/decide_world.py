@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -83,8 +83,9 @@ def rewrite(folder: Path, table: str, change) -> None:
     touch(folder)
 
 
-def uplift_files(effects=EFFECTS) -> dict[str, bytes]:
+def uplift_files(effects=EFFECTS, rewards=MappingProxyType({})) -> dict[str, bytes]:
     outputs = [(f"uplift_{offer}", "RUB", effect) for offer, effect in effects.items()]
+    outputs += [(f"reward_{offer}", "RUB", reward) for offer, reward in rewards.items()]
     return write_files(task="uplift", features=FEATURES, outputs=outputs, boosters={})
 
 
@@ -103,11 +104,11 @@ def champion_of(task: str, files: dict[str, bytes], *, active: int | None = None
     )
 
 
-def make_deciders(effects=EFFECTS, *, tasks=("uplift",)):
+def make_deciders(effects=EFFECTS, *, tasks=("uplift",), rewards=MappingProxyType({})):
     """Champions by hand, as `find_deciders` finds them."""
     churn = [("p_churn", "share", linear(0.0, [1 / 400], [SILENCE]))]
     ltv = [("ltv_182d", "RUB", linear(0.0, [0.5], [MARGIN])), ("ltv_182d_sd", "RUB", constant(5.0))]
-    files = {"uplift": uplift_files(effects)}
+    files = {"uplift": uplift_files(effects, rewards)}
     files["churn"] = write_files(task="churn", features=FEATURES, outputs=churn, boosters={})
     files["ltv"] = write_files(task="ltv", features=FEATURES, outputs=ltv, boosters={})
     found = {task: champion_of(task, files[task], active=None if task == "uplift" else 365) for task in tasks}
@@ -115,15 +116,27 @@ def make_deciders(effects=EFFECTS, *, tasks=("uplift",)):
 
 
 def decide(
-    config: Path, patch, *, effects=EFFECTS, tasks=("uplift",), now=NOW, evidence=EVIDENCE, checked=False, **asked
+    config: Path,
+    patch,
+    *,
+    effects=EFFECTS,
+    tasks=("uplift",),
+    now=NOW,
+    evidence=EVIDENCE,
+    kept=None,
+    checked=False,
+    rewards=MappingProxyType({}),
+    scored=None,
+    **asked,
 ):
     """A run with champions made by hand, on tables that were checked before unless told otherwise; returns it."""
     if not checked:
         patch.setattr(module, "check_tables", lambda *_, **__: SimpleNamespace(raise_for_errors=lambda: None))
-    patch.setattr(module, "find_deciders", lambda _: make_deciders(effects, tasks=tasks))
+    patch.setattr(module, "find_deciders", lambda _: make_deciders(effects, tasks=tasks, rewards=rewards))
     patch.setattr(module, "read_evidence", lambda *_: evidence)
+    patch.setattr(module, "find_champions_file", lambda *_: kept)
     request = DecideRequest(**{"as_of": AS_OF, **asked})
-    return decide_business(load(config), request, progress=Silent(), now=now, lock_timeout=0)
+    return decide_business(load(config), request, progress=Silent(), now=now, lock_timeout=0, scored=scored)
 
 
 def read_run(run) -> dict[str, pd.DataFrame]:

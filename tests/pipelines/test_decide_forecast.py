@@ -9,6 +9,11 @@ from netlift.pipelines.decide_forecast import NOTHING, fit_line
 TENTHS = 10
 
 
+def by_policy(contacts) -> np.ndarray:
+    """None of them by lot."""
+    return np.zeros(len(contacts), dtype=bool)
+
+
 def tenths_of(predicted, effects):
     """Tenths by prediction as training keeps them, from noisy effect scores."""
     order = np.argsort(-predicted)
@@ -31,7 +36,7 @@ def test_the_interval_covers_the_truth_of_launches_and_the_promise_overstates_it
         held, launch = slice(0, 5000), np.sort(rng.choice(np.arange(5000, 8000), 3000, replace=False))
         line = fit_line(tenths_of(x[held], truth[held] + rng.normal(0, 600, 5000)))
         best = launch[np.argsort(-x[launch])[: int(share * 3000)]]
-        total = line.total(x[best], 0.0, unit="RUB")
+        total = line.total(x[best], by_policy(best), 0.0, unit="RUB")
         covered += total.ci_lower <= truth[best].sum() <= total.ci_upper
         overstated += x[best].sum() > truth[best].sum()
     assert covered >= 0.9 * launches and overstated == launches
@@ -40,13 +45,16 @@ def test_the_interval_covers_the_truth_of_launches_and_the_promise_overstates_it
 def test_a_total_is_the_sum_of_its_customers_with_one_error_for_all():
     line = fit_line(HALF_TRUE)
     x = np.array([5.0, 50.0, 120.0])
-    total = line.total(x, 7.0, unit="RUB")
-    assert total.point == pytest.approx(line.correct(x).sum() + 7.0)
-    half = (total.ci_upper - total.ci_lower) / 2
-    assert half <= line.half_width(x).sum() + 1e-9
-    assert half > np.sqrt((line.half_width(x) ** 2).sum()), "errors are shared, and do not average out"
-    assert line.total(np.full(10, 50.0), 0.0, unit="RUB").ci_upper == pytest.approx(
-        10 * (line.correct(np.array([50.0])) + line.half_width(np.array([50.0])))[0]
+    some = np.array([False, True, False])
+    total = line.total(x, some, 7.0, unit="RUB")
+    assert total.point == pytest.approx(line.correct(x, some).sum() + 7.0)
+    half, each = (total.ci_upper - total.ci_lower) / 2, line.half_width(x, some)
+    assert half <= each.sum() + 1e-9
+    assert half > np.sqrt((each**2).sum()), "errors are shared, and do not average out"
+    assert np.array_equal(each, line.half_width(x, ~some)), "tenths know one line for policy and lot"
+    fifty, alike = np.full(10, 50.0), by_policy(np.arange(10))
+    assert line.total(fifty, alike, 0.0, unit="RUB").ci_upper == pytest.approx(
+        10 * (line.correct(fifty, alike) + line.half_width(fifty, alike))[0]
     )
 
 
@@ -56,14 +64,16 @@ def test_everybody_at_once_is_worth_what_was_held_out():
     x = rng.gamma(0.5, 100.0, 2000)
     effects = np.where(x > 100, 20.0, 0.4 * x) + rng.normal(0, 5, 2000)
     rows = tenths_of(x, effects)
-    assert fit_line(rows).total(x, 0.0, unit="RUB").point == pytest.approx(effects.sum(), rel=1e-9)
+    assert fit_line(rows).total(x, by_policy(x), 0.0, unit="RUB").point == pytest.approx(effects.sum(), rel=1e-9)
 
 
 def test_without_evidence_the_promise_stands_and_has_no_interval():
     for tenths in ([], HALF_TRUE[:2]):
         line = fit_line(tenths)
-        assert line is NOTHING and line.correct(np.array([3.0])) == 3.0
-        assert np.isnan(line.total(np.array([3.0]), 0.0, unit="RUB").ci_lower)
+        three = np.array([3.0])
+        assert line is NOTHING and line.basis == "promise" and line.correct(three, by_policy(three)) == 3.0
+        assert np.isnan(line.total(three, by_policy(three), 0.0, unit="RUB").ci_lower)
     flat = [{**row, "predicted": 40.0} for row in HALF_TRUE]
     level = fit_line(flat)
-    assert level.slope == 1 and level.correct(np.array([40.0])) == pytest.approx(0.5 * np.mean([10, 40, 80, 200]))
+    assert level.lines.coefficients[0, 1] == 1 and level.basis == "tenths"
+    assert level.correct(np.array([40.0]), by_policy([0])) == pytest.approx(0.5 * np.mean([10, 40, 80, 200]))

@@ -131,3 +131,59 @@ def test_the_list_goes_through_consent_and_holdout_like_everything_else(world, m
     assert len(wrote["export_push"]) == 0 and run.summary.refusals["push_reminder"]["consent"] > 0
     assert np.isin(wrote["decisions"]["arm"], ["policy", "explore", "holdout"]).all()
     assert date.fromisoformat(json.loads((Path(run.path) / "manifest.json").read_text())["as_of"]) == AS_OF
+
+
+def daily(decision):
+    """As the demo has it, every day, but for limits and conditions."""
+    decision.update(strategies=[], budget="unlimited")
+    decision["contact_policy"]["limits"] = []
+    for offer in decision["offers"].values():
+        offer["eligible"] = []
+
+
+def test_the_lists_that_answer_a_purchase_or_a_complaint_reach_people_under_the_rules_of_the_demo(world, monkeypatch):
+    """Quiet days protect from campaigns; the answer to the event itself is not one."""
+    ids = table(world, "customers").query("consent_push & consent_email & consent_call")["customer_id"].iloc[:40]
+
+    def yesterday(events):
+        rows = pd.DataFrame({"customer_id": ids, "occurred_at": pd.Timestamp("2026-09-30T12:00"), "kind": "complaint"})
+        return pd.concat([events, rows.assign(value=np.nan)], ignore_index=True)
+
+    rewrite(world, "events", yesterday)
+    answered = read_run(decide(configure(world, daily), monkeypatch, trigger="complaint"))["decisions"]
+    assert set(answered["customer_id"]) >= set(ids) and (answered["reason"] != "quiet_after_complaint").all()
+    assert (answered["offer_id"] == "call_advice").any() or (answered["reason"] == "nothing_pays").any()
+    everybody = read_run(decide(configure(world, daily), monkeypatch))["decisions"].set_index("customer_id")
+    held = everybody.loc[ids, "arm"] == "holdout"
+    assert set(everybody.loc[ids[~held.to_numpy()], "reason"]) <= {
+        "quiet_after_complaint", "quiet_after_purchase", "opted_out"
+    }  # fmt: skip
+
+
+def test_a_run_of_a_missed_day_after_the_day_that_caught_it_up_is_refused(world, monkeypatch):
+    config, name = configure(world, daily), "welcome"
+    decide(config, monkeypatch, trigger=name, as_of=AS_OF - timedelta(days=4))
+    decide(config, monkeypatch, trigger=name)
+    with pytest.raises(UsageError, match="looked back over 2026-09-29"):
+        decide(config, monkeypatch, trigger=name, as_of=AS_OF - timedelta(days=2))
+    early = decide(config, monkeypatch, trigger=name, as_of=AS_OF - timedelta(days=5))
+    assert early.written, "the run of the 27th looked back one day alone"
+
+
+def test_a_chance_of_exactly_the_threshold_fires_once(world, monkeypatch):
+    """Chances are kept to seven digits: one that is over the threshold by them today is so when looked at tomorrow."""
+    last = receipts_of(world).groupby("customer_id")["occurred_at"].max()
+    silent = days(last, AS_OF - timedelta(days=1))
+    silence = pd.Series(silent[(silent > 60) & (silent < 360)]).mode()[0]
+
+    def no_rest(decision):
+        daily(decision)
+        decision["triggers"] = [{"name": "leaving", "when": "churn", "p_churn": float(silence) / 400 + 1e-9,
+                                 "window_days": 1, "offers": ["call_advice"]}]  # fmt: skip
+
+    config = configure(world, no_rest)
+    yesterday, today = (
+        set(read_run(decide(config, monkeypatch, tasks=TASKS, trigger="leaving", as_of=AS_OF - timedelta(days=back)))[
+            "decisions"]["customer_id"]) for back in (1, 0)
+    )  # fmt: skip
+    assert yesterday >= set(last.index[silent == silence]) and not yesterday & today

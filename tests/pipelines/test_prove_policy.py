@@ -11,14 +11,17 @@ import pytest
 
 from netlift.config.criteria import parse_criterion
 from netlift.config.definitions import UpliftDefinition, load_definition
+from netlift.decision.allocation import allocate
+from netlift.decision.limits import Problem
 from netlift.decision.options import Option
-from netlift.decision.prices import Prices
 from netlift.errors import DataError
 from netlift.estimators.expression import linear, write_files
 from netlift.estimators.rows import Candidate
+from netlift.evaluation.forecast_lines import Lines
 from netlift.evaluation.off_policy import NOBODY, LoggedOutcomes, dr_scores
 from netlift.evaluation.policy_proof import AT_RANDOM
-from netlift.pipelines.policy_proof import BEST, POLICY, RESPONSE, RULES, Launch, LaunchPolicy, prove_policy
+from netlift.pipelines.policy_proof import BEST, POLICY, RESPONSE, RULES, LaunchPolicy, prove_policy
+from netlift.pipelines.proof_rows import ProofRows, gather_proof_rows
 from netlift.pipelines.uplift_evidence import Judged
 from netlift.pipelines.uplift_learning import UpliftLearning
 
@@ -26,7 +29,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
 from contact_world import OFFERS, make_world
 
 CHECKOUT = Path(__file__).parents[2]
-FREE = Prices(money=0.0, per_option=np.zeros(3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +78,14 @@ def option(offer: str, *conditions: str) -> Option:
     )  # fmt: skip
 
 
-def policy(*options: Option, prices: Prices = FREE) -> LaunchPolicy:
+def policy(*options: Option, charge=0.0) -> LaunchPolicy:
     m = len(options)
-    return LaunchPolicy(options=options, prices=prices, cost=np.ones(m), beside=np.zeros(m))
+    return LaunchPolicy(
+        options=options, charge=np.zeros(m) + charge, per_reward=np.zeros(m), beside=np.zeros(m), kept=np.ones(m)
+    )
 
 
+SHORT = np.array([[8.0, 6.0, 1.0], [4.0, 5.0, 1.0]])  # two customers, of whom the budget pays for one
 ALL = tuple(option(offer) for offer in OFFERS)
 
 
@@ -105,8 +110,13 @@ def learning():
 
 
 @pytest.fixture(scope="module")
-def proof(shipped, learning):
-    return prove_policy(shipped, policy(*ALL), learning)
+def rows(shipped, learning) -> ProofRows:
+    return gather_proof_rows(shipped, learning)
+
+
+@pytest.fixture(scope="module")
+def proof(rows):
+    return prove_policy(rows, policy(*ALL))
 
 
 def test_the_policy_beats_every_rival_where_it_knows_the_effects(proof, world):
@@ -127,51 +137,101 @@ def test_its_gain_over_nobody_is_the_true_one(proof, world, shipped):
     truth = effects[np.arange(len(X)), choice]
     gain = {row.policy: row for row in proof.policies}[NOBODY].ours_above
     assert gain.ci_lower < truth.mean() < gain.ci_upper
-    assert proof.forecast.profit.ci_lower < truth.sum() < proof.forecast.profit.ci_upper
-    assert proof.forecast.contacts == (choice < 3).sum() and proof.forecast.without_support == 0
+    given = predicted[np.arange(len(X)), np.minimum(choice, 2)][choice < 3]
+    lines = Lines.of([proof.worth.line], level=0.95)
+    profit = lines.total(given, np.zeros(len(given), dtype=np.int64), unit="RUB", method="")
+    assert profit.ci_lower < truth.sum() < profit.ci_upper
+    assert proof.worth.contacts == proof.contacts == (choice < 3).sum() and proof.worth.without_support == 0
 
 
-def test_prices_conditions_and_the_launch_are_those_that_are_given(shipped, learning):
-    dear = prove_policy(shipped, policy(*ALL, prices=Prices(money=0.5, per_option=np.array([0, 9e9, 0]))), learning)
+def test_prices_and_conditions_are_those_that_are_given(shipped, rows):
+    dear = prove_policy(rows, policy(*ALL, charge=np.array([0.5, 9e9, 0.5])))
     some = (option("mail", "f2 > 0", "segment = new"), option("call", "region = north"), option("new_offer"))
-    launch = Launch(predicted=np.full(100, 2.0), beside=-50.0)
-    ruled = prove_policy(shipped, policy(*some), learning, launch=launch)
+    ruled = prove_policy(rows, policy(*some))
     assert ruled.not_asked == ("segment",) and ruled.not_learned == ("new_offer",)
-    assert ruled.forecast.contacts == 100 and ruled.forecast.naive == 150.0
     table = {row.policy: row for row in ruled.policies}
-    rows = shipped.held_out
-    north = rows.X[:, 9] == 0
-    assert table[RULES].contacted == pytest.approx(np.mean((rows.X[:, 2] > 0) | north))
+    held = shipped.held_out
+    north = held.X[:, 9] == 0
+    assert table[RULES].contacted == pytest.approx(np.mean((held.X[:, 2] > 0) | north))
     assert dear.policies.rows[0].contacted < ruled.policies.rows[0].contacted + 1
+
+
+def test_a_rival_that_asks_for_more_of_what_is_short_is_out_of_reach(rows):
+    free = prove_policy(rows, policy(*ALL))
+    assert free.in_reach == {NOBODY, BEST, RESPONSE, RULES, AT_RANDOM}, "nothing is short"
+    short = prove_policy(rows, policy(*ALL, charge=1.0))
+    assert {NOBODY, RESPONSE, AT_RANDOM} == short.in_reach, "each contact costs the same, and there are as many"
+    without = prove_policy(rows, policy(option("call"), option("promo")))
+    assert BEST not in without.in_reach, "everybody the best offer would be mail, which the launch does not have"
+
+
+def test_a_lot_has_a_line_of_its_own_which_knows_predictions_below_zero(proof, world, rows):
+    late = world.rows.campaign >= 2
+    lines = Lines.of([proof.worth.line, proof.drawn.line], level=0.95)
+    drawn = np.random.default_rng(1).integers(0, 3, late.sum())
+    at = np.arange(late.sum())
+    predicted, group = rows.uplift[at, drawn], np.ones(late.sum(), dtype=np.int64)
+    truth = world.effects[late][at, drawn].sum()
+    total = lines.total(predicted, group, unit="RUB", method="")
+    assert np.mean(predicted < 0) > 0.2 and total.ci_lower < truth < total.ci_upper
+    by_choice = lines.total(predicted, 0 * group, unit="RUB", method="")
+    assert abs(by_choice.point - truth) > abs(total.point - truth)
 
 
 def test_offers_that_a_campaign_did_not_have_are_told(world, learning):
     early = shipped_from(make_world(2_000, seed=9).rows, world.rows.take(world.rows.campaign == 1))
-    proof = prove_policy(early, policy(*ALL), learning)
-    assert proof.forecast.without_support > 0.2, "promos were not on offer then"
+    proof = prove_policy(gather_proof_rows(early, learning), policy(*ALL))
+    assert proof.worth.without_support > 0.2, "promos were not on offer then"
     assert proof.policies.rows[0].without_support == 0
 
 
-def test_a_policy_of_offers_that_nobody_ever_sent_is_refused(shipped, learning):
+def test_a_policy_of_offers_that_nobody_ever_sent_is_refused(rows):
     with pytest.raises(DataError, match="new_offer"):
-        prove_policy(shipped, policy(option("new_offer")), learning)
+        prove_policy(rows, policy(option("new_offer")))
 
 
-def test_the_policy_of_a_run_takes_its_prices_and_what_was_added_to_predictions():
+def test_a_policy_that_contacts_next_to_nobody_has_a_table_and_no_line(rows):
+    dear = prove_policy(rows, policy(*ALL, charge=9e9))
+    assert dear.worth is None and dear.contacts == 0
+    assert {row.policy: row for row in dear.policies}[NOBODY].ours_above.point == 0
+
+
+def test_of_very_many_rows_a_sample_is_kept_and_said(shipped, learning):
+    some = gather_proof_rows(shipped, learning, most_rows=1000)
+    again = gather_proof_rows(shipped, learning, most_rows=1000)
+    assert len(some) == len(some.best) == len(some.X) == 1000 and "1,000 were drawn by chance" in some.how
+    assert np.array_equal(some.logged.y, again.logged.y) and np.array_equal(some.likely, again.likely)
+
+
+@pytest.mark.parametrize("reward", [np.array([2.0, 2.0, 2.0]), np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])])
+def test_the_policy_of_a_run_takes_its_prices_and_what_was_added_to_predictions(reward):
     uplift = np.array([[1.0, 2.0, np.nan], [3.0, 4.0, np.nan]])
 
     class Values:
+        contact_cost, reward_changed = np.array([0.0, 0.5, 0.0]), np.array([1.0, 1.0, 1.0])
+
+        def __init__(self):
+            self.reward = reward
+
         def cost(self):
-            return np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
+            return self.contact_cost + reward
 
         def profit(self):
             return uplift + np.array([-0.5, 0.25, 0.0])
 
     class Stub:
         options, values = ALL, Values()
-        allocation = type("Allocation", (), {"charges": FREE})
+        allocation = allocate(Problem(value=SHORT, cost=Values().cost(), budget=2.0))
+        eligibility = type("Eligibility", (), {"eligible": np.array([[True, True, False], [True, False, False]])})
+        exploration = type("Exploration", (), {"kept": np.array([1.0, 0.5, 1.0])})
 
     made = LaunchPolicy.of(Stub(), uplift)
-    assert made.cost.tolist() == [2.0, 2.0, 2.0] and made.beside.tolist() == [-0.5, 0.25, 0.0]
+    charged = made.charged(np.broadcast_to(reward, uplift.shape))
+    price = charged[0, 0] / Values().cost().reshape(-1)[0]
+    assert price > 0
+    assert charged == pytest.approx(np.broadcast_to(price * Values().cost(), charged.shape)), "one price of money"
+    assert made.beside.tolist() == [-0.5, 0.25, -np.inf]
+    assert made.kept.tolist() == [1.0, 0.5, 1.0], "and what is open to nobody is not to be had"
     open_to = np.array([[True, True, False], [True, False, False]])
-    assert made.choose(np.array([[1.0, 0.5, 9.0], [0.4, 9.0, 9.0]]), open_to).tolist() == [1, -1]
+    gain = np.array([[1.0, 0.5, 9.0], [0.4, 9.0, 9.0]]) + charged * [1, 1, 0]
+    assert made.choose(gain, open_to, charged).tolist() == [1, -1]

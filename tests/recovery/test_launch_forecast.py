@@ -9,6 +9,7 @@ import numpy as np
 from netlift.decision.allocation import allocate
 from netlift.decision.limits import Limit, Problem
 from netlift.decision.prices import choose_by_prices
+from netlift.evaluation.forecast_lines import Lines
 from netlift.evaluation.off_policy import LoggedOutcomes, dr_scores
 from netlift.evaluation.profit_forecast import find_worth
 
@@ -75,10 +76,12 @@ def test_forecasts_of_allocated_launches_cover_their_realised_profit_and_predict
         )
         rows = np.arange(len(mu))
         worth = find_worth(logged, chosen + 1, np.column_stack([predicted, np.zeros(len(mu))])[rows, chosen])
-        forecast = worth.forecast(value[taken, given[taken]])
+        promise = value[taken, given[taken]]
+        lines = Lines.of([worth.line], level=0.95)
+        profit = lines.total(promise, np.zeros(len(taken), dtype=np.int64), unit="RUB", method="")
         realised = float(np.sum(launch.profits[taken, given[taken] + 1] - launch.profits[taken, 0]))
-        covered += forecast.profit.ci_lower <= realised <= forecast.profit.ci_upper
-        missed += not forecast.profit.ci_lower <= forecast.naive <= forecast.profit.ci_upper
-        promised.append(forecast.naive / realised)
+        covered += profit.ci_lower <= realised <= profit.ci_upper
+        missed += not profit.ci_lower <= promise.sum() <= profit.ci_upper
+        promised.append(promise.sum() / realised)
     assert 90 <= covered <= 100
     assert missed >= 75 and np.median(promised) > 2, "the winner's curse"

@@ -55,7 +55,7 @@ def period_of(day: date, *, rotate_months: int, washout_days: int) -> Period:
 
 
 def is_held_out(
-    ids: Sequence[str], *, share: float, salt: str, period: Period, cluster: Sequence[str | None] | None = None
+    ids: Sequence[str], *, share: float, salt: str, period: Period, cluster: Sequence[object] | None = None
 ) -> np.ndarray:
     """Who is held out in a period, bool, shape (n,).
 
@@ -71,9 +71,18 @@ def is_held_out(
         >>> int(is_held_out([str(i) for i in range(1000)], share=0.05, salt="demo", period=half_year).sum())
         53
     """
-    units = ids if cluster is None else [i if c is None else f"\x1f{c}" for i, c in zip(ids, cluster, strict=True)]
+    units = ids if cluster is None else [_unit(i, c) for i, c in zip(ids, cluster, strict=True)]
     salted = f"{salt}\x1f{period.start.isoformat()}"
     return np.asarray(to_uniform(hash_units(units, salt=salted, purpose="holdout")) < share)
+
+
+def _unit(customer: str, cluster: object) -> str:
+    """What is drawn: the cluster, the same whether its number came as 7 or, beside missing ones, as 7.0."""
+    if cluster is None or cluster != cluster:  # noqa: PLR0124 - NaN
+        return customer
+    if isinstance(cluster, float) and cluster.is_integer():
+        cluster = int(cluster)
+    return f"\x1f{cluster}"
 
 
 def holdout_half_width(variance: float, *, customers: int, share: float, z: float) -> float:

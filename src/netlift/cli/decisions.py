@@ -18,6 +18,7 @@ from netlift.cli.terminal import (
     show,
     watched,
 )
+from netlift.errors import UsageError
 
 
 def decide(
@@ -29,6 +30,9 @@ def decide(
     trigger: Annotated[
         str, typer.Option(help="A trigger of the config: only customers for whom it fires, and its offers.")
     ] = "",
+    score: Annotated[
+        bool, typer.Option("--score", help="The whole night: write the scores of the day first, as netlift score does.")
+    ] = False,
     excel: Annotated[
         bool, typer.Option("--excel", help="CSV with ; and a byte-order mark, as Excel opens it in Russian.")
     ] = False,
@@ -40,17 +44,21 @@ def decide(
 ) -> None:
     """Choose one offer or none for every customer by expected profit, and write the lists of each channel.
 
-    Nothing goes out without fresh consents (exit 4). Example: netlift decide --as-of 2026-10-01 --lang en
+    Nothing goes out without fresh consents (exit 4). Example: netlift decide --as-of 2026-10-01 --score --lang en
     """
     from netlift.pipelines.decide import DecideRequest, decide_business
+    from netlift.pipelines.night import score_and_decide
     from netlift.report.words import speak
 
     speak(lang)
     request = DecideRequest(as_of=as_of.date(), run_key=run_key, trigger=trigger, for_excel=excel, language=lang)
-    with watched(quiet=json_output) as progress:
-        run = decide_business(
-            load_business(config, data), request, progress=progress, now=now(), lock_timeout=lock_timeout
+    if score and trigger:
+        raise UsageError(
+            "--score goes with the run of all customers; give it there, and --trigger in runs of their own"
         )
+    job = score_and_decide if score else decide_business
+    with watched(quiet=json_output) as progress:
+        run = job(load_business(config, data), request, progress=progress, now=now(), lock_timeout=lock_timeout)
     show(run, json_output=json_output)
 
 

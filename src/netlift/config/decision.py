@@ -61,9 +61,10 @@ class DecisionSettings(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> DecisionSettings:
         mistakes = [*self._wrong_names()]
-        if not mistakes:
-            mistakes += [*self._wrong_offers(), *self._wrong_strategies(), *self._wrong_policy()]
-            mistakes += [*self._wrong_volumes(), *self._wrong_exploration()]
+        if not mistakes:  # what nobody can reach follows from names that are wrong
+            mistakes += [*self._unreachable_offers(), *self._idle_strategies()]
+        mistakes += [*self._wrong_offers(), *self._wrong_strategies(), *self._wrong_policy()]
+        mistakes += [*self._wrong_triggers(), *self._wrong_volumes(), *self._wrong_exploration()]
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
@@ -105,15 +106,17 @@ class DecisionSettings(Settings):
             place = f"offers.{name}"
             if offer.valid_from and offer.valid_to and offer.valid_to < offer.valid_from:
                 yield f"{place}: valid_to {offer.valid_to} is before valid_from {offer.valid_from}"
-            against = find_contradictions(offer.criteria)
-            yield from (f"{place}.eligible: {mistake}" for mistake in against)
-            closed = self._closing_limit(offer.channel)
-            if closed is not None:
-                yield f"{place}: may go nowhere, since contact_policy allows 0 contacts {closed}"
-            elif not against and not any(self._reaches(name, segment) for segment in SEGMENTS):
-                yield f"{place}: is eligible nowhere: every segment that it may go to has a strategy without it"
+            yield from (f"{place}.eligible: {mistake}" for mistake in find_contradictions(offer.criteria))
             if offer.save_rate is not None and self.future_weight is None:
                 yield f"{place}: save_rate needs decision.future_weight, how much of the value kept counts"
+
+    def _unreachable_offers(self) -> Iterator[str]:
+        for name, offer in self.offers.items():
+            closed = self._closing_limit(offer.channel)
+            if closed is not None:
+                yield f"offers.{name}: may go nowhere, since contact_policy allows 0 contacts {closed}"
+            elif not find_contradictions(offer.criteria) and not any(self._reaches(name, each) for each in SEGMENTS):
+                yield f"offers.{name}: is eligible nowhere: every segment that it may go to has a strategy without it"
 
     def _closing_limit(self, channel: str) -> str | None:
         """The words of a limit of 0 contacts that a channel is under; None without one."""
@@ -137,13 +140,16 @@ class DecisionSettings(Settings):
 
     def _wrong_strategies(self) -> Iterator[str]:
         for strategy in self.strategies:
-            place = f"strategies.{strategy.name}"
-            yield from (f"{place}.who: {mistake}" for mistake in find_contradictions(strategy.criteria))
+            against = find_contradictions(strategy.criteria)
+            yield from (f"strategies.{strategy.name}.who: {mistake}" for mistake in against)
+
+    def _idle_strategies(self) -> Iterator[str]:
+        for strategy in self.strategies:
             left = [n for n, o in self.offers.items() if strategy.allows(n, o.channel, o.contact_cost)]
             if not left and strategy.offers != ():
                 yield (
-                    f"{place}: no offer is left for its customers; write `offers: []` if they are to get nothing, or "
-                    "widen offers, channels or contact_cost_at_most"
+                    f"strategies.{strategy.name}: no offer is left for its customers; write `offers: []` if they are "
+                    "to get nothing, or widen offers, channels or contact_cost_at_most"
                 )
 
     def _wrong_policy(self) -> Iterator[str]:
@@ -153,6 +159,18 @@ class DecisionSettings(Settings):
                 yield (
                     f"contact_policy.limits: number {i}, {_words(limit)}, can never be reached, since number {j}, "
                     f"{_words(other)}, comes first; take it out or correct one of them"
+                )
+
+    def _wrong_triggers(self) -> Iterator[str]:
+        policy = self.contact_policy
+        quiet = {"purchase": policy.quiet_after_purchase_days, "complaint": policy.quiet_after_complaint_days}
+        for trigger in self.triggers:
+            event = trigger.answers
+            if event and not trigger.despite_quiet_days and quiet[event] > trigger.window_days:
+                yield (
+                    f"triggers.{trigger.name}: its list would be empty, since window_days ({trigger.window_days}) is "
+                    f"below contact_policy.quiet_after_{event}_days ({quiet[event]}); write despite_quiet_days: true "
+                    f"if the list answers that {event}, or lower the quiet days"
                 )
 
     def _wrong_volumes(self) -> Iterator[str]:

@@ -47,18 +47,20 @@ Redeemed = Annotated[Annotated[float, Field(ge=0, le=1)] | None, _none_for(FROM_
 
 
 class ChannelSettings(Settings):
-    """A channel: who may be reached by it, how many a run, and what each contact wears out.
+    """A channel: who may be reached by it, how many a day, and what each contact wears out.
 
     Attributes:
         consent: Column of customers that is true for who agreed; None for `consent_<channel>`.
         opt_out_events: Kinds of events that take back the consent to this channel alone.
+        opt_in_events: Kinds of events that end such an opt-out; one that is general does not.
         fatigue: Currency per contact: what it costs in attention that later contacts will miss, beyond the outcome
             window.
-        at_most: Contacts a run, such as calls a day; None for no limit.
+        at_most: Contacts a day, such as calls, over all runs of the day; None for no limit.
     """
 
     consent: str | None = None
     opt_out_events: tuple[Name, ...] = ()
+    opt_in_events: tuple[Name, ...] = ()
     fatigue: Money
     at_most: Count | None = None
 
@@ -75,8 +77,8 @@ class OfferSettings(Settings):
         eligible: Conditions, all of which hold.
         valid_from: First day; None for that of `offers`.
         valid_to: Last day; None for that of `offers`.
-        at_least: Contacts a run, no less.
-        at_most: Contacts a run, no more; None for no limit.
+        at_least: Contacts a day, no less, but in lists of triggers.
+        at_most: Contacts a day, no more, over all runs of the day; None for no limit.
         save_rate: Share of those about to leave whom it keeps beyond the outcome window; None where it does not claim
             to keep anybody.
     """
@@ -183,7 +185,7 @@ class ConsentSettings(Settings):
     Attributes:
         max_age_hours: Nothing goes out when the source of consents is older.
         opt_out_events: Kinds of events that take back all consents, whatever the columns of consent say.
-        opt_in_events: Kinds of events that end an opt-out.
+        opt_in_events: Kinds of events that end such an opt-out, and none that was of one channel.
     """
 
     max_age_hours: Annotated[float, Field(gt=0, le=24 * 31)]
@@ -215,6 +217,8 @@ _NUMBER_OF: dict[str, str] = {
     "churn": "p_churn",
 }
 
+_ANSWERS = {"first_purchase": "purchase", "spend_step": "purchase", "complaint": "complaint"}
+
 
 class TriggerSettings(Settings):
     """Something that happens in a customer's life and opens a list of offers on that day.
@@ -226,6 +230,8 @@ class TriggerSettings(Settings):
         offers: What may follow.
         window_days: Days between its runs; it fires once, in the run whose window holds the moment.
         rest_days: It does not fire again for a customer within so many days.
+        despite_quiet_days: With first_purchase, spend_step and complaint: the list answers that event, and so goes out
+            within the quiet days that the contact policy asks for after it.
         over_gap: With silence: multiple of the customer's own mean gap between purchases.
         days_before: With birthday: days of notice; at least the days between runs, less one, so that none comes late.
         step: With spend_step: accumulated spend in currency, at each multiple of which it fires.
@@ -238,10 +244,16 @@ class TriggerSettings(Settings):
     offers: Annotated[tuple[Name, ...], Field(min_length=1)]
     window_days: Annotated[int, Field(ge=1, le=31)]
     rest_days: QuietDays = 0
+    despite_quiet_days: bool = False
     over_gap: Annotated[float, Field(gt=0)] | None = None
     days_before: QuietDays | None = None
     step: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     p_churn: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @property
+    def answers(self) -> str | None:
+        """The event that it answers and that quiet days follow, purchase or complaint; None without one."""
+        return _ANSWERS.get(self.when)
 
     @model_validator(mode="after")
     def _own_number(self) -> TriggerSettings:
@@ -249,6 +261,8 @@ class TriggerSettings(Settings):
         mistakes = [f"{self.when} needs {own}"] if own and getattr(self, own) is None else []
         strange = [name for name in _NUMBER_OF.values() if name != own and getattr(self, name) is not None]
         mistakes += [f"{name} does not go with {self.when}" for name in strange]
+        if self.despite_quiet_days and self.when not in _ANSWERS:
+            mistakes.append(f"despite_quiet_days goes with {', '.join(_ANSWERS)} alone")
         if self.days_before is not None and self.days_before < self.window_days - 1:
             mistakes.append(
                 f"with a run every {self.window_days} days and days_before {self.days_before} some would be served "

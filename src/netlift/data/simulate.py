@@ -30,7 +30,7 @@ from netlift.data.retailer.world import OFFERS
 from netlift.data.tables import CONTRACT
 from netlift.data.write import parquet_writer, require_free_space, staged_directory
 from netlift.errors import UsageError
-from netlift.results import to_plain
+from netlift.results import Told, to_plain
 
 CHUNK_CUSTOMERS = 10_000
 SHORTEST_HISTORY_DAYS = 730
@@ -72,7 +72,7 @@ class SimulationSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimulationSummary:
+class SimulationSummary(Told):
     """What was written.
 
     Attributes:

@@ -69,6 +69,8 @@ def _holds(values: np.ndarray, criterion: Criterion) -> np.ndarray:
     equal = np.zeros(len(values), dtype=bool)
     for word in criterion.values:
         equal |= values == word
+        if word.lower() in ("true", "false"):  # a flag with gaps, or one that came as text
+            equal |= values == word.lower()
     return np.asarray(known & (equal if criterion.sign == "=" else ~equal), dtype=bool)
 
 

@@ -59,11 +59,13 @@ class Eligibility:
         refused: Code of `Refusal`, 0 where the option is open, uint8, shape (n, m).
         explores_untrained: Whether options without a known effect may be drawn by exploration.
         counts: Option to the reasons of its refusals and their customers, `open` among them.
+        strategies: Strategy to its customers; one without any is probably not what was meant.
     """
 
     refused: np.ndarray
     explores_untrained: bool
     counts: Mapping[str, Mapping[str, int]]
+    strategies: Mapping[str, int]
 
     @property
     def eligible(self) -> np.ndarray:
@@ -100,7 +102,7 @@ def require_fresh_consent(updated_at: datetime | None, *, now: datetime, max_age
             f"consent: its source is dated {updated_at:%Y-%m-%d %H:%M}, after the run of {now:%Y-%m-%d %H:%M}, so "
             "nothing goes out; correct the clock or the time zone"
         )
-    if age > timedelta(hours=max_age_hours):
+    if age.total_seconds() > max_age_hours * 3600:
         raise GateRefusedError(
             f"consent: its source is {age.total_seconds() / 3600:.1f} hours old, consent.max_age_hours allows "
             f"{max_age_hours:g}, so nothing goes out; bring it up to date and run again"
@@ -142,6 +144,7 @@ def find_eligible(
         refused=np.ascontiguousarray(refused.T),
         explores_untrained=settings.explore.untrained == "explore",
         counts={option.offer_id: count_reasons(refused[j]) for j, option in enumerate(options)},
+        strategies={one.name: int((strategy == k).sum()) for k, one in enumerate(settings.strategies)},
     )
 
 

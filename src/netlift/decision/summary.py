@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal
 
+from netlift.decision.before_launch import BeforeLaunch
 from netlift.decision.budget_path import BudgetPoint
 from netlift.decision.prices import Price
 from netlift.decision.value import Sensitivity
 from netlift.results import Estimate
 
-Basis = Literal["held_out", "promise"]
+Basis = Literal["policy", "tenths", "promise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +44,11 @@ class Forecast:
     """What the contacts of a run are expected to earn beyond no contact.
 
     Attributes:
-        profit: Corrected for the choice of the highest predictions, with the error that all customers share.
+        profit: Corrected for the choice of the highest predictions. The interval has the error that all customers
+            share and, on the basis of the policy itself, what they do by chance.
         promised: The same as the model predicts it, uncorrected.
-        basis: What the correction rests on: `held_out` contacts, or nothing but the model's own `promise`.
+        basis: What the correction rests on: held-out contacts that this `policy` chooses, `tenths` of those that the
+            model likes, or nothing but the model's own `promise`.
         rows: Held-out contacts behind it; 0 without.
         unknown: Contacts by chance whose effect nobody knows, left out.
         exploration: What is expected to be given up for exploration, currency; where effects are known.
@@ -85,6 +88,7 @@ class DecisionSummary:
         explored: Whose option was drawn by chance, none included.
         held_out: Whom the universal holdout has.
         forecast: What it is expected to earn.
+        before_launch: The policy beside simple rivals on held-out contacts, or why there is no such proof.
         budget: Money at most; None for no limit.
         spend: Contacts and expected rewards, currency.
         gap: How far from the best possible the allocation may be, as a share.
@@ -107,6 +111,7 @@ class DecisionSummary:
     explored: int
     held_out: int
     forecast: Forecast
+    before_launch: BeforeLaunch
     budget: float | None
     spend: float
     gap: float
@@ -131,6 +136,7 @@ class DecisionSummary:
             | {
                 "as_of": date.fromisoformat(own["as_of"]),
                 "forecast": Forecast(**forecast),
+                "before_launch": BeforeLaunch.from_plain(own["before_launch"]),
                 "curve": tuple(BudgetPoint(**one | {"binding": tuple(one["binding"])}) for one in own["curve"]),
                 "prices": tuple(Price(**_numbers(one, float("inf"))) for one in own["prices"]),
                 "offers": tuple(OfferLine(**one) for one in own["offers"]),

@@ -156,7 +156,9 @@ def _birthday(trigger: TriggerSettings, facts: Facts, as_of: date, days: int) ->
 
 def _spend_step(trigger: TriggerSettings, facts: Facts, _: date, __: int) -> np.ndarray:
     step = trigger.step or np.inf
-    return np.asarray(facts["spend_peak"] // step > facts["spend_peak_before"] // step)
+    # to a billionth of a step, so that a sum of kopecks that falls short by its rounding reaches it all the same
+    now, before = (np.floor(np.round(facts[name] / step, 9)) for name in ("spend_peak", "spend_peak_before"))
+    return np.asarray(now > before)
 
 
 def _churn(trigger: TriggerSettings, facts: Facts, _: date, __: int) -> np.ndarray:

@@ -7,8 +7,9 @@ the costs of its own campaigns in it already. They are put back once, and today'
     profit_ia = margin_ia - C_a - R_a s_ia + future_ia - F_a
 
 C is the contact cost, R the reward of one who redeems, s the share of all contacted who redeem (those who would have
-bought anyway among them), F what a contact wears out; ° marks what the training campaigns had. Where today's economics
-are those of training, profit is τ + future - F, whatever the costs are.
+bought anyway among them), F what a contact wears out; ° marks what the training campaigns had. Where a model knows what
+a customer's contact will pay, s is that over the mean reward: a percentage costs more with those who spend more. Where
+today's economics are those of training, profit is τ + future - F, whatever the costs are.
 
 Where an offer claims to keep a share g of those who would leave, their value beyond the outcome window counts too:
 
@@ -41,7 +42,8 @@ class Trained:
     Attributes:
         contact_cost: Mean currency per contact, shape (m,).
         reward: Mean currency per redeemer, 0 where nobody redeemed, shape (m,).
-        redeemed: Share of the contacted who redeemed, shape (m,), or predicted for each customer, shape (n, m).
+        redeemed: Share of the contacted who redeemed, shape (m,), or the expected reward of each customer's contact in
+            mean rewards, shape (n, m).
     """
 
     contact_cost: np.ndarray

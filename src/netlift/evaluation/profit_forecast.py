@@ -25,12 +25,12 @@ References:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from netlift.errors import DataError
+from netlift.evaluation.forecast_lines import FittedLine
 from netlift.evaluation.influence import Figure, interval_half, make_estimate
 from netlift.evaluation.off_policy import LoggedOutcomes
 from netlift.evaluation.policy_proof import support
@@ -76,67 +76,18 @@ class Worth:
         point = self.level.point + self.slope.point * (x - self.predicted)
         return Figure(point=point, influence=self.share * self.residual * (1 + pull))
 
-    def forecast(self, predicted: np.ndarray) -> ProfitForecast:
-        """Forecast the profit of a launch.
-
-        Args:
-            predicted: Predicted profit of what each contacted customer gets, shape (k,).
-
-        Raises:
-            DataError: Predictions that are not finite.
-        """
-        unknown = int(np.sum(~np.isfinite(predicted)))
-        if unknown:
-            raise DataError(f"launch: {unknown} of {len(predicted)} predictions are not finite; forecast what is known")
-        k, logged = len(predicted), self.logged
-        figure = self.at(float(np.mean(predicted)) if k else self.predicted)
-        error = k * logged.clusters.error(figure.influence)
-        noise = math.sqrt(k * self.own_noise)
-        profit = make_estimate(
-            k * figure.point,
-            interval_half(math.hypot(error, noise), logged.level),
-            level=logged.level,
-            unit=logged.unit.split("/", maxsplit=1)[0],
-            method=f"line of DR effects on predictions over {self.contacts:,} held-out contacts",
+    @property
+    def line(self) -> FittedLine:
+        """The line as intercept and slope."""
+        here, there = self.at(0.0), self.at(1.0)
+        rise = there - here
+        return FittedLine(
+            intercept=here.point,
+            slope=rise.point,
+            influence=np.column_stack([here.influence, rise.influence]),
+            customer=self.logged.customer,
+            own_noise=self.own_noise,
         )
-        return ProfitForecast(
-            profit=profit,
-            naive=float(np.sum(predicted)),
-            contacts=k,
-            level=self.level,
-            slope=self.slope,
-            held_out=self.contacts,
-            error=error,
-            noise=noise,
-            without_support=self.without_support,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProfitForecast:
-    """The profit of a launch before it.
-
-    Attributes:
-        profit: Over doing nothing, corrected for the winner's curse, in currency.
-        naive: Sum of the predictions of what was chosen, too high.
-        contacts: Customers contacted.
-        level: Mean effect per held-out contact.
-        slope: Effect per unit predicted.
-        held_out: Held-out rows behind them.
-        error: Standard error of the correction, currency.
-        noise: Standard deviation of what customers do by chance, currency.
-        without_support: Share of held-out rows whose choice could not be valued.
-    """
-
-    profit: Estimate
-    naive: float
-    contacts: int
-    level: Estimate
-    slope: Estimate
-    held_out: int
-    error: float
-    noise: float
-    without_support: float
 
 
 def find_worth(logged: LoggedOutcomes, choice: np.ndarray, predicted: np.ndarray) -> Worth:
@@ -260,4 +211,10 @@ def worth_by_tenth(worth: Worth, *, parts: int = 10) -> Table[WorthTenth]:
     return Table(name="worth by tenth", rows=tuple(rows))
 
 
-__all__ = ["ProfitForecast", "Worth", "WorthTenth", "find_worth", "worth_by_tenth"]
+__all__ = [
+    "FEWEST_CONTACTS",
+    "Worth",
+    "WorthTenth",
+    "find_worth",
+    "worth_by_tenth",
+]

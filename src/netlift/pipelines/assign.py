@@ -30,13 +30,13 @@ from netlift.registry.locks import exclusive
 from netlift.report.pages.assignment import assignment_document
 from netlift.report.plain_text import to_text
 from netlift.report.words import speak
-from netlift.results import to_plain
+from netlift.results import Told, to_plain
 
 FILES = {"contacts": CONTACTS_FILE, "contacts_csv": "contacts.csv", "campaigns": "campaigns.parquet"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssignRun:
+class AssignRun(Told):
     """What a job of the assign verb did.
 
     Attributes:

@@ -65,7 +65,7 @@ def _count(tables: Tables, rows: ir.Table, *, assigned_only: bool) -> list[Colli
 
 def _planned(assignments: Path, known: set[str], *, start: datetime, end: datetime) -> Iterable[Path]:
     """Folders of lists that were drawn and not yet logged, whose windows overlap."""
-    for manifest in sorted(assignments.glob(f"*/{MANIFEST_FILE}")):
+    for manifest in sorted(assignments.glob(f"[!.]*/{MANIFEST_FILE}")):
         try:
             content = json.loads(manifest.read_text())
             campaign = str(content["campaign_id"])

@@ -21,21 +21,24 @@ from netlift.decision.conditions import require_known
 from netlift.decision.eligibility import require_fresh_consent
 from netlift.decision.options import make_options
 from netlift.decision.summary import DecisionSummary
-from netlift.errors import ConfigError
+from netlift.errors import ConfigError, GateRefusedError
 from netlift.pipelines.champions import Champion
 from netlift.pipelines.decide_choice import choose
-from netlift.pipelines.decide_consents import consent_updated_at, require_consent_sources
+from netlift.pipelines.decide_consents import consent_updated_at, require_consent_files, require_consent_sources
 from netlift.pipelines.decide_customers import Known, describe_customers, names_known
 from netlift.pipelines.decide_export import export_files, prove_exports, write_files
-from netlift.pipelines.decide_forecast import read_evidence
+from netlift.pipelines.decide_forecast import evidence_of, read_evidence
 from netlift.pipelines.decide_history import DECISIONS
 from netlift.pipelines.decide_inputs import offers_known
+from netlift.pipelines.decide_pages import PAGES, write_pages
+from netlift.pipelines.decide_proof import prove_run
 from netlift.pipelines.decide_scores import UPLIFT, find_deciders
 from netlift.pipelines.decide_summary import summarize
 from netlift.pipelines.decide_triggers import find_trigger
 from netlift.pipelines.decision_log import Log
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.progress import Progress
+from netlift.pipelines.proof_file import ProofFile, find_champions_file, read_proof_rows
 from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
 from netlift.pipelines.score import require_fresh
 from netlift.pipelines.scoring_contract import require_same_schema
@@ -43,7 +46,7 @@ from netlift.registry.locks import exclusive
 from netlift.report.pages.decision import decision_document
 from netlift.report.plain_text import to_text
 from netlift.report.words import speak
-from netlift.results import to_plain
+from netlift.results import Told, to_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ class DecideRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecideRun:
+class DecideRun(Told):
     """What a job of the decide verb did.
 
     Attributes:
@@ -98,7 +101,13 @@ class DecideRun:
 
 
 def decide_business(
-    settings: BusinessSettings, request: DecideRequest, *, progress: Progress, now: datetime, lock_timeout: float
+    settings: BusinessSettings,
+    request: DecideRequest,
+    *,
+    progress: Progress,
+    now: datetime,
+    lock_timeout: float,
+    scored: Mapping[str, str] | None = None,
 ) -> DecideRun:
     """Decide for every customer who had joined, and write log, contacts, lists per channel and manifest.
 
@@ -110,12 +119,16 @@ def decide_business(
         progress: Who watches.
         now: Time of the call, by which consents must be fresh.
         lock_timeout: Seconds to wait for another run of this business.
+        scored: Digests of what a run of scores was made from, whose models and data must be those of the decisions;
+            None where there is none.
 
     Raises:
         ConfigError: No decision block, or one that speaks of what the tables do not know.
         GateRefusedError: No champion of uplift; consents missing or stale; nothing open to anybody; minimum volumes
-            that cannot be met; scores that are not finite. Nothing was written.
-        DataError: The tables break the contract, or the newest receipt is older than the config allows.
+            that cannot be met; scores that are not finite; other models or data than those of `scored`. Nothing was
+            written.
+        DataError: The tables break the contract, the newest receipt is older than the config allows, or the held-out
+            contacts that the training kept are not what it wrote.
         UsageError: The key was written before, from other inputs.
         BusyError: Another run of this business.
     """
@@ -124,15 +137,18 @@ def decide_business(
     trigger = find_trigger(decision, request.trigger)
     target = settings.state / DECISIONS / request.key
     require_free_space(settings.state, needed_mb=200)
-    files = export_files([*decision.channels])
+    files = export_files([*decision.channels]) | PAGES
     lock = settings.state / "locks" / "decide.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder=f"decide {request.key}"):
         champions, without = find_deciders(settings)
+        require_consent_files(settings, decision, now=now)
         with open_tables(settings) as tables:
             require_consent_sources(tables, decision, {offer.channel for offer in decision.offers.values()})
             updated_at = consent_updated_at(settings, decision)
             require_fresh_consent(updated_at, now=now, max_age_hours=decision.consent.max_age_hours)
-            inputs = _input_digests(settings, decision, champions, request)
+            kept = find_champions_file(settings, champions[UPLIFT])
+            inputs = _input_digests(settings, decision, champions, request, kept)
+            _require_same(scored or {}, inputs)
             if target.exists():
                 return _standing(target, inputs, request, files)
             progress.stage("decide", "holding the tables against the contract")
@@ -141,12 +157,13 @@ def decide_business(
             known = describe_customers(
                 settings, tables, champions, as_of=request.as_of, key=request.key, trigger=trigger, progress=progress
             )
-            log, summary = _decide(settings, request, known, champions, without, progress)
+            log, summary = _decide(settings, request, known, champions, without, kept, progress)
             progress.stage("decide", "writing, and reading back who may be contacted")
             with staged_directory(target) as staging:
                 write_files(
                     staging, log, [*decision.channels], outcome_days=known.outcome_days, for_excel=request.for_excel
                 )
+                write_pages(staging, summary)
                 prove_exports(staging, tables, decision, log.decided, known.customers, known.positions)
                 manifest = {
                     "schema_version": 1,
@@ -163,6 +180,17 @@ def decide_business(
                 content = json.dumps(to_plain(manifest), ensure_ascii=False, indent=1)
                 write_bytes(staging / MANIFEST_FILE, content.encode())
     return _run(target, json.loads(content), request, files, written=True)
+
+
+def _require_same(scored: Mapping[str, str], decided: Mapping[str, str]) -> None:
+    """Refuse decisions by other models, or from other data, than the scores beside them."""
+    shared = [name for name in scored if name in decided and (name == "data" or name.startswith("model_"))]
+    changed = [name for name in shared if scored[name] != decided[name]]
+    if changed:
+        raise GateRefusedError(
+            f"{', '.join(changed)} changed since the scores were written, so that the decisions would speak of others "
+            "than they do; nothing was decided. Remove the scores and run again, or give another --run-key"
+        )
 
 
 def require_decision(settings: BusinessSettings) -> DecisionSettings:
@@ -185,9 +213,11 @@ def _decide(
     known: Known,
     champions: Mapping[str, Champion],
     without: tuple[str, ...],
+    kept: ProofFile | None,
     progress: Progress,
 ) -> tuple[Log, DecisionSummary]:
     decision = require_decision(settings)
+    held_out = None if kept is None else read_proof_rows(kept.path, asked=decision.asked)
     progress.stage("decide", f"choosing for {len(known.positions):,} customers together")
     salt = f"{decision.holdout.salt}\x1f{settings.name}\x1f{request.key}\x1fexplore"
     decided = choose(
@@ -198,17 +228,20 @@ def _decide(
         is_list=bool(request.trigger),
         words=hash_units(list(known.positions), salt=salt, purpose="arm"),
         as_of=datetime.combine(request.as_of, time()),
+        made_today=known.made_today,
     )
+    proof = prove_run(held_out, decision, decided, known.uplift, is_list=bool(request.trigger))
     log = Log(
         run_key=request.key,
         as_of=request.as_of,
         ids=known.positions.to_numpy(dtype=object),
         decided=decided,
         uplift=known.uplift,
-        evidence=read_evidence(settings, champions[UPLIFT]),
+        evidence=evidence_of(proof.proof) or read_evidence(settings, champions[UPLIFT]),
         versions={task: champion.version for task, champion in champions.items()},
     )
-    summary = summarize(settings, log, known, observational=champions[UPLIFT].contract.observational, without=without)
+    mark = champions[UPLIFT].contract.observational
+    summary = summarize(settings, log, known, proof, observational=mark, without=without)
     return log, summary
 
 
@@ -232,12 +265,16 @@ def _input_digests(
     decision: DecisionSettings,
     champions: Mapping[str, Champion],
     request: DecideRequest,
+    kept: ProofFile | None,
 ) -> dict[str, str]:
     digests = {f"model_{task}": champion.digest for task, champion in champions.items()}
     digests |= {"config": settings.digest(), "decision": decision.digest()}
     if SEGMENT in decision.asked and settings.segments is not None:
         digests["segments"] = settings.segments.digest()
+    if settings.readout is not None and settings.readout.household is not None:
+        digests["household"] = settings.readout.household
     digests |= {"data": combine_digests(digest_sources(settings)), "csv": "excel" if request.for_excel else "plain"}
+    digests["held_out"] = "none" if kept is None else kept.digest
     digests |= {"trigger": request.trigger} if request.trigger else {}
     return digests | {"inputs": combine_digests({**digests, "as_of": request.as_of.isoformat()})}
 

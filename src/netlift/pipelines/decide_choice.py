@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -62,6 +62,7 @@ def choose(
     words: np.ndarray,
     as_of: datetime,
     is_list: bool = False,
+    made_today: Mapping[str, float] | None = None,
 ) -> Decided:
     """Decide for all customers together.
 
@@ -73,6 +74,7 @@ def choose(
         words: 64 bits of each customer that exploration draws by, uint64, shape (n,).
         as_of: Moment of the decision, local time.
         is_list: Whether it is a trigger's list, which may be empty and has no minimum volumes to meet.
+        made_today: Name of a limit to what other runs of the day have used of it; they share what a day allows.
 
     Raises:
         GateRefusedError: Nothing is open to anybody, or minimum volumes cannot be met, named.
@@ -84,9 +86,10 @@ def choose(
         raise GateRefusedError(_nothing_open(eligibility))
     value = values.profit().astype(np.float32)
     value[~eligibility.eligible] = -np.inf
-    limits = make_limits(decision, options)
+    limits = _of_the_day(make_limits(decision, options), made_today or {})
     if is_list:
         limits = tuple(replace(limit, least=None) for limit in limits if limit.options)
+    _require_trained(limits, options, customers.has_effect)
     problem = Problem(value=value, cost=values.cost(), budget=decision.budget, limits=limits)
     exploration = draw_exploration(
         words,
@@ -95,8 +98,7 @@ def choose(
         epsilon=decision.explore.epsilon,
         most_of_limits=decision.explore.most_of_limits,
     )
-    shared = _left_over(problem, exploration)
-    allocation = allocate(shared)
+    shared, allocation = _share_out(problem, exploration)
     policy = allocation.choice.copy()
     explores = exploration.explores
     cost = problem.cost if problem.cost.ndim == 1 else problem.cost[explores]
@@ -114,6 +116,50 @@ def choose(
         draw=draw,
         reason=explain(eligibility.refused, value, draw),
         runner_up=_runner_up(value, problem.cost, explorable, draw.option, allocation.charges),
+    )
+
+
+def _share_out(problem: Problem, exploration: Exploration) -> tuple[Problem, Allocation]:
+    """What exploration leaves to share out, and what the policy gives of it.
+
+    Raises:
+        GateRefusedError: Limits that cannot be met together, and what exploration has had of them.
+    """
+    try:
+        shared = _left_over(problem, exploration)
+        return shared, allocate(shared)
+    except GateRefusedError as error:
+        who = int(exploration.explores.sum())
+        had = ", ".join(f"{name} {amount:,.0f}" for name, amount in exploration.used.items() if amount)
+        drawn = f". These are what exploration left: it drew for {who:,} customers, and used {had or 'none of it'}"
+        raise GateRefusedError(f"{error}{drawn if who else ''}") from error
+
+
+def _require_trained(limits: Sequence[Limit], options: Sequence[Option], has_effect: np.ndarray) -> None:
+    """Refuse a minimum for offers that only chance may give.
+
+    Raises:
+        GateRefusedError: The limit.
+    """
+    for limit in limits:
+        unknown = [options[j].offer_id for j in limit.options if not has_effect[:, j].any()]
+        if limit.least and len(unknown) == len(limit.options) and len(has_effect):
+            raise GateRefusedError(
+                f"limit {limit.name!r}: a minimum of {limit.least:g}, and no model knows the effect of "
+                f"{', '.join(unknown)}, so that chance alone may give it; take at_least away until `netlift train "
+                "uplift` has a campaign with it"
+            )
+
+
+def _of_the_day(limits: Sequence[Limit], made: Mapping[str, float]) -> tuple[Limit, ...]:
+    """What other runs of the day have left of each limit, and of each minimum."""
+    return tuple(
+        replace(
+            limit,
+            most=None if limit.most is None else max(0.0, limit.most - made.get(limit.name, 0.0)),
+            least=max(0.0, (limit.least or 0.0) - made.get(limit.name, 0.0)) or None,
+        )
+        for limit in limits
     )
 
 
@@ -159,8 +205,8 @@ def _nothing_open(eligibility: Eligibility) -> str:
         for offer, counts in eligibility.counts.items()
     )
     return (
-        f"no offer is open to anybody, so there is nothing to decide and nothing was written. Customers by the first "
-        f"reason: {told}"
+        "no offer is open to anybody, so there is nothing to decide and nothing was written; change what closes most "
+        f"of them. Customers by the first reason: {told}"
     )
 
 

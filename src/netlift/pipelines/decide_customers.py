@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -22,9 +23,16 @@ from netlift.decision.value import AtRisk, OptionValues, Trained, value_options
 from netlift.errors import ConfigError
 from netlift.pipelines.audience import read_segments
 from netlift.pipelines.champions import Champion
-from netlift.pipelines.decide_consents import agreed, read_opt_outs
+from netlift.pipelines.decide_consents import agreed, read_opt_outs, require_known_customers
 from netlift.pipelines.decide_history import History, contact_log, read_history, reserved_customers
-from netlift.pipelines.decide_inputs import PastCosts, days_since_events, offers_known, read_past_costs, read_people
+from netlift.pipelines.decide_inputs import (
+    PastCosts,
+    bought_on,
+    days_since_events,
+    offers_known,
+    read_past_costs,
+    read_people,
+)
 from netlift.pipelines.decide_scores import (
     LAST_PURCHASE,
     OVER_GAP,
@@ -57,6 +65,7 @@ class Known:
         outcome_days: Length of the outcome windows that the effects are of.
         lists: Lists beside the table of contacts whose contacts were counted.
         drifted: Features that moved far since training.
+        made_today: Name of a limit, such as "channel sms", to what other runs of the day have used of it.
     """
 
     positions: pd.Index
@@ -67,6 +76,7 @@ class Known:
     outcome_days: float
     lists: tuple[str, ...]
     drifted: tuple[str, ...]
+    made_today: Mapping[str, float]
 
 
 def names_known(tables: Tables, champion: Champion) -> frozenset[str]:
@@ -97,16 +107,16 @@ def describe_customers(
         progress: Who watches.
 
     Raises:
-        GateRefusedError: Scores that are not to be used.
-        ConfigError: An offer whose costs nobody knows.
-        UsageError: The trigger has run for the day under another key.
+        GateRefusedError: Scores that are not to be used; opt-outs of customers whom nobody knows.
+        ConfigError: An offer whose costs nobody knows, a priority campaign or a household's column that is not there.
+        UsageError: The trigger has run for the day under another key, or the key is a campaign's that is logged.
         DataError: Customers that are there twice, or nobody.
     """
-    decision = settings.decision
-    if decision is None:
-        raise ConfigError(f"config {settings.name}: no decision block")
+    decision = _decision_of(settings)
+    require_known_customers(tables, decision, max_share=settings.check.max_orphan_share)
     options = make_options(decision, offers_known(tables))
     options = tuple(o for o in options if trigger is None or o.offer_id in trigger.offers)
+    history = read_history(tables, decision.contact_policy, state=settings.state, own_key=key, as_of=as_of)
     features = [name for name in decision.asked if name not in (*tables.present["customers"], *SCORES, SEGMENT)]
     scored = score_customers(
         settings,
@@ -121,8 +131,8 @@ def describe_customers(
         runs = earlier_runs(settings.state, trigger, as_of=as_of, own_key=key)
         scored = scored.take(find_fired(settings, tables, trigger, champions, scored, as_of=as_of, runs=runs))
     segments = read_segments(settings, tables, as_of, names=decision.asked, progress=progress)
-    history = read_history(tables, decision.contact_policy, state=settings.state, own_key=key, as_of=as_of)
     costs = read_past_costs(tables, as_of=as_of)
+    trained = trained_costs(options, costs, reward=scored.reward)
     risk = AtRisk(
         p_churn=scored.p_churn,
         ltv=scored.ltv,
@@ -133,26 +143,36 @@ def describe_customers(
     return Known(
         positions=_index(scored.ids),
         options=options,
-        customers=_customers(decision, tables, options, scored, history, segments, as_of),
-        values=value_options(options, uplift=scored.uplift, trained=trained_costs(options, costs), risk=risk),
+        customers=_customers(settings, tables, options, scored, history, segments, as_of, trigger),
+        values=value_options(options, uplift=scored.uplift, trained=trained, risk=risk),
         uplift=scored.uplift,
         outcome_days=costs.outcome_days,
         lists=history.lists,
         drifted=scored.drifted,
+        made_today=_made_on(history, tables, as_of),
     )
 
 
+def _decision_of(settings: BusinessSettings) -> DecisionSettings:
+    if settings.decision is None:
+        raise ConfigError(f"config {settings.name}: no decision block")
+    return settings.decision
+
+
 def _customers(
-    decision: DecisionSettings,
+    settings: BusinessSettings,
     tables: Tables,
     options: Sequence[Option],
     scored: Scored,
     history: History,
     segments: Mapping[str, str] | None,
     as_of: date,
+    trigger: TriggerSettings | None,
 ) -> Customers:
     """What eligibility asks of the customers."""
+    decision = _decision_of(settings)
     positions, policy = _index(scored.ids), decision.contact_policy
+    answered = trigger.answers if trigger and trigger.despite_quiet_days else None
     consents = {channel: decision.consent_column(channel) for channel in dict.fromkeys(o.channel for o in options)}
     own = [name for name in decision.asked if name in tables.present["customers"]]
     people = read_people(tables, scored.ids, ["cancelled_at", *consents.values(), *own])
@@ -166,15 +186,29 @@ def _customers(
     return Customers(
         columns=_columns(scored, people, segments, own, decision.asked),
         consent={channel: agreed(people[column]) for channel, column in consents.items()},
-        opted_out=read_opt_outs(tables, decision, positions, [*consents]),
+        opted_out=read_opt_outs(tables, decision, positions, [*consents], as_of=as_of),
         left=people["cancelled_at"] < np.datetime64(as_of + timedelta(days=1), "us"),
-        held_out=_held_out(decision, scored.ids, as_of),
+        held_out=_held_out(settings, tables, scored.ids, as_of),
         reserved=reserved_customers(history, policy.priority_campaigns, positions, as_of),
         pressed=pressure.pressed,
-        days_since_purchase=scored.columns[LAST_PURCHASE],
-        days_since_complaint=days_since_events(tables, policy.complaint_events, positions, as_of),
+        days_since_purchase=_unless(
+            answered == "purchase", np.where(bought_on(tables, positions, as_of), 0.0, scored.columns[LAST_PURCHASE])
+        ),
+        days_since_complaint=_unless(
+            answered == "complaint", days_since_events(tables, policy.complaint_events, positions, as_of)
+        ),
         has_effect=~np.isnan(scored.uplift),
     )
+
+
+def _made_on(history: History, tables: Tables, day: date) -> dict[str, float]:
+    """Contacts of a day that were made or promised, by the names that limits have."""
+    channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
+    made: dict[str, float] = defaultdict(float)
+    for offer, count in history.made_on(day).items():
+        made[f"offer {offer}"] += count
+        made[f"channel {channel_of.get(offer, OTHER_CHANNEL)}"] += count
+    return dict(made)
 
 
 def _index(ids: np.ndarray) -> pd.Index:
@@ -200,14 +234,36 @@ def _columns(
     return columns
 
 
-def _held_out(decision: DecisionSettings, ids: np.ndarray, as_of: date) -> np.ndarray:
-    holdout = decision.holdout
+def _unless(answered: bool, days: np.ndarray) -> np.ndarray:  # noqa: FBT001 - one word on a line of arguments
+    """Days that quiet days are counted by; not known, and so never too few, where the list answers that event."""
+    return np.full(len(days), np.nan) if answered else days
+
+
+def _held_out(settings: BusinessSettings, tables: Tables, ids: np.ndarray, as_of: date) -> np.ndarray:
+    """Whom the universal holdout has: whole households where readouts go by households, as plans draw it too."""
+    holdout = _decision_of(settings).holdout
     period = period_of(as_of, rotate_months=holdout.rotate_months, washout_days=holdout.washout_days)
-    return is_held_out(list(ids), share=holdout.share, salt=holdout.salt, period=period)
+    household = settings.readout.household if settings.readout else None
+    units = None
+    if household is not None:
+        if household not in tables["customers"].columns:
+            raise ConfigError(
+                f"readout.household: customers has no column {household!r} here, and the holdout is drawn by it; name "
+                "it under data.attributes"
+            )
+        units = list(read_people(tables, ids, [household])[household])
+    return is_held_out(list(ids), share=holdout.share, salt=holdout.salt, period=period, cluster=units)
 
 
-def trained_costs(options: Sequence[Option], costs: PastCosts) -> Trained:
-    """What the training campaigns paid, by option; rewards that nobody logs are none, unless they are asked for."""
+def trained_costs(options: Sequence[Option], costs: PastCosts, *, reward: np.ndarray | None = None) -> Trained:
+    """What the training campaigns paid, by option; rewards that nobody logs are none, unless they are asked for.
+
+    Args:
+        options: The options, m of them.
+        costs: Of past contacts.
+        reward: What a contact of each customer is expected to pay, NaN where no model knows it, shape (n, m): the share
+            who redeem is then counted in mean rewards, customer by customer. None for past contacts alone.
+    """
 
     def of(logged: Mapping[str, float | None], option: Option) -> float:
         value = logged.get(option.offer_id)
@@ -216,10 +272,15 @@ def trained_costs(options: Sequence[Option], costs: PastCosts) -> Trained:
         asks = option.reward is None or option.redeemed_by is None
         return np.nan if asks or option.offer_id not in logged else 0.0
 
+    paid = np.array([of(costs.reward, option) for option in options])
+    redeemed = np.array([of(costs.redeemed, option) for option in options])
+    own = np.zeros(len(options), dtype=bool) if reward is None else (paid > 0) & ~np.isnan(reward).all(axis=0)
+    if reward is not None and own.any():
+        redeemed = np.where(own, reward / np.where(own, paid, 1.0), redeemed)
     return Trained(
         contact_cost=np.array([costs.contact_cost.get(option.offer_id, np.nan) for option in options]),
-        reward=np.array([of(costs.reward, option) for option in options]),
-        redeemed=np.array([of(costs.redeemed, option) for option in options]),
+        reward=paid,
+        redeemed=redeemed,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,7 @@ def prove_exports(
     import pyarrow.parquet as pq
 
     listed: dict[str, np.ndarray] = {}
+    days: set[date] = set()
     names = names_of(decided.options)
     for channel in decision.channels:
         table = pq.read_table(folder / f"export_{channel}.parquet", page_checksum_verification=True)
@@ -138,21 +140,24 @@ def prove_exports(
         _require(bool(decided.eligibility.explorable[at, option].all()), channel, "options that are not open")
         _require(_csv_ids(folder / f"export_{channel}.csv") == list(map(safe_cell, ids)), channel, "rows of the CSV")
         listed[channel] = at
+        days |= set(table["as_of"].unique().to_pylist())
     everybody = np.sort(np.concatenate([*listed.values()]))
     given = np.flatnonzero(decided.draw.option >= 0)
     _require(np.array_equal(everybody, given), "all channels", "other customers, or some of them twice,")
-    _require_consents(tables, decision, listed, positions)
+    _require(len(days) <= 1, "all channels", "days")
+    for day in days:
+        _require_consents(tables, decision, listed, positions, as_of=day)
 
 
 def _require_consents(
-    tables: Tables, decision: DecisionSettings, listed: Mapping[str, np.ndarray], positions: pd.Index
+    tables: Tables, decision: DecisionSettings, listed: Mapping[str, np.ndarray], positions: pd.Index, *, as_of: date
 ) -> None:
     """Consents and opt-outs as their sources say now, read anew."""
     used = [channel for channel, at in listed.items() if len(at)]
     people = read_people(
         tables, positions.to_numpy(dtype=object), [decision.consent_column(channel) for channel in used]
     )
-    opted_out = read_opt_outs(tables, decision, positions, used)
+    opted_out = read_opt_outs(tables, decision, positions, used, as_of=as_of)
     for channel in used:
         holds = agreed(people[decision.consent_column(channel)]) & ~opted_out[channel]
         lost = int((~holds[listed[channel]]).sum())

@@ -1,16 +1,26 @@
 """What predictions have been worth on contacts that the model never saw, and so what today's may be worth.
 
 A model's highest predictions are high by merit and by luck, so their mean overstates what they earn (the winner's
-curse). The run of the champion's training keeps, for tenths of held-out randomized contacts by the predicted effect of
-the offer that the model likes best, the mean prediction and the doubly robust mean effect. The line through them
+curse). A line of held-out effects on predictions takes that off. There are three grades of it:
+
+`policy`: a line over the held-out contacts that this very policy would choose, at the prices of this run
+(`policy_proof.py`); the total has the error of the line and what customers do by chance. Contacts drawn by lot have a
+line of their own, over what such a lot would give (`evaluation/drawn_worth.py`): nobody chose them for their
+predictions, so the luck of a choice must not be taken off them, and many of their predictions lie where the policy's
+line has no rows. Where too few rows would be drawn, the policy's line serves for both.
+
+`tenths`: where the training kept no rows, or too few of them would be contacted. The run of the training keeps the
+mean prediction and the doubly robust mean effect of tenths of held-out contacts, by the offer that the model likes
+best, whatever it costs or is short of. The line
 
     effect = a + b · predicted,    by least squares over the tenths, each weighted by its contacts
 
-gives the held-out mean exactly where everybody is taken, and corrects the more the higher a prediction is, where b is
-below 1. Its error is that of the tenths' means, and all customers share it: a total of n contacts with predictions that
-add up to S has the variance n² var(a) + 2 n S cov(a, b) + S² var(b).
+gives the held-out mean exactly where everybody is taken. Its error is that of the tenths' means. What customers do by
+chance is not in it, so realised profit may well lie outside.
 
-The line says nothing of the value beyond the outcome window or of costs that have changed since: these are taken over
+`promise`: where there are no tenths either. The model's word stands, without an interval.
+
+No line says anything of the value beyond the outcome window or of costs that have changed since: these are taken over
 from the config as they stand.
 
 References:
@@ -29,7 +39,10 @@ from typing import Any
 import numpy as np
 
 from netlift.config.business import BusinessSettings
+from netlift.decision.summary import Basis
+from netlift.evaluation.forecast_lines import Lines
 from netlift.pipelines.champions import Champion
+from netlift.pipelines.policy_proof import PolicyProof
 from netlift.registry.models import describe
 from netlift.registry.store import open_store
 from netlift.results import Estimate
@@ -40,55 +53,78 @@ FEWEST_TENTHS = 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evidence:
-    """The line of the held-out effect on the prediction.
+    """The lines of held-out effects on predictions: of what the policy chooses, and of what is drawn by lot.
 
     Attributes:
-        intercept: Effect where none is predicted, currency.
-        slope: 1 where differences between customers are of the right size.
-        covariance: Of intercept and slope, shape (2, 2); NaN where nothing is known.
-        rows: Held-out contacts; 0 where there are none and the line is the identity.
-        level: Confidence of intervals.
+        lines: Two groups, the policy first.
+        basis: What they rest on.
+        rows: Held-out contacts behind the policy's; 0 where there are none and the lines are the identity.
+        method: How they came about, in words.
     """
 
-    intercept: float
-    slope: float
-    covariance: np.ndarray
+    lines: Lines
+    basis: Basis
     rows: int
-    level: float
+    method: str
 
-    def correct(self, predicted: np.ndarray) -> np.ndarray:
-        """What predictions are expected to be worth, same shape."""
-        return self.intercept + self.slope * predicted
+    def correct(self, predicted: np.ndarray, explored: np.ndarray) -> np.ndarray:
+        """What predictions are expected to be worth.
 
-    def half_width(self, predicted: np.ndarray) -> np.ndarray:
-        """Half of the interval of the expected worth of each prediction, same shape; NaN where nothing is known."""
-        (a, ab), (_, b) = self.covariance
-        return self._z * np.sqrt(np.maximum(a + 2 * ab * predicted + b * predicted**2, 0.0))
+        Args:
+            predicted: Predictions, shape (k,).
+            explored: Which contacts a lot gave, bool, shape (k,).
+        """
+        return self.lines.correct(predicted, explored.astype(np.int64))
 
-    def total(self, predicted: np.ndarray, beside: float, *, unit: str) -> Estimate:
+    def half_width(self, predicted: np.ndarray, explored: np.ndarray) -> np.ndarray:
+        """Half of the interval of the expected worth of each prediction, shape (k,); NaN where nothing is known."""
+        return self.lines.half_width(predicted, explored.astype(np.int64))
+
+    def total(self, predicted: np.ndarray, explored: np.ndarray, beside: float, *, unit: str) -> Estimate:
         """What contacts are expected to earn in all.
 
         Args:
             predicted: Their predictions, shape (k,).
+            explored: Which of them a lot gave, bool, shape (k,).
             beside: Currency that is added as it stands, such as costs that have changed since.
             unit: Of the total.
         """
-        sums = np.array([len(predicted), predicted.sum(dtype=np.float64)])
-        point = float(sums @ [self.intercept, self.slope]) + beside
-        half = self._z * float(np.sqrt(max(sums @ self.covariance @ sums, 0.0))) if self.rows else float("nan")
-        method = f"line through tenths of {self.rows:,} held-out contacts" if self.rows else "the model's own word"
-        return Estimate(
-            point=point, ci_lower=point - half, ci_upper=point + half, level=self.level, unit=unit, method=method
-        )
-
-    @property
-    def _z(self) -> float:
-        from scipy.special import ndtri
-
-        return float(ndtri(0.5 + self.level / 2))
+        group = explored.astype(np.int64)
+        return self.lines.total(predicted, group, unit=unit, method=self.method, beside=beside)
 
 
-NOTHING = Evidence(intercept=0.0, slope=1.0, covariance=np.full((2, 2), np.nan), rows=0, level=0.95)
+def make_evidence(
+    *, intercept: float, slope: float, covariance: np.ndarray, level: float, basis: Basis, rows: int, method: str
+) -> Evidence:
+    """One line for all contacts."""
+    lines = Lines(
+        coefficients=np.array([[intercept, slope]] * 2),
+        covariance=np.tile(covariance, (2, 2)),
+        own_noise=np.zeros(2),
+        level=level,
+    )
+    return Evidence(lines=lines, basis=basis, rows=rows, method=method)
+
+
+NOTHING = make_evidence(
+    intercept=0.0,
+    slope=1.0,
+    covariance=np.full((2, 2), np.nan),
+    level=0.95,
+    basis="promise",
+    rows=0,
+    method="the model's own word",
+)
+
+
+def evidence_of(proof: PolicyProof | None) -> Evidence | None:
+    """The lines of a proof; None where there is none, or the policy contacts too few held-out rows for a line."""
+    if proof is None or proof.worth is None:
+        return None
+    worth, drawn = proof.worth, proof.drawn or proof.worth
+    lines = Lines.of([worth.line, drawn.line], level=worth.logged.level)
+    method = f"line of DR effects on predictions over {worth.contacts:,} held-out contacts"
+    return Evidence(lines=lines, basis="policy", rows=worth.contacts, method=method)
 
 
 def read_evidence(settings: BusinessSettings, champion: Champion) -> Evidence:
@@ -109,9 +145,9 @@ def fit_line(tenths: Sequence[Mapping[str, Any]]) -> Evidence:
     Examples:
         >>> tenths = [{"rows": 100, "predicted": x, "observed": {"point": 0.5 * x, "ci_lower": 0.5 * x - 2,
         ...            "ci_upper": 0.5 * x + 2, "level": 0.95}} for x in (10.0, 20.0, 60.0)]
-        >>> line = fit_line(tenths)
-        >>> round(abs(line.intercept), 6), round(line.slope, 6), line.rows
-        (0.0, 0.5, 300)
+        >>> evidence = fit_line(tenths)
+        >>> evidence.correct(np.array([10.0, 50.0]), np.zeros(2, dtype=bool)).round(6), evidence.rows
+        (array([ 5., 25.]), 300)
     """
     from scipy.special import ndtri
 
@@ -129,18 +165,22 @@ def fit_line(tenths: Sequence[Mapping[str, Any]]) -> Evidence:
     rows = int(weight.sum())
     weight = weight / weight.sum()
     if np.ptp(x) <= 1e-9 * max(1.0, float(np.abs(x).max())):  # one prediction for all: only its level can be held
-        variance = np.array([[float(weight**2 @ error**2), 0.0], [0.0, 0.0]])
-        return Evidence(intercept=float(weight @ (y - x)), slope=1.0, covariance=variance, rows=rows, level=level)
-    A = np.column_stack([np.ones(len(x)), x])
-    solve = np.linalg.inv(A.T @ (weight[:, None] * A)) @ (A.T * weight)
-    intercept, slope = solve @ y
-    return Evidence(
-        intercept=float(intercept),
-        slope=float(slope),
-        covariance=(solve * error**2) @ solve.T,
-        rows=rows,
+        intercept, slope = float(weight @ (y - x)), 1.0
+        covariance = np.array([[float(weight**2 @ error**2), 0.0], [0.0, 0.0]])
+    else:
+        A = np.column_stack([np.ones(len(x)), x])
+        solve = np.linalg.inv(A.T @ (weight[:, None] * A)) @ (A.T * weight)
+        intercept, slope = map(float, solve @ y)
+        covariance = (solve * error**2) @ solve.T
+    return make_evidence(
+        intercept=intercept,
+        slope=slope,
+        covariance=covariance,
         level=level,
+        basis="tenths",
+        rows=rows,
+        method=f"line through tenths of {rows:,} held-out contacts",
     )
 
 
-__all__ = ["NOTHING", "Evidence", "fit_line", "read_evidence"]
+__all__ = ["NOTHING", "Evidence", "evidence_of", "fit_line", "make_evidence", "read_evidence"]

@@ -1,13 +1,13 @@
 """Contacts that were made or promised: those logged, and those of lists that stand and are not logged yet.
 
-A list that was drawn or decided yesterday and has not come back as rows of `contacts` counts all the same: nobody is
-contacted twice because a log is late.
+A list that was drawn or decided yesterday and has not come back as rows of `contacts` counts all the same, and where a
+part of it has come back, the rest still counts: nobody is contacted twice because a log is late.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlift.config.outreach import ContactPolicy
+from netlift.config.settings import did_you_mean
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.decision.contact_policy import ContactLog
-from netlift.errors import DataError
+from netlift.errors import ConfigError, DataError, UsageError
 from netlift.pipelines.run_key import MANIFEST_FILE
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 DECISIONS = Path("out") / "decisions"
 LISTS = (Path("out") / "assignments", DECISIONS)
+STANDING = f"[!.]*/{MANIFEST_FILE}"  # what a killed run left half-written begins with a point
 CONTACTS_FILE, CAMPAIGNS_FILE = "contacts.parquet", "campaigns.parquet"
+COLUMNS = ("customer_id", "campaign_id", "offer_id", "at", "ends_at")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,12 +38,20 @@ class History:
     """Contacts that were made or promised, in no order.
 
     Attributes:
-        frame: customer_id, campaign_id, offer_id, assigned_at, ends_at; control only of priority campaigns.
-        lists: Names of the lists beside the table: drawn or decided, and not yet logged.
+        frame: customer_id, campaign_id, offer_id, at (when it was delivered, or assigned where nobody logs that),
+            ends_at; control only of priority campaigns.
+        lists: Names of the lists beside the table of which somebody is not logged yet.
     """
 
     frame: pd.DataFrame
     lists: tuple[str, ...]
+
+    def made_on(self, day: date) -> dict[str, int]:
+        """Offer to its contacts that were made or promised on a day."""
+        since = np.datetime64(day, "us")
+        at = self.frame["at"].to_numpy(dtype="datetime64[us]")
+        own = (at >= since) & (at < since + np.timedelta64(1, "D")) & (self.frame["offer_id"] != CONTROL).to_numpy()
+        return {str(offer): int(count) for offer, count in self.frame.loc[own, "offer_id"].value_counts().items()}
 
 
 def read_history(tables: Tables, policy: ContactPolicy, *, state: Path, own_key: str, as_of: date) -> History:
@@ -55,26 +66,35 @@ def read_history(tables: Tables, policy: ContactPolicy, *, state: Path, own_key:
 
     Raises:
         DataError: A list is not whole, so that nobody can say whom it contacts.
+        UsageError: The run key is that of a campaign whose contacts are logged already.
+        ConfigError: A priority campaign that nobody knows.
     """
     import pandas as pd
 
     since = as_of - timedelta(days=max((limit.days for limit in policy.limits), default=0))
-    frames = [_logged(tables, since, policy.priority_campaigns)] if "contacts" in tables else []
+    standing = [one for one in _standing_lists(state) if one[:2] != (DECISIONS, state / DECISIONS / own_key)]
     logged = _logged_campaigns(tables)
+    if own_key in logged:
+        raise UsageError(
+            f"--run-key {own_key}: contacts of a campaign of this name are logged already, and two campaigns of one "
+            "name cannot be told apart; give another --run-key"
+        )
+    _require_known(policy.priority_campaigns, logged | _named_campaigns(tables) | {name for _, _, name, _ in standing})
+    frames = [_logged(tables, since, policy.priority_campaigns)] if "contacts" in tables else []
     names = []
-    for folder, campaign in _lists(state, own_key, since, policy.priority_campaigns):
-        if campaign in logged:
+    for _, folder, campaign, day in standing:
+        is_whole = campaign in policy.priority_campaigns
+        if day < since and not is_whole:
             continue
-        wanted = None if campaign in policy.priority_campaigns else [("offer_id", "!=", CONTROL)]
-        columns = ["campaign_id", "customer_id", "assigned_at", "offer_id"]
-        rows = pd.read_parquet(folder / CONTACTS_FILE, columns=columns, filters=wanted)
-        length = pd.read_parquet(folder / CAMPAIGNS_FILE, columns=["outcome_days"])["outcome_days"].iloc[0]
-        names.append(folder.name)
-        frames.append(rows.assign(ends_at=rows["assigned_at"] + pd.Timedelta(days=float(length))))
-    columns = ["customer_id", "campaign_id", "offer_id", "assigned_at", "ends_at"]
+        rows = _listed(folder, only_contacts=not is_whole)
+        if campaign in logged:
+            rows = rows[~rows["customer_id"].isin(_logged_customers(tables, campaign))]
+        if len(rows):
+            names.append(folder.name)
+            frames.append(rows)
     if not frames:
-        return History(frame=pd.DataFrame({name: [] for name in columns}), lists=())
-    return History(frame=pd.concat(frames, ignore_index=True)[columns], lists=tuple(names))
+        return History(frame=pd.DataFrame({name: [] for name in COLUMNS}), lists=())
+    return History(frame=pd.concat(frames, ignore_index=True)[list(COLUMNS)], lists=tuple(names))
 
 
 def contact_log(
@@ -89,7 +109,7 @@ def contact_log(
     codes = {offer: place.get(channel_of.get(offer, ""), len(channels) - 1) for offer in sent["offer_id"].unique()}
     over = sent["offer_id"].map(codes).to_numpy(dtype=np.int64)
     known = who >= 0
-    at = sent["assigned_at"].to_numpy(dtype="datetime64[us]")
+    at = sent["at"].to_numpy(dtype="datetime64[us]")
     return ContactLog(customer=who[known], channel=over[known], at=at[known])
 
 
@@ -116,19 +136,34 @@ def decided_days(state: Path) -> dict[str, date]:
 
 def _logged(tables: Tables, since: date, whole: Sequence[str]) -> pd.DataFrame:
     """Logged contacts since a day, control left out, and all rows of some campaigns."""
+    import ibis
+
     contacts = tables["contacts"]
-    lately = (contacts.assigned_at >= datetime.combine(since, time())) & (contacts.offer_id != CONTROL)
+    contacts = contacts.mutate(
+        at=ibis.greatest(contacts.assigned_at, contacts.delivered_at.coalesce(contacts.assigned_at))
+    )
+    lately = (contacts.at >= datetime.combine(since, time())) & (contacts.offer_id != CONTROL)
     rows = contacts.filter(lately | contacts.campaign_id.isin(list(whole)) if whole else lately)
-    rows = rows.select("customer_id", "campaign_id", "offer_id", "assigned_at")
+    rows = rows.select("customer_id", "campaign_id", "offer_id", "assigned_at", "at")
     if "campaigns" in tables:
         lengths = tables["campaigns"].select(known_id="campaign_id", outcome_days="outcome_days")
         rows = rows.left_join(lengths, rows.campaign_id == lengths.known_id)
-        ends = rows.assigned_at + rows.outcome_days.coalesce(0).cast("int64").as_interval("D")
-        rows = rows.mutate(ends_at=ends).drop("known_id", "outcome_days")
+        rows = rows.mutate(ends_at=rows.assigned_at + rows.outcome_days.coalesce(0).cast("int64").as_interval("D"))
     else:
         rows = rows.mutate(ends_at=rows.assigned_at)
-    found: pd.DataFrame = tables.connection.to_pyarrow(rows).to_pandas()
+    found: pd.DataFrame = tables.connection.to_pyarrow(rows.select(*COLUMNS)).to_pandas()
     return found
+
+
+def _listed(folder: Path, *, only_contacts: bool) -> pd.DataFrame:
+    """Rows of a list, control left out where only contacts count."""
+    import pandas as pd
+
+    wanted = [("offer_id", "!=", CONTROL)] if only_contacts else None
+    columns = ["campaign_id", "customer_id", "assigned_at", "offer_id"]
+    rows = pd.read_parquet(folder / CONTACTS_FILE, columns=columns, filters=wanted)
+    days = pd.read_parquet(folder / CAMPAIGNS_FILE, columns=["outcome_days"])["outcome_days"].iloc[0]
+    return rows.assign(at=rows["assigned_at"], ends_at=rows["assigned_at"] + pd.Timedelta(days=float(days)))
 
 
 def _logged_campaigns(tables: Tables) -> frozenset[str]:
@@ -138,18 +173,33 @@ def _logged_campaigns(tables: Tables) -> frozenset[str]:
     return frozenset(tables.connection.to_pyarrow(known)["campaign_id"].to_pylist())
 
 
-def _lists(state: Path, own_key: str, since: date, whole: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """Lists since a day, and those of some campaigns: folder and campaign."""
-    for kind, folder, campaign, day in _standing_lists(state):
-        own = kind == DECISIONS and folder.name == own_key
-        if not own and (day >= since or campaign in whole):
-            yield folder, campaign
+def _named_campaigns(tables: Tables) -> frozenset[str]:
+    if "campaigns" not in tables:
+        return frozenset()
+    return frozenset(tables.connection.to_pyarrow(tables["campaigns"].select("campaign_id"))["campaign_id"].to_pylist())
+
+
+def _logged_customers(tables: Tables, campaign: str) -> list[str]:
+    """Whoever of a campaign is logged, as contacted or not."""
+    contacts = tables["contacts"]
+    rows = contacts.filter(contacts.campaign_id == campaign).select("customer_id")
+    ids: list[str] = tables.connection.to_pyarrow(rows)["customer_id"].to_pylist()
+    return ids
+
+
+def _require_known(asked: Sequence[str], known: Collection[str]) -> None:
+    unknown = [f"{name!r}{did_you_mean(name, sorted(known))}" for name in asked if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"decision.contact_policy.priority_campaigns: neither the tables nor the lists know {', '.join(unknown)}; "
+            "nobody would be left to it. Correct the name, or add it when it is drawn"
+        )
 
 
 def _standing_lists(state: Path) -> Iterator[tuple[Path, Path, str, date]]:
-    """Every list below a state folder: its kind, folder, campaign and day."""
+    """Lists that stand beside the table: kind, folder, campaign and day."""
     for kind in LISTS:
-        for path in sorted((state / kind).glob(f"*/{MANIFEST_FILE}")):
+        for path in sorted((state / kind).glob(STANDING)):
             folder = path.parent
             try:
                 manifest = json.loads(path.read_text())
@@ -167,6 +217,7 @@ __all__ = [
     "CAMPAIGNS_FILE",
     "CONTACTS_FILE",
     "DECISIONS",
+    "STANDING",
     "History",
     "contact_log",
     "decided_days",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,10 +72,27 @@ def newest_events(tables: Tables, kinds: Sequence[str], positions: pd.Index, end
 
 
 def days_since_events(tables: Tables, kinds: Sequence[str], positions: pd.Index, as_of: date) -> np.ndarray:
-    """Whole days since the day of the newest event of some kinds before the day, NaN without one, shape (n,)."""
-    newest = newest_events(tables, kinds, positions, datetime.combine(as_of, time()))
+    """Whole days since the newest event of some kinds, those of the day itself included; NaN without one, shape (n,).
+
+    Who complained this morning is left alone today, though no model has seen it.
+    """
+    newest = newest_events(tables, kinds, positions, datetime.combine(as_of + timedelta(days=1), time()))
     passed = np.datetime64(as_of, "D") - newest.astype("datetime64[D]")
     return np.where(np.isnat(newest), np.nan, passed.astype(np.float64))
+
+
+def bought_on(tables: Tables, positions: pd.Index, day: date) -> np.ndarray:
+    """Who bought on a day, returns left out, as far as the table knows by now, bool, shape (n,)."""
+    import pandas as pd
+
+    start = datetime.combine(day, time())
+    receipts = tables["transactions"]
+    own = (receipts.occurred_at >= start) & (receipts.occurred_at < start + timedelta(days=1))
+    rows = receipts.filter(own & ~receipts.is_return.coalesce(receipts.revenue < 0)).select("customer_id").distinct()
+    bought = np.zeros(len(positions), dtype=bool)
+    who = positions.get_indexer(pd.Index(tables.connection.to_pyarrow(rows)["customer_id"].to_pylist(), dtype=object))
+    bought[who[who >= 0]] = True
+    return bought
 
 
 def offers_known(tables: Tables) -> dict[str, dict[str, Any]]:
@@ -156,4 +173,12 @@ def _plain(column: Any) -> np.ndarray:
     return found
 
 
-__all__ = ["PastCosts", "days_since_events", "newest_events", "offers_known", "read_past_costs", "read_people"]
+__all__ = [
+    "PastCosts",
+    "bought_on",
+    "days_since_events",
+    "newest_events",
+    "offers_known",
+    "read_past_costs",
+    "read_people",
+]

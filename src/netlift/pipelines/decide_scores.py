@@ -36,6 +36,7 @@ class Scored:
     Attributes:
         ids: Customers, shape (n,), dtype object of str.
         uplift: Predicted profit that each offer adds over no contact, NaN where no model knows it, float32, (n, m).
+        reward: Reward that a contact of each offer is expected to pay, NaN where no model knows it, float32, (n, m).
         p_churn: Chance of churn, NaN where not known, float32, shape (n,).
         ltv: Predicted value, NaN where not known, float32, shape (n,).
         columns: Features asked for by name, float32 or words, shape (n,).
@@ -44,6 +45,7 @@ class Scored:
 
     ids: np.ndarray
     uplift: np.ndarray
+    reward: np.ndarray
     p_churn: np.ndarray
     ltv: np.ndarray
     columns: Mapping[str, np.ndarray]
@@ -58,6 +60,7 @@ class Scored:
             self,
             ids=self.ids[rows],
             uplift=self.uplift[rows],
+            reward=self.reward[rows],
             p_churn=self.p_churn[rows],
             ltv=self.ltv[rows],
             columns={name: values[rows] for name, values in self.columns.items()},
@@ -139,6 +142,7 @@ def score_customers(
     return Scored(
         ids=joined.pop("ids"),
         uplift=joined.pop("uplift"),
+        reward=joined.pop("reward"),
         p_churn=joined.pop("p_churn"),
         ltv=joined.pop("ltv"),
         columns=joined,
@@ -192,11 +196,12 @@ def _score(
     n = len(own)
     model = champions[UPLIFT].model
     predicted = model.predict_matrix(select_features(own, model.names))
-    uplift = np.full((n, len(offers)), np.nan, dtype=np.float32)
-    for j, offer in enumerate(offers):
-        if f"uplift_{offer}" in predicted:
-            uplift[:, j] = _finite(predicted[f"uplift_{offer}"], f"uplift_{offer}")
-    found: dict[str, np.ndarray] = {"ids": own.customer_id, "uplift": uplift}
+    found: dict[str, np.ndarray] = {"ids": own.customer_id}
+    for what in ("uplift", "reward"):
+        found[what] = np.full((n, len(offers)), np.nan, dtype=np.float32)
+        for j, offer in enumerate(offers):
+            if f"{what}_{offer}" in predicted:
+                found[what][:, j] = _finite(predicted[f"{what}_{offer}"], f"{what}_{offer}")
     for task, name in (("churn", "p_churn"), ("ltv", "ltv")):
         found[name] = np.full(n, np.nan, dtype=np.float32)
         if task in champions:

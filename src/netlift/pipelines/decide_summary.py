@@ -18,6 +18,7 @@ from netlift.decision.value import find_sensitivity
 from netlift.errors import ConfigError, GateRefusedError
 from netlift.pipelines.decide_choice import Decided, spent
 from netlift.pipelines.decide_customers import Known
+from netlift.pipelines.decide_proof import RunProof
 from netlift.pipelines.decision_log import Log
 
 REWARD_MOVED = 0.2
@@ -26,7 +27,13 @@ SHOWN = 10
 
 
 def summarize(
-    settings: BusinessSettings, log: Log, known: Known, *, observational: str, without: tuple[str, ...]
+    settings: BusinessSettings,
+    log: Log,
+    known: Known,
+    proof: RunProof,
+    *,
+    observational: str,
+    without: tuple[str, ...],
 ) -> DecisionSummary:
     """The run as plain numbers.
 
@@ -34,6 +41,7 @@ def summarize(
         settings: The business.
         log: What is written of it.
         known: What it was made from.
+        proof: What speaks for it on held-out contacts.
         observational: Campaigns that nobody randomized behind the effects; empty for none.
         without: Tasks of the config without a champion.
     """
@@ -51,6 +59,7 @@ def summarize(
         explored=int(draw.explored.sum()),
         held_out=int(draw.held_out.sum()),
         forecast=_forecast(log, settings.currency),
+        before_launch=proof.to_plain(),
         budget=decision.budget,
         spend=spent(decided, given),
         gap=decided.allocation.gap,
@@ -102,9 +111,9 @@ def _forecast(log: Log, currency: str) -> Forecast:
     promised = float(log.decided.values.of(_with_effect(log))["profit"].sum())
     beside = promised - float(predicted[known].sum())
     return Forecast(
-        profit=log.evidence.total(predicted[known], beside, unit=currency),
+        profit=log.evidence.total(predicted[known], log.decided.draw.explored[known], beside, unit=currency),
         promised=promised,
-        basis="held_out" if log.evidence.rows else "promise",
+        basis=log.evidence.basis,
         rows=log.evidence.rows,
         unknown=int(((option >= 0) & ~known).sum()),
         exploration=_given_up(log.decided),

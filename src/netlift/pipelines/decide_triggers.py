@@ -6,7 +6,7 @@ A trigger's earlier runs are those that stand below the decisions' folder; a run
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -22,10 +22,9 @@ from netlift.data.read import Tables
 from netlift.decision.triggers import accumulate_spend, find_triggered
 from netlift.errors import DataError, GateRefusedError, UsageError
 from netlift.pipelines.champions import Champion
-from netlift.pipelines.decide_history import DECISIONS
+from netlift.pipelines.decide_history import DECISIONS, STANDING
 from netlift.pipelines.decide_inputs import newest_events, read_people
 from netlift.pipelines.decide_scores import LAST_PURCHASE, OVER_GAP, Scored, score_churn
-from netlift.pipelines.run_key import MANIFEST_FILE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,24 +64,44 @@ def earlier_runs(state: Path, trigger: TriggerSettings, *, as_of: date, own_key:
     """Its runs before a day.
 
     Raises:
-        UsageError: It has run for the day under another key: everybody would be on two lists.
+        UsageError: It has run for the day under another key, or for a later day that has caught this one up: everybody
+            would be on two lists.
+        DataError: A run is not whole.
     """
-    found = []
-    for path in sorted((state / DECISIONS).glob(f"*/{MANIFEST_FILE}")):
+    runs = sorted(_runs_of(state, trigger.name, own_key))
+    days = [day for day, _ in runs]
+    for day, folder in runs:
+        if day == as_of:
+            raise UsageError(f"trigger {trigger.name!r} has run for {as_of} under the key {folder.name}; give that key")
+        window = _window_days(trigger, day, max((other for other in days if other < day), default=None))
+        if day > as_of > day - timedelta(days=window):
+            raise UsageError(
+                f"trigger {trigger.name!r} has run for {day} and looked back over {as_of} then: the same customers "
+                "would be on two lists. Run missed days in their order, or leave them to the later run"
+            )
+    before = tuple((day, folder) for day, folder in runs if day < as_of)
+    return EarlierRuns(newest=before[-1][0] if before else None, folders=before)
+
+
+def _runs_of(state: Path, name: str, own_key: str) -> Iterator[tuple[date, Path]]:
+    """Day and folder of every run of a trigger but one."""
+    for path in (state / DECISIONS).glob(STANDING):
         try:
             manifest = json.loads(path.read_text())
-            name, day = manifest.get("trigger", ""), date.fromisoformat(manifest["as_of"])
+            of, day = manifest.get("trigger", ""), date.fromisoformat(manifest["as_of"])
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
                 f"{path.parent} is not whole ({type(error).__name__}); remove it and write it again"
             ) from error
-        if name == trigger.name and path.parent.name != own_key:
-            if day == as_of:
-                raise UsageError(
-                    f"trigger {trigger.name!r} has run for {as_of} under the key {path.parent.name}; give that key"
-                )
-            found += [(day, path.parent)] if day < as_of else []
-    return EarlierRuns(newest=max((day for day, _ in found), default=None), folders=tuple(found))
+        if of == name and path.parent.name != own_key:
+            yield day, path.parent
+
+
+def _window_days(trigger: TriggerSettings, as_of: date, newest: date | None) -> int:
+    """Days that a run looks back: to the one before it, a month at most where that was missed."""
+    if newest is None:
+        return trigger.window_days
+    return min(max(trigger.window_days, (as_of - newest).days), max(LONGEST_WINDOW, trigger.window_days))
 
 
 def find_fired(
@@ -112,9 +131,7 @@ def find_fired(
     """
     import pandas as pd
 
-    days = trigger.window_days
-    if runs.newest is not None:
-        days = min(max(days, (as_of - runs.newest).days), max(LONGEST_WINDOW, days))
+    days = _window_days(trigger, as_of, runs.newest)
     positions = pd.Index(scored.ids)
     facts = _facts(settings, tables, trigger, champions, scored, positions, as_of=as_of, days=days)
     last = _last_fired(trigger, positions, runs, as_of)
@@ -151,7 +168,7 @@ def _facts(
     if "churn" not in champions:
         raise GateRefusedError(f"trigger {trigger.name!r} needs a champion of churn: run `netlift train churn`")
     before = score_churn(settings, tables, champions["churn"], as_of=as_of - timedelta(days=days))
-    return {"p_churn": scored.p_churn, "p_churn_before": before.reindex(positions).to_numpy(dtype=np.float64)}
+    return {"p_churn": scored.p_churn, "p_churn_before": before.reindex(positions).to_numpy(dtype=np.float32)}
 
 
 def _first_purchases(tables: Tables, positions: pd.Index, end: datetime) -> np.ndarray:

@@ -55,7 +55,10 @@ class Log:
             yield self._table(slice(first, first + CHUNK), parts)
 
     def money(self) -> dict[str, np.ndarray]:
-        """Expected money of what each gets, corrected by the held-out line; 0 without an option, shape (n,).
+        """Expected money of what each gets, corrected by the held-out lines; 0 without an option, shape (n,).
+
+        What a lot gave has a line of its own (see `decide_forecast.py`). Intervals are of what is expected of such
+        customers, not of what one of them does by chance.
 
         `expected_profit` is expected_incremental_margin - expected_reward - contact_cost + expected_future - fatigue;
         NaN for an option whose effect nobody knows. `policy_profit` is the same of what the policy gives, or would
@@ -65,8 +68,9 @@ class Log:
         parts = self.decided.values.of(option)
         predicted = self.predicted(option)
         given = option >= 0
-        change = np.where(given, self.evidence.correct(predicted) - predicted, 0.0)
-        half = np.where(given, self.evidence.half_width(predicted), 0.0)
+        explored = self.decided.draw.explored
+        change = np.where(given, self.evidence.correct(predicted, explored) - predicted, 0.0)
+        half = np.where(given, self.evidence.half_width(predicted, explored), 0.0)
         profit = parts["profit"] + change
         return {
             "expected_incremental_margin": parts["margin"] + change,
@@ -82,9 +86,10 @@ class Log:
         }
 
     def _corrected(self, option: np.ndarray) -> np.ndarray:
-        """Expected profit of an option of each customer, by the held-out line, 0 for none, shape (n,)."""
+        """Expected profit of what the policy gives each customer, by the policy's own line, 0 for none, shape (n,)."""
         predicted = self.predicted(option)
-        change = np.where(option >= 0, self.evidence.correct(predicted) - predicted, 0.0)
+        by_lot = np.zeros(len(option), dtype=bool)
+        change = np.where(option >= 0, self.evidence.correct(predicted, by_lot) - predicted, 0.0)
         return np.asarray(self.decided.values.of(option)["profit"] + change)
 
     def predicted(self, option: np.ndarray) -> np.ndarray:

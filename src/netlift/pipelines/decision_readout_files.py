@@ -63,18 +63,18 @@ def make_decision_readout(
         check_tables(tables, settings, as_of=None).raise_for_errors()
         progress.stage("readout", f"decisions {order.target}: what was promised and what came")
         found = read_run(settings, tables, order.target, until=order.as_of)
-    document = decision_readout_document(found, words)
-    contents = {
-        "json": to_json({"schema_version": SCHEMA_VERSION, **to_plain(found)}),
-        "md": to_markdown(document),
-        "html": to_html(document),
-    }
-    return write_readout(
-        target,
-        contents,
-        files=FILES,
-        text=to_text(document),
-        language=words.language,
-        inputs=inputs,
-        now=now,
-    )
+        document = decision_readout_document(found, words)
+        contents = {
+            "json": to_json({"schema_version": SCHEMA_VERSION, **to_plain(found)}),
+            "md": to_markdown(document),
+            "html": to_html(document),
+        }
+        return write_readout(
+            target,
+            contents,
+            files=FILES,
+            text=to_text(document),
+            language=words.language,
+            inputs=inputs,
+            now=now,
+        )

@@ -37,13 +37,14 @@ from netlift.registry.locks import exclusive
 from netlift.report.pages.design import design_document
 from netlift.report.plain_text import to_text
 from netlift.report.words import speak
+from netlift.results import Told
 
 CONTROL_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 ENROLMENT_DAYS, DAYS_A_WEEK = 28, 7
 
 
 @dataclass(frozen=True, kw_only=True)
-class DesignRun:
+class DesignRun(Told):
     """What a job of the design verb did.
 
     Attributes:

@@ -4,12 +4,16 @@ Limits and budget couple customers, so an allocation cannot be valued row by row
 a customer gets depends on his own row. On every held-out row the model predicts, the prices choose among the offers
 that the row's campaign could draw, and the doubly robust score says what that was worth. The forecast of the launch
 holds choices among *all* offers of the launch against what came true, as far as they were on offer.
+
+Some rivals ask for more of what is short than the launch may use: everybody the best offer, say, under a budget that
+pays for a tenth. A rival is within reach if what it takes costs no more, at the launch's prices, than what the policy
+takes; only such a rival can show that the policy is a bad one, the others that the limits are tight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,21 +21,19 @@ from netlift.decision.conditions import all_hold
 from netlift.decision.options import Option
 from netlift.decision.prices import Prices, choose_by_prices
 from netlift.errors import DataError
-from netlift.estimators.rows import ContactRows
-from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import average_effects, fit_uplift
+from netlift.evaluation.drawn_worth import find_drawn_worth
 from netlift.evaluation.off_policy import NOBODY
-from netlift.evaluation.policy_proof import ProofRow, prove
-from netlift.evaluation.profit_forecast import ProfitForecast, find_worth
+from netlift.evaluation.policy_proof import AT_RANDOM, ProofRow, prove
+from netlift.evaluation.profit_forecast import FEWEST_CONTACTS, Worth, find_worth
 from netlift.pipelines.decide_choice import Decided
-from netlift.pipelines.ship_uplift import ShippedUplift
-from netlift.pipelines.uplift_learning import UpliftLearning, predict_uplift
-from netlift.results import Estimate, Table
+from netlift.pipelines.proof_rows import ProofRows
+from netlift.results import Table
 
 POLICY = "policy at the launch's prices"
 BEST = "everybody the best offer"
 RESPONSE = "likeliest buyers, as many, the best offer"
 RULES = "current rules: first offer open"
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,50 +42,60 @@ class LaunchPolicy:
 
     Attributes:
         options: The options, m of them.
-        prices: Of the launch's allocation.
-        cost: What an option takes from the budget, mean over customers, shape (m,).
-        beside: What is added to the predicted uplift: costs that changed since, fatigue, future; mean, shape (m,).
+        charge: What a customer is charged for each option at the prices of the launch's allocation, shape (m,).
+        per_reward: What is charged beside it for each unit of the reward that a contact of his is predicted to pay; 0
+            where the reward is one for all, and so in `charge`, shape (m,).
+        beside: What is added to the predicted uplift: costs that changed since, fatigue, future; mean over customers,
+            minus infinity for an option that is open to nobody, shape (m,).
+        kept: Chance that an option which a lot drew is kept, shape (m,).
     """
 
     options: tuple[Option, ...]
-    prices: Prices
-    cost: np.ndarray
+    charge: np.ndarray
+    per_reward: np.ndarray
     beside: np.ndarray
+    kept: np.ndarray
 
     @classmethod
     def of(cls, decided: Decided, uplift: np.ndarray) -> LaunchPolicy:
         """The policy of a run of decisions, whose model predicted `uplift`, shape (n, m)."""
-        cost, beside = decided.values.cost(), decided.values.profit() - uplift
+        beside = decided.values.profit() - uplift
+        charge, per_reward = _charges(decided)
         known = np.isfinite(beside)
         mean = np.where(known, beside, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         return cls(
             options=decided.options,
-            prices=decided.allocation.charges,
-            cost=cost if cost.ndim == 1 else cost.mean(axis=0, dtype=np.float64),
-            beside=mean,
+            charge=charge,
+            per_reward=per_reward,
+            beside=np.where(decided.eligibility.eligible.any(axis=0), mean, -np.inf),
+            kept=decided.exploration.kept,
         )
 
-    def choose(self, uplift: np.ndarray, open_to: np.ndarray) -> np.ndarray:
+    def charged(self, reward: np.ndarray) -> np.ndarray:
+        """What each row is charged for each option, by the rewards that it is predicted to be paid, both (n, m)."""
+        return np.asarray(self.charge + self.per_reward * reward)
+
+    def choose(self, uplift: np.ndarray, open_to: np.ndarray, charged: np.ndarray) -> np.ndarray:
         """The option of each row, -1 for none, shape (n,).
 
         Args:
             uplift: Predicted profit over no contact of each option, shape (n, m).
             open_to: Where an option may be given, bool, shape (n, m).
+            charged: As `charged` gives it, shape (n, m).
         """
-        return choose_by_prices(uplift + self.beside, self.cost, open_to, self.prices).astype(np.int64)
+        prices = Prices(money=1.0, per_option=np.zeros(len(self.charge)))
+        return choose_by_prices(uplift + self.beside, charged, open_to, prices).astype(np.int64)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Launch:
-    """Whom the launch contacts.
-
-    Attributes:
-        predicted: The model's prediction for what each contacted customer gets, shape (k,).
-        beside: Currency that is added as it stands: costs that changed since, fatigue, future.
-    """
-
-    predicted: np.ndarray
-    beside: float = 0.0
+def _charges(decided: Decided) -> tuple[np.ndarray, np.ndarray]:
+    """What is charged for each option whoever the customer is, and for each unit of his own reward, both (m,)."""
+    prices, values = decided.allocation.charges, decided.values
+    if values.reward.ndim == 1:  # a cost that is one for all is in the prices of options already
+        return prices.per_option, np.zeros(len(prices.per_option))
+    differs = np.ptp(values.reward, axis=0) > 0
+    fixed = values.contact_cost + np.where(differs, 0.0, values.reward.mean(axis=0, dtype=np.float64))
+    own = np.where(differs, prices.money * values.reward_changed, 0.0)
+    return np.asarray(prices.per_option + prices.money * fixed), own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,77 +104,149 @@ class PolicyProof:
 
     Attributes:
         policies: The policy first, then its rivals, each with the paired difference to it.
-        forecast: Profit of the launch, corrected for the winner's curse.
+        in_reach: Names of the rivals that ask for no more of what is short than the policy does.
+        worth: What predictions of the policy's contacts have been worth; None where they are too few.
+        drawn: The same of contacts that a lot gives; None where they are too few.
         rows: Held-out contacts.
+        contacts: Of these, how many the policy would contact with what was on offer.
         how: Which they are, in words.
         not_asked: Names that conditions ask about and that held-out rows do not have: taken as met.
         not_learned: Offers of the launch that no held-out campaign had.
     """
 
     policies: Table[ProofRow]
-    forecast: ProfitForecast
+    in_reach: frozenset[str]
+    worth: Worth | None
+    drawn: Worth | None
     rows: int
+    contacts: int
     how: str
     not_asked: tuple[str, ...]
     not_learned: tuple[str, ...]
 
 
-def prove_policy(
-    shipped: ShippedUplift, policy: LaunchPolicy, learning: UpliftLearning, *, launch: Launch | None = None
-) -> PolicyProof:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Choices:
+    """What the launch would do on held-out rows.
+
+    Attributes:
+        arms: Arm of each option, 0 where no held-out campaign had it, shape (m,).
+        uplift: Prediction for each option, shape (n, m).
+        charged: What each row is charged for each option, shape (n, m).
+        eligible: Where conditions hold and an effect is known, bool, shape (n, m).
+        on_menu: Where the row's campaign could draw it as well, bool, shape (n, m).
+    """
+
+    arms: np.ndarray
+    uplift: np.ndarray
+    charged: np.ndarray
+    eligible: np.ndarray
+    on_menu: np.ndarray
+
+
+def prove_policy(rows: ProofRows, policy: LaunchPolicy) -> PolicyProof:
     """Hold a policy against nobody, everybody-best, likely buyers, the current rules and its own mix at random.
 
     Args:
-        shipped: The model, with rows that nothing learned from.
+        rows: Held-out contacts, as the training of the model kept them.
         policy: How the launch chooses.
-        learning: How uplift is learned: the response model is fitted by it, on the training rows.
-        launch: Whom the launch contacts; None for the held-out contacts of the policy themselves.
 
     Raises:
-        DataError: No offer of the launch is in the held-out campaigns, or the policy contacts too few of them.
+        DataError: No offer of the launch is in the held-out campaigns, or no row drew what a policy chooses.
     """
-    rows, logged = shipped.held_out, shipped.on_held_out.logged
     columns, not_asked = _columns(rows, policy.options)
-    arms = np.array([rows.offers.index(o.offer_id) + 1 if o.offer_id in rows.offers else 0 for o in policy.options])
-    if not arms.any():
-        raise DataError(
-            f"policy: none of its offers {', '.join(o.offer_id for o in policy.options)} is in the held-out campaigns, "
-            f"which had {', '.join(rows.offers)}; nothing can be proved of it"
-        )
-    known = np.flatnonzero(arms)
-    uplift = np.zeros((len(rows), len(arms)))
-    uplift[:, known] = predict_uplift(StoredModel(shipped.candidate.files), rows)[:, arms[known] - 1]
-    eligible = np.zeros(uplift.shape, dtype=bool)
-    for j in known:
-        asked = [criterion for criterion in policy.options[j].criteria if criterion.name not in not_asked]
-        eligible[:, j] = all_hold(columns, asked, len(rows))
-    on_menu = eligible & rows.available[:, arms] & (arms > 0)
-    to_arm = np.append(arms, 0)  # the option -1 is no contact
-    chosen = to_arm[policy.choose(uplift, on_menu)]
-    wished = policy.choose(uplift, eligible)
-    predicted = np.column_stack([uplift, np.zeros(len(rows))])[np.arange(len(rows)), wished]
-    first = np.where(on_menu.any(axis=1), on_menu.argmax(axis=1), -1)
-    best = _best_offer(shipped.training, rows.available)
+    own = _look(rows, policy, columns, not_asked)
+    to_arm = np.append(own.arms, 0)  # the option -1 is no contact
+    chosen = to_arm[policy.choose(own.uplift, own.on_menu, own.charged)]
+    wished = policy.choose(own.uplift, own.eligible, own.charged)
+    first = np.where(own.on_menu.any(axis=1), own.on_menu.argmax(axis=1), -1)
     rivals = {
         NOBODY: np.zeros(len(rows), dtype=np.int64),
-        BEST: best,
-        RESPONSE: _likely_buyers(shipped.training, rows, learning, best, contacts=int(np.sum(chosen > 0))),
+        BEST: rows.best,
+        RESPONSE: _likely_buyers(rows, contacts=int(np.sum(chosen > 0))),
         RULES: to_arm[first],
     }
-    worth = find_worth(logged, to_arm[wished], predicted)
-    if launch is None:
-        launch = Launch(predicted=predicted[wished >= 0], beside=float(policy.beside[wished[wished >= 0]].sum()))
+    worth, drawn = _find_worths(rows, policy, own, wished)
     return PolicyProof(
-        policies=prove(logged, chosen, rivals, name=POLICY),
-        forecast=_beside(worth.forecast(launch.predicted), launch.beside),
+        policies=prove(rows.logged, chosen, rivals, name=POLICY),
+        in_reach=_in_reach(rows, own, chosen, rivals),
+        worth=worth,
+        drawn=drawn,
         rows=len(rows),
-        how=shipped.how,
+        contacts=int(np.sum(chosen > 0)),
+        how=rows.how,
         not_asked=not_asked,
-        not_learned=tuple(o.offer_id for o, arm in zip(policy.options, arms, strict=True) if not arm),
+        not_learned=tuple(o.offer_id for o, arm in zip(policy.options, own.arms, strict=True) if not arm),
     )
 
 
-def _columns(rows: ContactRows, options: tuple[Option, ...]) -> tuple[Mapping[str, np.ndarray], tuple[str, ...]]:
+def _look(
+    rows: ProofRows, policy: LaunchPolicy, columns: Mapping[str, np.ndarray], not_asked: tuple[str, ...]
+) -> _Choices:
+    """The options of the launch on held-out rows."""
+    options = policy.options
+    arms = np.array([rows.offers.index(o.offer_id) + 1 if o.offer_id in rows.offers else 0 for o in options])
+    if not arms.any():
+        raise DataError(
+            f"policy: none of its offers {', '.join(o.offer_id for o in options)} is in the held-out campaigns, "
+            f"which had {', '.join(rows.offers)}; nothing can be proved of it"
+        )
+    known = np.flatnonzero(arms)
+    uplift, reward = np.zeros((2, len(rows), len(arms)))
+    uplift[:, known] = rows.uplift[:, arms[known] - 1]
+    reward[:, known] = rows.reward[:, arms[known] - 1]
+    eligible = np.zeros(uplift.shape, dtype=bool)
+    for j in np.flatnonzero((arms > 0) & np.isfinite(policy.beside)):
+        asked = [criterion for criterion in options[j].criteria if criterion.name not in not_asked]
+        eligible[:, j] = all_hold(columns, asked, len(rows))
+    on_menu = eligible & rows.logged.available[:, arms] & (arms > 0)
+    return _Choices(arms=arms, uplift=uplift, charged=policy.charged(reward), eligible=eligible, on_menu=on_menu)
+
+
+def _find_worths(
+    rows: ProofRows, policy: LaunchPolicy, own: _Choices, wished: np.ndarray
+) -> tuple[Worth | None, Worth | None]:
+    """What predictions have been worth where the policy chose, and where a lot would draw; None for too few rows."""
+    logged, at = rows.logged, np.arange(len(rows))
+    arm = np.append(own.arms, 0)[wished]
+    taken = (arm > 0) & logged.available[at, arm]
+    worth = drawn = None
+    if _can_be_fitted(rows, taken, logged.arm == arm):
+        predicted = np.column_stack([own.uplift, np.zeros(len(rows))])[at, wished]
+        worth = find_worth(logged, arm, predicted)
+    lot = policy.kept / (own.on_menu.sum(axis=1) + 1.0)[:, None] * own.on_menu
+    known = own.arms > 0
+    met = (logged.arm[:, None] == own.arms) & own.on_menu
+    if _can_be_fitted(rows, lot.any(axis=1), met.any(axis=1)):
+        chances = np.zeros(rows.uplift.shape)
+        chances[:, own.arms[known] - 1] = lot[:, known]
+        drawn = find_drawn_worth(logged, chances, rows.uplift)
+    return worth, drawn
+
+
+def _can_be_fitted(rows: ProofRows, taken: np.ndarray, met: np.ndarray) -> bool:
+    """Whether enough rows would be contacted, some of which were and some were not."""
+    without = rows.logged.arm == 0
+    return bool(taken.sum() >= FEWEST_CONTACTS and (taken & met).any() and (taken & without).any())
+
+
+def _in_reach(rows: ProofRows, own: _Choices, chosen: np.ndarray, rivals: Mapping[str, np.ndarray]) -> frozenset[str]:
+    """Rivals whose contacts cost no more at the launch's prices than the policy's."""
+    charge = np.full((len(rows), len(rows.offers) + 1), np.inf)  # what the launch does not have cannot be given
+    known = own.arms > 0
+    charge[:, own.arms[known]], charge[:, 0] = own.charged[:, known], 0.0
+    at = np.arange(len(rows))
+
+    def takes(arm: np.ndarray) -> float:
+        possible = np.where(rows.logged.available[at, np.maximum(arm, 0)], np.maximum(arm, 0), 0)
+        return float(np.average(charge[at, possible], weights=rows.logged.relative_weight))
+
+    most = takes(chosen)
+    most += ROUNDING * max(1.0, abs(most))
+    return frozenset({AT_RANDOM, *(name for name, arm in rivals.items() if takes(arm) <= most)})
+
+
+def _columns(rows: ProofRows, options: tuple[Option, ...]) -> tuple[Mapping[str, np.ndarray], tuple[str, ...]]:
     """What conditions ask about, as far as the rows have it, and what they do not have."""
     asked = dict.fromkeys(criterion.name for option in options for criterion in option.criteria)
     place = {feature.name: i for i, feature in enumerate(rows.features)}
@@ -178,48 +262,13 @@ def _columns(rows: ContactRows, options: tuple[Option, ...]) -> tuple[Mapping[st
     return columns, tuple(name for name in asked if name not in place)
 
 
-def _best_offer(training: ContactRows, available: np.ndarray) -> np.ndarray:
-    """The arm that did best in training among those on offer, whether it gained or not, shape (n,); 0 for none."""
-    effects = np.where(available[:, 1:], average_effects(training), -np.inf)
-    return np.where(available[:, 1:].any(axis=1), effects.argmax(axis=1) + 1, 0)
-
-
-def _likely_buyers(
-    training: ContactRows, rows: ContactRows, learning: UpliftLearning, best: np.ndarray, *, contacts: int
-) -> np.ndarray:
-    """The best offer to as many as the policy contacts, the likeliest buyers by a response model first, shape (n,)."""
-    definition = learning.definition
-    response = fit_uplift(
-        "response",
-        training,
-        search=definition.search,
-        folds=definition.folds,
-        seed=learning.seed,
-        threads=learning.threads,
-        progress=lambda _share, _words: None,
-    )
-    effects = average_effects(training)
-    arm = int(np.argmax(np.abs(effects)))
-    scores = predict_uplift(StoredModel(response.files), rows)[:, arm] * np.sign(effects[arm])
-    order = np.lexsort((rows.customer, -scores))
-    likeliest = order[best[order] > 0][:contacts]
+def _likely_buyers(rows: ProofRows, *, contacts: int) -> np.ndarray:
+    """The best offer to as many as the policy contacts, the likeliest buyers first, shape (n,)."""
+    order = np.lexsort((rows.logged.customer, -rows.likely))
+    likeliest = order[rows.best[order] > 0][:contacts]
     choice = np.zeros(len(rows), dtype=np.int64)
-    choice[likeliest] = best[likeliest]
+    choice[likeliest] = rows.best[likeliest]
     return choice
 
 
-def _beside(forecast: ProfitForecast, money: float) -> ProfitForecast:
-    """The forecast with money added that no prediction is about."""
-    profit = forecast.profit
-    moved = Estimate(
-        point=profit.point + money,
-        ci_lower=profit.ci_lower + money,
-        ci_upper=profit.ci_upper + money,
-        level=profit.level,
-        unit=profit.unit,
-        method=profit.method,
-    )
-    return replace(forecast, profit=moved, naive=forecast.naive + money)
-
-
-__all__ = ["BEST", "POLICY", "RESPONSE", "RULES", "Launch", "LaunchPolicy", "PolicyProof", "prove_policy"]
+__all__ = ["BEST", "POLICY", "RESPONSE", "RULES", "LaunchPolicy", "PolicyProof", "prove_policy"]

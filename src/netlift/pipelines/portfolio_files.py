@@ -26,7 +26,7 @@ from netlift.report.document import Document
 from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
 from netlift.report.pages.portfolio import portfolio_document
 from netlift.report.words import speak
-from netlift.results import SCHEMA_VERSION, to_plain
+from netlift.results import SCHEMA_VERSION, Told, to_plain
 
 FILES = {suffix: f"portfolio.{suffix}" for suffix in ("json", "md", "html", "xlsx")}
 
@@ -47,7 +47,7 @@ class PortfolioRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PortfolioSummary:
+class PortfolioSummary(Told):
     """What the verb wrote.
 
     Attributes:

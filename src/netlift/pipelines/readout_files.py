@@ -30,7 +30,7 @@ from netlift.report.pdf import to_pdf
 from netlift.report.plain_text import to_text
 from netlift.report.slides import to_pptx
 from netlift.report.words import Words, speak
-from netlift.results import SCHEMA_VERSION, to_plain
+from netlift.results import SCHEMA_VERSION, Told, to_plain
 
 FILES = {suffix: f"readout.{suffix}" for suffix in ("json", "md", "html", "xlsx", "pptx")}
 PDF = {"pdf": "readout.pdf"}
@@ -63,7 +63,7 @@ class ReadoutOrder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadoutSummary:
+class ReadoutSummary(Told):
     """What the verb wrote.
 
     Attributes:
@@ -131,19 +131,19 @@ def make_readout(
         progress.stage("check", "holding the tables against the contract")
         check_tables(tables, settings, as_of=None).raise_for_errors()
         readout = read_campaign(settings, tables, request, progress=progress)
-    progress.stage("report", "pages, slides and workbook")
-    contents = write_out(readout, words, order)
-    summary = write_readout(
-        place / key,
-        contents,
-        files=_files(order),
-        text=to_text(readout_brief(readout, words)),
-        language=words.language,
-        inputs=inputs,
-        now=now,
-    )
-    _publish(place, campaign, folder, place / key)
-    return summary
+        progress.stage("report", "pages, slides and workbook")
+        contents = write_out(readout, words, order)
+        summary = write_readout(
+            place / key,
+            contents,
+            files=_files(order),
+            text=to_text(readout_brief(readout, words)),
+            language=words.language,
+            inputs=inputs,
+            now=now,
+        )
+        _publish(place, campaign, folder, place / key)
+        return summary
 
 
 def write_readout(

@@ -29,7 +29,7 @@ from netlift.pipelines.progress import Progress
 from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
 from netlift.pipelines.scoring_contract import require_same_schema
 from netlift.registry.locks import exclusive
-from netlift.results import to_plain
+from netlift.results import Told, to_plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +39,7 @@ SHOWN_DRIFTS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreSummary:
+class ScoreSummary(Told):
     """What a scoring job did; the same content stands in the manifest.
 
     Attributes:

@@ -30,7 +30,7 @@ from netlift.report.document import Document
 from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
 from netlift.report.pages.scorecard import scorecard_document
 from netlift.report.words import speak
-from netlift.results import Table, to_plain
+from netlift.results import Table, Told, to_plain
 from netlift.segments.figures import Basis, Effect, Note, Scorecard
 from netlift.segments.metrics import Source
 from netlift.segments.monthly import OUTSIDE, ChurnRule, Month, sum_channels, sum_month
@@ -44,7 +44,7 @@ CUSTOMERS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScorecardSummary:
+class ScorecardSummary(Told):
     """What the verb wrote.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from netlift.config.segments import RISKS, SEGMENTS, TIERS
-from netlift.results import SCHEMA_VERSION, Estimate, Table, format_number, to_plain
+from netlift.results import SCHEMA_VERSION, Estimate, Table, Told, format_number, to_plain
 from netlift.segments.economics import SegmentRow
 from netlift.segments.grid import ValueRisk
 from netlift.segments.migration import ENTERED, LEFT, Flow, migration_matrix
@@ -42,7 +42,7 @@ class Remaining:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentReport:
+class SegmentReport(Told):
     """Who the customers are, what they are worth, and what is at risk.
 
     Attributes:

@@ -30,7 +30,7 @@ from netlift.pipelines.score import require_fresh
 from netlift.pipelines.segment_report import Remaining, SegmentReport
 from netlift.pipelines.snapshots import EDGES_FILE, TASKS, Snapshots, Staying, require_segments, take_snapshots
 from netlift.registry.locks import exclusive
-from netlift.results import Estimate, Table, to_plain
+from netlift.results import Estimate, Table, Told, to_plain
 from netlift.segments.economics import SegmentRow, Valuation, observed_share, summarize_segment
 from netlift.segments.edges import read_edges
 from netlift.segments.grid import cross_value_and_risk
@@ -48,7 +48,7 @@ CURVE_STEPS = 13
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentRun:
+class SegmentRun(Told):
     """What a job of the segments verb did.
 
     Attributes:

@@ -21,7 +21,7 @@ class ShippedUplift:
     """A chosen and fitted candidate with what speaks for it.
 
     Attributes:
-        candidate: Fitted on all training rows.
+        candidate: Fitted on all training rows, with the rewards that contacts will pay.
         candidates: How it was chosen.
         training: Rows that it learned from.
         held_out: Rows that nothing learned from.
@@ -56,7 +56,7 @@ def ship_uplift(
     late, _ = keep_back_randomized(training, drawn, share=VALIDATION_SHARE, seed=learning.seed + 1)
     chosen, candidates = choose_learner(learning, training.take(~late), training.take(late), advance=advance)
     learning.say(f"{chosen}: fitted on all training campaigns")
-    candidate = learning.fit(chosen, training)
+    candidate = learning.add_rewards(learning.fit(chosen, training), training)
     unswayed = ~late | (chosen == learning.definition.candidates[0])
     unswayed &= drawn | ~drawn.any()
     on_held_out = judge_held_out(learning, training, held_out, StoredModel(candidate.files))

@@ -47,7 +47,7 @@ from netlift.registry.package import content_digest
 from netlift.registry.promotion import promote
 from netlift.registry.store import Store, open_store
 from netlift.registry.tracking import TrainingRecord, log_training
-from netlift.results import Estimate, Table, to_plain
+from netlift.results import Estimate, Table, Told, to_plain
 
 ORDER: tuple[TaskName, ...] = ("ltv", "ltv_year", "churn", "uplift")
 NEEDED_MB = 500
@@ -88,7 +88,7 @@ class TaskOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainReport:
+class TrainReport(Told):
     """What a training did.
 
     Attributes:

@@ -23,6 +23,8 @@ from netlift.evaluation.refutation import RefutationRow
 from netlift.evaluation.uplift import DecileRow, Scored, calibration_slope, qini, uplift_by_decile
 from netlift.pipelines.contact_sets import build_contact_rows
 from netlift.pipelines.observational_mark import mark_observational
+from netlift.pipelines.proof_file import write_proof_rows
+from netlift.pipelines.proof_rows import gather_proof_rows
 from netlift.pipelines.ship_uplift import ShippedUplift, ship_uplift
 from netlift.pipelines.training import Assignment, Trained
 from netlift.pipelines.uplift_explanations import ScoredContacts, explain_uplift, log_out_of_fold
@@ -41,9 +43,12 @@ DECILES = "uplift_by_decile.svg"
 def train_uplift(assignment: Assignment) -> Trained:
     """Fit the candidates, choose one, judge it on held-out campaigns against the constants.
 
+    The held-out contacts are kept in the state, so that `netlift decide` can prove its policy by them.
+
     Raises:
         NotRandomizedError: No campaign was randomized with known propensities.
         DataError: Contacts from which no effect can be learned.
+        ResourceError: The held-out contacts cannot be kept.
     """
     definition = assignment.definition
     if not isinstance(definition, UpliftDefinition):
@@ -74,6 +79,8 @@ def train_uplift(assignment: Assignment) -> Trained:
     row = next(row for row in board if row.policy == candidate.name)
     best = next(r for r in board if r.policy == best_constant(logged, constants))
     deciles = _deciles(logged, held_out, candidate, assignment)
+    assignment.progress.note("uplift", f"{candidate.name}: held-out contacts to prove launches by")
+    write_proof_rows(assignment.settings.state, candidate.files, gather_proof_rows(shipped, learning))
     assignment.progress.note("uplift", f"{candidate.name}: placebos and an unseen half")
     refutations, refuted = _refute(learning, shipped)
     assignment.progress.note("uplift", f"{candidate.name}: what it does, in words")

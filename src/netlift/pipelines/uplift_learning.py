@@ -9,6 +9,8 @@ import numpy as np
 
 from netlift.config.definitions import UpliftCandidate, UpliftDefinition
 from netlift.estimators.arm_outcomes import ArmOutcomes
+from netlift.estimators.boosting import Machine
+from netlift.estimators.rewards import add_rewards
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift import average_effects, fit_arm_outcomes, fit_uplift, share_outcomes
@@ -63,6 +65,10 @@ class UpliftLearning:
             outcomes=outcomes,
         )
 
+    def add_rewards(self, candidate: Candidate, rows: ContactRows) -> Candidate:
+        """The candidate, fitted on these rows, with the reward that a contact of each offer will pay."""
+        return add_rewards(candidate, rows, machine=Machine(seed=self.seed, threads=self.threads))
+
     def log_outcomes(self, learned: ContactRows, judged: ContactRows) -> LoggedOutcomes:
         """Rows to judge on with doubly robust scores, by an outcome model that never saw them."""
         outcomes = fit_arm_outcomes(
@@ -95,6 +101,13 @@ def predict_uplift(model: StoredModel, rows: ContactRows) -> np.ndarray:
     scores = model.predict_matrix(encode_for(model, rows.X, rows.features))
     none = np.full(len(rows), UNKNOWN_OFFER)
     return np.column_stack([scores.get(f"uplift_{offer}", none) for offer in rows.offers])
+
+
+def predict_rewards(model: StoredModel, rows: ContactRows) -> np.ndarray:
+    """Reward that a contact of each offer is expected to pay, shape (n, m); 0 for offers that never paid any."""
+    scores = model.predict_matrix(encode_for(model, rows.X, rows.features))
+    none = np.zeros(len(rows))
+    return np.column_stack([scores.get(f"reward_{offer}", none) for offer in rows.offers])
 
 
 def policy_of(model: StoredModel, rows: ContactRows) -> np.ndarray:

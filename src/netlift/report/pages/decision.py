@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from netlift.decision.prices import Price
 from netlift.decision.summary import DecisionSummary, Note, OfferLine
 from netlift.report.document import Card, Cell, Document, Grid, Section, Tone, text_cell
+from netlift.report.pages.decision_proof import before_launch_section, warn_before_launch
 from netlift.report.words import Words
 
 GIVEN = ("policy", "explore")
@@ -25,7 +26,11 @@ def decision_document(summary: DecisionSummary, words: Words, *, path: str, writ
     """
     say = words.say
     contacted = words.count("noun.customers", summary.contacted)
-    notice = say("decide.observational", campaigns=summary.observational) if summary.observational else ""
+    told = (
+        warn_before_launch(summary, words),
+        say("decide.observational", campaigns=summary.observational) if summary.observational else "",
+    )
+    notices = tuple(filter(None, told))
     notes = tuple(_notes(summary, words))
     where = say(f"decide.{'written' if written else 'stood'}", path=path)
     return Document(
@@ -36,7 +41,7 @@ def decision_document(summary: DecisionSummary, words: Words, *, path: str, writ
             contacted=contacted,
             customers=words.number(summary.customers),
         ),
-        notice=notice,
+        notice=" ".join(notices),
         words=words,
         currency=summary.currency,
         dated=summary.as_of,
@@ -44,7 +49,7 @@ def decision_document(summary: DecisionSummary, words: Words, *, path: str, writ
             Section(
                 name="money",
                 title=say("decide.money"),
-                paragraphs=(notice,) if notice else (),
+                paragraphs=notices,
                 cards=tuple(_cards(summary, words)),
                 items=(
                     *(_limit(price, summary, words) for price in _worth_telling(summary.prices)),
@@ -52,6 +57,7 @@ def decision_document(summary: DecisionSummary, words: Words, *, path: str, writ
                 ),
                 grids=(_curve(summary, words),) if summary.curve else (),
             ),
+            before_launch_section(summary, words),
             Section(name="offers", title=say("decide.offers"), grids=(_offers(summary, words),)),
             Section(name="why", title=say("decide.why"), grids=(_reasons(summary, words),)),
             *((Section(name="notes", title=say("decide.notes"), items=notes),) if notes else ()),
@@ -86,9 +92,9 @@ def _cards(summary: DecisionSummary, words: Words) -> Iterator[Card]:
 
 def _basis(summary: DecisionSummary, words: Words) -> Iterator[str]:
     forecast, say = summary.forecast, words.say
-    if forecast.basis == "held_out":
+    if forecast.basis != "promise":
         yield say(
-            "decide.basis_held_out",
+            f"decide.basis_{forecast.basis}",
             rows=words.number(forecast.rows),
             level=words.share(forecast.profit.level, digits=0),
         )

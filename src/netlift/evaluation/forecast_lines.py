@@ -1,0 +1,135 @@
+"""What predictions of groups of contacts have been worth, a line for each group, and totals with all of their error.
+
+A group is who was chosen in one way: by the policy, or by lot. With K_g contacts of a launch in group g, S_g the sum
+of their predictions, and d = a_g + b_g x the group's line,
+
+    total = Σ_g (K_g a_g + S_g b_g)        variance = c' V c + Σ_g K_g s²_g,    c = (K_1, S_1, K_2, S_2, …)
+
+V is the covariance of all coefficients, clustered by customer; it ties the groups together, since they were fitted on
+the same rows. It is shared by all contacts, so it does not average out. s²_g is what one customer's profit varies by
+chance, with and without the contact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from netlift.errors import DataError
+from netlift.evaluation.influence import interval_half, make_estimate
+from netlift.results import Estimate
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedLine:
+    """A line with what each row of its fit does to it.
+
+    Attributes:
+        intercept: Effect where none is predicted.
+        slope: Effect per unit predicted.
+        influence: Of each row on intercept and slope, shape (n, 2).
+        customer: Code of the row's customer, shape (n,).
+        own_noise: Variance of a customer's profit with a contact plus that without.
+    """
+
+    intercept: float
+    slope: float
+    influence: np.ndarray
+    customer: np.ndarray
+    own_noise: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lines:
+    """Lines of g groups of contacts.
+
+    Attributes:
+        coefficients: Intercept and slope of each group, shape (g, 2).
+        covariance: Of all coefficients in their order, shape (2 g, 2 g); NaN where nothing is known.
+        own_noise: Variance that each contact of a group adds to a total by itself, shape (g,).
+        level: Confidence of intervals.
+    """
+
+    coefficients: np.ndarray
+    covariance: np.ndarray
+    own_noise: np.ndarray
+    level: float
+
+    @classmethod
+    def of(cls, fitted: Sequence[FittedLine], *, level: float) -> Lines:
+        """Lines fitted on rows of the same customers, one group each."""
+        who, code = np.unique(np.concatenate([line.customer for line in fitted]), return_inverse=True)
+        parts, first = [], 0
+        for line in fitted:
+            own = code[first : first + len(line.customer)]
+            first += len(own)
+            parts += [np.bincount(own, weights=one, minlength=len(who)) / len(own) for one in line.influence.T]
+        each = np.stack(parts)
+        few = len(who) < 2
+        covariance = np.full((len(each),) * 2, np.nan) if few else each @ each.T * len(who) / (len(who) - 1)
+        return cls(
+            coefficients=np.array([(line.intercept, line.slope) for line in fitted]),
+            covariance=covariance,
+            own_noise=np.array([line.own_noise for line in fitted]),
+            level=level,
+        )
+
+    def correct(self, predicted: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """What predictions are expected to be worth.
+
+        Args:
+            predicted: Predictions, shape (k,).
+            group: Group of each, shape (k,).
+        """
+        return np.asarray(self.coefficients[group, 0] + self.coefficients[group, 1] * predicted)
+
+    def half_width(self, predicted: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """Half of the interval of the expected worth of each prediction, shape (k,); NaN where nothing is known."""
+        at = 2 * group
+        a, ab, b = (self.covariance[at + i, at + j] for i, j in ((0, 0), (0, 1), (1, 1)))
+        variance = np.maximum(a + 2 * ab * predicted + b * predicted**2, 0.0)
+        return np.asarray(interval_half(1.0, self.level) * np.sqrt(variance))
+
+    def errors(self, predicted: np.ndarray, group: np.ndarray) -> tuple[float, float]:
+        """Standard errors of a total: of the lines, NaN where nothing is known, and of what customers do by chance."""
+        counts, sums = self._sums(predicted, group)
+        both = np.column_stack([counts, sums]).ravel()
+        shared = float(both @ self.covariance @ both) if len(predicted) else 0.0  # nobody contacted: nothing to err in
+        return float(np.sqrt(np.maximum(shared, 0.0))), math.sqrt(float(counts @ self.own_noise))
+
+    def total(
+        self, predicted: np.ndarray, group: np.ndarray, *, unit: str, method: str, beside: float = 0.0
+    ) -> Estimate:
+        """What contacts are expected to earn in all.
+
+        Args:
+            predicted: Their predictions, shape (k,).
+            group: Group of each, shape (k,).
+            unit: Of the total.
+            method: How the lines came about, in words.
+            beside: Currency that is added as it stands, such as costs that have changed since.
+
+        Raises:
+            DataError: Predictions that are not finite.
+        """
+        unknown = int(np.sum(~np.isfinite(predicted)))
+        if unknown:
+            raise DataError(f"launch: {unknown} of {len(predicted)} predictions are not finite; forecast what is known")
+        counts, sums = self._sums(predicted, group)
+        point = float(counts @ self.coefficients[:, 0] + sums @ self.coefficients[:, 1]) + beside
+        half = interval_half(math.hypot(*self.errors(predicted, group)), self.level)
+        return make_estimate(point, half, level=self.level, unit=unit, method=method)
+
+    def _sums(self, predicted: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Contacts and their predictions added up, by group, both shape (g,)."""
+        g = len(self.coefficients)
+        return (
+            np.bincount(group, minlength=g).astype(np.float64),
+            np.bincount(group, weights=predicted.astype(np.float64), minlength=g),
+        )
+
+
+__all__ = ["FittedLine", "Lines"]
