@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -467,8 +468,6 @@ def test_the_manifest_holds_what_the_screen_says(made):
 
 
 def test_the_run_fits_on_one_screen_in_both_languages(made):
-    from dataclasses import replace
-
     run, _ = made
     russian, english = run.to_text(), replace(run, language="en").to_text()
     assert "Ожидаемая прибыль" in russian and "Expected profit" in english and run.path in english
@@ -485,3 +484,17 @@ def test_a_lost_list_is_told_and_a_changed_one_refused(world, monkeypatch):
     (Path(run.path) / "manifest.json").write_text("{")
     with pytest.raises(NetliftError, match="not whole"):
         decide(config, monkeypatch, run_key="next")
+
+
+def test_what_the_profit_rests_on_and_an_empty_strategy_are_on_the_page(world, monkeypatch):
+    def with_strategy(decision):
+        decision["strategies"] = [{"name": "VIP", "who": ["region = Atlantis"], "offers": ["push_reminder"]}]
+
+    run = decide(configure(world, with_strategy), monkeypatch)
+    assert run.summary.sensitivity
+    english, russian = ((Path(run.path) / f"decisions_{lang}.html").read_text() for lang in ("en", "ru"))
+    assert "What the profit rests on" in english and "На чём держится прибыль" in russian
+    assert "No customer is in the strategies: VIP" in english
+    for page in (english, russian):
+        assert "://" not in page.replace("http://www.w3.org", "")
+        assert not any(customer in page for customer in table(world, "customers")["customer_id"][:50])

@@ -21,7 +21,8 @@ def write_pages(folder: Path, summary: DecisionSummary) -> None:
         summary: What was decided.
     """
     for language in LANGUAGES:
-        document = decision_document(summary, speak(language), path=f"out/decisions/{summary.run_key}", written=True)
+        where = f"out/decisions/{summary.run_key}"
+        document = decision_document(summary, speak(language), path=where, written=True, in_full=True)
         write_bytes(folder / PAGES[f"page_{language}"], to_html(document))
 
 

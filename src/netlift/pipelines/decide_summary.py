@@ -157,6 +157,9 @@ def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[st
     untrained = [o.offer_id for j, o in enumerate(decided.options) if not known.customers.has_effect[:, j].any()]
     if untrained:
         yield Note(key=f"untrained_{decision.explore.untrained}", values={"offers": ", ".join(untrained)})
+    empty = [name for name, customers in decided.eligibility.strategies.items() if not customers]
+    if empty and len(log.ids):
+        yield Note(key="empty_strategy", values={"strategies": ", ".join(empty)})
     claims = [name for name, offer in decision.offers.items() if offer.save_rate]
     if claims and known.values.unknown_value:
         yield Note(key="no_future", values={"customers": known.values.unknown_value, "offers": ", ".join(claims)})

@@ -15,7 +15,9 @@ GIVEN = ("policy", "explore")
 NUMBERED = ("customers", "rows", "count")
 
 
-def decision_document(summary: DecisionSummary, words: Words, *, path: str, written: bool) -> Document:
+def decision_document(
+    summary: DecisionSummary, words: Words, *, path: str, written: bool, in_full: bool = False
+) -> Document:
     """A run in a language.
 
     Args:
@@ -23,6 +25,7 @@ def decision_document(summary: DecisionSummary, words: Words, *, path: str, writ
         words: The language.
         path: The folder that holds it.
         written: Whether it was written now.
+        in_full: With what is for a page and not for a screen: what the profit rests on.
     """
     say = words.say
     contacted = words.count("noun.customers", summary.contacted)
@@ -32,6 +35,7 @@ def decision_document(summary: DecisionSummary, words: Words, *, path: str, writ
     )
     notices = tuple(filter(None, told))
     notes = tuple(_notes(summary, words))
+    economics = tuple(_economics(summary, words)) if in_full else ()
     where = say(f"decide.{'written' if written else 'stood'}", path=path)
     return Document(
         title=say("decide.title", key=summary.run_key),
@@ -58,7 +62,7 @@ def decision_document(summary: DecisionSummary, words: Words, *, path: str, writ
                 grids=(_curve(summary, words),) if summary.curve else (),
             ),
             before_launch_section(summary, words),
-            Section(name="offers", title=say("decide.offers"), grids=(_offers(summary, words),)),
+            Section(name="offers", title=say("decide.offers"), grids=(_offers(summary, words), *economics)),
             Section(name="why", title=say("decide.why"), grids=(_reasons(summary, words),)),
             *((Section(name="notes", title=say("decide.notes"), items=notes),) if notes else ()),
             Section(name="next", title=say("decide.where"), items=(where, say("decide.next", key=summary.run_key))),
@@ -143,6 +147,27 @@ def _limit(price: Price, summary: DecisionSummary, words: Words) -> str:
     what = say(f"decide.limit.what_{kind}", name=name)
     key = "decide.limit.least" if price.side == "least" else "decide.limit.most"
     return say(key, what=what, used=used, bound=bound, money=money)
+
+
+def _economics(summary: DecisionSummary, words: Words) -> Iterator[Grid]:
+    """What the expected profit owes to each economic input, and what a tenth more of it would change."""
+    say = words.say
+    if summary.sensitivity:
+        heads = ("input", "offer", "in_all", "tenth_more")
+        yield Grid(
+            name="economics",
+            title=say("decide.economics"),
+            columns=tuple(text_cell(say(f"decide.column.{name}")) for name in heads),
+            rows=tuple(
+                (
+                    text_cell(say(f"decide.input.{line.input}")),
+                    text_cell(line.offer_id),
+                    Cell(kind="money", value=line.amount),
+                    Cell(kind="money", value=line.change),
+                )
+                for line in summary.sensitivity
+            ),
+        )
 
 
 def _offers(summary: DecisionSummary, words: Words) -> Grid:
