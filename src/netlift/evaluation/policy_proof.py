@@ -26,6 +26,7 @@ import numpy as np
 from netlift.errors import DataError
 from netlift.evaluation.influence import Figure
 from netlift.evaluation.off_policy import LoggedOutcomes
+from netlift.evaluation.replay_noise import ReplayNoise
 from netlift.results import Estimate, Table
 
 AT_RANDOM = "at random, as many of each"
@@ -67,7 +68,12 @@ class _Valued:
 
 
 def prove(
-    logged: LoggedOutcomes, choice: np.ndarray, rivals: Mapping[str, np.ndarray], *, name: str = "policy"
+    logged: LoggedOutcomes,
+    choice: np.ndarray,
+    rivals: Mapping[str, np.ndarray],
+    *,
+    name: str = "policy",
+    noise: ReplayNoise | None = None,
 ) -> Table[ProofRow]:
     """The policy, its rivals and its own mix drawn at random, on the same rows; the policy first.
 
@@ -76,6 +82,8 @@ def prove(
         choice: Arm of the policy per row, shape (n,); 0, -1 and what was not on offer are no contact.
         rivals: Name to arms, shape (n,).
         name: What the policy is called.
+        noise: What the draw says of these rows, where few of them drew what a policy chooses; None for their own
+            spread.
 
     Raises:
         DataError: A policy of another number of rows, or one whose choices no row ever drew.
@@ -83,7 +91,7 @@ def prove(
     ours = _choosing(logged, name, choice)
     others = [_choosing(logged, rival, arms) for rival, arms in rivals.items()]
     valued = [ours, *others, _at_random(logged, ours)]
-    return Table(name="policy proof", rows=tuple(_row(logged, one, ours) for one in valued))
+    return Table(name="policy proof", rows=tuple(_row(logged, one, ours, noise) for one in valued))
 
 
 def _choosing(logged: LoggedOutcomes, name: str, choice: np.ndarray) -> _Valued:
@@ -135,17 +143,21 @@ def _plus(one: Figure, other: Figure) -> Figure:
     return Figure(point=one.point + other.point, influence=one.influence + other.influence)
 
 
-def _row(logged: LoggedOutcomes, one: _Valued, ours: _Valued) -> ProofRow:
+def _row(logged: LoggedOutcomes, one: _Valued, ours: _Valued, noise: ReplayNoise | None) -> ProofRow:
     inverse = one.chances[np.arange(len(logged)), logged.arm] / logged.propensity
     weight = logged.relative_weight * inverse
     if not weight.any():
         raise DataError(f"policy {one.name!r}: none of {len(logged)} rows drew an arm that it chooses")
     snips = float(np.sum(weight * logged.y) / np.sum(weight))
+    value, above = logged.estimate(one.value, "DR"), logged.estimate(ours.value - one.value, "DR, paired")
+    if noise is not None:
+        value = noise.of_value(one.chances, value.point).widen(value, logged.relative_weight)
+        above = noise.of_difference(ours.chances - one.chances).widen(above, logged.relative_weight)
     return ProofRow(
         policy=one.name,
-        value=logged.estimate(one.value, "DR"),
+        value=value,
         snips=logged.estimate(Figure(point=snips, influence=weight * (logged.y - snips) / weight.mean()), "SNIPS"),
-        ours_above=None if one is ours else logged.estimate(ours.value - one.value, "DR, paired"),
+        ours_above=None if one is ours else above,
         contacted=float(np.average(1 - one.chances[:, 0], weights=logged.relative_weight)),
         effective_rows=float(np.sum(weight) ** 2 / np.sum(weight**2)),
         max_weight=float(inverse.max()),

@@ -34,6 +34,7 @@ from netlift.evaluation.forecast_lines import FittedLine
 from netlift.evaluation.influence import Figure, interval_half, make_estimate
 from netlift.evaluation.off_policy import LoggedOutcomes
 from netlift.evaluation.policy_proof import support
+from netlift.evaluation.replay_noise import ReplayNoise, RowNoise, chances_of
 from netlift.results import Estimate, Table
 
 FEWEST_CONTACTS = 30
@@ -56,6 +57,7 @@ class Worth:
         share: Weight of a row in the line, mean 1, 0 where not contacted, shape (n,).
         residual: Effect less the line, 0 where not contacted, shape (n,).
         spread: Variance of predictions among the contacted; 0 for one number.
+        noise: How far each row's effect may stray, where the draw tells it; None for the rows' own spread.
     """
 
     level: Estimate
@@ -69,6 +71,7 @@ class Worth:
     share: np.ndarray
     residual: np.ndarray
     spread: float
+    noise: RowNoise | None = None
 
     def at(self, x: float) -> Figure:
         """Expected effect of a contact with a prediction of x, with its influence."""
@@ -90,13 +93,16 @@ class Worth:
         )
 
 
-def find_worth(logged: LoggedOutcomes, choice: np.ndarray, predicted: np.ndarray) -> Worth:
+def find_worth(
+    logged: LoggedOutcomes, choice: np.ndarray, predicted: np.ndarray, *, noise: ReplayNoise | None = None
+) -> Worth:
     """Fit the line on held-out rows.
 
     Args:
         logged: Rows that the model never saw.
         choice: Arm of the policy per row, shape (n,); 0 and -1 are no contact.
         predicted: Predicted profit of the chosen arm, shape (n,); not looked at where there is no contact.
+        noise: What the draw says of these rows, where few of them drew what is asked; None for their own spread.
 
     Raises:
         DataError: Too few contacts to tell anything, or arrays of another length.
@@ -123,16 +129,19 @@ def find_worth(logged: LoggedOutcomes, choice: np.ndarray, predicted: np.ndarray
     else:
         slope = float(np.mean(share * centred * effect)) / spread
     residual = np.where(contacted, effect - level - slope * centred, 0.0)
-    pull = share * residual * centred / spread if spread else np.zeros(len(x))
+    pull = share * centred / spread if spread else np.zeros(len(x))
+    rows = None if noise is None else _noise_of_effects(noise, taken, contacted)
+    mean = logged.estimate(Figure(point=level, influence=share * np.where(contacted, effect - level, 0.0)), "DR")
+    rise = make_estimate(
+        slope,
+        interval_half(logged.clusters.error(pull * residual), logged.level),
+        level=logged.level,
+        unit="",
+        method="DR effect on prediction, clustered by customer",
+    )
     return Worth(
-        level=logged.estimate(Figure(point=level, influence=share * np.where(contacted, effect - level, 0.0)), "DR"),
-        slope=make_estimate(
-            slope,
-            interval_half(logged.clusters.error(pull), logged.level),
-            level=logged.level,
-            unit="",
-            method="DR effect on prediction, clustered by customer",
-        ),
+        level=mean if rows is None else rows.widen(mean, share),
+        slope=rise if rows is None else rows.widen(rise, pull),
         predicted=middle,
         contacts=int(contacted.sum()),
         without_support=float(np.average(missed | unknown, weights=logged.relative_weight)),
@@ -142,7 +151,15 @@ def find_worth(logged: LoggedOutcomes, choice: np.ndarray, predicted: np.ndarray
         share=share,
         residual=residual,
         spread=spread,
+        noise=rows,
     )
+
+
+def _noise_of_effects(noise: ReplayNoise, taken: np.ndarray, contacted: np.ndarray) -> RowNoise:
+    """How far the effects of the chosen arms over none may stray."""
+    arms = noise.chances.shape[1]
+    none = np.zeros(len(taken), dtype=np.int64)
+    return noise.of_difference((chances_of(taken, arms) - chances_of(none, arms)) * contacted[:, None])
 
 
 def _effect(logged: LoggedOutcomes, taken: np.ndarray, contacted: np.ndarray) -> np.ndarray:
@@ -199,13 +216,13 @@ def worth_by_tenth(worth: Worth, *, parts: int = 10) -> Table[WorthTenth]:
             continue
         share = share / share.mean()
         mean = float(np.mean(share * effect))
-        figure = Figure(point=mean, influence=share * (effect - mean))
+        realised = worth.logged.estimate(Figure(point=mean, influence=share * (effect - mean)), "DR")
         rows.append(
             WorthTenth(
                 tenth=len(rows) + 1,
                 contacts=int(np.sum(share > 0)),
                 predicted=float(np.mean(share * worth.x)),
-                realised=worth.logged.estimate(figure, "DR"),
+                realised=realised if worth.noise is None else worth.noise.widen(realised, share),
             )
         )
     return Table(name="worth by tenth", rows=tuple(rows))

@@ -30,6 +30,7 @@ from netlift.evaluation.decision_readout import OURS, DecisionReadout, Drift, Gr
 from netlift.evaluation.off_policy import NOBODY, LoggedOutcomes, dr_scores
 from netlift.evaluation.policy_proof import prove
 from netlift.evaluation.profit_forecast import find_worth, worth_by_tenth
+from netlift.evaluation.replay_noise import ReplayNoise
 from netlift.pipelines.decision_outcomes import FIGURES, Outcomes
 from netlift.pipelines.decision_record import DecisionRecord
 from netlift.results import Estimate, Table
@@ -82,12 +83,12 @@ def read_decisions(
             f"decisions of {record.run_key}: nothing was left to chance (explore.epsilon {reading.epsilon:g}, "
             f"{int(open_to.sum()):,} customers with something open), so nothing can be replayed or held against it"
         )
-    logged = _logged(record, own, reading)
+    logged, noise = _logged(record, own, reading)
     policy = record.policy[open_to] + 1
     rivals = {name: np.asarray(option)[open_to] + 1 for name, option in (challengers or {}).items()}
     tenths = drift = None
     if record.policy_profit is not None:
-        worth = find_worth(logged, policy, record.policy_profit[open_to])
+        worth = find_worth(logged, policy, record.policy_profit[open_to], noise=noise)
         tenths, drift = worth_by_tenth(worth), _drift(worth.slope, reading)
     return DecisionReadout(
         run_key=record.run_key,
@@ -102,7 +103,7 @@ def read_decisions(
         expected=float(np.nansum(record.expected_profit[record.option >= 0])),
         tenths=tenths,
         drift=drift,
-        replay=prove(logged, policy, {NOBODY: np.zeros(len(policy), dtype=np.int64), **rivals}, name=OURS),
+        replay=prove(logged, policy, {NOBODY: np.zeros(len(policy), dtype=np.int64), **rivals}, name=OURS, noise=noise),
     )
 
 
@@ -163,15 +164,16 @@ def _line(group: str, against: str, ours: np.ndarray, theirs: np.ndarray, readin
     )
 
 
-def _logged(record: DecisionRecord, own: Outcomes, reading: Reading) -> LoggedOutcomes:
-    """Those whose option was left to chance, with doubly robust scores; arm 0 is no contact."""
+def _logged(record: DecisionRecord, own: Outcomes, reading: Reading) -> tuple[LoggedOutcomes, ReplayNoise]:
+    """Those whose option was left to chance, with doubly robust scores, and how these stray; arm 0 is no contact."""
     rows = record.open_to
     y = (own.margin - own.reward - own.contact_cost)[rows]
     guess = _guess(y, None if own.before is None else own.before[rows])
-    available = record.chances[rows] > 0
+    chances = record.chances[rows]
+    available = chances > 0
     arm, p = record.option[rows] + 1, record.propensity[rows]
     mu = np.repeat(guess[:, None], available.shape[1], axis=1)
-    return LoggedOutcomes(
+    logged = LoggedOutcomes(
         y=y,
         arm=arm,
         propensity=p,
@@ -180,6 +182,7 @@ def _logged(record: DecisionRecord, own: Outcomes, reading: Reading) -> LoggedOu
         unit=f"{reading.currency}/customer",
         level=reading.level,
     )
+    return logged, ReplayNoise(profit=y, guess=guess, chances=chances)
 
 
 def _guess(y: np.ndarray, before: np.ndarray | None) -> np.ndarray:
@@ -200,12 +203,11 @@ def _drift(now: Estimate, reading: Reading) -> Drift:
     before = reading.slope_before or Estimate(
         point=1.0, ci_lower=1.0, ci_upper=1.0, level=reading.level, unit="", method="predictions were corrected"
     )
-    half = math.hypot(now.ci_upper - now.ci_lower, before.ci_upper - before.ci_lower) / 2
     point = now.point - before.point
     change = Estimate(
         point=point,
-        ci_lower=point - half,
-        ci_upper=point + half,
+        ci_lower=point - math.hypot(now.point - now.ci_lower, before.ci_upper - before.point),
+        ci_upper=point + math.hypot(now.ci_upper - now.point, before.point - before.ci_lower),
         level=reading.level,
         unit="",
         method="difference of independent slopes",
