@@ -15,11 +15,11 @@ from netlift.data.read import open_tables
 from netlift.data.retailer.rounds import NOBODY, Archive, begin_world
 from netlift.data.tables import CONTROL
 from netlift.errors import UsageError
-from netlift.evaluation.closed_loop import LOOP, QUIET
+from netlift.evaluation.closed_loop import CONSTANT, LOOP, QUIET
 from netlift.features.vocabulary import learn_vocabulary
 from netlift.pipelines.decide_inputs import read_past_costs
 from netlift.pipelines.demo import DemoRequest, run_demo, write_study
-from netlift.pipelines.demo_lessons import Lesson
+from netlift.pipelines.demo_lessons import Lesson, Ruling
 from netlift.pipelines.demo_log import log_round
 from netlift.pipelines.demo_loop import Loop
 from netlift.pipelines.demo_policies import (
@@ -30,7 +30,8 @@ from netlift.pipelines.demo_policies import (
     in_folder,
     true_worth,
 )
-from netlift.pipelines.demo_report import Comparison, bought_between
+from netlift.pipelines.demo_readout import log_of, read_round
+from netlift.pipelines.demo_report import Comparison, bought_between, compare_worlds, expected_margin
 from netlift.pipelines.demo_year import live, live_year
 from netlift.pipelines.progress import Silent
 from netlift.report.words import speak
@@ -62,7 +63,8 @@ def lesson_without_model(settings, folder):
     with open_tables(in_folder(settings, folder)) as tables:
         costs = read_past_costs(tables, as_of=START)
     averages = np.array([3.0, -1.0, 20.0, -5.0])
-    return Lesson(model=None, passed=False, said=("stub",), pays=True, averages=averages, rows=1000, costs=costs)
+    ruling = Ruling(verdict=CONSTANT, said=("stub",), rests=(), rest_days=31)
+    return Lesson(model=None, ruling=ruling, averages=averages, rows=1000, costs=costs)
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +76,17 @@ def looped(start, settings, tmp_path_factory):
     books.write(folder)
     with open_tables(in_folder(settings, folder)) as tables:
         vocabulary = learn_vocabulary(tables, before=dt.datetime(2026, 1, 1))
-    loop = Loop(settings, start, epsilon=0.4, rest_days=31, vocabulary=vocabulary, seed=3)
-    lesson, world, made = lesson_without_model(settings, folder), start.fork(), []
+    loop = Loop(settings, start, epsilon=0.4, rest_days=None, vocabulary=vocabulary, seed=3)
+    lesson, world, made, read = lesson_without_model(settings, folder), start.fork(), [], []
     for this in range(len(world.sent)):
         made.append(loop.decide(world, folder, lesson))
+        record, worth = log_of(world, made[-1], key=f"R{this}"), true_worth(world, horizon_days=28)
         world.answer(made[-1].offer)
         books.close(world)
         log_round(books, world, made[-1], this=this)
+        read.append((record, read_round(record, world, made[-1], loop.reading(level=0.99), this=this, worth=worth)))
     books.write(folder)
-    return loop, world, made, books, folder
+    return loop, world, made, books, folder, read
 
 
 def test_a_world_without_contacts_is_the_same_to_the_byte_however_often_it_is_lived(start):
@@ -143,7 +147,7 @@ def test_true_worth_is_what_a_round_brings_on_average():
 
 
 def test_the_holdout_is_never_contacted_and_lives_as_without_contacts(start, looped):
-    loop, world, _, _, folder = looped
+    loop, world, _, _, folder, _ = looped
     assert 0.02 < loop.held_out.mean() < 0.09
     assert (world.sent[:, loop.held_out] == NOBODY).all()
     quiet = live(start, contact_nobody)
@@ -155,14 +159,36 @@ def test_the_holdout_is_never_contacted_and_lives_as_without_contacts(start, loo
 
 
 def test_who_was_contacted_is_left_alone_for_the_days_of_rest(start, looped):
-    _, world, _, _, _ = looped
+    _, world, *_ = looped
     for k in range(1, len(world.sent)):
         both = ((world.sent[k - 1] != NOBODY) & (world.sent[k] != NOBODY)).any()
         assert both == (start.starts[k] - start.starts[k - 1] >= 31)
 
 
+def test_each_round_is_read_from_its_log_and_the_interval_covers_the_truth(looped):
+    _, world, made, _, _, read = looped
+    assert len(read) == len(made)
+    for record, found in read:
+        assert found is not None and found.sound
+        assert found.policy.ci_lower < found.true_policy < found.policy.ci_upper
+        assert (record.arm == "holdout").sum() > 0
+        assert np.allclose(record.chances[~record.held_out].sum(axis=1), 1)
+    given = [int((record.option >= 0).sum()) for record, _ in read]
+    assert given == [int((world.sent[k] != NOBODY).sum()) for k in range(len(world.sent))]
+
+
+def test_the_ltv_of_the_scorecard_is_of_the_same_people_in_every_world(start):
+    worlds = {QUIET: live(start, contact_nobody), LOOP: live(start, contact_everybody(EMAIL))}
+    compared = Comparison(start=start, worlds=worlds, currency="RUB", level=0.95)
+    for row in compare_worlds(compared):
+        margin = expected_margin(worlds[row.world])[compared.active]
+        assert row.kept_ltv.point == pytest.approx(margin.mean())
+        if row.roi_after is not None:
+            assert row.roi_after.point == pytest.approx((row.gain.point + row.left_behind.point) / row.spend)
+
+
 def test_logged_propensities_are_the_frequencies_of_what_was_drawn(looped):
-    _, _, made, _, _ = looped
+    _, _, made, *_ = looped
     expected, variance, seen = 0.0, 0.0, 0.0
     for one in made:
         draw = one.decided.draw
@@ -178,7 +204,7 @@ def test_logged_propensities_are_the_frequencies_of_what_was_drawn(looped):
 
 
 def test_what_the_loop_logs_keeps_the_contract_and_compares_only_those_with_the_same_open_offers(looped, settings):
-    _, _, _, _, folder = looped
+    _, _, _, _, folder, _ = looped
     with open_tables(in_folder(settings, folder)) as tables:
         report = check_tables(tables, settings, as_of=None)
         report.raise_for_errors()
@@ -198,7 +224,7 @@ def test_what_the_loop_logs_keeps_the_contract_and_compares_only_those_with_the_
 
 
 def test_books_that_are_closed_do_not_change(start, looped):
-    _, world, _, books, _ = looped
+    _, world, _, books, _, _ = looped
     before = Archive(seed=3)
     before.close(start)
     for name in ("transactions", "customers", "events", "surveys", "contacts"):
@@ -293,16 +319,22 @@ def test_the_report_speaks_both_languages_and_a_study_needs_its_plan(quick, tmp_
     study.mkdir()
     with pytest.raises(UsageError, match=r"plan\.yaml"):
         write_study(run, study)
-    (study / "plan.yaml").write_text("title: t\n")
+    (study / "plan.yaml").write_text("title: t\nchanged_since: seed 7 was looked at\ndiagnosis: [noise costs most]\n")
     write_study(run, study)
     assert [*json.loads((study / "readout.json").read_text())["shops"]] == ["retailer"]
-    assert (study / "readout.md").read_text().startswith("# The closed loop")
+    told = (study / "readout.md").read_text()
+    assert told.startswith("# The closed loop")
+    assert "seed 7 was looked at" in told and "- noise costs most" in told
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"preset": "moon"}, "preset is 'moon'"),
+        ({"preset": "moon"}, "preset is 'moon'; known: retailer, sports-nutrition"),
+        ({"preset": "retailr"}, "did you mean retailer"),
+        ({"customers": 0}, "customers is 0"),
+        ({"rounds": 25}, "rounds is 25"),
+        ({"rest_days": -1}, "rest_days is -1"),
         ({"start": dt.date(2026, 10, 2)}, "first of a month"),
         ({"epsilon": 0.0}, "epsilon is 0"),
         ({"customers": 5}, "customers is 5"),

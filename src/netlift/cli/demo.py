@@ -14,18 +14,20 @@ from netlift.cli.terminal import DEMO, ConfigOption, JsonOption, TimeoutOption, 
 def demo(
     *,
     customers: Annotated[
-        int, typer.Option(min=300, help="Customers of the shop by the end of the last month.")
+        int, typer.Option(help="Customers of the shop by the end of the last month, 300 or more.")
     ] = 10_000,
-    rounds: Annotated[int, typer.Option(min=1, max=24, help="Months.")] = 12,
+    rounds: Annotated[int, typer.Option(help="Months, 1 to 24.")] = 12,
     preset: Annotated[str, typer.Option(help="The shop: retailer or sports-nutrition.")] = "retailer",
     start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day, the first of a month.")] = datetime(
         2026, 10, 1
     ),
-    seed: Annotated[int, typer.Option(min=0, help="The same request gives the same bytes.")] = 7,
-    epsilon: Annotated[float, typer.Option(help="Share of decisions that chance draws.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="The same request gives the same bytes.")] = 7,
+    epsilon: Annotated[
+        float | None, typer.Option(help="Share of decisions that chance draws; as the config says where not given.")
+    ] = None,
     rest_days: Annotated[
-        int, typer.Option(min=0, max=366, help="Days for which the loop leaves a customer alone after a contact.")
-    ] = 45,
+        int | None, typer.Option(min=0, max=366, help="Days of rest after a contact; learned where not given.")
+    ] = None,
     study: Annotated[
         Path | None, typer.Option(help="Folder of experiments/ for readout.md and readout.json of this shop.")
     ] = None,

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from netlift.results import Estimate, Table
+
+Verdict = Literal["passed", "stands", "constant", "nobody"]
+PASSED: Verdict = "passed"  # the model of the month decides
+STANDS: Verdict = "stands"  # refused: the model that passed before decides on
+CONSTANT: Verdict = "constant"  # refused, and none ever passed: the best offer on average to everybody
+SILENT: Verdict = "nobody"  # refused, and no offer to everybody clearly pays
 
 QUIET, MASS, LIKELY, LOOP, ORACLE = "nobody", "mass", "likely", "loop", "oracle"
 WORLDS = (QUIET, MASS, LIKELY, LOOP, ORACLE)
@@ -41,10 +48,13 @@ class WorldRow:
         gain: Profit more than without contacts.
         spend: Rewards and contacts, currency.
         roi: Gain over spend; None where nothing was spent.
+        roi_after: The same with the margin of the year after.
         contacts_per_customer: Over all rounds.
         standing: How it stands at the end.
         churn_change: Share lost of those who were active at the start, against no contacts.
         frequency_change: Purchases per customer over the rounds, against no contacts.
+        kept_ltv: Margin expected of the year after by a customer who was active at the start, those lost since among
+            them: the same people in every world.
         left_behind: Margin expected of the year after the end, against no contacts, currency.
         left_share: The same as a share of what is expected without contacts.
     """
@@ -54,10 +64,12 @@ class WorldRow:
     gain: Estimate
     spend: float
     roi: Estimate | None
+    roi_after: Estimate | None
     contacts_per_customer: float
     standing: Standing
     churn_change: Estimate
     frequency_change: Estimate
+    kept_ltv: Estimate
     left_behind: Estimate
     left_share: Estimate
 
@@ -111,30 +123,54 @@ class SegmentRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RestBand:
+    """What contacts earned that soon after another, measured where chance drew them.
+
+    Attributes:
+        rest_days: First day of the band, counted from the last contact; the next band begins where it ends.
+        rows: Contacts, and draws of none, that it was measured on.
+        gain: Profit of the policy above none, per customer of the band.
+        rested: The same after a longer rest.
+    """
+
+    rest_days: int
+    rows: int
+    gain: Estimate
+    rested: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoundRow:
     """What the loop believed of a month, and what the world knows.
 
     Attributes:
         month: First day.
         rows: Contacts that the training had.
-        passed: Whether the gate let the model decide.
-        pays: Whether some offer to everybody did better than none: what decides where the gate refuses.
+        gate: Who decides by the gate's last word: passed, stands, constant or nobody.
+        rest_days: For how long a customer was left alone after a contact.
         contacted: Customers.
         explored: Of them, by chance.
         promised: Profit of the outcome window that the model promises of these contacts, currency.
         true_promise: What they were truly worth over that window, in expectation.
+        sound: Whether the round's groups have the sizes that chance gives them; None where it could not be read.
+        replayed: What the policy was worth above none to those with something open, by the logged chances; None where
+            it could not be read.
+        true_replayed: The same in true expectation.
         measured: What all contacts so far brought in the month, by the holdout; None without one.
         true_measured: What they brought the same customers against the world without contacts.
     """
 
     month: date
     rows: int
-    passed: bool
-    pays: bool
+    gate: Verdict
+    rest_days: int
     contacted: int
     explored: int
     promised: float
     true_promise: float
+    sound: bool | None
+    replayed: Estimate | None
+    true_replayed: float | None
     measured: Estimate | None
     true_measured: Estimate
 
@@ -164,7 +200,7 @@ class Shop:
     start: date
     rounds: int
     epsilon: float
-    rest_days: int
+    rest_days: int | None
     holdout: float
     likely_share: float
     constant: str
@@ -185,6 +221,7 @@ class DemoReport:
         rounds: What the loop believed, month by month.
         measured: What all contacts of the loop brought, by its holdout; None without one.
         true_measured: The truth about the same customers.
+        rests: What contacts earned by days since the last one, when the gate was last asked; empty where it refused.
         last_gate: What the gate said when it was last asked.
     """
 
@@ -196,6 +233,7 @@ class DemoReport:
     rounds: Table[RoundRow]
     measured: Estimate | None
     true_measured: Estimate
+    rests: tuple[RestBand, ...]
     last_gate: tuple[str, ...]
 
     def world(self, name: str) -> WorldRow:
@@ -204,6 +242,6 @@ class DemoReport:
 
 
 __all__ = [
-    "LIKELY", "LOOP", "MASS", "ORACLE", "QUIET", "SEGMENTS", "WORLDS", "DemoReport", "MonthRow", "RoundRow",
-    "SegmentRow", "Shop", "Standing", "WorldRow",
+    "CONSTANT", "LIKELY", "LOOP", "MASS", "ORACLE", "PASSED", "QUIET", "SEGMENTS", "SILENT", "STANDS", "WORLDS",
+    "DemoReport", "MonthRow", "RestBand", "RoundRow", "SegmentRow", "Shop", "Standing", "Verdict", "WorldRow",
 ]  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from netlift.config.business import BusinessSettings
+from netlift.config.settings import did_you_mean, read_yaml
 from netlift.data.retailer.presets import PRESETS
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.errors import UsageError
@@ -23,17 +24,18 @@ from netlift.report.exports import to_html, to_json, to_markdown
 from netlift.report.pages.demo import demo_document
 from netlift.report.plain_text import to_text
 from netlift.report.words import speak
-from netlift.results import to_plain
+from netlift.results import Told, to_plain
 
 FOLDER = "closed_loop"
 FILES = {suffix: f"demo.{suffix}" for suffix in ("json", "md", "html")}
 LEAST_CUSTOMERS, MOST_CUSTOMERS, MOST_ROUNDS = 300, 200_000, 24
+MOST_REST_DAYS = 366
 MB_PER_CUSTOMER = 0.01
 PLAN_FILE = "plan.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoRun:
+class DemoRun(Told):
     """What the verb wrote.
 
     Attributes:
@@ -102,7 +104,7 @@ def run_demo(
 
 
 def write_study(run: DemoRun, folder: Path) -> None:
-    """Write the run of a shop into an experiment's readout, beside those of other shops that stand there.
+    """Write the run of a shop into an experiment's readout, beside those of other shops, and what its plan says of it.
 
     Args:
         run: What the verb wrote.
@@ -117,9 +119,19 @@ def write_study(run: DemoRun, folder: Path) -> None:
     shops = json.loads(target.read_text())["shops"] if target.exists() else {}
     own = {"report": run.report, "markdown": (Path(run.path) / FILES["md"]).read_text()}
     shops = dict(sorted({**shops, run.report["shop"]["preset"]: own}.items()))
-    write_bytes(folder / "readout.md", "\n".join(shop["markdown"] for shop in shops.values()).encode())
+    parts = [*(shop["markdown"] for shop in shops.values()), *_from_plan(folder / PLAN_FILE)]
+    write_bytes(folder / "readout.md", "\n".join(parts).encode())
     document = {"schema_version": 1, "shops": shops}
     write_bytes(target, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
+
+
+def _from_plan(path: Path) -> Iterator[str]:
+    """What the plan says of how the readout came about, as Markdown."""
+    plan = read_yaml(path)
+    if changed := plan.get("changed_since"):
+        yield f"# What was changed before these runs\n\n{changed.strip()}\n"
+    if found := plan.get("diagnosis"):
+        yield "# Where the money between loop and oracle goes\n\n" + "\n".join(f"- {line}" for line in found) + "\n"
 
 
 def _require_sensible(request: DemoRequest) -> None:
@@ -131,9 +143,11 @@ def _require_sensible(request: DemoRequest) -> None:
     if request.start.day != 1:
         mistakes.append(f"start is {request.start}, it must be the first of a month")
     if request.preset not in PRESETS:
-        mistakes.append(f"preset is {request.preset!r}, it must be one of {', '.join(PRESETS)}")
-    if not 0 < request.epsilon <= 0.5:
+        mistakes.append(f"preset is {request.preset!r}{did_you_mean(request.preset, [*PRESETS])}")
+    if request.epsilon is not None and not 0 < request.epsilon <= 0.5:
         mistakes.append(f"epsilon is {request.epsilon:g}, it must be above 0 and at most 0.5")
+    if request.rest_days is not None and not 0 <= request.rest_days <= MOST_REST_DAYS:
+        mistakes.append(f"rest_days is {request.rest_days}, it must be 0 to {MOST_REST_DAYS}")
     if request.seed < 0:
         mistakes.append(f"seed is {request.seed}, it must be 0 or more")
     if mistakes:

@@ -1,8 +1,12 @@
-"""What the loop learns of its contacts each month: the learner fitted anew, and once a quarter the word of the gate."""
+"""What the loop learns of its contacts each month: the learner fitted anew, and once a quarter the word of the gate.
+
+As in the registry, a refusal leaves the champion in place: the model that decided before decides on, as it was. Where
+no model ever passed, everybody gets the offer that did best on average, if that clearly paid, and else nothing.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -11,15 +15,17 @@ from netlift.config.business import BusinessSettings
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.data.read import Tables
 from netlift.errors import UsageError
+from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift import average_effects
-from netlift.evaluation.off_policy import NOBODY as NO_CONTACT
-from netlift.evaluation.off_policy import best_constant
+from netlift.evaluation.closed_loop import CONSTANT, PASSED, SILENT, STANDS, RestBand, Verdict
+from netlift.evaluation.off_policy import NOBODY, best_constant, policy_difference
 from netlift.features.vocabulary import Vocabulary
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.contact_sets import build_contact_rows
 from netlift.pipelines.decide_inputs import PastCosts, read_past_costs
 from netlift.pipelines.demo_policies import OFFER_IDS
+from netlift.pipelines.demo_rest import LONGEST, measure_rests, shortest_rest
 from netlift.pipelines.ship_uplift import ShippedUplift, ship_uplift
 from netlift.pipelines.train_uplift import judge_by_gate
 from netlift.pipelines.uplift_learning import UpliftLearning, constants_for
@@ -29,23 +35,37 @@ LOSS = -1.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ruling:
+    """What the gate said when it was last asked, and what follows.
+
+    Attributes:
+        verdict: Who decides until it is asked again.
+        said: Its words, check by check.
+        rests: What contacts earned by days since the last one.
+        rest_days: For how long a customer is left alone after a contact.
+    """
+
+    verdict: Verdict
+    said: tuple[str, ...]
+    rests: tuple[RestBand, ...]
+    rest_days: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lesson:
     """What one training taught.
 
     Attributes:
-        model: The learner that was judged, fitted anew on all rows, those that judged it among them.
-        passed: Whether the gate let it through.
-        said: What the gate said, check by check.
-        pays: Whether some offer to everybody did better than none when the gate was asked.
-        averages: Mean effect of each offer, shape (m,); below 0 for all where none pays.
+        model: What decides: the learner fitted anew on all rows, or the champion as it was; None where none ever
+            passed.
+        ruling: The gate's last word.
+        averages: Mean effect of each offer, shape (m,); below 0 for all where none clearly pays.
         rows: Contacts that it learned from or was judged by.
         costs: What past contacts paid.
     """
 
-    model: StoredModel
-    passed: bool
-    said: tuple[str, ...]
-    pays: bool
+    model: StoredModel | None
+    ruling: Ruling
     averages: np.ndarray
     rows: int
     costs: PastCosts
@@ -60,12 +80,14 @@ class Study:
         seed: Of folds and trees.
         currency: Of all money.
         rows_per_partition: Receipts held at once.
+        asks: Whether the gate is asked; it is without a standing lesson in any case.
     """
 
     as_of: date
     seed: int
     currency: str
     rows_per_partition: int
+    asks: bool = True
 
 
 def quick_definition(settings: BusinessSettings) -> UpliftDefinition:
@@ -85,14 +107,14 @@ def quick_definition(settings: BusinessSettings) -> UpliftDefinition:
 def learn_uplift(
     tables: Tables, definition: UpliftDefinition, vocabulary: Vocabulary, *, study: Study, standing: Lesson | None
 ) -> Lesson:
-    """Learn from all contacts; with no standing lesson also ask the gate, as `netlift train uplift` does.
+    """Learn from all contacts, and where it is time ask the gate, as `netlift train uplift` does.
 
     Args:
         tables: Checked.
         definition: How uplift is learned.
         vocabulary: Words that features know.
-        study: Day, seed and money.
-        standing: A lesson whose gate was asked lately and still holds; None to ask it.
+        study: Day, seed, money, and whether the gate is asked.
+        standing: The lesson of the month before; None in the first month.
 
     Raises:
         NotRandomizedError: No campaign was randomized with known propensities.
@@ -104,28 +126,41 @@ def learn_uplift(
         seed=study.seed, unit=unit,
     )  # fmt: skip
     learning = UpliftLearning(definition=definition, seed=study.seed, threads=1, unit=unit, say=lambda _: None)
-    checks = (
-        ()
-        if standing
-        else judge_by_gate(shipped := ship_uplift(learning, rows, advance=lambda *_: None), definition.gates)
-    )
+    ruling = _rule(learning, rows, standing) if study.asks or standing is None else standing.ruling
     averages = average_effects(rows)[[rows.offers.index(offer) for offer in OFFER_IDS]]
-    pays = standing.pays if standing else _some_constant_pays(shipped)
+    model = standing.model if standing else None
+    if ruling.verdict == PASSED:
+        model = StoredModel(learning.fit(LEARNERS[0], rows).files)
     return Lesson(
-        model=StoredModel(learning.fit(LEARNERS[0], rows).files),
-        passed=standing.passed if standing else all(check.passed for check in checks),
-        said=standing.said if standing else tuple(check.words for check in checks),
-        pays=pays,
-        averages=averages if pays else np.minimum(averages, LOSS),
+        model=model,
+        ruling=ruling,
+        averages=np.minimum(averages, LOSS) if ruling.verdict == SILENT else averages,
         rows=len(rows),
         costs=read_past_costs(tables, as_of=study.as_of),
     )
 
 
-def _some_constant_pays(shipped: ShippedUplift) -> bool:
-    """Whether some offer to everybody did better than none, on all evidence."""
-    logged = shipped.evidence.logged
-    return best_constant(logged, constants_for(shipped.training, logged.available)) != NO_CONTACT
+def _rule(learning: UpliftLearning, rows: ContactRows, standing: Lesson | None) -> Ruling:
+    """Ask the gate of the learner, and how soon its contacts may follow one another."""
+    gates = learning.definition.gates
+    shipped = ship_uplift(learning, rows, advance=lambda *_: None)
+    checks = judge_by_gate(shipped, gates)
+    said = tuple(check.words for check in checks)
+    if all(check.passed for check in checks):
+        rests = measure_rests(shipped, seed=learning.seed, confidence=gates.confidence)
+        return Ruling(verdict=PASSED, said=said, rests=rests, rest_days=shortest_rest(rests))
+    if standing is not None and standing.model is not None:
+        return replace(standing.ruling, verdict=STANDS, said=said)
+    verdict: Verdict = CONSTANT if _some_constant_pays(shipped, gates.confidence) else SILENT
+    return Ruling(verdict=verdict, said=said, rests=(), rest_days=LONGEST)
 
 
-__all__ = ["Lesson", "Study", "learn_uplift", "quick_definition"]
+def _some_constant_pays(shipped: ShippedUplift, confidence: float) -> bool:
+    """Whether some offer to everybody clearly did better than none, on all evidence."""
+    logged = replace(shipped.evidence.logged, level=2 * confidence - 1)
+    constants = constants_for(shipped.training, logged.available)
+    best = best_constant(logged, constants)
+    return best != NOBODY and policy_difference(logged, constants[best], constants[NOBODY]).ci_lower > 0
+
+
+__all__ = ["Lesson", "Ruling", "Study", "learn_uplift", "quick_definition"]

@@ -1,9 +1,9 @@
 """The loop's own rounds: check the tables, train, ask the gate, decide, log what chance drew, and learn from it later.
 
 Decisions are made by the engine of `netlift decide` (`pipelines.decide_choice`), without budget, caps and strategies;
-of the contact policy it has one rule, the days of rest after a contact. Where the gate refuses the model, everybody
-gets the offer that did best on average, or nothing where none pays. The gate is asked once a quarter; in between the
-learner that it let through learns on, from all contacts whose outcome windows are over.
+of the contact policy it has one rule, the days of rest after a contact, which are learned (`demo_rest`). The gate is
+asked once a quarter; in between the learner that it let through learns on, from all contacts whose outcome windows are
+over. What follows a refusal is in `demo_lessons`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from netlift.errors import ConfigError
 from netlift.features.vocabulary import Vocabulary
 from netlift.pipelines.decide_choice import Decided, choose
 from netlift.pipelines.decide_inputs import PastCosts, offers_known
+from netlift.pipelines.decision_readout import Reading
 from netlift.pipelines.demo_lessons import Lesson, Study, learn_uplift, quick_definition
 from netlift.pipelines.demo_policies import OFFER_IDS, Reader, in_folder
 
@@ -61,8 +62,8 @@ class Loop:
     Args:
         settings: The business, with its decision block.
         world: The world as it stands before the first round.
-        epsilon: Share of customers whose offer is drawn evenly.
-        rest_days: A customer is left alone for so long after a contact; 0 for no such rule.
+        epsilon: Share of customers whose offer is drawn evenly; None for that of the config.
+        rest_days: A customer is left alone for so long after a contact, 0 for no such rule; None to learn it.
         vocabulary: Words that features know.
         seed: Of learning.
     """
@@ -72,8 +73,8 @@ class Loop:
         settings: BusinessSettings,
         world: World,
         *,
-        epsilon: float,
-        rest_days: int,
+        epsilon: float | None,
+        rest_days: int | None,
         vocabulary: Vocabulary,
         seed: int,
     ) -> None:
@@ -85,6 +86,7 @@ class Loop:
             settings=settings, vocabulary=vocabulary, observation_days=self._definition.observation_days
         )
         self._ids = world.ids.to_numpy(zero_copy_only=False)
+        self.epsilon = self._rules.explore.epsilon
         holdout, year = self._rules.holdout, Period(start=world.date, read_from=world.date, end=date.max)
         self.holdout_share = holdout.share
         self.held_out = is_held_out(self._ids, share=holdout.share, salt=holdout.salt, period=year)
@@ -99,18 +101,16 @@ class Loop:
                 seed=self._seed,
                 currency=settings.currency,
                 rows_per_partition=settings.engine.rows_per_partition,
+                asks=world.round % GATE_EVERY == 0,
             )
-            asks = standing is None or world.round % GATE_EVERY == 0
-            return learn_uplift(
-                tables, self._definition, self._vocabulary, study=study, standing=None if asks else standing
-            )
+            return learn_uplift(tables, self._definition, self._vocabulary, study=study, standing=standing)
 
     def decide(self, world: World, folder: Path, lesson: Lesson) -> Round:
         """One offer or none for everybody who had joined."""
         persons = np.flatnonzero(world.is_known)
         with open_tables(in_folder(self._settings, folder)) as tables:
             options = make_options(self._rules, offers_known(tables))
-        if lesson.passed:
+        if lesson.model is not None:
             scores = self._reader.predict(world, folder, lesson.model, persons)
             uplift = np.column_stack([scores[f"uplift_{offer}"] for offer in OFFER_IDS])
         else:
@@ -122,12 +122,13 @@ class Loop:
         decided = choose(
             self._rules,
             options,
-            self._describe(world, persons),
+            self._describe(world, persons, rest_days=self.rest_of(lesson)),
             values,
             words=hash_units(
                 self._ids[persons], salt=f"{self._rules.holdout.salt}\x1f{self._seed}\x1f{key}", purpose="arm"
             ),
             as_of=datetime.combine(world.date, time()),
+            is_list=True,  # a month in which everybody rests is no mistake
         )
         offer = np.full(len(self._ids), NOBODY)
         offer[persons] = decided.draw.option
@@ -135,7 +136,17 @@ class Loop:
         promised = float(uplift[given, decided.draw.option[given]].sum())
         return Round(persons=persons, offer=offer, decided=decided, promised=promised, lesson=lesson)
 
-    def _describe(self, world: World, persons: np.ndarray) -> Customers:
+    def reading(self, *, level: float) -> Reading:
+        """How the rounds are read out."""
+        return Reading(
+            holdout_share=self.holdout_share, epsilon=self.epsilon, currency=self._settings.currency, level=level
+        )
+
+    def rest_of(self, lesson: Lesson) -> int:
+        """For how many days a customer is left alone after a contact."""
+        return lesson.ruling.rest_days if self._rest_days is None else self._rest_days
+
+    def _describe(self, world: World, persons: np.ndarray, *, rest_days: int) -> Customers:
         """What eligibility asks: what is open in the world, and nothing that only the loop would know."""
         nobody, open_to = np.zeros(len(persons), dtype=bool), world.open_offers()[persons]
         channels = [offer.channel for offer in self._rules.offers.values()]
@@ -147,15 +158,19 @@ class Loop:
             left=nobody,
             held_out=self.held_out[persons],
             reserved=nobody,
-            pressed=dict.fromkeys(channels, world.contacted_within(self._rest_days)[persons]),
+            pressed=dict.fromkeys(channels, world.contacted_within(rest_days)[persons]),
             days_since_purchase=never,
             days_since_complaint=never,
             has_effect=np.ones(open_to.shape, dtype=bool),
         )
 
 
-def plain_rules(settings: BusinessSettings, *, epsilon: float) -> DecisionSettings:
+def plain_rules(settings: BusinessSettings, *, epsilon: float | None) -> DecisionSettings:
     """The config's decision block without budget, caps, strategies, triggers and contact policy.
+
+    Args:
+        settings: The business.
+        epsilon: Share of customers whose offer is drawn evenly; None for that of the config.
 
     Raises:
         ConfigError: The config has no decision block, or its offers are not those of the simulated retailer.
@@ -176,10 +191,11 @@ def plain_rules(settings: BusinessSettings, *, epsilon: float) -> DecisionSettin
         for name, offer in rules.offers.items()
     }
     channels = {name: channel.model_copy(update={"at_most": None}) for name, channel in rules.channels.items()}
+    explore = rules.explore if epsilon is None else rules.explore.model_copy(update={"epsilon": epsilon})
     return rules.model_copy(
         update={
             "budget": None, "strategies": (), "triggers": (), "contact_policy": policy, "offers": open_offers,
-            "channels": channels, "explore": rules.explore.model_copy(update={"epsilon": epsilon}),
+            "channels": channels, "explore": explore,
         }
     )  # fmt: skip
 

@@ -134,17 +134,21 @@ def compare_worlds(compared: Comparison) -> Iterator[WorldRow]:
         rounds = range(len(world.sent))
         spend = float(sum((world.reward_of(k) + world.cost_of(k)).sum() for k in rounds))
         lost = compared.lost(name, end)[active] * 1.0 - compared.lost(QUIET, end)[active]
-        left = compared.estimate(compared.futures[name] - compared.futures[QUIET], currency, total=True)
+        later = compared.futures[name] - compared.futures[QUIET]
+        left = compared.estimate(later, currency, total=True)
+        both = compared.estimate(compared.gains(name).sum(axis=0) + later, currency, total=True)
         yield WorldRow(
             world=name,
             profit=float(compared.profits[name].sum()),
             gain=gain,
             spend=spend,
             roi=_over(gain, spend) if spend else None,
+            roi_after=_over(both, spend) if spend else None,
             contacts_per_customer=float((world.sent != NOBODY).sum(axis=0).mean()),
             standing=describe(compared, world, compared.futures[name]),
             churn_change=compared.estimate(lost, "share"),
             frequency_change=compared.estimate(compared.purchases(name) - compared.purchases(QUIET), "purchases"),
+            kept_ltv=compared.estimate(compared.futures[name][active], f"{currency}/customer"),
             left_behind=left,
             left_share=_over(left, float(compared.futures[QUIET].sum())),
         )

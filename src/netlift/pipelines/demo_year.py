@@ -34,6 +34,7 @@ from netlift.pipelines.demo_policies import (
     in_folder,
     true_worth,
 )
+from netlift.pipelines.demo_readout import RoundReadout, log_of, read_round
 from netlift.pipelines.demo_report import (
     Comparison,
     compare_months,
@@ -61,8 +62,9 @@ class DemoRequest:
         start: First day of the first round, the first of a month.
         rounds: Months.
         preset: Which shop.
-        epsilon: Share of customers whose offer the loop draws evenly.
-        rest_days: The loop leaves a customer alone for so long after a contact; the other rules never do.
+        epsilon: Share of customers whose offer the loop draws evenly; None for that of the config.
+        rest_days: The loop leaves a customer alone for so long after a contact, None to learn how long; the other
+            rules never do.
         history_days: Days lived before the start, with the campaigns of the demo retailer.
         language: Of the texts, ru or en.
         run_key: Name of the output's folder; empty for one made of the request.
@@ -73,8 +75,8 @@ class DemoRequest:
     start: date
     rounds: int = 12
     preset: str = "retailer"
-    epsilon: float = 0.1
-    rest_days: int = 45
+    epsilon: float | None = None
+    rest_days: int | None = None
     history_days: int = 1095
     language: str = "ru"
     run_key: str = ""
@@ -138,10 +140,12 @@ class _First:
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
-    """A round of the loop, and what its contacts were truly worth."""
+    """A round of the loop, what its contacts were truly worth, for how long customers rested, and its readout."""
 
     decided: Round
     true_promise: float
+    rest_days: int
+    readout: RoundReadout | None
 
 
 def live(start: World, rule: Rule) -> World:
@@ -190,9 +194,9 @@ def _live_likely(start: World, first: _First, books: Archive, folder: Path) -> W
 
 
 def _live_loop(loop: Loop, start: World, books: Archive, folder: Path, progress: Progress) -> tuple[World, list[_Made]]:
-    """The loop's rounds: check, train, decide, let the world answer, log."""
+    """The loop's rounds: check, train, decide, let the world answer, log, read out."""
     world, made, lesson = start.fork(), [], None
-    rounds = len(world.sent)
+    rounds, reading = len(world.sent), loop.reading(level=LEVEL)
     while world.today < world.starts[-1]:
         this = world.round
         books.write(folder)
@@ -200,11 +204,19 @@ def _live_loop(loop: Loop, start: World, books: Archive, folder: Path, progress:
         lesson = loop.learn(world, folder, standing=lesson)
         decided = loop.decide(world, folder, lesson)
         given = np.flatnonzero(decided.offer >= 0)
-        worth = float(true_worth(world, horizon_days=OUTCOME_DAYS)[given, decided.offer[given]].sum())
-        made.append(_Made(decided=decided, true_promise=worth))
+        worth = true_worth(world, horizon_days=OUTCOME_DAYS)
+        record = log_of(world, decided, key=f"R{this + 1:02d}")
         world.answer(decided.offer)
         books.close(world)
         log_round(books, world, decided, this=this)
+        made.append(
+            _Made(
+                decided=decided,
+                true_promise=float(worth[given, decided.offer[given]].sum()),
+                rest_days=loop.rest_of(lesson),
+                readout=read_round(record, world, decided, reading, this=this, worth=worth),
+            )
+        )
         progress.advance(TASK, this + 1, rounds, f"{world.date:%Y-%m}: {len(given):,} contacted in the month before")
     return world, made
 
@@ -213,7 +225,7 @@ def _report(request: DemoRequest, compared: Comparison, loop: Loop, made: list[_
     start = compared.start
     shop = Shop(
         preset=request.preset, customers=request.customers, seed=request.seed, start=request.start,
-        rounds=request.rounds, epsilon=request.epsilon, rest_days=request.rest_days,
+        rounds=request.rounds, epsilon=loop.epsilon, rest_days=request.rest_days,
         holdout=loop.holdout_share, likely_share=LIKELY_SHARE,
         constant=constant, currency=compared.currency, level=compared.level,
     )  # fmt: skip
@@ -227,23 +239,27 @@ def _report(request: DemoRequest, compared: Comparison, loop: Loop, made: list[_
         rounds=Table(name="rounds", rows=tuple(_round(compared, loop, k, one) for k, one in enumerate(made))),
         measured=measured,
         true_measured=true_measured,
-        last_gate=made[-1].decided.lesson.said,
+        rests=made[-1].decided.lesson.ruling.rests,
+        last_gate=made[-1].decided.lesson.ruling.said,
     )
 
 
 def _round(compared: Comparison, loop: Loop, this: int, made: _Made) -> RoundRow:
     decided = made.decided
     measured, truth = measure_by_holdout(compared, loop.held_out, slice(this, this + 1))
-    draw = decided.decided.draw
+    draw, readout = decided.decided.draw, made.readout
     return RoundRow(
         month=compared.start.first_day + timedelta(days=compared.start.starts[this]),
         rows=decided.lesson.rows,
-        passed=decided.lesson.passed,
-        pays=decided.lesson.pays,
+        gate=decided.lesson.ruling.verdict,
+        rest_days=made.rest_days,
         contacted=int((decided.offer >= 0).sum()),
         explored=int((draw.explored & (draw.option >= 0)).sum()),
         promised=decided.promised,
         true_promise=made.true_promise,
+        sound=readout.sound if readout else None,
+        replayed=readout.policy if readout else None,
+        true_replayed=readout.true_policy if readout else None,
         measured=measured,
         true_measured=truth,
     )

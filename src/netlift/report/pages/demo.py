@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlift.evaluation.closed_loop import LIKELY, LOOP, MASS, ORACLE, QUIET, DemoReport, RoundRow
+from netlift.evaluation.closed_loop import (
+    CONSTANT,
+    LIKELY,
+    LOOP,
+    MASS,
+    ORACLE,
+    QUIET,
+    SILENT,
+    STANDS,
+    DemoReport,
+    RestBand,
+)
 from netlift.report.document import Card, Cell, Document, Picture, Section, Tone, scale_money
 from netlift.report.pages.demo_grids import (
     beliefs_grid,
@@ -30,11 +41,12 @@ def demo_document(report: DemoReport, words: Words, *, path: str) -> Document:
     """
     shop, say = report.shop, words.say
     return Document(
-        title=say("demo.title", shop=words.name("demo.shop", shop.preset)),
+        title=say(
+            "demo.title", shop=words.name("demo.shop", shop.preset), months=words.count("noun.months", shop.rounds)
+        ),
         subtitle=say(
             "demo.subtitle",
             customers=words.count("noun.customers", shop.customers),
-            months=words.count("noun.months", shop.rounds),
             day=words.day(shop.start),
             seed=str(shop.seed),
         ),
@@ -86,8 +98,11 @@ def _basis(report: DemoReport, words: Words) -> Iterator[str]:
         likely=words.share(shop.likely_share, digits=0),
         holdout=words.share(shop.holdout, digits=0),
         epsilon=words.share(shop.epsilon, digits=0),
-        rest=words.count("noun.days", shop.rest_days),
     )
+    if shop.rest_days is None:
+        yield words.say("demo.rest_learned")
+    else:
+        yield words.say("demo.rest_fixed", rest=words.count("noun.days", shop.rest_days))
 
 
 def _cards(report: DemoReport, words: Words) -> Iterator[Card]:
@@ -102,8 +117,10 @@ def _cards(report: DemoReport, words: Words) -> Iterator[Card]:
     lines.append((say("demo.over_likely", money=words.money(report.world(LIKELY).gain.point, currency)), "muted"))
     yield Card(title=say("demo.gain"), cell=_toned("money", loop.gain), lines=tuple(lines))
     if loop.roi is not None:
-        spend = say("demo.spend", money=words.money(loop.spend, currency))
-        yield Card(title=say("demo.roi"), cell=_toned("share", loop.roi), lines=((spend, ""),))
+        lines = [(say("demo.spend", money=words.money(loop.spend, currency)), "")]
+        if loop.roi_after is not None:
+            lines.append((say("demo.roi_after", share=words.share(loop.roi_after.point, digits=0)), ""))
+        yield Card(title=say("demo.roi"), cell=_toned("share", loop.roi), lines=tuple(lines))
     churn = loop.standing.churn
     without = say("demo.against_nobody", value=words.share(quiet.standing.churn.point))
     cell = Cell(kind="share", value=churn.point, lower=churn.ci_lower, upper=churn.ci_upper, digits=1)
@@ -159,16 +176,31 @@ def _beliefs(report: DemoReport, words: Words) -> Iterator[str]:
             verdict=words.say(f"demo.{hit}"),
         )
     read = [row for row in report.rounds if row.measured is not None]
+    replayed = [(row.replayed, row.true_replayed) for row in report.rounds if row.replayed and row.true_replayed]
     yield words.say(
         "demo.months_covered",
-        hits=str(sum(_is_hit(row) for row in read)),
-        above=str(sum(row.promised > row.true_promise for row in read)),
+        hits=str(sum(covers(row.measured, row.true_measured.point) for row in read if row.measured)),
         all=str(len(read)),
     )
+    if replayed:
+        yield words.say(
+            "demo.replay_covered",
+            hits=str(sum(covers(interval, truth) for interval, truth in replayed)),
+            all=str(len(replayed)),
+        )
+    above = sum(row.promised > row.true_promise for row in report.rounds)
+    yield words.say("demo.promises_above", above=str(above), all=str(len(report.rounds)))
+    alarms = sum(row.sound is False for row in report.rounds)
+    if alarms:
+        yield words.say("demo.unsound", months=words.count("noun.months", alarms))
+    if report.shop.rest_days is None and report.rests:
+        yield words.say("demo.rests", bands="; ".join(_band(band, words, currency) for band in report.rests))
 
 
-def _is_hit(row: RoundRow) -> bool:
-    return row.measured is not None and covers(row.measured, row.true_measured.point)
+def _band(band: RestBand, words: Words, currency: str) -> str:
+    days = words.count("noun.days", band.rest_days)
+    rested = words.money(band.rested.point, currency)
+    return words.say("demo.rest_band", days=days, gain=_with_interval(band.gain, words, currency), rested=rested)
 
 
 def _with_interval(estimate: Estimate, words: Words, currency: str) -> str:
@@ -192,12 +224,12 @@ def _notes(report: DemoReport, words: Words) -> Iterator[str]:
     if loop.churn_change.ci_upper >= 0:
         yield say("demo.note.churn_same")
     yield say("demo.note.nps_same")
-    refused = sum(not row.passed for row in report.rounds)
-    if refused:
-        months = words.count("noun.months", refused)
-        yield say("demo.note.refused", months=months, all=str(len(report.rounds)))
-    yield say("demo.note.fatigue", rest=words.count("noun.days", report.shop.rest_days))
-    yield say("demo.note.greedy")
+    for verdict in (STANDS, CONSTANT, SILENT):
+        refused = sum(row.gate == verdict for row in report.rounds)
+        if refused:
+            months = words.count("noun.months", refused)
+            yield say(f"demo.note.{verdict}", months=months, all=str(len(report.rounds)))
+    yield from (say(f"demo.note.{name}") for name in ("fatigue", "ltv", "roi", "greedy"))
 
 
 __all__ = ["covers", "demo_document"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from netlift.evaluation.closed_loop import LOOP, QUIET, DemoReport, RoundRow, Standing, WorldRow
+from netlift.evaluation.closed_loop import LOOP, QUIET, DemoReport, Standing, WorldRow
 from netlift.report.document import Cell, CellKind, Grid, Tone, text_cell
 from netlift.report.words import Words
 from netlift.results import Estimate
@@ -14,7 +14,7 @@ FIGURES = ("ltv", "churn", "nps", "frequency", "roi")
 
 def scorecard_grid(report: DemoReport, words: Words) -> Grid:
     """A row per rule: money, contacts, customers."""
-    names = ("rule", "gain", "contacts", "spend", "roi", "churn", "frequency", "nps", "ltv", "left")
+    names = ("rule", "gain", "contacts", "spend", "roi", "churn", "frequency", "nps", "kept_ltv", "left")
     rows = [
         (
             text_cell(words.say(f"demo.world.{row.world}")),
@@ -25,7 +25,7 @@ def scorecard_grid(report: DemoReport, words: Words) -> Grid:
             _estimate("share", row.churn_change, digits=1),
             _estimate("ratio", row.frequency_change, digits=2),
             _estimate("score", row.standing.nps),
-            _estimate("money", row.standing.ltv),
+            _estimate("money", row.kept_ltv),
             _estimate("money", row.left_behind, judged=row.world != QUIET),
         )
         for row in report.worlds
@@ -81,29 +81,27 @@ def months_grid(report: DemoReport, words: Words) -> Grid:
 def beliefs_grid(report: DemoReport, words: Words) -> Grid:
     """A row per round: what the loop believed, and what the world knows."""
     names = (
-        "month", "rows", "gate", "contacted", "explored", "promised", "true_promise", "measured", "true_measured",
+        "month", "rows", "gate", "rest", "contacted", "explored", "promised", "true_promise", "replayed",
+        "true_replayed", "measured", "true_measured",
     )  # fmt: skip
     rows = [
         (
             Cell(kind="month", value=row.month),
             Cell(kind="count", value=row.rows),
-            text_cell(words.say(f"demo.gate.{_gate(row)}")),
+            text_cell(words.say(f"demo.gate.{row.gate}")),
+            Cell(kind="count", value=row.rest_days),
             Cell(kind="count", value=row.contacted),
             Cell(kind="count", value=row.explored),
             Cell(kind="money", value=row.promised),
             Cell(kind="money", value=row.true_promise),
+            _estimate("money", row.replayed),
+            Cell(kind="money", value=row.true_replayed),
             _estimate("money", row.measured),
             Cell(kind="money", value=row.true_measured.point),
         )
         for row in report.rounds
     ]
     return Grid(name="beliefs", title="", columns=_columns(names, words), rows=tuple(rows))
-
-
-def _gate(row: RoundRow) -> str:
-    if row.passed:
-        return "passed"
-    return "constant" if row.pays else "nobody"
 
 
 def source_grid(report: DemoReport, words: Words) -> Grid:
