@@ -92,6 +92,32 @@ def test_segments_divide_all_customers_and_the_scorecard_is_written_whole(traine
     assert "Где деньги?" in page and "http://" not in page.replace("http://www.w3.org", "")
 
 
+def test_decisions_reach_nobody_without_consent_and_earn_and_cost_what_they_say(trained: Ran) -> None:
+    workshop, ran = trained
+    folder = workshop.folder / "var/out/decisions/2026-10-01"
+    log = pd.read_parquet(folder / "decisions.parquet").set_index("customer_id")
+    people = pd.read_parquet(workshop.folder / "var/demo/customers.parquet").set_index("customer_id")
+    assert sorted(log.index) == sorted(people.index)
+    for channel in ("email", "sms", "push", "call"):
+        listed = pd.read_parquet(folder / f"export_{channel}.parquet").customer_id
+        assert len(listed) and people.loc[listed, f"consent_{channel}"].all()
+        assert (log.loc[listed, "arm"] != "holdout").all()
+    truth = pd.read_parquet(workshop.folder / "var/demo/truth/customers.parquet").set_index("customer_id")
+    truth = truth.loc[log.index]
+    profit, cost = 0.0, 0.0
+    for offer in set(log.offer_id) - {"none"}:
+        given = truth[log.offer_id == offer]
+        paid = (given[f"reward_cost_{offer}"] + given[f"contact_cost_{offer}"]).sum()
+        cost += paid
+        profit += (given[f"margin_28d_{offer}"] - given.margin_28d).sum() - paid
+    summary = json.loads((folder / "manifest.json").read_text())["summary"]
+    forecast = summary["forecast"]["profit"]
+    assert forecast["ci_lower"] < profit < forecast["ci_upper"]
+    assert 0.7 * cost < summary["spend"] <= summary["budget"]
+    told = next(run.stdout for command, run in ran.items() if "netlift decide" in command)
+    assert "Before launch" in told and "nothing pays" in told
+
+
 def test_plain_mlflow_loads_the_champion(trained: Ran) -> None:
     _, ran = trained
     run = next(run for command, run in ran.items() if command.startswith(PLAIN_MLFLOW))
