@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from decide_world import configure, decide, make_world, read_run, rewrite, table, touch
+from decide_world import configure, decide, make_deciders, make_world, read_run, rewrite, table, touch
+from segment_world import MARGIN
 
 from netlift.config.business import load
 from netlift.data.read import open_tables
-from netlift.errors import ConfigError, DataError, UsageError
-from netlift.pipelines import decision_reading
+from netlift.errors import DataError, UsageError
+from netlift.estimators.expression import constant, linear
+from netlift.pipelines import decision_challengers, decision_reading
+from netlift.pipelines.decision_challengers import find_challengers
 from netlift.pipelines.decision_readout_files import is_run, make_decision_readout
+from netlift.pipelines.decision_record import load_decisions
 from netlift.pipelines.progress import Silent
 from netlift.pipelines.readout_files import ReadoutOrder
 
@@ -71,10 +76,44 @@ def test_a_run_is_read_by_its_key_from_raw_receipts(shop):
     assert np.isfinite(found.replay.rows[0].value.point) and found.is_sound
 
 
-def test_other_rules_than_those_of_the_run_are_refused(shop):
-    folder, _, _ = shop
-    with pytest.raises(ConfigError, match="not that of the run"):
-        read(configure(folder, lambda decision: decision["explore"].update(epsilon=0.3), "other"))
+def test_rules_that_have_changed_since_do_not_change_the_reading_of_a_run(shop):
+    folder, config, _ = shop
+    later = configure(folder, lambda decision: decision["explore"].update(epsilon=0.3), "other")
+    assert read(later).groups == read(config).groups
+
+
+def test_everybody_one_offer_and_the_model_that_leads_now_are_replayed(shop, monkeypatch):
+    _, config, wrote = shop
+    log = wrote["decisions"]
+    found = {row.policy: row for row in read(config).replay}
+    offers = [name.removeprefix("p_") for name in log if name.startswith("p_") and name != "p_none"]
+    assert {f"everybody {offer}" for offer in offers} <= set(found)
+    dearer = {offer: linear(2.0 + j, [0.01], [MARGIN]) for j, offer in enumerate(offers)}
+    (leads,) = make_deciders(dearer)[0].values()
+    monkeypatch.setattr(decision_challengers, "find_champions", lambda *_: ([replace(leads, version=7)], ()))
+    now = {row.policy: row for row in read(config).replay}["now netlift-uplift v7"]
+    assert 0 < now.contacted <= 1 and now.ours_above is not None
+    monkeypatch.setattr(decision_challengers, "find_champions", lambda *_: ([leads], ()))
+    assert not any(row.policy.startswith("now ") for row in read(config).replay), (
+        "the model of the run is no challenger"
+    )
+
+
+def test_the_challenger_chooses_at_the_prices_of_the_run_among_what_was_open(shop, monkeypatch):
+    _, config, wrote = shop
+    log, settings = wrote["decisions"], load(config)
+    record = load_decisions(Path(settings.state) / "out" / "decisions" / "2026-07-01" / "decisions.parquet")
+    (leads,) = make_deciders({name: constant(50.0) for name in record.offers})[0].values()
+    monkeypatch.setattr(decision_challengers, "find_champions", lambda *_: ([replace(leads, version=7)], ()))
+    closed = [{"name": f"offer {name}", "side": "most", "price": 1e9} for name in record.offers[:-1]]
+    with open_tables(settings) as tables:
+        summary = {"versions": {"uplift": 1}, "prices": closed}
+        chosen = find_challengers(settings, tables, record, summary)["now netlift-uplift v7"]
+        dear = {"versions": {"uplift": 1}, "prices": [*closed, {"name": "budget", "side": "most", "price": 1e9}]}
+        nothing = find_challengers(settings, tables, record, dear)["now netlift-uplift v7"]
+    last = np.nan_to_num(log[f"p_{record.offers[-1]}"].to_numpy()) > 0
+    assert (chosen == np.where(last, len(record.offers) - 1, -1)).all() and last.any()
+    assert (nothing == -1).all()
 
 
 def test_the_verb_writes_the_readout_of_a_run_once_and_names_it_again(shop):

@@ -11,6 +11,8 @@ from netlift.evaluation.profit_forecast import WorthTenth
 from netlift.results import Estimate, Table
 
 OURS = "policy"
+EVERYBODY = "everybody "  # and the offer: a challenger
+LEADS_NOW = "now "  # and the model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,4 +97,4 @@ class DecisionReadout:
         return not any(check.alarm for check in self.checks)
 
 
-__all__ = ["OURS", "DecisionReadout", "Drift", "GroupLine"]
+__all__ = ["EVERYBODY", "LEADS_NOW", "OURS", "DecisionReadout", "Drift", "GroupLine"]

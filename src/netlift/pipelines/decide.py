@@ -173,6 +173,7 @@ def decide_business(
                     "trigger": request.trigger,
                     "consents_updated_at": None if updated_at is None else updated_at.isoformat(),
                     "lists_counted": known.lists,
+                    "drawn_by": {"epsilon": decision.explore.epsilon, "holdout_share": decision.holdout.share},
                     "summary": summary,
                     "digests": {**inputs, **{name: file_digest(staging / file) for name, file in files.items()}},
                     "seconds": round(perf_counter() - started, 3),

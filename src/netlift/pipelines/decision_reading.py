@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import datetime, time
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from netlift.config.business import BusinessSettings
 from netlift.config.readout import ReadoutSettings
@@ -16,6 +14,7 @@ from netlift.errors import ConfigError, DataError
 from netlift.evaluation.decision_readout import DecisionReadout
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.decide_history import CAMPAIGNS_FILE, DECISIONS
+from netlift.pipelines.decision_challengers import find_challengers
 from netlift.pipelines.decision_outcomes import gather_outcomes
 from netlift.pipelines.decision_readout import Reading, read_decisions
 from netlift.pipelines.decision_record import load_decisions
@@ -32,9 +31,8 @@ def read_run(
     *,
     until: datetime | None = None,
     slope_before: Estimate | None = None,
-    challengers: Mapping[str, np.ndarray] | None = None,
 ) -> DecisionReadout:
-    """Read a run that `netlift decide` wrote.
+    """Read a run that `netlift decide` wrote, with other policies replayed on what it left to chance.
 
     Args:
         settings: The business, with the decision block of the run.
@@ -42,20 +40,17 @@ def read_run(
         key: The run's key.
         until: First moment not seen; None for the end of the receipts.
         slope_before: Slope of effects on predictions at training; None for what a corrected log should have, 1.
-        challengers: Name to option of each row of the log, -1 for none, shape (n,).
 
     Raises:
         UsageError: No such run.
-        ConfigError: No decision block, or another than that of the run.
+        ConfigError: No decision block.
         DataError: The window is not over, or log, contacts and customers do not fit together.
     """
     folder = settings.state / DECISIONS / safe_key(key)
     record = load_decisions(folder / LOG_FILE)
-    if settings.decision is None or _digest(folder / MANIFEST_FILE) != settings.decision.digest():
-        raise ConfigError(
-            f"config {settings.name}: the decision block is not that of the run {record.run_key}, so its chances to "
-            "explore and to be held out are not known; read it with the config that it was made with"
-        )
+    if settings.decision is None:
+        raise ConfigError(f"config {settings.name}: no decision block, so nobody has said what contacts cost")
+    manifest = _read(folder / MANIFEST_FILE)
     how = settings.readout or ReadoutSettings(tolerance=0.0)
     outcomes = gather_outcomes(
         tables,
@@ -65,20 +60,26 @@ def read_run(
         until=until or datetime.combine(read_history(tables).end, time()),
     )
     reading = Reading(
-        holdout_share=settings.decision.holdout.share,
-        epsilon=settings.decision.explore.epsilon,
+        holdout_share=manifest["drawn_by"]["holdout_share"],
+        epsilon=manifest["drawn_by"]["epsilon"],
         currency=settings.currency,
         level=how.level,
         slope_before=slope_before,
     )
+    challengers = find_challengers(settings, tables, record, manifest["summary"])
     return read_decisions(record, outcomes, reading, challengers=challengers)
 
 
-def _digest(manifest: Path) -> str:
+def _read(manifest: Path) -> dict[str, Any]:
+    """The manifest of a run, which holds the chances it was drawn by: the config may have changed since."""
     try:
-        return str(json.loads(manifest.read_text(encoding="utf-8"))["digests"]["decision"])
+        told: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+        _ = told["drawn_by"]["epsilon"], told["drawn_by"]["holdout_share"], told["summary"]["versions"]
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"no whole manifest at {manifest}: the run was not finished; decide again") from error
+        raise DataError(
+            f"no whole manifest at {manifest}: the run was not finished, or an older netlift wrote it; decide again"
+        ) from error
+    return told
 
 
 def _outcome_days(path: Path) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlift.data.sample_ratio import SampleRatio
-from netlift.evaluation.decision_readout import OURS, DecisionReadout, GroupLine
+from netlift.evaluation.decision_readout import EVERYBODY, LEADS_NOW, OURS, DecisionReadout, GroupLine
 from netlift.evaluation.off_policy import NOBODY
 from netlift.evaluation.policy_proof import AT_RANDOM, ProofRow
 from netlift.report.document import Banner, Card, Cell, Document, Grid, Section, Tone, text_cell
@@ -159,7 +159,7 @@ def _replay(readout: DecisionReadout, words: Words) -> Grid:
 
 def _policy(row: ProofRow, words: Words) -> tuple[Cell, ...]:
     own = {OURS: "group.policy", NOBODY: "nobody", AT_RANDOM: "at_random"}
-    name = words.say(f"decision_readout.{own[row.policy]}") if row.policy in own else row.policy
+    name = words.say(f"decision_readout.{own[row.policy]}") if row.policy in own else _challenger(row.policy, words)
     return (
         text_cell(name),
         _money(row.value, digits=2),
@@ -169,16 +169,24 @@ def _policy(row: ProofRow, words: Words) -> tuple[Cell, ...]:
     )
 
 
+def _challenger(policy: str, words: Words) -> str:
+    """The name of a policy that was not the run's."""
+    if policy.startswith(EVERYBODY):
+        return words.say("decision_readout.everybody", offer=policy.removeprefix(EVERYBODY))
+    if policy.startswith(LEADS_NOW):
+        return words.say("decision_readout.leads_now", model=policy.removeprefix(LEADS_NOW))
+    return policy
+
+
 def _checks(readout: DecisionReadout, words: Words) -> Grid:
     rows = tuple(
         (
             text_cell(words.say(f"decision_readout.check.{check.campaign_id}")),
-            Cell(kind="ratio", value=check.p_value, digits=3),
             _result(check, words),
         )
         for check in readout.checks
     )
-    return Grid(name="checks", title="", columns=_heads(("check", "p_value", "result"), words), rows=rows)
+    return Grid(name="checks", title="", columns=_heads(("check", "result"), words), rows=rows)
 
 
 def _result(check: SampleRatio, words: Words) -> Cell:
