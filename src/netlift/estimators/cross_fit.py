@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
 from netlift.errors import DataError
 from netlift.estimators.boosting import BoostingRows, Objective, Params, fit_rounds, start_scores, to_expected
+from netlift.estimators.side_by_side import run_side_by_side
 
 OUTSIDE = -1
 CROSS_FIT_ROWS = 60_000
@@ -100,10 +104,16 @@ def score_out_of_fold(
     """The raw scores behind `predict_out_of_fold`, shape (n,), or (n, k) for a loss with k of them; NaN outside."""
     scores = 1 if objective.own is None else objective.own.scores
     raw = np.full((len(y), scores), np.nan)
-    for k in range(int(fold.max()) + 1):
+    machine = boosting.machine
+    alone = replace(boosting, machine=replace(machine, threads=1))
+
+    def score(k: int) -> np.ndarray:
         rows = np.flatnonzero(learn & (fold != k) & (fold != OUTSIDE))
-        booster = fit_rounds(boosting.select(rows, y), objective, params, boosting.machine, rounds=rounds)
-        held_out = fold == k
-        own = booster.predict(boosting.X[held_out], raw_score=True, num_threads=boosting.machine.threads)
-        raw[held_out] = np.asarray(own, dtype=np.float64).reshape(-1, scores) + start_scores(objective, y[rows])
+        booster = fit_rounds(alone.select(rows, y), objective, params, alone.machine, rounds=rounds)
+        own = booster.predict(boosting.X[fold == k], raw_score=True, num_threads=1)
+        return np.asarray(own, dtype=np.float64).reshape(-1, scores) + start_scores(objective, y[rows])
+
+    folds = range(int(fold.max()) + 1)
+    for k, found in enumerate(run_side_by_side([partial(score, k) for k in folds], threads=machine.threads)):
+        raw[fold == k] = found
     return raw[:, 0] if scores == 1 else raw

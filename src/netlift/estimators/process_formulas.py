@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -30,6 +31,7 @@ from scipy.special import expit
 FEWEST_NODES, MOST_NODES = 32, 1024
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-10, 1e-12
 BLOCK = 20_000
+KEPT = 4096  # sets of nodes: a model asks for the same ones time after time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,8 +207,9 @@ def _quadrature(mixture: PurchaseMixture, x: np.ndarray, tau: np.ndarray, of: In
     return value
 
 
+@lru_cache(maxsize=KEPT)
 def beta_nodes(a: float, b: float, nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss nodes and weights for averages over Beta(a, b), each of shape (nodes,).
+    """Gauss nodes and weights for averages over Beta(a, b), each of shape (nodes,), read-only: they are kept.
 
     Examples:
         >>> p, weight = beta_nodes(2.0, 6.0, 8)
@@ -223,4 +226,7 @@ def beta_nodes(a: float, b: float, nodes: int) -> tuple[np.ndarray, np.ndarray]:
     k, m = k[1:], m[1:]
     beside[1:] = k * (k + a - 1.0) * (k + b - 1.0) * (k + a + b - 2.0) / (m**2 * (m + 1.0) * (m - 1.0))
     p, vectors = eigh_tridiagonal(diagonal, np.sqrt(beside))
-    return np.maximum(p, np.finfo(np.float64).tiny), vectors[0] ** 2
+    found = np.maximum(p, np.finfo(np.float64).tiny), vectors[0] ** 2
+    for values in found:
+        values.setflags(write=False)
+    return found
