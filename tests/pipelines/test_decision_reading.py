@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from decide_world import configure, decide, make_deciders, make_world, read_run, rewrite, table, touch
 from segment_world import MARGIN
+from typer.testing import CliRunner
 
+from netlift.cli import experiments
 from netlift.config.business import load
 from netlift.data.read import open_tables
 from netlift.errors import DataError, UsageError
@@ -133,3 +136,20 @@ def test_the_verb_writes_the_readout_of_a_run_once_and_names_it_again(shop):
     folder = Path(first.path)
     names = {path.name for path in folder.iterdir()}
     assert names == {"decisions.json", "decisions.md", "decisions.html", "manifest.json"}
+
+
+def test_the_command_line_reads_a_run_of_decisions_by_its_key_and_not_as_a_campaign(shop):
+    """After the tests above: the run's campaign is in the tables as well."""
+    _, config, _ = shop
+    app = typer.Typer()
+    experiments.register(app)
+
+    def invoke(*more):
+        return CliRunner().invoke(app, ["readout", "2026-07-01", "--lang", "en", "--config", str(config), *more])
+
+    told = invoke()
+    assert told.exit_code == 0, told.exception
+    assert "universal holdout" in told.stdout and "What another policy would have earned" in told.stdout
+    assert "chance of luck" not in told.stdout and "p-value" not in told.stdout
+    refused = invoke("--by", "region", "--pdf")
+    assert isinstance(refused.exception, UsageError) and "--by, --pdf" in str(refused.exception)

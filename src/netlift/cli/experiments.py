@@ -172,10 +172,12 @@ def readout(
     lock_timeout: TimeoutOption = 0.0,
     json_output: JsonOption = False,
 ) -> None:
-    """What a campaign really earned: profit, return, how sure, for whom, and whether it can be trusted.
+    """What a campaign, or a run of decisions, really earned: how sure, for whom, and whether it can be trusted.
 
     Example: netlift readout C08 --by region --lang en
     """
+    from netlift.errors import UsageError
+    from netlift.pipelines.decision_readout_files import is_run, make_decision_readout
     from netlift.pipelines.readout_files import ReadoutOrder, make_readout
 
     order = ReadoutOrder(
@@ -188,8 +190,15 @@ def readout(
         browser=browser,
         run_key=run_key,
     )
+    settings = load_business(config, data)
+    decided = is_run(settings, target)
+    given = {"--by": by, "--tolerance": tolerance is not None, "--pdf": pdf}
+    if decided and any(given.values()):
+        strange = ", ".join(option for option, value in given.items() if value)
+        raise UsageError(f"{target} is a run of decisions, whose readout has no {strange}; leave it out")
+    make = make_decision_readout if decided else make_readout
     with watched(quiet=json_output) as progress:
-        run = make_readout(load_business(config, data), order, progress=progress, now=now(), lock_timeout=lock_timeout)
+        run = make(settings, order, progress=progress, now=now(), lock_timeout=lock_timeout)
     show(run, json_output=json_output)
 
 
