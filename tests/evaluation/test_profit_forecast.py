@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -102,3 +103,31 @@ def test_too_few_contacts_and_unknown_predictions_are_refused_by_count():
     worth = find_worth(logged, seen.choice, seen.chosen)
     with pytest.raises(DataError, match="1 of 2"):
         forecast(worth, np.array([1.0, np.nan]))
+
+
+def test_no_predicted_gain_becomes_a_loss_and_the_total_of_the_rows_is_kept():
+    """A few predictions of hundreds turn the line; the many small ones are true all the same."""
+    rng = np.random.default_rng(8)
+    seen = plant(20_000, rng)
+    large = np.flatnonzero(seen.choice > 0)[:40]
+    predicted = seen.chosen.copy()
+    logged = log(seen, rng)
+    scores = logged.scores.copy()
+    predicted[large] += 400.0
+    scores[large, seen.choice[large]] += 900.0
+    worth = find_worth(replace(logged, scores=scores), seen.choice, predicted)
+    assert worth.line.intercept < 0 and worth.gains.intercept == 0 and worth.gains.slope > 0
+    given = predicted[seen.choice > 0]
+    own = np.zeros(len(given), dtype=np.int64)
+    turned, kept = (Lines.of([line], level=0.95) for line in (worth.line, worth.gains))
+    assert (turned.correct(given, own)[given > 0] < 0).any() and (kept.correct(given, own)[given > 0] > 0).all()
+    assert kept.correct(given, own).sum() == pytest.approx(worth.level.point * len(given))
+    assert kept.errors(given, own)[0] > turned.errors(given, own)[0], "what the turn explained is noise again"
+
+
+def test_a_line_that_makes_no_loss_of_gains_is_taken_as_it_is():
+    rng = np.random.default_rng(9)
+    seen = plant(20_000, rng)
+    worth = find_worth(log(seen, rng), seen.choice, seen.chosen)
+    assert worth.at(0.0).point > 0
+    assert (worth.gains.intercept, worth.gains.slope) == (worth.line.intercept, worth.line.slope)

@@ -116,7 +116,9 @@ def test_the_log_adds_up_to_the_forecast_with_a_line_for_policy_and_one_for_lot(
         slopes[arm], _ = np.polyfit(uplift, corrected, 1)
         assert np.allclose(np.polyval(np.polyfit(uplift, corrected, 1), uplift), corrected, atol=0.01), "one line"
     assert set(slopes) == {"policy", "explore"} and slopes["policy"] != slopes["explore"]
-    assert slopes["policy"] == pytest.approx(run.summary.before_launch.slope.point, rel=0.01)
+    told = run.summary.before_launch
+    share = told.realised.point / told.predicted
+    assert slopes["policy"] == pytest.approx(share, rel=0.01), "no predicted gain becomes a loss"
     width = given["expected_profit_upper"] - given["expected_profit_lower"]
     shared = (forecast.profit.ci_upper - forecast.profit.ci_lower) / 2
     assert (width > 0).all() and shared > np.sqrt((width**2).sum()) / 2, "the error of the line does not average out"

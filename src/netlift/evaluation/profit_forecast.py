@@ -80,6 +80,27 @@ class Worth:
         return Figure(point=point, influence=self.share * self.residual * (1 + pull))
 
     @property
+    def gains(self) -> FittedLine:
+        """The line of contacts that were chosen for a gain: through 0 where the other would make losses of small gains.
+
+        A few large predictions turn the line, and what it says of the many small ones is then the turn and not their
+        effects. With an intercept below 0 the mean effect over the mean prediction takes its place: the same total of
+        these rows, and no predicted gain becomes a loss.
+        """
+        if self.at(0.0).point >= 0 or self.level.point <= 0 or self.predicted <= 0:
+            return self.line
+        share = self.level.point / self.predicted
+        effect = self.residual + self.level.point + self.slope.point * (self.x - self.predicted)
+        pull = self.share * (effect - share * self.x) / self.predicted
+        return FittedLine(
+            intercept=0.0,
+            slope=share,
+            influence=np.column_stack([np.zeros(len(pull)), pull]),
+            customer=self.logged.customer,
+            own_noise=self.own_noise,
+        )
+
+    @property
     def line(self) -> FittedLine:
         """The line as intercept and slope."""
         here, there = self.at(0.0), self.at(1.0)

@@ -122,7 +122,7 @@ def evidence_of(proof: PolicyProof | None) -> Evidence | None:
     if proof is None or proof.worth is None:
         return None
     worth, drawn = proof.worth, proof.drawn or proof.worth
-    lines = Lines.of([worth.line, drawn.line], level=worth.logged.level)
+    lines = Lines.of([worth.gains, drawn.line], level=worth.logged.level)
     method = f"line of DR effects on predictions over {worth.contacts:,} held-out contacts"
     return Evidence(lines=lines, basis="policy", rows=worth.contacts, method=method)
 
