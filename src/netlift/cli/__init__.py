@@ -15,6 +15,7 @@ from netlift.cli import demo as demo_verb
 from netlift.cli.terminal import (
     DEMO,
     EXPERIMENTS,
+    STOP,
     ConfigOption,
     DataOption,
     JsonOption,
@@ -264,13 +265,15 @@ def main() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads burn a busy machine for nothing
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is as clean as Ctrl-C
+    signal.signal(signal.SIGTERM, STOP.ask)  # a scheduler's stop is as clean as Ctrl-C
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background may ignore it
+        signal.signal(signal.SIGINT, STOP.ask)
     try:
         if app(standalone_mode=False) == INTERRUPTED:  # typer makes Ctrl-C a returned exit code
             raise KeyboardInterrupt
     except NetliftError as error:
         _complain(str(error))
-        sys.exit(error.exit_code)
+        sys.exit(INTERRUPTED if STOP.asked else error.exit_code)
     except KeyboardInterrupt:
         _complain(INTERRUPTION)
         sys.exit(INTERRUPTED)
@@ -279,7 +282,7 @@ def main() -> None:
 
 
 def _leave(error: Exception) -> int:
-    if isinstance(error, typer.Abort):
+    if isinstance(error, typer.Abort) or STOP.asked:
         _complain(INTERRUPTION)
         return INTERRUPTED
     if isinstance(error, typer.exceptions.TyperException):

@@ -76,6 +76,31 @@ def watched(*, quiet: bool) -> Iterator[Any]:
         yield Lines(lambda line: sys.stderr.write(line + "\n"))
 
 
+class Interruption:
+    """Ctrl-C or a scheduler's stop: raised where the program stands, and again where it next tells of itself.
+
+    What is raised in a destructor or a callback of foreign code is lost, or becomes another error on the way.
+
+    Attributes:
+        asked: Whether somebody asked to stop.
+    """
+
+    asked = False
+
+    def ask(self, *_: object) -> None:
+        """Handle the signal."""
+        self.asked = True
+        raise KeyboardInterrupt
+
+    def heed(self) -> None:
+        """Stop here if that was asked before and lost."""
+        if self.asked:
+            raise KeyboardInterrupt
+
+
+STOP = Interruption()
+
+
 class Lines:
     """Progress as plain lines: one per stage."""
 
@@ -84,13 +109,16 @@ class Lines:
 
     def stage(self, task: str, words: str) -> None:
         """Write the stage."""
+        STOP.heed()
         self._write(f"{task}: {words}")
 
     def note(self, task: str, words: str) -> None:
         """Write nothing: a log needs no ticks."""
+        STOP.heed()
 
     def advance(self, task: str, done: int, total: int, words: str = "") -> None:
         """Write what was found, where something was; of many steps, the last alone."""
+        STOP.heed()
         if words and (done == total or total <= MOST_LINES):
             self._write(f"{task}: [{done}/{total}] {words}")
 
@@ -119,17 +147,20 @@ class Bar:
 
     def stage(self, task: str, words: str) -> None:
         """Show the stage behind the task's bar."""
+        STOP.heed()
         if task not in self._bars:
             self._bars[task] = self._drawn.add_task(words, netlift_task=task, total=None)
         self._drawn.update(self._bars[task], description=words, total=None)
 
     def note(self, task: str, words: str) -> None:
         """Show it behind the task's bar."""
+        STOP.heed()
         if task in self._bars:
             self._drawn.update(self._bars[task], description=words)
 
     def advance(self, task: str, done: int, total: int, words: str = "") -> None:
         """Move the task's bar."""
+        STOP.heed()
         if task not in self._bars:
             self.stage(task, words)
         update: dict[str, Any] = {"completed": done, "total": total}
