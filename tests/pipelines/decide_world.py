@@ -26,6 +26,7 @@ from netlift.pipelines.scoring_contract import ScoringContract
 
 NOW = datetime(2026, 10, 1, 6, 0, tzinfo=UTC)
 AS_OF = date(2026, 10, 1)
+BUDGET = 2000.0
 OFFERS = ("email_discount_10", "sms_bonus_300", "push_reminder", "call_advice")
 WORDS = Vocabulary(attributes={}, sources=())
 FEATURES = tuple(
@@ -47,6 +48,13 @@ HALF_TRUE = [
     for x in (10.0, 40.0, 80.0, 200.0)
 ]
 EVIDENCE = fit_line(HALF_TRUE)
+
+
+def small_budget(decision):
+    decision["budget"] = BUDGET
+    decision["channels"]["sms"]["at_most"] = 60
+    decision["channels"]["call"]["at_most"] = 20
+    decision["explore"]["epsilon"] = 0.2
 
 
 def make_world(folder: Path, *, customers: int = 600) -> Path:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from decide_world import (
     AS_OF,
+    BUDGET,
     EFFECTS,
     NOW,
     OFFERS,
@@ -20,6 +21,7 @@ from decide_world import (
     make_world,
     read_run,
     rewrite,
+    small_budget,
     table,
     touch,
 )
@@ -29,15 +31,6 @@ from netlift.config.business import load
 from netlift.data.check import check_tables
 from netlift.data.read import open_tables
 from netlift.errors import ConfigError, DataError, GateRefusedError, NetliftError, UsageError
-
-BUDGET = 2000.0
-
-
-def small_budget(decision):
-    decision["budget"] = BUDGET
-    decision["channels"]["sms"]["at_most"] = 60
-    decision["channels"]["call"]["at_most"] = 20
-    decision["explore"]["epsilon"] = 0.2
 
 
 @pytest.fixture(scope="module")

@@ -7,20 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decide_world import configure, decide, make_world, read_run, table, touch
+from decide_world import BUDGET, configure, decide, make_world, read_run, small_budget, table, touch
 from segment_world import MARGIN
 
 from netlift.errors import GateRefusedError
 from netlift.estimators.expression import linear
-
-BUDGET = 2000.0
-
-
-def small_budget(decision):
-    decision["budget"] = BUDGET
-    decision["channels"]["sms"]["at_most"] = 60
-    decision["channels"]["call"]["at_most"] = 20
-    decision["explore"]["epsilon"] = 0.2
 
 
 @pytest.fixture(scope="module")

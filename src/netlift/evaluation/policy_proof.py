@@ -26,7 +26,7 @@ import numpy as np
 from netlift.errors import DataError
 from netlift.evaluation.influence import Figure
 from netlift.evaluation.off_policy import LoggedOutcomes
-from netlift.evaluation.replay_noise import ReplayNoise
+from netlift.evaluation.replay_noise import ReplayNoise, chances_of
 from netlift.results import Estimate, Table
 
 AT_RANDOM = "at random, as many of each"
@@ -100,8 +100,7 @@ def _choosing(logged: LoggedOutcomes, name: str, choice: np.ndarray) -> _Valued:
         raise DataError(f"policy {name!r}: choices of shape {np.shape(choice)} for {n} rows")
     taken, missed = support(logged, choice)
     rows = np.arange(n)
-    chances = np.zeros(logged.scores.shape)
-    chances[rows, taken] = 1.0
+    chances = chances_of(taken, logged.scores.shape[1])
     value = weighted_mean(logged, logged.scores[rows, taken])
     lost = float(np.average(missed, weights=logged.relative_weight))
     return _Valued(name=name, chances=chances, value=value, without_support=lost)

@@ -98,16 +98,18 @@ class UpliftLearning:
 
 def predict_uplift(model: StoredModel, rows: ContactRows) -> np.ndarray:
     """Predicted uplift of each offer, shape (n, m); an offer that the model does not know is never worth choosing."""
-    scores = model.predict_matrix(encode_for(model, rows.X, rows.features))
-    none = np.full(len(rows), UNKNOWN_OFFER)
-    return np.column_stack([scores.get(f"uplift_{offer}", none) for offer in rows.offers])
+    return _predict(model, rows, "uplift", unknown=UNKNOWN_OFFER)
 
 
 def predict_rewards(model: StoredModel, rows: ContactRows) -> np.ndarray:
     """Reward that a contact of each offer is expected to pay, shape (n, m); 0 for offers that never paid any."""
+    return _predict(model, rows, "reward", unknown=0.0)
+
+
+def _predict(model: StoredModel, rows: ContactRows, what: str, *, unknown: float) -> np.ndarray:
     scores = model.predict_matrix(encode_for(model, rows.X, rows.features))
-    none = np.zeros(len(rows))
-    return np.column_stack([scores.get(f"reward_{offer}", none) for offer in rows.offers])
+    none = np.full(len(rows), unknown)
+    return np.column_stack([scores.get(f"{what}_{offer}", none) for offer in rows.offers])
 
 
 def policy_of(model: StoredModel, rows: ContactRows) -> np.ndarray:
