@@ -53,7 +53,7 @@ def test_the_chance_that_is_promised_is_how_often_the_verdict_comes_out(past, cu
     for _ in range(runs):
         drawn = rng.choice(margin, customers)
         found = contrast(of_rows(drawn[n_0:, None] + effect, ("margin",)), of_rows(drawn[:n_0, None], ("margin",)))
-        low, high = skew.interval(found.point(PROFIT) - fixed / n_t, found.se(PROFIT), z=1.96, gamma=found.gamma)
+        low, high = skew.interval(found.point(PROFIT) - fixed / n_t, found.se(PROFIT), z=1.96, shape=found.shape)
         made += low > 0
         widths += (high - low) / 2
     assert promised.chance is not None and 0.2 < promised.chance < 0.95

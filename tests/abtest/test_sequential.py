@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
+from netlift.abtest import skew
 from netlift.abtest.sequential import always_valid_half_width, bounds, looks, repeated_interval, spent
 from netlift.errors import DataError
 
@@ -66,13 +67,13 @@ def test_looks_say_what_was_seen_and_whether_to_stop():
 
 
 def test_the_interval_of_a_look_leaves_zero_out_exactly_when_the_bound_is_crossed():
-    terms = {"gamma": 0.0, "level": 0.95, "unit": "EUR", "method": "means"}
+    terms = {"shape": skew.NORMAL, "level": 0.95, "unit": "EUR", "method": "means"}
     assert repeated_interval(2.97, 1.0, bound=2.963, **terms).ci_lower > 0
     assert repeated_interval(2.96, 1.0, bound=2.963, **terms).ci_lower < 0
 
 
 def test_an_infinite_bound_says_nothing_yet():
-    found = repeated_interval(5.0, 1.0, bound=math.inf, gamma=0.0, level=0.95, unit="EUR", method="means")
+    found = repeated_interval(5.0, 1.0, bound=math.inf, shape=skew.NORMAL, level=0.95, unit="EUR", method="means")
     assert (found.ci_lower, found.ci_upper) == (-math.inf, math.inf)
 
 

@@ -22,29 +22,31 @@ def test_transform_and_inverse_undo_each_other(x, gamma):
 
 @given(gammas, st.floats(0.6, 0.99))
 def test_both_ends_of_an_interval_have_the_chance_that_they_claim(gamma, level):
-    lower, upper = skew.interval(3.0, 2.0, z=skew.critical(level), gamma=gamma)
+    lower, upper = skew.interval(3.0, 2.0, z=skew.critical(level), shape=skew.even(gamma))
     assert lower < upper
-    assert skew.chance_above(lower, 3.0, 2.0, gamma=gamma) == pytest.approx((1 + level) / 2, abs=1e-6)
-    assert skew.chance_above(upper, 3.0, 2.0, gamma=gamma) == pytest.approx((1 - level) / 2, abs=1e-6)
+    assert skew.chance_above(lower, 3.0, 2.0, shape=skew.even(gamma)) == pytest.approx((1 + level) / 2, abs=1e-6)
+    assert skew.chance_above(upper, 3.0, 2.0, shape=skew.even(gamma)) == pytest.approx((1 - level) / 2, abs=1e-6)
 
 
 def test_small_skewness_changes_nothing():
-    assert skew.interval(1.0, 2.0, z=1.96, gamma=0.099) == (1 - 3.92, 1 + 3.92)
+    assert skew.interval(1.0, 2.0, z=1.96, shape=skew.even(0.099)) == (1 - 3.92, 1 + 3.92)
 
 
 def test_a_small_control_moves_the_interval_down():
-    plain, corrected = (skew.interval(0.0, 1.0, z=1.96, gamma=gamma) for gamma in (0.0, -0.3))
+    plain, corrected = (skew.interval(0.0, 1.0, z=1.96, shape=skew.even(gamma)) for gamma in (0.0, -0.3))
     assert corrected[0] < plain[0]
     assert corrected[1] < plain[1]
 
 
 def test_the_corrected_interval_says_so():
-    made = [skew.estimate(1.0, 1.0, gamma=g, level=0.95, unit="EUR", method="means").method for g in (0.0, 0.2)]
+    made = [
+        skew.estimate(1.0, 1.0, shape=skew.even(g), level=0.95, unit="EUR", method="means").method for g in (0.0, 0.2)
+    ]
     assert made == ["means", "means, skew-corrected"]
 
 
 def test_without_noise_the_chance_is_a_step():
-    assert [skew.chance_above(0.0, point, 0.0, gamma=0.5) for point in (-1.0, 0.0, 1.0)] == [0.0, 0.5, 1.0]
+    assert [skew.chance_above(0.0, point, 0.0, shape=skew.even(0.5)) for point in (-1.0, 0.0, 1.0)] == [0.0, 0.5, 1.0]
 
 
 def test_gamma_of_arms_of_one_shape_is_that_of_the_mean_difference():
@@ -60,7 +62,7 @@ def test_swapping_the_arms_turns_gamma_round_and_equal_arms_have_none():
     a, b = (of_rows(rng.exponential(size=(n, 1)), ("margin",)) for n in (900, 100))
     assert contrast(a, b).gamma == pytest.approx(-contrast(b, a).gamma)
     assert contrast(a, b).gamma < -0.1
-    assert contrast(a, of_rows(rng.exponential(size=(900, 1)), ("margin",))).gamma == 0
+    assert abs(contrast(a, of_rows(rng.exponential(size=(900, 1)), ("margin",))).gamma) < 0.05
 
 
 @given(st.integers(100, 10**7), st.floats(0.5, 50), st.sampled_from([0.1, 0.3]))

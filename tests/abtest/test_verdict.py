@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from netlift.abtest import skew
-from netlift.abtest.verdict import Prior, decide, expected_losses, more_customers, prior_of_past
+from netlift.abtest.verdict import Chances, decide, expected_losses, more_customers
 from netlift.errors import DataError
 
 
 def judge(point, se, *, tolerance=50.0, gamma=0.0, **kw):
-    profit = skew.estimate(point, se, gamma=gamma, level=0.95, unit="EUR", method="means")
-    return decide(profit, se, tolerance=tolerance, assigned=1000, gamma=gamma, **kw)
+    profit = skew.estimate(point, se, shape=skew.even(gamma), level=0.95, unit="EUR", method="means")
+    return decide(profit, se, tolerance=tolerance, assigned=1000, shape=skew.even(gamma), **kw)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_losses_under_skewness_are_those_of_the_same_confidence_distribution():
     gamma, mean, sd = -0.4, 1.0, 1.5
     u = (np.arange(200_000) + 0.5) / 200_000
     draws = mean - sd * skew.quantile(norm.ppf(u), gamma)
-    ship, stop = expected_losses(mean, sd, gamma=gamma)
+    ship, stop = expected_losses(mean, sd, shape=skew.even(gamma))
     assert ship == pytest.approx(np.mean(np.maximum(-draws, 0)), rel=1e-3)
     assert stop == pytest.approx(np.mean(np.maximum(draws, 0)), rel=1e-3)
     assert ship > expected_losses(mean, sd)[0]
@@ -106,26 +106,25 @@ def test_more_customers_are_named_only_where_something_is_open():
     assert judge(150, 100).more_customers == pytest.approx(1000 * ((1.96 / 1.5) ** 2 - 1), abs=2)
 
 
-def test_ten_past_campaigns_make_a_prior_and_nine_do_not():
-    points = [1.0, 2.0, 3.0, 0.0, -1.0, 4.0, 2.0, 1.5, -0.5, 3.5]
-    assert prior_of_past(points[:9], [0.1] * 9) is None
-    prior = prior_of_past(points, [0.1] * 10)
-    assert prior.mean == pytest.approx(1.55, abs=0.01)
-    assert prior.sd == pytest.approx(np.hypot(np.std(points, ddof=1), np.std(points, ddof=1) / np.sqrt(10)), rel=0.02)
+def test_each_loss_is_counted_by_the_end_that_makes_it_larger():
+    lower, upper = skew.Shape(lower=-0.5), skew.Shape(upper=0.5)
+    plain = expected_losses(1.0, 1.5)
+    assert expected_losses(1.0, 1.5, shape=lower)[0] > plain[0]
+    assert expected_losses(1.0, 1.5, shape=upper)[1] > plain[1]
 
 
-def test_a_past_without_spread_decides_nothing():
-    assert prior_of_past([1.0] * 12, [1.0] * 12) is None
-
-
-def test_a_sceptical_past_lowers_the_chance_and_leaves_the_interval():
-    plain, sober = judge(150, 100), judge(150, 100, prior=Prior(mean=0.0, sd=0.1).scaled(1000))
-    assert sober.chance_of_profit < plain.chance_of_profit
-    assert judge(250, 100, prior=Prior(mean=0.0, sd=100.0)).code == "made_money"
+def test_other_campaigns_and_other_arms_may_take_a_probable_profit_away_and_never_the_interval():
+    plain = judge(150, 100)
+    assert plain.code == "probably_made_money"
+    for chances in (Chances(joint=0.85), Chances(among=0.46), Chances(joint=0.95, among=0.6)):
+        found = judge(150, 100, chances=chances)
+        assert (found.code, found.chance_of_profit) == ("cannot_tell_yet", plain.chance_of_profit)
+    assert judge(150, 100, chances=Chances(joint=0.91, among=0.93)).code == "probably_made_money"
+    assert judge(250, 100, chances=Chances(among=0.5)).code == "made_money"
 
 
 @pytest.mark.parametrize(("point", "se", "tolerance"), [(math.nan, 1, 1), (1, math.inf, 1), (1, -1, 1), (1, 1, -1)])
 def test_figures_that_are_none_are_refused(point, se, tolerance):
-    profit = skew.estimate(point, 1.0, gamma=0.0, level=0.95, unit="EUR", method="means")
+    profit = skew.estimate(point, 1.0, level=0.95, unit="EUR", method="means")
     with pytest.raises(DataError, match="finite"):
         decide(profit, se, tolerance=tolerance, assigned=10)

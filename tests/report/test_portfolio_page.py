@@ -26,13 +26,13 @@ def line(number, *, name="", arm="", dimension="", segment=""):
         campaign_id=f"K{number}", name=name or f"K{number}", started=date(2026, 1, 5), arm=arm, dimension=dimension,
         segment=segment, treated=1000, control=200, buyers=90,
         raw=money(1234.4 * number), shrunken=money(600.0 * number),
-        effect=money(0.5 * number, 0.2), effect_se=0.1, chance_of_profit=0.7, q_value=0.05,
+        effect=money(0.5 * number, 0.2), effect_se=0.1, chance_by_itself=0.8, chance_of_profit=0.7, q_value=0.05,
     )  # fmt: skip
 
 
 def portfolio(**changes):
     sums = Sums(
-        raw=money(7406.4), shrunken=money(3600), normal=money(3500), winners=2, winners_raw=money(6172),
+        raw=money(7406.4), shrunken=money(3600), winners=2, winners_raw=money(6172),
         winners_shrunken=money(3000), worked=2, lost=1, false_share=0.1, effect_mean=0.4, effect_sd=0.2,
     )  # fmt: skip
     holdout = HoldoutReading(

@@ -8,8 +8,13 @@ first two terms are those of the residuals, and x̄ the mean of all assigned cus
 assigned stand for a population. One regression serves every outcome, so adjusted margin less adjusted reward and
 contact cost *is* adjusted profit.
 
-Only figures from before assignment may be covariates. The third moment of the residuals cannot be had from these sums:
-the skewness of the raw profit difference stands in for it.
+Only figures from before assignment may be covariates. Slopes through a few customers far out make the difference move
+with those customers, and its standard error does not know it: covariates of money are taken as logarithms (`outcomes`),
+and one of which a single customer makes too much in either arm is left out. The third moment of the residuals cannot be
+had from these sums: the shape of the raw profit difference stands in for it.
+
+Seen in 600 draws of window spend that saturates in heavy-tailed past spend (log-sd 1.8), 2,000 / 200 customers, nominal
+2.5 % per tail: past spend as it is 2.5 and 8.5 %; its logarithm 3.5 and 2.7 %, with less variance left (.83 for .92).
 
 References:
     Lin (2013), Agnostic notes on regression adjustments to experimental data, Annals of Applied Statistics 7(1).
@@ -28,6 +33,8 @@ from netlift.abtest.moments import PROFIT, Moments
 
 CUSTOMERS_A_COVARIATE = 20
 COLLINEAR = 1e-8
+MOST_LEVERAGE = 0.5
+"""Share of a covariate's sum of squares in an arm that one customer may make."""
 METHOD = "difference of means, adjusted per arm for the time before"
 
 
@@ -39,7 +46,8 @@ class Adjustment:
         contrast: Adjusted; the raw one where no covariate could be used.
         raw: As seen.
         used: Covariates of the regression.
-        dropped: Covariates left out: constant or told by others in one of the arms, or too many for its customers.
+        dropped: Covariates left out: constant, told by others or resting on one customer in one of the arms, or too
+            many for its customers.
     """
 
     contrast: Contrast
@@ -90,7 +98,7 @@ def adjusted(
     covariance = cov_t + cov_0 + apart.T @ mean.mean_cov @ apart
     found = Contrast(
         names=tuple(outcomes), difference=mean_t - mean_0, covariance=covariance, n_treated=raw.n_treated,
-        n_control=raw.n_control, treated_mean=raw.treated_mean, control_mean=raw.control_mean, gamma=raw.gamma,
+        n_control=raw.n_control, treated_mean=raw.treated_mean, control_mean=raw.control_mean, shape=raw.shape,
         control_cov=cov_0, method=METHOD,
     )  # fmt: skip
     return Adjustment(contrast=found, raw=raw, used=used, dropped=dropped)
@@ -99,15 +107,22 @@ def adjusted(
 def independent(covariates: Sequence[str], *cells: Moments) -> tuple[str, ...]:
     """Covariates, in order, that vary in every cell beyond what earlier ones tell, at 20 customers each.
 
+    One customer may make half of a covariate's sum of squares at most.
+
     References:
         Harrell (2015), Regression Modeling Strategies, 2nd ed., sec. 4.4: ten to twenty observations a predictor.
     """
     kept: list[str] = []
     for name in covariates:
         room = min(cell.n for cell in cells) // CUSTOMERS_A_COVARIATE
-        if len(kept) < room and all(_varies(cell.take([*kept, name]).cov) for cell in cells):
+        if len(kept) < room and all(_is_usable(cell.take([*kept, name])) for cell in cells):
             kept.append(name)
     return tuple(kept)
+
+
+def _is_usable(cell: Moments) -> bool:
+    """Whether the last figure varies beyond what the others tell, and does not rest on one customer."""
+    return cell.leverages[-1] <= MOST_LEVERAGE and _varies(cell.cov)
 
 
 def _varies(cov: np.ndarray) -> bool:

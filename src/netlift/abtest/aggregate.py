@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from netlift.abtest.moments import OUTCOMES, PROFIT, ClusterSums, Moments, merge, of_sums, weights_of
+from netlift.abtest.moments import OUTCOMES, PROFIT, ClusterSums, LogSpend, Moments, merge, of_sums, weights_of
 from netlift.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 EVERYBODY = ""
 KEYS = ("campaign_id", "arm")
 SHIFT = "shift_"
+SPEND = "spend"
+"""Column of what each customer spent, where the column revenue is weighted or moved."""
 MOST_CROSSED = 20_000
 LOST_DIGITS = 1e6
 """Square of a mean over a variance from which sums are taken about the mean: half of a double's digits are gone."""
@@ -122,6 +124,9 @@ def sum_up(rows: ir.Table, figures: Sequence[str], dimensions: Sequence[str]) ->
         buyers=rows.bought.sum(),
         cubes=(profit * profit * profit).sum(),
         **sums,
+        **_log_spend(rows),
+        **{f"low_{i}": value[name].min() for i, name in enumerate(figures)},
+        **{f"high_{i}": value[name].max() for i, name in enumerate(figures)},
         **{name: rows[name].max() for name in rows.columns if name.startswith(SHIFT)},
     )
     found = cast(list[Row], answer.to_pyarrow().to_pylist())
@@ -134,9 +139,30 @@ def sum_up(rows: ir.Table, figures: Sequence[str], dimensions: Sequence[str]) ->
     return found
 
 
+def _log_spend(rows: ir.Table) -> dict[str, ir.Value]:
+    """Sums of powers of the logarithm of what buyers spent, `spend` where the figures are weighted."""
+    column = next((name for name in (SPEND, "revenue") if name in rows.columns), None)
+    if column is None:
+        return {}
+    spent = rows[column].cast("float64")
+    log = (spent > 0).ifelse(spent, None).ln()
+    powers = {1: log, 2: log * log, 3: log * log * log, 4: log * log * log * log}
+    return {"logs_0": log.count(), **{f"logs_{k}": power.sum() for k, power in powers.items()}}
+
+
+def _log_spend_of(total: Row) -> LogSpend:
+    """Logarithms of what buyers spent, out of a row of sums."""
+    if "logs_0" not in total:
+        return LogSpend()
+    first, second, third, fourth = (float(total[f"logs_{k}"] or 0.0) for k in (1, 2, 3, 4))
+    return LogSpend(buyers=int(total["logs_0"]), sums=(first, second, third, fourth))
+
+
 def _moments(total: Row, figures: Sequence[str]) -> Moments:
     sums, products, shift = sums_and_products(total, figures)
-    return of_sums(figures, total["n"], sums, products, total["cubes"], buyers=total["buyers"], shift=shift)
+    low, high = (np.array([total[f"{end}_{i}"] for i in range(len(figures))], dtype=float) for end in ("low", "high"))
+    found = of_sums(figures, total["n"], sums, products, total["cubes"], buyers=total["buyers"], shift=shift)
+    return replace(found, spend=_log_spend_of(total), low=low + shift, high=high + shift)
 
 
 def sums_and_products(total: Row, figures: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -177,7 +203,8 @@ def _about_means(rows: ir.Table, totals: Sequence[Row], figures: Sequence[str]) 
     means = ibis.memtable(columns, columns=names)
     joined = rows.inner_join(means, list(KEYS))
     centred = {name: joined[name].cast("float64") - joined[f"{SHIFT}{i}"] for i, name in enumerate(figures)}
-    return joined.mutate(**centred)
+    spend = {} if SPEND in rows.columns or "revenue" not in rows.columns else {SPEND: joined.revenue}
+    return joined.mutate(**centred, **spend)
 
 
 def _collect(fine: Iterable[tuple[Row, Moments]], dimension: str) -> Cells:
@@ -215,10 +242,16 @@ def _with_clusters(rows: ir.Table, cells: Cells, dimension: str, cluster: str) -
     shifts = [f"{SHIFT}{i}" for i in range(len(figures))]
     sums = {"a_0": centred.count().cast("float64")}
     sums |= {f"a_{i + 1}": centred[name].sum() for i, name in enumerate(figures)}
-    per = centred.group_by(*keys, cluster).aggregate(**sums, **{name: centred[name].max() for name in shifts})
+    profit = sum(sign * centred[name] for name, sign in PROFIT.items() if name in figures)
+    per = centred.group_by(*keys, cluster).aggregate(
+        profit=profit.sum(), **sums, **{name: centred[name].max() for name in shifts}
+    )
     pairs = list(combinations_with_replacement(range(len(sums)), 2))
+    p, m = per.profit, per.a_0
+    cubes = {f"cubes_{i}": each.sum() for i, each in enumerate((p * p * p, p * p * m, p * m * m, m * m * m))}
     answer = per.group_by(*keys).aggregate(
         count=per.count(),
+        **cubes,
         **{f"product_{i}_{j}": (per[f"a_{i}"] * per[f"a_{j}"]).sum() for i, j in pairs},
         **{name: per[name].max() for name in shifts},
     )
@@ -229,8 +262,11 @@ def _with_clusters(rows: ir.Table, cells: Cells, dimension: str, cluster: str) -
         for i, j in pairs:
             products[i, j] = products[j, i] = total[f"product_{i}_{j}"]
         shift = np.array([total[name] for name in shifts])
-        clusters = ClusterSums(count=total["count"], products=products)
-        found[cell] = replace(cells[cell], cluster=clusters.shifted(cells[cell].mean - shift))
+        clusters = ClusterSums(
+            count=total["count"], products=products, cubes=np.array([total[f"cubes_{i}"] for i in range(4)])
+        )
+        off = cells[cell].mean - shift
+        found[cell] = replace(cells[cell], cluster=clusters.shifted(off, float(weights_of(PROFIT, figures) @ off)))
     return found
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from netlift.abtest import skew
 from netlift.abtest.adjustment import Adjustment, adjusted
-from netlift.abtest.contrast import contrast, money, money_lines
+from netlift.abtest.contrast import Contrast, contrast, money, money_lines
 from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
-from netlift.abtest.readout import ArmCell, ArmReadout, Money, PullForward, Roi, Rollout, Verdict
+from netlift.abtest.portfolio import ALL_ARMS
+from netlift.abtest.readout import (
+    AmongCampaigns,
+    ArmCell,
+    ArmReadout,
+    Money,
+    PullForward,
+    Roi,
+    Rollout,
+    Verdict,
+)
 from netlift.abtest.roi import (
     break_even_margin_rate,
     break_even_reward,
@@ -23,8 +35,9 @@ from netlift.abtest.roi import (
     roi_curve,
 )
 from netlift.abtest.sequential import repeated_interval
-from netlift.abtest.simultaneous import chance_best, critical_value, simultaneous_profits
-from netlift.abtest.verdict import Prior, decide
+from netlift.abtest.simultaneous import chance_best, critical_value, joint_chance, simultaneous_profits
+from netlift.abtest.skew import Shape
+from netlift.abtest.verdict import Chances, decide
 from netlift.results import Estimate
 
 DELIVERED = "delivered"
@@ -44,7 +57,8 @@ class Terms:
         covariates: Pre-period figures that may be adjusted for, the most telling first.
         withheld: Why no verdict may be given; None where it may.
         bound: |z| of the look that is being taken, in the place of the usual one; None for a single look.
-        prior: What campaigns of this type earned per customer before; None where too few are known.
+        bound_of_arm: The same for one of several arms, so that all arms and looks together hold the level.
+        among: Arm (`ALL_ARMS` for the campaign) to what all campaigns of the business make of it.
     """
 
     currency: str
@@ -54,7 +68,8 @@ class Terms:
     covariates: tuple[str, ...]
     withheld: Literal["blocked", "observational"] | None = None
     bound: float | None = None
-    prior: Prior | None = None
+    bound_of_arm: float | None = None
+    among: Mapping[str, AmongCampaigns] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +87,23 @@ class ArmCells:
     without_largest: Moments
     capped: Moments
     largest_share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joint:
+    """What is said of one arm for all arms at once.
+
+    Attributes:
+        profit: Total profit, with the interval that holds for all arms.
+        z: Normal score of that interval.
+        best: Chance that the arm is the best of arms and control.
+        chance: Chance that it made a profit; None for a single arm.
+    """
+
+    profit: Estimate
+    z: float
+    best: float
+    chance: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +145,22 @@ def read_arms(cells: Mapping[str, ArmCells], control: ArmCells, terms: Terms) ->
     contrasts = [each.contrast for each in found]
     together = simultaneous_profits(contrasts, fixed=fixed, level=terms.level, currency=terms.currency)
     bests = chance_best(contrasts, fixed=fixed)
+    z = critical_value(contrasts, level=terms.level)
     arms = tuple(
-        _read_arm(arm, cell, control, each, terms=replace(terms, fixed=share), simultaneous=joint, best=best)
-        for (arm, cell), each, share, joint, best in zip(cells.items(), found, fixed, together, bests, strict=True)
+        _read_arm(
+            arm,
+            cell,
+            control,
+            each,
+            terms=replace(terms, fixed=share),
+            joint=Joint(
+                profit=profit,
+                z=z,
+                best=best,
+                chance=_joint_chance(contrasts, each, share),
+            ),
+        )
+        for (arm, cell), each, share, profit, best in zip(cells.items(), found, fixed, together, bests, strict=True)
     )
     whole = add_up_arms(found, merge(*(cell.whole for cell in cells.values())), control.whole)
     lines = money_lines(whole.contrast, raw=whole.raw, **_written(terms), fixed=terms.fixed)
@@ -124,10 +169,38 @@ def read_arms(cells: Mapping[str, ArmCells], control: ArmCells, terms: Terms) ->
         arms=arms,
         adjustments=tuple(found),
         money=lines,
-        verdict=_verdict(profit, whole, terms, assigned=everyone.n),
+        verdict=_verdict(profit, whole, terms, assigned=everyone.n, among=terms.among.get(ALL_ARMS)),
         profit=profit,
-        roi=roi(whole.contrast, **_written(terms), fixed=terms.fixed),
+        roi=roi(whole.contrast, **_written(terms), fixed=terms.fixed, z=terms.bound),
     )
+
+
+def _joint_chance(contrasts: Sequence[Contrast], own: Adjustment, fixed: float) -> float | None:
+    """Chance that an arm made a profit, for all arms at once; None for a single arm."""
+    error = own.contrast.se(PROFIT)
+    if len(contrasts) == 1 or not error:
+        return None
+    t = (own.contrast.point(PROFIT) - fixed / own.contrast.n_treated) / error
+    return joint_chance(contrasts, float(skew.normal_score(t, own.contrast.shape)))
+
+
+def campaign_score(cells: Mapping[str, Moments], control: Moments, terms: Terms) -> float:
+    """Normal score of the profit of all arms together: what the bound of a planned look is held against.
+
+    It is zero where profit does not vary. The same difference, adjustment and shape stand behind the interval.
+
+    Args:
+        cells: Arm to its moments.
+        control: Those of control.
+        terms: What was decided.
+    """
+    everyone = merge(control, *cells.values())
+    found = [adjust(arm, cell, control, everyone, terms) for arm, cell in cells.items()]
+    whole = add_up_arms(found, merge(*cells.values()), control).contrast
+    error = whole.se(PROFIT)
+    if not error:
+        return 0.0
+    return float(skew.normal_score((whole.point(PROFIT) - terms.fixed / whole.n_treated) / error, whole.shape))
 
 
 def add_up_arms(found: Sequence[Adjustment], treated: Moments, control: Moments) -> Adjustment:
@@ -201,37 +274,35 @@ def read_pull_forward(arm: str, treated: Moments, control: Moments, *, days: int
     )
 
 
-def read_rollout(arm: ArmReadout, adjustment: Adjustment, *, eligible: int, outside: int, terms: Terms) -> Rollout:
+def read_rollout(
+    arm: ArmReadout, shrunken: tuple[float, float], shape: Shape, *, eligible: int, outside: int, terms: Terms
+) -> Rollout:
     """What the arm would bring if all eligible customers got it, once more under the same conditions.
 
-    The band holds the test's own uncertainty, and how much campaigns of this type differ where that is known.
+    Luck is taken out: by all campaigns of the business and how much they differ where that is known, else by the other
+    arms, the best of which is mostly not as good as it looks.
 
     Args:
         arm: Its readout.
-        adjustment: Its contrast.
+        shrunken: Profit per customer and its standard error, as the campaign's own arms make of it.
+        shape: How the studentized difference is distributed.
         eligible: Customers who would get it.
         outside: Customers that the test says nothing of.
         terms: What was decided; the fixed cost is spent once more in whole.
     """
-    per_customer, error = adjustment.contrast.point(PROFIT), adjustment.contrast.se(PROFIT)
-    if terms.prior is not None:
-        per_customer, error = terms.prior.posterior(per_customer, error)
-        error = (error**2 + terms.prior.sd**2) ** 0.5
-    z = critical_value([adjustment.contrast], level=terms.level)
+    per_customer, error = shrunken
+    method = "forecast from this campaign alone"
+    if arm.among is not None:
+        per_customer, error = arm.among.effect, math.hypot(arm.among.effect_se, arm.among.effect_sd)
+        method = "forecast without luck, with the spread between campaigns"
     point = eligible * per_customer - terms.fixed
-    method = "forecast with the spread between campaigns" if terms.prior else "forecast from this campaign alone"
     lines = {line.name: line for line in arm.money}
     paid = lines["reward"].treated_mean + lines["contact_cost"].treated_mean
     return Rollout(
         arm=arm.arm,
         eligible=eligible,
-        profit=Estimate(
-            point=point,
-            ci_lower=point - z * eligible * error,
-            ci_upper=point + z * eligible * error,
-            level=terms.level,
-            unit=terms.currency,
-            method=method,
+        profit=skew.estimate(
+            point, eligible * error, shape=shape, level=terms.level, unit=terms.currency, method=method
         ),
         budget=eligible * paid + terms.fixed,
         outside=outside,
@@ -245,14 +316,14 @@ def _read_arm(
     found: Adjustment,
     *,
     terms: Terms,
-    simultaneous: Estimate,
-    best: float,
+    joint: Joint,
 ) -> ArmReadout:
     seen, written = found.contrast, _written(terms)
     lines = money_lines(seen, raw=found.raw, **written, fixed=terms.fixed)
-    returned = roi(seen, **written, fixed=terms.fixed)
+    bound = terms.bound_of_arm if terms.bound is not None else joint.z
+    returned = roi(seen, **written, fixed=terms.fixed, z=bound)
     profit = _by_look(lines[-1].total, found, terms)
-    deciding = simultaneous if terms.bound is None else profit
+    deciding = joint.profit if terms.bound is None else _by_look(lines[-1].total, found, replace(terms, bound=bound))
     is_logged = DELIVERED in cell.whole.names
     return ArmReadout(
         arm=arm,
@@ -261,20 +332,28 @@ def _read_arm(
         delivered_share=cell.whole.value(DELIVERED) if is_logged else None,
         money=lines,
         profit=profit,
-        profit_simultaneous=simultaneous,
+        profit_simultaneous=deciding,
         roi=returned,
         iroas=iroas(seen, **written, fixed=terms.fixed),
         roi_curve=roi_curve(seen, hurdles_about(returned), fixed=terms.fixed),
-        verdict=_verdict(deciding, found, terms, assigned=cell.whole.n + control.whole.n),
+        verdict=_verdict(
+            deciding,
+            found,
+            terms,
+            assigned=cell.whole.n + control.whole.n,
+            joint=joint.chance,
+            among=terms.among.get(arm),
+        ),
         break_even_margin_rate=break_even_margin_rate(seen, fixed=terms.fixed),
         break_even_reward=break_even_reward(seen, fixed=terms.fixed),
         cost_of_holdout=cost_of_holdout(seen, **written),
         cace_profit=profit_per_delivered(seen, **written, fixed=terms.fixed) if is_logged else None,
         gamma=found.raw.gamma,
-        chance_best=best,
+        chance_best=joint.best,
         largest_customer_share=cell.largest_share,
         profit_without_largest=_profit(arm, cell.without_largest, control.without_largest, terms),
         profit_capped=_profit(arm, cell.capped, control.capped, terms),
+        among=terms.among.get(arm),
     )
 
 
@@ -292,23 +371,31 @@ def _by_look(profit: Estimate, found: Adjustment, terms: Terms) -> Estimate:
         profit.point,
         found.contrast.se(PROFIT) * found.contrast.n_treated,
         bound=terms.bound,
-        gamma=found.contrast.gamma,
+        shape=found.contrast.shape,
         level=profit.level,
         unit=profit.unit,
         method=profit.method,
     )
 
 
-def _verdict(profit: Estimate, found: Adjustment, terms: Terms, *, assigned: int) -> Verdict:
+def _verdict(
+    profit: Estimate,
+    found: Adjustment,
+    terms: Terms,
+    *,
+    assigned: int,
+    joint: float | None = None,
+    among: AmongCampaigns | None = None,
+) -> Verdict:
     treated = found.contrast.n_treated
     return decide(
         profit,
         found.contrast.se(PROFIT) * treated,
         tolerance=terms.tolerance,
         assigned=assigned,
-        gamma=found.contrast.gamma,
+        shape=found.contrast.shape,
         fixed=terms.fixed,
-        prior=None if terms.prior is None else terms.prior.scaled(treated),
+        chances=Chances(joint=joint, among=among.chance_of_profit if among else None),
         withheld=terms.withheld,
     )
 
@@ -318,6 +405,6 @@ def _written(terms: Terms) -> dict[str, Any]:
 
 
 __all__ = [
-    "ArmCells", "ArmsRead", "Terms", "adjust", "read_arms", "read_cell", "read_pull_forward",
+    "ArmCells", "ArmsRead", "Terms", "adjust", "campaign_score", "read_arms", "read_cell", "read_pull_forward",
     "read_rollout",
 ]  # fmt: skip

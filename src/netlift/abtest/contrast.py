@@ -24,6 +24,8 @@ import numpy as np
 from netlift.abtest import skew
 from netlift.abtest.moments import PROFIT, Moments, weights_of
 from netlift.abtest.readout import Money
+from netlift.abtest.skew import Shape
+from netlift.abtest.spend_shape import shape_of
 from netlift.errors import DataError
 from netlift.results import Estimate
 
@@ -48,7 +50,7 @@ class Contrast:
         n_control: Customers of control.
         treated_mean: As seen, without adjustment, shape (k,).
         control_mean: The same of control.
-        gamma: Skewness of the profit difference, for arms of one shape (see `skew`); zero where profit does not vary.
+        shape: How the studentized profit difference is distributed; plain where profit does not vary.
         control_cov: What the control adds to `covariance`, shape (k, k): arms that share it share this.
         method: How the difference was made, in a few words.
     """
@@ -60,7 +62,7 @@ class Contrast:
     n_control: int
     treated_mean: np.ndarray
     control_mean: np.ndarray
-    gamma: float
+    shape: Shape
     control_cov: np.ndarray
     method: str = "difference of means"
 
@@ -76,10 +78,15 @@ class Contrast:
         """Standard error of a line's difference."""
         return math.sqrt(max(self.cov(weights, weights), 0.0))
 
-    def skew_of(self, weights: Mapping[str, float]) -> float:
-        """Skewness of a line as far as it moves with profit: correlation³ x gamma, the rest being taken as even."""
+    @property
+    def gamma(self) -> float:
+        """Skewness of the profit difference, that of the end which it moves further."""
+        return self.shape.largest
+
+    def shape_of(self, weights: Mapping[str, float]) -> Shape:
+        """Shape of a line as far as it moves with profit."""
         spread = self.se(weights) * self.se(PROFIT)
-        return self.gamma * (self.cov(weights, PROFIT) / spread) ** 3 if spread else 0.0
+        return self.shape.along(self.cov(weights, PROFIT) / spread if spread else 0.0)
 
 
 def contrast(treated: Moments, control: Moments, *, arm: str = "treated") -> Contrast:
@@ -109,17 +116,9 @@ def contrast(treated: Moments, control: Moments, *, arm: str = "treated") -> Con
         n_control=control.n,
         treated_mean=treated.mean,
         control_mean=control.mean,
-        gamma=skew.gamma_of(_skewness(treated, control), treated.n, control.n),
+        shape=shape_of(treated, control),
         control_cov=control.mean_cov,
     )
-
-
-def _skewness(*cells: Moments) -> float:
-    """Third standardized moment of a customer's profit about the mean of his own cell."""
-    order = weights_of(PROFIT, cells[0].names)
-    n = sum(cell.n for cell in cells)
-    variance = sum(cell.n * float(order @ cell.cov @ order) for cell in cells) / n
-    return sum(cell.n * cell.cube for cell in cells) / n / variance**1.5 if variance > 0 else 0.0
 
 
 def refuse_small(treated: Moments, control: Moments, *, arm: str) -> None:
@@ -151,7 +150,7 @@ def money(
     """
     n = contrast.n_treated
     per_customer = skew.estimate(
-        contrast.point(weights) - fixed / n, contrast.se(weights), gamma=contrast.skew_of(weights), level=level,
+        contrast.point(weights) - fixed / n, contrast.se(weights), shape=contrast.shape_of(weights), level=level,
         unit=f"{currency}/customer", method=contrast.method,
     )  # fmt: skip
     return scaled(per_customer, n, unit=currency), per_customer

@@ -41,7 +41,7 @@ def day_points(
     points = []
     for day, seen in zip(days, contrasts, strict=True):
         n, point, se = seen.n_treated, seen.point(PROFIT) - fixed / seen.n_treated, seen.se(PROFIT)
-        each = skew.estimate(point, se, gamma=seen.gamma, level=level, unit=f"{currency}/customer", method=seen.method)
+        each = skew.estimate(point, se, shape=seen.shape, level=level, unit=f"{currency}/customer", method=seen.method)
         band = n * always_valid_half_width(se**2, end, level=level) if end > 0 else None
         points.append(
             DayPoint(

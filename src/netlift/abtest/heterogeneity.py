@@ -168,7 +168,7 @@ def segment_effects(
 
 def _shrunken(together: Pool, place: int, *, level: float, currency: str) -> Estimate:
     point, se = float(together.shrunken[place]), float(together.shrunken_se[place])
-    return skew.estimate(point, se, gamma=0.0, level=level, unit=f"{currency}/customer", method=SHRUNKEN)
+    return skew.estimate(point, se, level=level, unit=f"{currency}/customer", method=SHRUNKEN)
 
 
 def _tested(dimension: str, arm: str, together: Pool, *, planned: bool) -> Heterogeneity | None:

@@ -6,6 +6,8 @@ Everything a readout says, but for quantiles, is computed from these numbers, so
     mean   of each outcome and covariate
     cov    second central moments over n
     cube   third central moment of profit over n, profit being margin - reward - contact_cost
+    spend  how many spent something, and sums of powers of the logarithm of that
+    low, high   smallest and largest value of each outcome and covariate
 
 Where customers share a cluster (a household), sums of clusters are kept too: only they tell how the mean may vary.
 
@@ -19,7 +21,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 
 import numpy as np
@@ -35,24 +37,65 @@ DIGITS = 1e-14
 EMPTY = "a cell without customers was found; an arm needs at least 2. Was it planned and never sent?"
 
 
+@dataclass(frozen=True, kw_only=True)
+class LogSpend:
+    """Powers of the logarithm of what buyers spent; sums of two cells add up.
+
+    Attributes:
+        buyers: Customers whose revenue is above zero.
+        sums: Of the logarithm to the powers 1 to 4, over them.
+    """
+
+    buyers: int = 0
+    sums: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+    def __add__(self, other: LogSpend) -> LogSpend:
+        first, second, third, fourth = (a + b for a, b in zip(self.sums, other.sums, strict=True))
+        return LogSpend(buyers=self.buyers + other.buyers, sums=(first, second, third, fourth))
+
+    @property
+    def mean(self) -> float:
+        """Of the logarithm; zero without buyers."""
+        return self.sums[0] / self.buyers if self.buyers else 0.0
+
+    @property
+    def variance(self) -> float:
+        """Of the logarithm, over buyers less one; zero with fewer than two."""
+        left = self.sums[1] - self.buyers * self.mean**2
+        return left / (self.buyers - 1) if self.buyers > 1 and left > ROUNDING * self.sums[1] else 0.0
+
+    @property
+    def fourth(self) -> float:
+        """Fourth central moment of the logarithm; zero without buyers."""
+        if not self.buyers:
+            return 0.0
+        one, two, three, four = (total / self.buyers for total in self.sums)
+        return max(four - 4 * one * three + 6 * one**2 * two - 3 * one**4, 0.0)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClusterSums:
-    """Second moments of the sums of clusters, such as households.
+    """Second and third moments of the sums of clusters, such as households.
 
     Attributes:
         count: How many clusters.
         products: Sum over clusters of a a', shape (k + 1, k + 1), where a = (customers of the cluster, the sum over
             them of values less a shift).
+        cubes: Sums over clusters of p³, p² m, p m², m³, shape (4,), p the sum of profit less its shift, m the
+            customers; zeros where nobody took them.
     """
 
     count: int
     products: np.ndarray
+    cubes: np.ndarray = field(default_factory=lambda: np.zeros(4))
 
-    def shifted(self, by: np.ndarray) -> ClusterSums:
-        """The same about a shift that lies higher by so much, shape (k,)."""
+    def shifted(self, by: np.ndarray, profit: float) -> ClusterSums:
+        """The same about a shift that lies higher by so much, shape (k,), and its profit by `profit`."""
         move = np.eye(len(by) + 1)
         move[1:, 0] = -by
-        return ClusterSums(count=self.count, products=move @ self.products @ move.T)
+        d = -profit
+        cubes = np.array([[1, 3 * d, 3 * d**2, d**3], [0, 1, 2 * d, d**2], [0, 0, 1, d], [0, 0, 0, 1.0]]) @ self.cubes
+        return ClusterSums(count=self.count, products=move @ self.products @ move.T, cubes=cubes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,6 +110,9 @@ class Moments:
         cube: Third central moment of profit over n.
         buyers: Customers who bought.
         cluster: Sums of clusters about the mean; None where every customer stands for himself.
+        spend: Logarithms of what buyers spent.
+        low: Smallest value of each, shape (k,); None where nobody looked.
+        high: Largest value of each, likewise.
     """
 
     names: tuple[str, ...]
@@ -76,6 +122,9 @@ class Moments:
     cube: float
     buyers: int
     cluster: ClusterSums | None = None
+    spend: LogSpend = LogSpend()
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
 
     def __add__(self, other: Moments) -> Moments:
         return merge(self, other)
@@ -102,6 +151,24 @@ class Moments:
         return self.cluster.products[1:, 1:] / self.n**2 * (units / (units - 1))
 
     @property
+    def effective_units(self) -> float:
+        """Customers, or so many clusters of one size as would weigh as these do.
+
+        References:
+            Kish (1965), Survey Sampling, sec. 11.7: effective size under unequal weights.
+        """
+        return float(self.n) if self.cluster is None else self.n**2 / float(self.cluster.products[0, 0])
+
+    @property
+    def leverages(self) -> np.ndarray:
+        """Share of each value's sum of squares about the mean that its most extreme customer makes, shape (k,)."""
+        if self.low is None or self.high is None:
+            return np.zeros(len(self.names))
+        farthest = np.maximum(self.high - self.mean, self.mean - self.low)
+        squares = np.diag(self.cov) * self.n
+        return np.divide(farthest**2, squares, out=np.zeros(len(self.names)), where=squares > 0)
+
+    @property
     def cluster_cov(self) -> np.ndarray | None:
         """Covariance of the mean from cluster sums, times n, shape (k, k); None without clusters."""
         return None if self.cluster is None else self.mean_cov * self.n
@@ -117,10 +184,11 @@ class Moments:
         cluster = None
         if self.cluster is not None:
             kept = np.concatenate([[0], places + 1])
-            cluster = ClusterSums(count=self.cluster.count, products=self.cluster.products[np.ix_(kept, kept)])
-        return Moments(
-            names=tuple(names), n=self.n, mean=self.mean[places], cov=self.cov[np.ix_(places, places)],
-            cube=self.cube, buyers=self.buyers, cluster=cluster,
+            cluster = replace(self.cluster, products=self.cluster.products[np.ix_(kept, kept)])
+        low, high = (None if ends is None else ends[places] for ends in (self.low, self.high))
+        return replace(
+            self, names=tuple(names), mean=self.mean[places], cov=self.cov[np.ix_(places, places)], cluster=cluster,
+            low=low, high=high,
         )  # fmt: skip
 
     def value(self, name: str) -> float:
@@ -173,13 +241,30 @@ def of_rows(
     mean = mean + (values - mean).mean(axis=0)  # once more: a sum of many equal prices is not quite their multiple
     centred = values - mean
     profit = centred @ weights_of(PROFIT, names)
+    spent = values[:, names.index("revenue" if "revenue" in names else "margin")]
     if bought is None:
-        bought = values[:, names.index("revenue" if "revenue" in names else "margin")] > 0
+        bought = spent > 0
     return Moments(
         names=tuple(names), n=len(values), mean=mean, cov=_flushed(centred.T @ centred / len(values), mean, 0 * mean),
         cube=float(np.mean(profit**3)), buyers=int(np.sum(bought)),
-        cluster=None if cluster is None else _cluster_sums(centred, cluster),
+        cluster=None if cluster is None else _cluster_sums(centred, profit, cluster),
+        spend=log_spend(spent), low=values.min(axis=0), high=values.max(axis=0),
     )  # fmt: skip
+
+
+def log_spend(spent: np.ndarray) -> LogSpend:
+    """Logarithms of what those spent who spent something.
+
+    Args:
+        spent: Revenue of each customer, shape (n,).
+
+    Examples:
+        >>> log_spend(np.array([0.0, 1.0, np.e])).sums
+        (1.0, 1.0, 1.0, 1.0)
+    """
+    logs = np.log(spent[spent > 0])
+    first, second, third, fourth = (float(np.sum(logs**power)) for power in (1, 2, 3, 4))
+    return LogSpend(buyers=len(logs), sums=(first, second, third, fourth))
 
 
 def of_sums(
@@ -228,7 +313,7 @@ def of_sums(
         names=tuple(names), n=int(n), mean=shift + offset,
         cov=_flushed(products / n - np.outer(offset, offset), shift + offset, np.diag(products) / n),
         cube=float(cubes) / n - 3 * p * square + 2 * p**3, buyers=int(buyers),
-        cluster=None if cluster is None else cluster.shifted(offset),
+        cluster=None if cluster is None else cluster.shifted(offset, p),
     )  # fmt: skip
 
 
@@ -257,21 +342,28 @@ def _merge_two(a: Moments, b: Moments) -> Moments:
     )  # fmt: skip
     cluster = None
     if a.cluster is not None and b.cluster is not None:
-        both = (a.cluster.shifted(mean - a.mean), b.cluster.shifted(mean - b.mean))
-        cluster = ClusterSums(count=sum(c.count for c in both), products=both[0].products + both[1].products)
+        both = [c.cluster.shifted(mean - c.mean, float(profit @ (mean - c.mean))) for c in (a, b) if c.cluster]
+        cluster = ClusterSums(
+            count=sum(c.count for c in both), products=both[0].products + both[1].products,
+            cubes=both[0].cubes + both[1].cubes,
+        )  # fmt: skip
     return Moments(
-        names=a.names, n=n, mean=mean, buyers=a.buyers + b.buyers, cube=cube, cluster=cluster,
+        names=a.names, n=n, mean=mean, buyers=a.buyers + b.buyers, cube=cube, cluster=cluster, spend=a.spend + b.spend,
+        low=None if a.low is None or b.low is None else np.minimum(a.low, b.low),
+        high=None if a.high is None or b.high is None else np.maximum(a.high, b.high),
         cov=share_a * a.cov + share_b * b.cov + share_a * share_b * np.outer(move, move),
     )  # fmt: skip
 
 
-def _cluster_sums(centred: np.ndarray, cluster: np.ndarray) -> ClusterSums:
+def _cluster_sums(centred: np.ndarray, profit: np.ndarray, cluster: np.ndarray) -> ClusterSums:
     names, codes = np.unique(cluster, return_inverse=True)
     sums = np.zeros((len(names), centred.shape[1] + 1))
     sums[:, 0] = np.bincount(codes, minlength=len(names))
     for column in range(centred.shape[1]):
         sums[:, column + 1] = np.bincount(codes, weights=centred[:, column], minlength=len(names))
-    return ClusterSums(count=len(names), products=sums.T @ sums)
+    p, m = np.bincount(codes, weights=profit, minlength=len(names)), sums[:, 0]
+    cubes = np.array([np.sum(p ** (3 - power) * m**power) for power in range(4)])
+    return ClusterSums(count=len(names), products=sums.T @ sums, cubes=cubes)
 
 
 def _flushed(cov: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> np.ndarray:

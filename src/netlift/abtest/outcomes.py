@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 COVARIATES = ("pre_revenue", "pre_margin", "pre_purchases", "tenure_days", "no_history")
+"""Of the time before, those of money and purchases as logarithms (see `signed_log`)."""
+LOGARITHMIC = COVARIATES[:3]
+SMALLEST_COIN = 0.01
 SECONDS_A_DAY = 86_400
 
 
@@ -47,8 +50,8 @@ def assigned_outcomes(
 
     Columns: campaign_id, customer_id, arm, propensity, assigned_at, ends_at; revenue, margin, reward, contact_cost of
     receipts in [assigned_at, assigned_at + outcome_days), returns as booked; bought, delivered (0 or 1); `COVARIATES`
-    of the `pre_days` before; revenue_after, margin_after of the `after_days` behind the window; the dimensions, as
-    text. A contact costs what was logged, else what its offer says, and nothing in control.
+    of the `pre_days` before, money as logarithms; revenue_after, margin_after of the `after_days` behind the window;
+    the dimensions, as text. A contact costs what was logged, else what its offer says, and nothing in control.
 
     Args:
         tables: The tables of a business.
@@ -73,8 +76,20 @@ def assigned_outcomes(
         tenure_days=_seconds(rows.joined_at, rows.assigned_at) / SECONDS_A_DAY,
         no_history=(zero["pre_receipts"] == 0).cast("float64"),
         bought=zero["purchases"] > 0,
-        **{name: value for name, value in zero.items() if name not in ("pre_receipts", "purchases")},
+        **{
+            name: signed_log(value) if name in LOGARITHMIC else value
+            for name, value in zero.items()
+            if name not in ("pre_receipts", "purchases")
+        },
     )  # fmt: skip
+
+
+def signed_log(value: ir.NumericValue) -> ir.NumericValue:
+    """log(1 + |x| / .01), negative where x is: an amount of which no customer is far from all others.
+
+    In hundredths, so that currencies of small figures are treated as those of large ones.
+    """
+    return value.sign() * (1 + value.abs() / SMALLEST_COIN).ln()
 
 
 def daily_outcomes(tables: Tables, campaigns: Sequence[str], spans: Spans) -> ir.Table:

@@ -28,7 +28,8 @@ class Line:
         shrunken: Total profit without luck.
         effect: Profit per treated customer before fixed cost, as seen: one axis of the funnel.
         effect_se: Its standard error: the other axis.
-        chance_of_profit: Chance that the total is above zero, without luck.
+        chance_by_itself: Chance that the total is above zero, as its own readout says.
+        chance_of_profit: The same without luck.
         q_value: Share of false ones among all campaigns that look at least this good; None for arms and segments.
     """
 
@@ -45,6 +46,7 @@ class Line:
     shrunken: Estimate
     effect: Estimate
     effect_se: float
+    chance_by_itself: float
     chance_of_profit: float
     q_value: float | None = None
 
@@ -55,8 +57,7 @@ class Sums:
 
     Attributes:
         raw: As seen.
-        shrunken: Without luck.
-        normal: The cross-check: the same with one normal in the place of the mixture.
+        shrunken: Without luck: the same, since luck evens out in a sum that nobody picked.
         winners: How many campaigns' own interval lies above zero.
         winners_raw: Their sum as seen.
         winners_shrunken: Their sum without luck.
@@ -69,7 +70,6 @@ class Sums:
 
     raw: Estimate
     shrunken: Estimate
-    normal: Estimate
     winners: int
     winners_raw: Estimate
     winners_shrunken: Estimate

@@ -1,37 +1,51 @@
-"""All campaigns together: their sum with and without luck, and how many of them really worked.
+"""All campaigns together: what each did once luck is taken out, their sum, and how many of them really worked.
 
-Each campaign's profit per treated customer, before fixed cost, is one of many draws from what such campaigns do; the
-mixture of `mixture` learns that from all of them and takes out what was luck. Fixed cost is known and comes off after.
+Each campaign's profit per treated customer, before fixed cost, over the standard deviation σ of a customer's profit in
+it, is one of many draws from what such campaigns do; the mixture of `mixture` learns that from all of them and takes
+out what was luck. Fixed cost is known and comes off after. Three things keep it honest where the control is small:
 
-    raw sum = Σ n_j x_j - F_j            shrunken sum = Σ n_j E[θ_j | all] - F_j
+- With skewed spend and a small control an estimate and its own standard error move together: a control that missed the
+  large baskets makes the campaign look both good and certain, and weighing by precision favours luck. The variance of
+  customers within *both* arms is uncorrelated with their difference, Cov(x, n_T s_T² + n_0 s_0²) = m3 - m3 = 0 for arms
+  of one shape, so that σ and the errors the mixture sees are made of it, with the ratio of the arms' variances taken
+  from all campaigns together.
+- Nobody picked the sum of all campaigns, so luck evens out in it: it is shown as seen. The effects without luck are
+  benchmarked to it, each moved by as much as its own uncertainty allows, and add up to it.
+- The interval of each effect is that of its own estimate, leaning toward the others (`assisted_interval`), and covers
+  whether or not effects are as the mixture says.
+
     p_j = doubt that profit was above zero, one-sided; q_j by Benjamini-Hochberg
 
 Arms are assigned independently from campaign to campaign, so that the campaigns' estimates are uncorrelated, even where
-the same customers were in several. Segments and arms of one campaign share its control, so their sums are not taken.
+the same customers were in several. Arms of one campaign share its control: their sums have no interval.
 
 References:
     Benjamini, Hochberg (1995), Controlling the false discovery rate, JRSS B 57(1), 289-300.
+    Datta, Ghosh, Steorts, Maples (2011), Bayesian benchmarking with applications to small area estimation, TEST 20(3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
 
 from netlift.abtest import skew
+from netlift.abtest.assisted_interval import assisted_intervals
 from netlift.abtest.contrast import Contrast, money
-from netlift.abtest.mixture import Kind, Posterior, Prior, shrink
-from netlift.abtest.moments import PROFIT
+from netlift.abtest.mixture import Posterior, Prior, shrink
+from netlift.abtest.moments import PROFIT, weights_of
 from netlift.abtest.portfolio import Line, Sums
+from netlift.abtest.readout import AmongCampaigns
+from netlift.abtest.skew import Shape
 from netlift.errors import DataError
 from netlift.results import Estimate
 
 FEWEST = 10
 """Effects from which a spread can be learned; fewer are left as they are."""
-METHODS: Mapping[Kind, str] = {"mixture": "shrunken by a mixture of normals", "normal": "shrunken by one normal"}
+WITHOUT_LUCK = "shrunken by a mixture of normals, benchmarked to the sum as seen"
 AS_SEEN = "as seen, too few to shrink"
 
 
@@ -71,7 +85,7 @@ class Effect:
         """One-sided p-value of a total profit above zero."""
         per_customer = self.fixed / self.treated
         return 1 - skew.chance_above(
-            per_customer, self.contrast.point(PROFIT), self.contrast.se(PROFIT), gamma=self.contrast.gamma
+            per_customer, self.contrast.point(PROFIT), self.contrast.se(PROFIT), shape=self.contrast.shape
         )
 
 
@@ -80,39 +94,115 @@ class Beliefs:
     """What is believed of effects of one kind once each has been seen beside the others.
 
     Attributes:
-        effects: All of them.
-        spread: Positions of those with a standard error, which the prior was learned from.
-        posterior: Of these; None where they are too few.
-        prior: How effects are spread; None likewise.
-        kind: Of the prior.
+        effects: All of them, n.
+        spread: Positions of those with a standard error, which the prior was learned from, shape (j,).
+        prior: How effects are spread, in standard deviations of a customer's profit; None where they are too few.
+        posterior: Of each, in the same unit; None likewise.
+        scale: Standard deviation of a customer's profit in each, currency, shape (j,).
+        shift: What benchmarking moves each by, currency per customer, shape (j,).
     """
 
     effects: tuple[Effect, ...]
     spread: np.ndarray
-    posterior: Posterior | None
-    prior: Prior | None
-    kind: Kind
+    prior: Prior | None = None
+    posterior: Posterior | None = None
+    scale: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    shift: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def method(self) -> str:
         """How luck was taken out, in a few words."""
-        return METHODS[self.kind] if self.posterior is not None else AS_SEEN
+        return WITHOUT_LUCK if self.posterior is not None else AS_SEEN
+
+    @property
+    def effect_mean(self) -> float | None:
+        """Mean effect, currency per customer; None where too few tell."""
+        return None if self.prior is None else self.prior.mean * float(self.scale.mean())
+
+    @property
+    def effect_sd(self) -> float | None:
+        """Standard deviation of the true effects, likewise."""
+        return None if self.prior is None else self.prior.sd * float(self.scale.mean())
 
 
-def believe(effects: Sequence[Effect], *, kind: Kind = "mixture") -> Beliefs:
+@dataclass(frozen=True, kw_only=True)
+class Believed:
+    """One effect once it has been seen beside the others, currency per customer before fixed cost.
+
+    Attributes:
+        mean: Without luck.
+        se: Its standard deviation.
+        lower: Lower end of its interval.
+        upper: Upper end.
+        chance: Chance that the profit after fixed cost is above zero.
+    """
+
+    mean: float
+    se: float
+    lower: float
+    upper: float
+    chance: float
+
+
+def believe(effects: Sequence[Effect]) -> Beliefs:
     """Learn how effects of one kind are spread: campaigns, or arms, or segments of a dimension.
 
     Args:
         effects: Exchangeable effects; those without any spread (nobody bought) are left as they are.
-        kind: A mixture of scales, or one normal.
     """
     errors = np.array([effect.contrast.se(PROFIT) for effect in effects])
     spread = np.flatnonzero(errors > 0)
-    posterior = prior = None
-    if len(spread) >= FEWEST:
-        points = np.array([effect.contrast.point(PROFIT) for effect in effects])[spread]
-        posterior, prior = shrink(points, errors[spread], kind=kind)
-    return Beliefs(effects=tuple(effects), spread=spread, posterior=posterior, prior=prior, kind=kind)
+    if len(spread) < FEWEST:
+        return Beliefs(effects=tuple(effects), spread=spread)
+    own = [effects[int(place)].contrast for place in spread]
+    points = np.array([each.point(PROFIT) for each in own])
+    scale, noise = _scale_and_error(own)
+    posterior, prior = shrink(points / scale, noise / scale)
+    n = np.array([each.n_treated for each in own], dtype=np.float64)
+    variance = (scale * posterior.sd) ** 2
+    missing = float(n @ (points - scale * posterior.mean))
+    shift = missing * n * variance / float(n**2 @ variance)
+    return Beliefs(effects=tuple(effects), spread=spread, prior=prior, posterior=posterior, scale=scale, shift=shift)
+
+
+def _scale_and_error(contrasts: Sequence[Contrast]) -> tuple[np.ndarray, np.ndarray]:
+    """Standard deviation of a customer's profit, and the error of the difference made of it, each of shape (j,)."""
+    order = [weights_of(PROFIT, each.names) for each in contrasts]
+    total = np.array([each.cov(PROFIT, PROFIT) for each in contrasts])
+    of_control = np.array([w @ each.control_cov @ w for w, each in zip(order, contrasts, strict=True)])
+    n = np.array([(each.n_treated, each.n_control) for each in contrasts], dtype=np.float64)
+    each_arm = np.column_stack([np.maximum(total - of_control, 0.0), of_control]) * n
+    both = np.sum(n * each_arm, axis=1) / n.sum(axis=1)
+    ratio = np.sum(n * each_arm / both[:, None], axis=0) / n.sum(axis=0)
+    return np.sqrt(both), np.sqrt(both * np.sum(ratio / n, axis=1))
+
+
+def believed_of(beliefs: Beliefs, *, level: float) -> dict[int, Believed]:
+    """Position of each effect to what is believed of it; nothing where they are too few, or it has no spread.
+
+    Args:
+        beliefs: The effects and what is believed of them.
+        level: Confidence of the intervals.
+    """
+    if beliefs.posterior is None or beliefs.prior is None:
+        return {}
+    own, scale, shift = [beliefs.effects[place] for place in beliefs.spread], beliefs.scale, beliefs.shift
+    mean = scale * beliefs.posterior.mean + shift
+    fixed = np.array([effect.fixed / effect.treated for effect in own])
+    chance = beliefs.posterior.chance_above((fixed - shift) / scale)
+    lower, upper = assisted_intervals(
+        np.array([effect.contrast.point(PROFIT) for effect in own]),
+        np.array([effect.contrast.se(PROFIT) for effect in own]),
+        [effect.contrast.shape for effect in own],
+        mean=scale * beliefs.prior.mean,
+        sd=scale * beliefs.prior.sd,
+        level=level,
+    )
+    columns = (mean, scale * beliefs.posterior.sd, np.minimum(lower, mean), np.maximum(upper, mean), chance)
+    return {
+        int(place): Believed(**dict(zip(("mean", "se", "lower", "upper", "chance"), map(float, row), strict=True)))
+        for place, *row in zip(beliefs.spread, *columns, strict=True)
+    }
 
 
 def read_lines(beliefs: Beliefs, *, level: float, currency: str) -> tuple[Line, ...]:
@@ -123,24 +213,18 @@ def read_lines(beliefs: Beliefs, *, level: float, currency: str) -> tuple[Line, 
         level: Confidence of the intervals.
         currency: Unit of money.
     """
-    believed: dict[int, tuple[float, float, float, float]] = {}
-    if beliefs.posterior is not None:
-        own = [beliefs.effects[place] for place in beliefs.spread]
-        lower, upper = beliefs.posterior.interval(level)
-        chance = beliefs.posterior.chance_above(np.array([effect.fixed / effect.treated for effect in own]))
-        columns = (beliefs.posterior.mean, lower, upper, chance)
-        believed = {int(place): tuple(map(float, row)) for place, *row in zip(beliefs.spread, *columns, strict=True)}  # type: ignore[misc]
+    believed = believed_of(beliefs, level=level)
     lines = []
     for place, effect in enumerate(beliefs.effects):
         total, per_customer = (
             money(effect.contrast, PROFIT, level=level, currency=currency, fixed=fixed)[each]
             for each, fixed in enumerate((effect.fixed, 0.0))
         )
-        shrunken, chance_of_profit = replace(total, method=AS_SEEN), 1 - effect.doubt
-        if place in believed:
-            mean, low, high, chance_of_profit = believed[place]
-            ends = [effect.treated * value - effect.fixed for value in (mean, low, high)]
-            shrunken = _estimate(*ends, level=level, unit=currency, method=beliefs.method)
+        shrunken, own_chance = replace(total, method=AS_SEEN), 1 - effect.doubt
+        chance = own_chance
+        if (own := believed.get(place)) is not None:
+            ends = [effect.treated * value - effect.fixed for value in (own.mean, own.lower, own.upper)]
+            shrunken, chance = _estimate(*ends, level=level, unit=currency, method=beliefs.method), own.chance
         lines.append(
             Line(
                 campaign_id=effect.campaign_id,
@@ -156,10 +240,34 @@ def read_lines(beliefs: Beliefs, *, level: float, currency: str) -> tuple[Line, 
                 shrunken=shrunken,
                 effect=per_customer,
                 effect_se=effect.contrast.se(PROFIT),
-                chance_of_profit=chance_of_profit,
+                chance_by_itself=own_chance,
+                chance_of_profit=chance,
             )
         )
     return tuple(lines)
+
+
+def among_campaigns(beliefs: Beliefs, *, level: float, currency: str) -> dict[tuple[str, str], AmongCampaigns]:
+    """Campaign and arm to what its readout says of it among all; nothing where they are too few.
+
+    Args:
+        beliefs: Of campaigns, or of arms.
+        level: Confidence of the intervals.
+        currency: Unit of money.
+    """
+    found = {}
+    for place, own in believed_of(beliefs, level=level).items():
+        effect = beliefs.effects[place]
+        ends = [effect.treated * value - effect.fixed for value in (own.mean, own.lower, own.upper)]
+        found[effect.campaign_id, effect.arm] = AmongCampaigns(
+            campaigns=len(beliefs.spread),
+            profit=_estimate(*ends, level=level, unit=currency, method=beliefs.method),
+            chance_of_profit=own.chance,
+            effect=own.mean,
+            effect_se=own.se,
+            effect_sd=beliefs.effect_sd or 0.0,
+        )
+    return found
 
 
 def with_q_values(lines: Sequence[Line], beliefs: Beliefs) -> tuple[Line, ...]:
@@ -181,12 +289,15 @@ def sum_raw(effects: Sequence[Effect], *, level: float, currency: str) -> Estima
         raise DataError("no campaign to add up; at least one with a control is needed")
     n = np.array([effect.treated for effect in effects], dtype=np.float64)
     errors = np.array([effect.contrast.se(PROFIT) for effect in effects])
-    cumulants = errors**3 * [effect.contrast.gamma for effect in effects]
     se = float(np.sqrt(n**2 @ errors**2))
+    lower, upper = (
+        float((n * errors) ** 3 @ [getattr(effect.contrast.shape, end) for effect in effects]) / se**3 if se else 0.0
+        for end in ("lower", "upper")
+    )
     return skew.estimate(
         float(sum(effect.treated * effect.contrast.point(PROFIT) - effect.fixed for effect in effects)),
         se,
-        gamma=float(n**3 @ cumulants) / se**3 if se else 0.0,
+        shape=Shape(lower=lower, upper=upper),
         level=level,
         unit=currency,
         method="sum as seen",
@@ -194,26 +305,28 @@ def sum_raw(effects: Sequence[Effect], *, level: float, currency: str) -> Estima
 
 
 def sum_shrunken(beliefs: Beliefs, *, level: float, currency: str, only: np.ndarray | None = None) -> Estimate:
-    """Total profit without luck, of all the effects or some.
+    """Total profit without luck; of all the effects it is the sum as seen, in which luck evens out.
 
     Args:
         beliefs: Of campaigns.
         level: Confidence of the interval.
         currency: Unit of money.
-        only: Which of them, bool, shape (j,).
+        only: Which of them, bool, shape (n,).
 
     Raises:
         DataError: No campaign.
     """
     chosen = np.ones(len(beliefs.effects), dtype=bool) if only is None else only
     effects = [effect for effect, own in zip(beliefs.effects, chosen, strict=True) if own]
-    if beliefs.posterior is None or not effects:
-        return replace(sum_raw(effects, level=level, currency=currency), method=AS_SEEN)
+    as_seen = sum_raw(effects, level=level, currency=currency)
+    if beliefs.posterior is None or chosen.all():
+        return replace(as_seen, method=beliefs.method)
     n = np.array([effect.treated for effect in beliefs.effects], dtype=np.float64) * chosen
-    mean, sd = beliefs.posterior.total(n[beliefs.spread])
+    own = n[beliefs.spread]
+    mean, sd = beliefs.posterior.total(own * beliefs.scale)
     still = np.setdiff1d(np.flatnonzero(chosen), beliefs.spread)
     known = sum(n[place] * beliefs.effects[place].contrast.point(PROFIT) for place in still)
-    mean += float(known - sum(effect.fixed for effect in effects))
+    mean += float(own @ beliefs.shift + known - sum(effect.fixed for effect in effects))
     z = skew.critical(level)
     return _estimate(mean, mean - z * sd, mean + z * sd, level=level, unit=currency, method=beliefs.method)
 
@@ -240,15 +353,14 @@ def add_up(beliefs: Beliefs, lines: Sequence[Line], *, level: float, currency: s
     return Sums(
         raw=sum_raw(beliefs.effects, level=level, currency=currency),
         shrunken=sum_shrunken(beliefs, level=level, currency=currency),
-        normal=sum_shrunken(believe(beliefs.effects, kind="normal"), level=level, currency=currency),
         winners=int(won.sum()),
         winners_raw=sum_raw(winners, level=level, currency=currency) if winners else nothing,
         winners_shrunken=sum_shrunken(beliefs, level=level, currency=currency, only=won) if winners else nothing,
         worked=int(np.sum(false_discovery_control(doubts, method="bh") <= false_share)),
         lost=int(np.sum(false_discovery_control(1 - doubts, method="bh") <= false_share)),
         false_share=false_share,
-        effect_mean=beliefs.prior.mean if beliefs.prior else None,
-        effect_sd=beliefs.prior.sd if beliefs.prior else None,
+        effect_mean=beliefs.effect_mean,
+        effect_sd=beliefs.effect_sd,
     )
 
 
@@ -256,4 +368,15 @@ def _estimate(point: float, lower: float, upper: float, *, level: float, unit: s
     return Estimate(point=point, ci_lower=lower, ci_upper=upper, level=level, unit=unit, method=method)
 
 
-__all__ = ["FEWEST", "Beliefs", "Effect", "add_up", "believe", "read_lines", "sum_raw", "sum_shrunken", "with_q_values"]
+__all__ = [
+    "FEWEST",
+    "Beliefs",
+    "Effect",
+    "add_up",
+    "among_campaigns",
+    "believe",
+    "read_lines",
+    "sum_raw",
+    "sum_shrunken",
+    "with_q_values",
+]

@@ -103,7 +103,7 @@ def gamma_of(spread: Spread, split: Allocation) -> float:
 def half_width(spread: Spread, split: Allocation, *, level: float) -> float:
     """Half the width of the interval of profit per treated customer; times n_treated for the total."""
     lower, upper = skew.interval(
-        0.0, standard_error(spread, split), z=skew.critical(level), gamma=gamma_of(spread, split)
+        0.0, standard_error(spread, split), z=skew.critical(level), shape=skew.even(gamma_of(spread, split))
     )
     return (upper - lower) / 2
 

@@ -72,6 +72,9 @@ class Verdict:
     Attributes:
         code: The step of the ladder.
         chance_of_profit: P(profit > 0).
+        chance_jointly: The same of one of several arms, for all of them at once; None for a single one.
+        chance_among_campaigns: The same once luck is taken out by all campaigns of the business; None where these are
+            too few.
         expected_loss_if_shipped: Expected money lost by rolling out when that is wrong.
         expected_loss_if_stopped: Expected money lost by stopping when that is wrong.
         tolerance: Loss that the business calls immaterial, in currency.
@@ -80,10 +83,33 @@ class Verdict:
 
     code: VerdictCode
     chance_of_profit: float
+    chance_jointly: float | None = None
+    chance_among_campaigns: float | None = None
     expected_loss_if_shipped: float
     expected_loss_if_stopped: float
     tolerance: float
     more_customers: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmongCampaigns:
+    """The same campaign, or arm, as the portfolio of the same day shows it: luck taken out by all campaigns.
+
+    Attributes:
+        campaigns: Campaigns (or arms) that it was seen among.
+        profit: Total profit without luck.
+        chance_of_profit: Chance that it is above zero.
+        effect: Profit per treated customer before fixed cost, without luck.
+        effect_se: Its standard error.
+        effect_sd: Standard deviation of true effects between campaigns, currency per customer.
+    """
+
+    campaigns: int
+    profit: Estimate
+    chance_of_profit: float
+    effect: float
+    effect_se: float
+    effect_sd: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +140,13 @@ class ArmReadout:
         break_even_reward: Reward per treated customer at which profit is zero; negative: even free it would lose.
         cost_of_holdout: Profit given up by not contacting the control.
         cace_profit: Profit per *delivered* customer, by delivery in both arms; None where nobody logged delivery.
-        gamma: Skewness of the profit contrast; above .1 the interval is skew-corrected, above .3 it is warned of.
+        gamma: Skewness of the profit contrast, of the end of the interval that it moves further; above .1 the interval
+            is skew-corrected, above .3 it is warned of.
         chance_best: P(this arm is the best of arms and control).
         largest_customer_share: Share of the incremental revenue that one customer makes.
         profit_without_largest: Profit without the largest receipt total of each arm.
         profit_capped: Profit with spend capped at the pooled 99.9 % of buyers, a line of sensitivity.
+        among: As the portfolio shows it; None where other campaigns are too few, or this one cannot be read.
     """
 
     arm: str
@@ -141,6 +169,7 @@ class ArmReadout:
     largest_customer_share: float
     profit_without_largest: Estimate
     profit_capped: Estimate
+    among: AmongCampaigns | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,8 +218,8 @@ class Check:
 
     Attributes:
         name: planned_split, analysed_split, two_arms, control_contacted, window_closed, pre_period_balance,
-            plan_unchanged, one_customer, control_size, randomized, costs_logged, same_people (an arm was open to a
-            part of the customers only).
+            plan_unchanged, one_customer, control_size, clusters, randomized, costs_logged, same_people (an arm was
+            open to a part of the customers only).
         status: How it ended; a failed blocking check blocks the verdict.
         blocking: Whether failing it blocks the verdict.
         figures: The numbers behind it, by name.
@@ -326,6 +355,7 @@ class CampaignReadout:
         versions: Of what computed it.
         hypothesis: From the plan, empty without one.
         notes: Codes of what a reader must know, with counts: contacts of unknown customers, costs not logged.
+        among: As the portfolio shows the campaign; None where other campaigns are too few, or it cannot be read.
     """
 
     campaign_id: str
@@ -358,6 +388,7 @@ class CampaignReadout:
     versions: dict[str, str]
     hypothesis: str = ""
     notes: dict[str, int] = field(default_factory=dict)
+    among: AmongCampaigns | None = None
 
     @property
     def month(self) -> date:

@@ -8,7 +8,8 @@ its interval. The delta method may contradict it. With g at 1 and above the cost
 number is a return; the net benefit A - (1 + h) B stays defined, and with it P(ROI > h).
 
 Where profit's interval is corrected for skewness, z becomes Hall's h(z) on one side and -h(-z) on the other, with the
-skewness of profit: exact at θ = 1, so set and interval go on agreeing, and an approximation elsewhere.
+skewness of profit: exact at θ = 1, so set and interval go on agreeing, and an approximation elsewhere. They share z,
+that of all arms at once, or of a planned look, where the profit beside it has it.
 
 References:
     Fieller (1954), Some problems in interval estimation, JRSS B 16(2), 175-185.
@@ -28,6 +29,7 @@ from netlift.abtest import skew
 from netlift.abtest.contrast import COST, Contrast, money, scaled
 from netlift.abtest.moments import PROFIT
 from netlift.abtest.readout import CurvePoint, Roi
+from netlift.abtest.skew import NORMAL, Shape
 from netlift.errors import DataError
 from netlift.results import Estimate
 
@@ -77,13 +79,13 @@ class TwoLines:
         return self.vb == 0 and abs(self.b) <= NOTHING * max(abs(self.a), math.sqrt(self.va), NOTHING)
 
 
-def fieller(lines: TwoLines, *, z: float, gamma: float = 0.0) -> RatioSet:
+def fieller(lines: TwoLines, *, z: float, shape: Shape = NORMAL) -> RatioSet:
     """Fieller's set of A / B.
 
     Args:
         lines: A, B and their variances.
         z: Normal score of either side.
-        gamma: Skewness to correct for; it is left aside where the set is not bounded.
+        shape: What to correct for; skewness is left aside where the set is not bounded.
 
     Raises:
         DataError: The denominator is zero without any variance: there is no ratio.
@@ -95,10 +97,13 @@ def fieller(lines: TwoLines, *, z: float, gamma: float = 0.0) -> RatioSet:
     """
     if lines.empty:
         raise DataError("the denominator of a ratio is zero for every customer; a return needs some incremental cost")
+    if math.isinf(z):
+        return RatioSet(kind="all", lower=None, upper=None, g=math.inf)
+    z = float(skew.studentized(z, shape.freedom))
     width = z * math.sqrt(lines.vb) / abs(lines.b) if lines.b else math.inf
     g = width * width
-    gamma = skew.used(gamma)
-    above, below = float(skew.quantile(z, gamma)), -float(skew.quantile(-z, gamma))
+    above = float(skew.quantile(z, skew.used(shape.lower)))
+    below = -float(skew.quantile(-z, skew.used(shape.upper)))
     if max(above, below, z) ** 2 * lines.vb < lines.b**2:
         if lines.b < 0:
             above, below = below, above
@@ -137,7 +142,7 @@ def two_lines(
     )  # fmt: skip
 
 
-def roi(contrast: Contrast, *, level: float, currency: str, fixed: float = 0.0) -> Roi:
+def roi(contrast: Contrast, *, level: float, currency: str, fixed: float = 0.0, z: float | None = None) -> Roi:
     """Incremental profit over incremental cost.
 
     Where the offer surely costs less than control the kind is `saves_cost`, and no ratio is given: a saving is not an
@@ -148,12 +153,13 @@ def roi(contrast: Contrast, *, level: float, currency: str, fixed: float = 0.0) 
         level: Confidence of the set.
         currency: Unit of the cost.
         fixed: Fixed cost of the arm.
+        z: Normal score of the profit interval beside it; None for that of the level.
     """
     lines = two_lines(contrast, MARGIN, COST, bottom_fixed=fixed)
     cost = money(contrast, COST, level=level, currency=currency, fixed=-fixed)[0]
     if lines.empty:
         return Roi(kind="undefined", point=None, lower=None, upper=None, level=level, g=math.inf, cost=cost)
-    found = fieller(lines, z=skew.critical(level), gamma=contrast.gamma)
+    found = fieller(lines, z=skew.critical(level) if z is None else z, shape=contrast.shape)
     if found.kind == "interval" and lines.b < 0:
         return Roi(kind="saves_cost", point=None, lower=None, upper=None, level=level, g=found.g, cost=cost)
     return Roi(
@@ -166,9 +172,9 @@ def roi(contrast: Contrast, *, level: float, currency: str, fixed: float = 0.0) 
 def roi_curve(contrast: Contrast, hurdles: Sequence[float], *, fixed: float = 0.0) -> tuple[CurvePoint, ...]:
     """P(ROI > hurdle): the chance that margin exceeds (1 + hurdle) times the cost, defined whatever the cost is."""
     lines = two_lines(contrast, MARGIN, COST, bottom_fixed=fixed)
-    gamma = contrast.gamma
+    shape = contrast.shape
     return tuple(
-        CurvePoint(at=float(h), value=skew.chance_above(0.0, lines.net(1 + h), lines.net_se(1 + h), gamma=gamma))
+        CurvePoint(at=float(h), value=skew.chance_above(0.0, lines.net(1 + h), lines.net_se(1 + h), shape=shape))
         for h in hurdles
     )
 
@@ -190,11 +196,11 @@ def hurdles_about(roi: Roi, *, count: int = 61) -> tuple[float, ...]:
     return tuple(sorted({0.0, *(float(h) for h in grid)}))
 
 
-def ratio(lines: TwoLines, *, level: float, unit: str, method: str, gamma: float = 0.0) -> Estimate | None:
+def ratio(lines: TwoLines, *, level: float, unit: str, method: str, shape: Shape = NORMAL) -> Estimate | None:
     """A / B with its Fieller interval; None where B is not surely above zero."""
     if lines.empty:
         return None
-    found = fieller(lines, z=skew.critical(level), gamma=gamma)
+    found = fieller(lines, z=skew.critical(level), shape=shape)
     if found.kind != "interval" or lines.b <= 0 or found.lower is None or found.upper is None:
         return None
     return Estimate(
@@ -227,7 +233,7 @@ def profit_per_delivered(
     lines = two_lines(contrast, PROFIT, {delivered: 1.0}, top_fixed=-fixed)
     return ratio(
         lines, level=level, unit=f"{currency}/delivered customer", method="effect on delivered, Fieller",
-        gamma=contrast.gamma,
+        shape=contrast.shape,
     )  # fmt: skip
 
 

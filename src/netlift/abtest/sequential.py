@@ -32,6 +32,7 @@ from scipy.special import ndtr, ndtri
 
 from netlift.abtest import skew
 from netlift.abtest.readout import Look
+from netlift.abtest.skew import Shape
 from netlift.errors import DataError
 from netlift.results import Estimate
 
@@ -114,7 +115,7 @@ def looks(
 
     Args:
         information: Share of the planned information at each look taken.
-        z: Difference over its standard error at each.
+        z: Normal score of the difference at each, that of the interval which is shown.
         planned: How many looks the plan has.
         level: Confidence over all looks.
         spending: Which convention spends the error.
@@ -134,15 +135,16 @@ def looks(
 
 
 def repeated_interval(
-    point: float, se: float, *, bound: float, gamma: float, level: float, unit: str, method: str
+    point: float, se: float, *, bound: float, shape: Shape, level: float, unit: str, method: str
 ) -> Estimate:
     """The interval of one look that holds over all looks: `bound` in the place of the usual z.
 
-    It excludes zero exactly when the look's bound is crossed (skewness aside). With an infinite bound it says nothing.
+    It excludes zero exactly when the look's bound is crossed by `skew.normal_score` of the same difference. With an
+    infinite bound it says nothing.
     """
     lower, upper = (-math.inf, math.inf)
     if math.isfinite(bound):
-        lower, upper = skew.interval(point, se, z=bound, gamma=gamma)
+        lower, upper = skew.interval(point, se, z=bound, shape=shape)
     return Estimate(
         point=point, ci_lower=lower, ci_upper=upper, level=level, unit=unit, method=f"{method}, over all planned looks"
     )

@@ -26,6 +26,7 @@ TORN_SHARE = 0.001
 CONTACTED_SHARE = 0.01
 ONE_CUSTOMER_SHARE = 0.2
 SKEW_NOTICED, SKEW_TOO_MUCH = 0.1, 0.3
+FEWEST_CLUSTERS, MANY_CLUSTERS = 10.0, 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,23 @@ def check_arm(
     if balance is not None:
         checks.append(_balance(arm, balance, looked_at))
     return tuple(checks)
+
+
+def check_clusters(arm: str, effective: float) -> Check:
+    """Whether enough clusters (households, stores) make the standard error of an arm.
+
+    Args:
+        arm: Offer id.
+        effective: Clusters of one size that would weigh as much, in the arm or in control, whichever has fewer.
+
+    References:
+        Cameron, Miller (2015), A practitioner's guide to cluster-robust inference, J. Human Resources 50(2), sec. VI.
+    """
+    status: CheckStatus = "passed"
+    if effective < MANY_CLUSTERS:
+        status = "failed" if effective < FEWEST_CLUSTERS else "warned"
+    figures = {"clusters": effective, "fewest": FEWEST_CLUSTERS, "many": MANY_CLUSTERS}
+    return Check(name="clusters", status=status, blocking=True, figures=figures, where=arm)
 
 
 def blocked(checks: Sequence[Check]) -> bool:

@@ -1,6 +1,6 @@
 """What may be said of an arm: a ladder from its interval, the chance of profit and the loss of being wrong.
 
-With profit about N(m, s²), after the past of such campaigns where there is enough of it:
+With profit about N(m, s²):
 
     P(profit > 0) = Φ(m / s)
     E[loss | ship] = s (φ(m/s) - (m/s) Φ(-m/s))          E[loss | stop] = m + E[loss | ship]
@@ -8,12 +8,14 @@ With profit about N(m, s²), after the past of such campaigns where there is eno
     blocked, observational    the numbers stand, but no verdict may be built on them: the caller says so
     made_money                the interval lies above zero
     lost_money                the interval lies below zero
-    probably_made_money       P >= .90 and the loss of shipping wrongly is within the tolerance
+    probably_made_money       P >= .90 and the loss of shipping wrongly is within the tolerance; of several arms P is
+                              for all of them at once; where other campaigns tell what is luck, P among them is .90 too
     no_material_effect        the interval lies within ± tolerance
     cannot_tell_yet           anything else
 
-Where the interval is skew-corrected, chance and losses are those of the same corrected confidence distribution. Where
-profit does not vary at all (nobody bought) there is nothing to judge by, however many were contacted: cannot_tell_yet.
+Where the interval is skew-corrected, chance and losses are those of the same corrected confidence distribution, the
+loss of shipping by the skewness of the lower end and the loss of stopping by that of the upper. Where profit does not
+vary at all (nobody bought) there is nothing to judge by, however many were contacted: cannot_tell_yet.
 
 References:
     Stucchio (2015), Bayesian A/B testing at VWO, sec. 4: expected loss. GrowthBook gbstats `get_risk`.
@@ -22,7 +24,6 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,56 +31,35 @@ import numpy as np
 from scipy.special import ndtr
 
 from netlift.abtest import skew
-from netlift.abtest.heterogeneity import pool
 from netlift.abtest.readout import Verdict, VerdictCode
+from netlift.abtest.skew import NORMAL, Shape
 from netlift.errors import DataError
 from netlift.results import Estimate
 
 PROBABLE = 0.9
 HOPELESS = 100
-LEAST_PAST = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prior:
-    """What campaigns of this type earned before, in the unit of the estimate that it goes with.
+class Chances:
+    """Chances of profit that know more than one interval.
 
     Attributes:
-        mean: Of the true effects.
-        sd: Standard deviation of the true effects, above zero.
+        joint: Of one of several arms, for all of them at once; None for a single one.
+        among: Once what was luck is taken out by all campaigns of the business; None where they are too few.
     """
 
-    mean: float
-    sd: float
-
-    def scaled(self, factor: float) -> Prior:
-        """From one customer to many, say."""
-        return Prior(mean=self.mean * factor, sd=self.sd * abs(factor))
-
-    def posterior(self, point: float, se: float) -> tuple[float, float]:
-        """Mean and standard deviation once an estimate is in."""
-        weight = self.sd**2 / (self.sd**2 + se**2)
-        return weight * point + (1 - weight) * self.mean, math.sqrt(weight) * se
+    joint: float | None = None
+    among: float | None = None
 
 
-def prior_of_past(points: Sequence[float], errors: Sequence[float]) -> Prior | None:
-    """A normal prior from past campaigns of one type, per customer; None with fewer than 10 or without any spread.
-
-    The mean's own uncertainty is part of the spread. Without spread between campaigns a prior would decide on its own.
-    """
-    if len(points) < LEAST_PAST:
-        return None
-    past = pool(points, errors)
-    return Prior(mean=past.mean, sd=math.hypot(past.between_sd, past.se)) if past.between_sd > 0 else None
-
-
-def expected_losses(mean: float, sd: float, *, gamma: float = 0.0) -> tuple[float, float]:
+def expected_losses(mean: float, sd: float, *, shape: Shape = NORMAL) -> tuple[float, float]:
     """Expected money lost by shipping, and by stopping, when that is the wrong thing.
 
     Args:
         mean: Estimate of the profit.
-        sd: Its standard error, or posterior standard deviation.
-        gamma: Skewness of the estimate.
+        sd: Its standard error.
+        shape: How the studentized estimate is distributed.
 
     Examples:
         >>> [round(loss, 9) for loss in expected_losses(0.1, 0.05)]
@@ -87,14 +67,15 @@ def expected_losses(mean: float, sd: float, *, gamma: float = 0.0) -> tuple[floa
     """
     if sd == 0:
         return max(-mean, 0.0), max(mean, 0.0)
-    t, gamma = mean / sd, skew.used(gamma)
-    if not gamma:
+    t, lower, upper = mean / sd, skew.used(shape.lower), skew.used(shape.upper)
+    if not lower and not upper and math.isinf(shape.freedom):
         ship = sd * float(skew.density_at(t) - t * ndtr(-t))
         return ship, mean + ship
     u = np.linspace(-9.0, 9.0, 4001)
     weight = skew.density_at(u) / skew.density_at(u).sum()
-    profit = mean - sd * np.asarray(skew.quantile(u, gamma))
-    return float(weight @ np.maximum(-profit, 0.0)), float(weight @ np.maximum(profit, 0.0))
+    student = skew.studentized(u, shape.freedom)
+    low, high = (mean - sd * np.asarray(skew.quantile(student, gamma)) for gamma in (lower, upper))
+    return float(weight @ np.maximum(-low, 0.0)), float(weight @ np.maximum(high, 0.0))
 
 
 def decide(
@@ -103,9 +84,9 @@ def decide(
     *,
     tolerance: float,
     assigned: int,
-    gamma: float = 0.0,
+    shape: Shape = NORMAL,
     fixed: float = 0.0,
-    prior: Prior | None = None,
+    chances: Chances = Chances(),
     withheld: Literal["blocked", "observational"] | None = None,
 ) -> Verdict:
     """The verdict on a total profit.
@@ -115,9 +96,9 @@ def decide(
         se: Standard error of the total.
         tolerance: Loss that the business calls immaterial, in currency, at least zero.
         assigned: Customers of arm and control, for the customers still needed.
-        gamma: Skewness of the estimate.
+        shape: How the studentized estimate is distributed.
         fixed: Fixed cost that the profit is net of.
-        prior: Of the total; it moves chance and losses, never the interval.
+        chances: What several arms, and other campaigns, make of the chance of profit.
         withheld: Why no verdict may be built on the numbers, if none may.
 
     Raises:
@@ -128,17 +109,17 @@ def decide(
             f"profit {profit.point} with standard error {se} and tolerance {tolerance}: a verdict needs finite "
             "figures, the last two at least zero"
         )
-    mean, sd = prior.posterior(profit.point, se) if prior and se > 0 else (profit.point, se)
-    lean = 0.0 if prior else gamma
-    chance = skew.chance_above(0.0, mean, sd, gamma=lean)
-    ship, stop = expected_losses(mean, sd, gamma=lean)
-    code: VerdictCode = withheld or _step(profit, se, chance=chance, loss=ship, tolerance=tolerance)
+    own = skew.chance_above(0.0, profit.point, se, shape=shape)
+    ship, stop = expected_losses(profit.point, se, shape=shape)
+    sure = min(chance for chance in (own, chances.joint, chances.among) if chance is not None)
+    code: VerdictCode = withheld or _step(profit, se, chance=sure, loss=ship, tolerance=tolerance)
     more = None
     if code in ("cannot_tell_yet", "probably_made_money"):
         z = _reach(profit, se)
         more = more_customers(profit.point, se, assigned=assigned, z=z, fixed=fixed)
     return Verdict(
-        code=code, chance_of_profit=chance, expected_loss_if_shipped=ship, expected_loss_if_stopped=stop,
+        code=code, chance_of_profit=own, chance_jointly=chances.joint, chance_among_campaigns=chances.among,
+        expected_loss_if_shipped=ship, expected_loss_if_stopped=stop,
         tolerance=tolerance, more_customers=more,
     )  # fmt: skip
 

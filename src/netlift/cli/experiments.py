@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -196,7 +197,7 @@ def readout(
     if decided and any(given.values()):
         strange = ", ".join(option for option, value in given.items() if value)
         raise UsageError(f"{target} is a run of decisions, whose readout has no {strange}; leave it out")
-    make = make_decision_readout if decided else make_readout
+    make = make_decision_readout if decided else partial(make_readout, plans=sorted(EXPERIMENTS.glob("*/plan.yaml")))
     with watched(quiet=json_output) as progress:
         run = make(settings, order, progress=progress, now=now(), lock_timeout=lock_timeout)
     show(run, json_output=json_output)

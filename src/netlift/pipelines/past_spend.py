@@ -73,9 +73,7 @@ def summarize_spend(frame: pd.DataFrame, window: Window, *, cluster: Sequence[st
     if cluster is not None:
         alone = [f"\x1f{own}" for own in frame["customer_id"]]
         codes = pd.factorize(pd.Series(list(cluster), dtype=object).fillna(pd.Series(alone)))[0]
-    known = frame[list(COVARIATES)].to_numpy(float)
     fold = hash_units(list(frame["customer_id"]), salt=DRY_RUN, purpose="sample") % 2 == 0
-    covariates = np.column_stack([known, np.log1p(np.maximum(frame["pre_margin"].to_numpy(float), 0.0))])
     return PastSpend(
         window=window,
         customers=len(frame),
@@ -83,7 +81,7 @@ def summarize_spend(frame: pd.DataFrame, window: Window, *, cluster: Sequence[st
         margin_mean=float(margin.mean()),
         revenue_mean=float(frame["revenue"].mean()),
         spread=clustered_spread(of_rows(margin[:, None], ("margin",), cluster=codes, bought=bought)),
-        explained=explained_share(margin, covariates, fold=fold),
+        explained=explained_share(margin, frame[list(COVARIATES)].to_numpy(float), fold=fold),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlift.abtest.adjustment import adjusted
@@ -14,12 +15,23 @@ from netlift.abtest.contrast import contrast
 from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
 from netlift.abtest.outcomes import COVARIATES, Spans, assigned_outcomes, campaign_contacts
 from netlift.abtest.portfolio import ALL_ARMS, LeftOut, Portfolio
-from netlift.abtest.portfolio_sums import Beliefs, Effect, add_up, believe, read_lines, with_q_values
+from netlift.abtest.portfolio_sums import (
+    FEWEST,
+    Beliefs,
+    Effect,
+    add_up,
+    among_campaigns,
+    believe,
+    read_lines,
+    with_q_values,
+)
+from netlift.abtest.readout import AmongCampaigns
 from netlift.abtest.trust import ALARM
 from netlift.abtest.weighting import picture_the_whole, read_chances
 from netlift.config.business import BusinessSettings
-from netlift.config.plan import Plan
+from netlift.config.plan import Plan, load_plan
 from netlift.config.readout import ReadoutSettings
+from netlift.config.settings import read_yaml
 from netlift.data.arms import read_sample_ratios
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
@@ -106,6 +118,58 @@ def read_portfolio(
         covariates=COVARIATES,
         config_digest=settings.digest(),
     )
+
+
+def read_among(
+    settings: BusinessSettings,
+    tables: Tables,
+    campaign_id: str,
+    *,
+    plans: Sequence[Plan],
+    until: datetime,
+    progress: Progress,
+) -> dict[str, AmongCampaigns]:
+    """What the portfolio of the same day says of one campaign: its arms, and `ALL_ARMS` for the whole.
+
+    Nothing where the campaign cannot be read, or fewer than ten campaigns can.
+
+    Args:
+        settings: The business.
+        tables: Its tables, checked.
+        campaign_id: The campaign.
+        plans: Plans of its campaigns.
+        until: First moment not seen.
+        progress: Who watches.
+    """
+    how = settings.readout or ReadoutSettings(tolerance=0.0)
+    readable = {each.campaign_id: each for each in find_campaigns(tables, plans, until=until) if not each.reason}
+    if campaign_id not in readable or len(readable) < FEWEST:
+        return {}
+    how = how.model_copy(update={"segments": ()})
+    whole, arms, _, _ = _read_effects(tables, readable, how, until, progress)
+    found: dict[str, AmongCampaigns] = {}
+    for beliefs in (whole, arms):
+        for (campaign, arm), own in among_campaigns(beliefs, level=how.level, currency=settings.currency).items():
+            if campaign == campaign_id:
+                found[arm] = own
+    return found
+
+
+def own_plans(settings: BusinessSettings, tables: Tables, plans: Sequence[Path]) -> tuple[Plan, ...]:
+    """Plans of campaigns that the tables have, in the business's currency.
+
+    Args:
+        settings: The business.
+        tables: Its tables.
+        plans: Files that may be plans of its campaigns; those of others are passed by.
+    """
+    if "campaigns" not in tables:
+        return ()
+    known = set(tables["campaigns"].campaign_id.to_pyarrow().to_pylist())
+    # Plans of offline studies stand in the same folders and name no campaign.
+    named = [path for path in sorted(plans) if read_yaml(path).get("campaign_id") in known]
+    found = [load_plan(path) for path in named]
+    return tuple(plan for plan in found if plan.currency == settings.currency)
 
 
 def find_campaigns(tables: Tables, plans: Sequence[Plan], *, until: datetime) -> tuple[Found, ...]:
@@ -249,4 +313,4 @@ def _order(cell: Cell) -> tuple[str, str, str]:
     return cell.campaign, cell.arm, cell.segment or ""
 
 
-__all__ = ["FALSE_SHARE", "Found", "find_campaigns", "read_portfolio"]
+__all__ = ["FALSE_SHARE", "Found", "find_campaigns", "own_plans", "read_among", "read_portfolio"]

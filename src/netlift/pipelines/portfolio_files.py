@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from netlift.config.business import BusinessSettings
-from netlift.config.plan import Plan, load_plan
-from netlift.config.settings import read_yaml
+from netlift.config.plan import Plan
 from netlift.data.check import check_tables
-from netlift.data.read import Tables, open_tables
+from netlift.data.read import open_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
-from netlift.pipelines.portfolio import read_portfolio
+from netlift.pipelines.portfolio import own_plans, read_portfolio
 from netlift.pipelines.portfolio_holdout import find_holdout
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
@@ -104,7 +103,7 @@ def make_portfolio(
     with exclusive(lock, timeout_seconds=lock_timeout, holder="portfolio"), open_tables(settings) as tables:
         progress.stage("check", "holding the tables against the contract")
         check_tables(tables, settings, as_of=None).raise_for_errors()
-        own = _own_plans(settings, tables, plans)
+        own = own_plans(settings, tables, plans)
         as_of = request.as_of
         shape = f"{as_of.isoformat() if as_of else ''} {words.language}"
         inputs = _input_digests(settings, own, shape)
@@ -151,17 +150,6 @@ def first_lines(document: Document) -> Iterator[str]:
             yield f"  {card.title}: {document.show(card.cell)}" + (f" ({interval})" if interval else "")
         yield from (f"  {text}" for text in (*section.items, *(() if section.cards else section.paragraphs)))
     yield ""
-
-
-def _own_plans(settings: BusinessSettings, tables: Tables, plans: Sequence[Path]) -> tuple[Plan, ...]:
-    """Plans of campaigns that the tables have, in the business's currency."""
-    if "campaigns" not in tables:
-        return ()
-    known = set(tables["campaigns"].campaign_id.to_pyarrow().to_pylist())
-    # Plans of offline studies stand in the same folders and name no campaign.
-    named = [path for path in sorted(plans) if read_yaml(path).get("campaign_id") in known]
-    found = [load_plan(path) for path in named]
-    return tuple(plan for plan in found if plan.currency == settings.currency)
 
 
 def _input_digests(settings: BusinessSettings, plans: Sequence[Plan], shape: str) -> dict[str, str]:

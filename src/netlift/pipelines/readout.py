@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 from netlift.abtest.adjustment import Adjustment
 from netlift.abtest.aggregate import Cell, Cells, aggregate
 from netlift.abtest.aggregate_days import aggregate_days
-from netlift.abtest.arms import ArmCells, Terms, read_arms, read_cell, read_pull_forward, read_rollout
+from netlift.abtest.arms import (
+    ArmCells,
+    Terms,
+    campaign_score,
+    read_arms,
+    read_cell,
+    read_pull_forward,
+    read_rollout,
+)
 from netlift.abtest.contrast import contrast
 from netlift.abtest.daily import day_points
 from netlift.abtest.extremes import capped, largest_shares, without_largest
 from netlift.abtest.heterogeneity import SegmentEffects, segment_effects
-from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
+from netlift.abtest.moments import OUTCOMES, Moments
 from netlift.abtest.outcomes import COVARIATES, Spans, campaign_contacts, count_left_out, daily_outcomes
-from netlift.abtest.readout import Assumption, CampaignReadout, Check, DayPoint, Look
+from netlift.abtest.portfolio import ALL_ARMS
+from netlift.abtest.readout import AmongCampaigns, Assumption, CampaignReadout, Check, DayPoint, Look
+from netlift.abtest.sequential import bounds
 from netlift.abtest.sequential import looks as looks_at
-from netlift.abtest.trust import ALARM, Facts, blocked, check_arm, check_campaign
+from netlift.abtest.simultaneous import shrink_arms
+from netlift.abtest.trust import ALARM, Facts, blocked, check_arm, check_campaign, check_clusters
 from netlift.abtest.weighting import picture_the_whole, read_chances, scale_by_chance
 from netlift.config.business import BusinessSettings
+from netlift.config.plan import Plan
 from netlift.config.readout import ReadoutSettings
 from netlift.data.arms import read_sample_ratios
 from netlift.data.read import Tables
@@ -29,6 +42,7 @@ from netlift.data.sample_ratio import SampleRatio
 from netlift.data.tables import CONTROL
 from netlift.errors import ConfigError, DataError
 from netlift.pipelines.money_basis import name_money
+from netlift.pipelines.portfolio import read_among
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout_rows import Campaign, ReadoutRequest, assigned_rows, describe_campaign, hold
 
@@ -98,7 +112,7 @@ def read_campaign(
     """
     how = _how_to_read(settings, request)
     progress.stage("readout", f"campaign {request.campaign_id}: customers and what they brought")
-    campaign = describe_campaign(tables, request, how)
+    campaign = as_of_last_look(describe_campaign(tables, request, how), request.plan)
     planned = tuple(dict.fromkeys([*(request.plan.segments if request.plan else ()), *how.segments]))
     dimensions = tuple(dict.fromkeys([*planned, *request.split_by]))
     household = request.plan.cluster if request.plan and request.plan.cluster else how.household
@@ -129,17 +143,22 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     cells = _by_arm(reading.cells(rows))
     _refuse_empty(cells, request)
     days = _read_days(reading)
-    taken = _looks(request, campaign, days)
-    facts = _facts(reading, cells=cells, stopped=any(look.stopped for look in taken))
-    checks = check_campaign(facts)
     terms = Terms(
         currency=settings.currency,
         level=how.level,
         tolerance=how.tolerance,
         fixed=campaign.fixed_cost,
         covariates=COVARIATES,
-        bound=taken[-1].bound if taken else None,
     )
+    taken = tuple(_looks(reading, terms))
+    facts = _facts(reading, cells=cells, stopped=any(look.stopped for look in taken))
+    checks = check_campaign(facts)
+    if taken:
+        each = 1 - (1 - how.level) / (len(cells) - 1)
+        of_arm = bounds([look.information for look in taken], level=each)[-1]
+        terms = replace(terms, bound=taken[-1].bound, bound_of_arm=of_arm)
+    if randomized:
+        terms = replace(terms, among=_among_campaigns(reading, progress))
     progress.stage("readout", "lines of sensitivity, segments, days")
     arms = _arm_cells(reading, cells)
     draft = read_arms({arm: cell for arm, cell in arms.items() if arm != CONTROL}, arms[CONTROL], terms)
@@ -181,8 +200,10 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
             if campaign.after_days
         ),
         rollout=tuple(
-            read_rollout(arm, found, eligible=assigned, outside=people - assigned, terms=terms)
-            for arm, found in zip(read.arms, read.adjustments, strict=True)
+            read_rollout(arm, shrunken, found.contrast.shape, eligible=assigned, outside=people - assigned, terms=terms)
+            for arm, found, shrunken in zip(
+                read.arms, read.adjustments, shrink_arms([each.contrast for each in read.adjustments]), strict=True
+            )
         ),
         looks=taken,
         covariates=read.adjustments[0].used,
@@ -193,6 +214,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         versions={name: version(name) for name in ("netlift", "numpy", "scipy", "duckdb")},
         hypothesis=request.plan.hypothesis if request.plan else "",
         notes=_notes(reading, segments, read.adjustments),
+        among=terms.among.get(ALL_ARMS),
     )
 
 
@@ -263,6 +285,8 @@ def _arm_checks(arms: Sequence[Any], found: Sequence[Adjustment], cells: Mapping
             balance=balance,
             looked_at=len(before) * len(arms),
         )
+        if cells[CONTROL].clusters is not None:
+            yield check_clusters(arm.arm, min(cells[name].effective_units for name in (arm.arm, CONTROL)))
 
 
 def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool) -> Facts:
@@ -337,21 +361,49 @@ def _day_points(
         )
 
 
-def _looks(request: ReadoutRequest, campaign: Campaign, days: Mapping[str, tuple[Moments, ...]]) -> tuple[Look, ...]:
-    """The planned looks that are due, each at its equal share of the outcome window; of all arms together."""
-    plan = request.plan
-    if plan is None or plan.looks == 1 or not days:
-        return ()
-    seen = len(days[CONTROL]) / campaign.outcome_days
-    shares = [number / plan.looks for number in range(1, plan.looks + 1) if number / plan.looks <= seen + 1e-9]
+def as_of_last_look(campaign: Campaign, plan: Plan | None) -> Campaign:
+    """The campaign as of its last planned look, while its window is open: what came after waits for the next one."""
+    due = list(_due(campaign, plan))
+    if not due or not campaign.open_windows:
+        return campaign
+    return replace(campaign, until=due[-1][1])
+
+
+def _due(campaign: Campaign, plan: Plan | None) -> Iterator[tuple[float, datetime]]:
+    """Share of the outcome window and moment of each planned look that is due."""
+    if plan is None or plan.looks == 1:
+        return
+    for number in range(1, plan.looks + 1):
+        share = number / plan.looks
+        moment = campaign.started + timedelta(days=max(round(share * campaign.outcome_days), 1))
+        if moment <= campaign.until or (number == plan.looks and not campaign.open_windows):
+            yield share, moment
+
+
+def _looks(reading: Reading, terms: Terms) -> Iterator[Look]:
+    """The planned looks that are due, of all arms together, each as its own readout on that day would have it."""
+    plan, campaign = reading.request.plan, reading.campaign
+    due = list(_due(campaign, plan))
+    if plan is None or not due:
+        return
     scores = []
-    for share in shares:
-        day = max(round(share * campaign.outcome_days) - 1, 0)
-        treated = merge(*(moments[day] for arm, moments in days.items() if arm != CONTROL))
-        found = contrast(treated, days[CONTROL][day])
-        error = found.se(PROFIT)
-        scores.append((found.point(PROFIT) - campaign.fixed_cost / found.n_treated) / error if error else 0.0)
-    return looks_at(shares, scores, planned=plan.looks, level=plan.level) if shares else ()
+    for _, moment in due:
+        then = replace(campaign, until=min(moment, campaign.until), after_days=0)
+        rows = assigned_rows(reading.tables, then, reading.settings, dimensions=(), household=reading.household)
+        figures = [name for name in reading.figures if name in (*OUTCOMES, *COVARIATES)]
+        cells = _by_arm(reading.cells(hold(reading.tables, rows), figures=figures))
+        control = cells.pop(CONTROL)
+        scores.append(campaign_score(cells, control, terms))
+    yield from looks_at([share for share, _ in due], scores, planned=plan.looks, level=plan.level)
+
+
+def _among_campaigns(reading: Reading, progress: Progress) -> dict[str, AmongCampaigns]:
+    """Arm, `ALL_ARMS` for the campaign, to what the portfolio of the same day says of it."""
+    own = reading.campaign
+    return read_among(
+        reading.business, reading.tables, own.campaign_id, plans=reading.request.plans, until=own.until,
+        progress=progress,
+    )  # fmt: skip
 
 
 def _segments(reading: Reading, terms: Terms) -> Iterator[SegmentEffects]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from netlift.data.write import file_digest, require_free_space, staged_directory
 from netlift.errors import UsageError
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.portfolio import own_plans
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout import read_campaign
 from netlift.pipelines.readout_rows import ReadoutRequest
@@ -91,7 +92,13 @@ class ReadoutSummary(Told):
 
 
 def make_readout(
-    settings: BusinessSettings, order: ReadoutOrder, *, progress: Progress, now: datetime, lock_timeout: float
+    settings: BusinessSettings,
+    order: ReadoutOrder,
+    *,
+    progress: Progress,
+    now: datetime,
+    lock_timeout: float,
+    plans: Sequence[Path] = (),
 ) -> ReadoutSummary:
     """Read a campaign and write what came out as JSON, Markdown, HTML, XLSX, PPTX, and PDF if asked.
 
@@ -103,6 +110,7 @@ def make_readout(
         progress: Who watches.
         now: Time of the call, for the manifest.
         lock_timeout: Seconds to wait for another readout of this business.
+        plans: Files that may be plans of the business's other campaigns; those of others are passed by.
 
     Raises:
         UsageError: An unknown campaign, column or language, or a key that was written before from other inputs.
@@ -119,6 +127,7 @@ def make_readout(
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder="readout"), open_tables(settings) as tables:
+        request = replace(request, plans=own_plans(settings, tables, plans))
         inputs = _input_digests(settings, request, order)
         day = order.as_of.date() if order.as_of else read_history(tables).end
         key = safe_key(order.run_key or f"{file_name(campaign)}-{day}-{words.language}")
@@ -270,6 +279,7 @@ def _input_digests(settings: BusinessSettings, request: ReadoutRequest, order: R
         "config": settings.digest(),
         "readout_settings": settings.readout.digest() if settings.readout else "",
         "plan": request.plan.digest() if request.plan else "",
+        "plans": combine_digests({plan.campaign_id: plan.digest() for plan in request.plans}),
         "data": combine_digests(digest_sources(settings)),
     }
     shape = " ".join(_shape(request, order))

@@ -31,6 +31,7 @@ class ReadoutRequest:
         as_of: First moment not seen; None for the end of the receipts.
         split_by: Columns of customers to split by, beyond those of plan and config: exploratory.
         tolerance: Loss that is immaterial, in currency; None for that of plan or config.
+        plans: Plans of other campaigns of the business, which name their fixed costs.
     """
 
     campaign_id: str
@@ -38,6 +39,7 @@ class ReadoutRequest:
     as_of: datetime | None = None
     split_by: tuple[str, ...] = ()
     tolerance: float | None = None
+    plans: tuple[Plan, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ from netlift.results import Estimate
 
 MOST_DRAWN = 40
 SERIES = {"shrunken": BLUE, "raw": GREY}
-COLUMNS = ("campaign", "started", "treated", "control", "raw", "shrunken", "chance", "false")
-ARM_COLUMNS = ("campaign", "offer", "treated", "control", "raw", "shrunken", "chance")
+COLUMNS = ("campaign", "started", "treated", "control", "raw", "by_itself", "shrunken", "chance", "false")
+ARM_COLUMNS = ("campaign", "offer", "treated", "control", "raw", "by_itself", "shrunken", "chance")
 
 
 def portfolio_document(portfolio: Portfolio, words: Words) -> Document:
@@ -110,7 +110,6 @@ class _Page:
         else:
             mean, sd = (self._money(each, digits=2) for each in (sums.effect_mean, sums.effect_sd))
             yield self._say("spread", mean=mean, sd=sd)
-            yield self._say("check", normal=self._money(sums.normal.point))
 
     def _campaigns(self) -> Section:
         lines = self._portfolio.campaigns
@@ -120,7 +119,13 @@ class _Page:
             columns=self._heads(COLUMNS),
             rows=tuple(self._row(line, COLUMNS) for line in lines),
         )
-        return Section(name="campaigns", title=self._say("campaigns"), pictures=(self._forest(lines),), grids=(grid,))
+        return Section(
+            name="campaigns",
+            title=self._say("campaigns"),
+            paragraphs=(self._say("by_itself_text"),),
+            pictures=(self._forest(lines),),
+            grids=(grid,),
+        )
 
     def _forest(self, lines: Sequence[Line]) -> Picture:
         drawn = lines if len(lines) <= MOST_DRAWN else [*lines[: MOST_DRAWN // 2], *lines[-MOST_DRAWN // 2 :]]
@@ -219,6 +224,7 @@ class _Page:
             "control": Cell(kind="count", value=line.control),
             "raw": _money_cell(line.raw),
             "shrunken": _money_cell(line.shrunken, tone=_tone(line.shrunken.ci_lower, line.shrunken.ci_upper)),
+            "by_itself": Cell(kind="share", value=line.chance_by_itself),
             "chance": Cell(kind="share", value=line.chance_of_profit),
             "false": Cell(kind="share", value=line.q_value),
         }

@@ -9,7 +9,7 @@ from netlift.report.pages.readout_words import ReadoutWords, clean
 ALARM = 0.001
 LIGHTS: dict[str, Tone] = {"passed": "good", "warned": "warn", "failed": "bad", "not_checked": "muted"}
 SPLITS = ("planned_split", "analysed_split")
-COUNTS = ("customers", "contacts", "control")
+COUNTS = ("customers", "contacts", "control", "clusters", "fewest", "many")
 SHARES = ("share", "open")
 
 

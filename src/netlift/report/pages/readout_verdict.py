@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlift.abtest.readout import ArmReadout, CampaignReadout, Check, Verdict
+from netlift.abtest.readout import AmongCampaigns, ArmReadout, CampaignReadout, Check, Verdict
 from netlift.report.document import Banner, Card, Cell, Tone
 from netlift.report.pages.readout_checks import check_name, check_said
 from netlift.report.pages.readout_words import ReadoutWords, clean, is_exact
@@ -100,6 +100,8 @@ def _sentences(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
     yield _best_estimate(readout.profit, say)
     if verdict.code not in WITHHELD:
         yield from _how_sure(verdict, readout.profit, say)
+        if readout.among is not None:
+            yield _among(readout.among, say)
         if len(readout.arms) > 1:
             yield say.say(
                 "best_arm",
@@ -132,6 +134,19 @@ def _how_sure(verdict: Verdict, profit: Estimate, say: ReadoutWords) -> Iterator
             yield say.say("hopeless")
         else:
             yield say.say("more", customers=say.words.count("noun.customers", _round(verdict.more_customers)))
+
+
+def _among(among: AmongCampaigns, say: ReadoutWords) -> str:
+    """The same campaign as the page of all campaigns shows it, and why that is another figure."""
+    chance = among.chance_of_profit
+    said = say.say("almost_sure") if chance > 0.99 else say.say("almost_never") if chance < 0.01 else say.chance(chance)
+    return say.say(
+        "among",
+        campaigns=say.words.number(among.campaigns),
+        profit=say.whole(among.profit),
+        interval=say.interval(among.profit),
+        chances=said,
+    )
 
 
 def _chance(chance: float, say: ReadoutWords) -> str:
