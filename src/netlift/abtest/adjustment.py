@@ -105,7 +105,7 @@ def adjusted(
 
 
 def independent(covariates: Sequence[str], *cells: Moments) -> tuple[str, ...]:
-    """Covariates, in order, that vary in every cell beyond what earlier ones tell, at 20 customers each.
+    """Covariates, in order, that vary in every cell beyond what earlier ones tell, at 20 customers (or clusters) each.
 
     One customer may make half of a covariate's sum of squares at most.
 
@@ -114,7 +114,7 @@ def independent(covariates: Sequence[str], *cells: Moments) -> tuple[str, ...]:
     """
     kept: list[str] = []
     for name in covariates:
-        room = min(cell.n for cell in cells) // CUSTOMERS_A_COVARIATE
+        room = min(cell.effective_units for cell in cells) // CUSTOMERS_A_COVARIATE
         if len(kept) < room and all(_is_usable(cell.take([*kept, name])) for cell in cells):
             kept.append(name)
     return tuple(kept)
