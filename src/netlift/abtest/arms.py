@@ -10,7 +10,7 @@ import numpy as np
 
 from netlift.abtest.adjustment import Adjustment, adjusted
 from netlift.abtest.contrast import contrast, money, money_lines
-from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
+from netlift.abtest.moments import OUTCOMES, PROFIT, Moments
 from netlift.abtest.readout import ArmCell, ArmReadout, Money, PullForward, Roi, Rollout, Verdict
 from netlift.abtest.roi import (
     break_even_margin_rate,
@@ -25,6 +25,8 @@ from netlift.abtest.roi import (
 from netlift.abtest.sequential import repeated_interval
 from netlift.abtest.simultaneous import chance_best, critical_value, simultaneous_profits
 from netlift.abtest.verdict import Prior, decide
+from netlift.abtest.weighting import AVERAGE, arms_of, centre_of, control_of, is_pictured, treated_of
+from netlift.data.tables import CONTROL
 from netlift.results import Estimate
 
 DELIVERED = "delivered"
@@ -81,6 +83,7 @@ class ArmsRead:
     Attributes:
         arms: Each arm.
         adjustments: Their contrasts, in the same order.
+        averages: The same for the campaign's average customer.
         money: Lines of all arms together.
         verdict: Of all arms together, with the whole fixed cost.
         profit: Of all arms together.
@@ -89,64 +92,127 @@ class ArmsRead:
 
     arms: tuple[ArmReadout, ...]
     adjustments: tuple[Adjustment, ...]
+    averages: tuple[Adjustment, ...]
     money: tuple[Money, ...]
     verdict: Verdict
     profit: Estimate
     roi: Roi
 
 
-def read_arms(cells: Mapping[str, ArmCells], control: ArmCells, terms: Terms) -> ArmsRead:
+def read_arms(
+    groups: Mapping[str, ArmCells],
+    terms: Terms,
+    *,
+    average: Mapping[str, Moments] | None = None,
+    left: Mapping[str, Moments] | None = None,
+) -> ArmsRead:
     """Every arm against control, and all of them together.
 
     Args:
-        cells: Arm to its moments; outcomes, covariates, and `delivered` where it is logged.
-        control: The same of control.
+        groups: Arms, control and its pictures to their moments; outcomes, covariates, and `delivered` where logged.
         terms: What was decided.
+        average: Arms and control as pictures of the campaign's average customer, where chances differed.
+        left: Arms as pictures of control, and control; where chances differed and are known.
 
     Raises:
         DataError: An arm of fewer than two customers.
     """
+    cells, control = arms_of(groups), groups[CONTROL]
     treated = sum(cell.whole.n for cell in cells.values())
     fixed = [terms.fixed * cell.whole.n / treated for cell in cells.values()]
-    everyone = merge(control.whole, *(cell.whole for cell in cells.values()))
-    found = [adjust(arm, cell.whole, control.whole, everyone, terms) for arm, cell in cells.items()]
-    contrasts = [each.contrast for each in found]
+    found, whole = compare_arms(_whole(groups), covariates=terms.covariates)
+    contrasts = [each.contrast for each in found.values()]
+    averages = found if average is None else _compare(average, terms.covariates)
+    others = averages if left is None else _compare(left, terms.covariates, centre=left[CONTROL])
     together = simultaneous_profits(contrasts, fixed=fixed, level=terms.level, currency=terms.currency)
-    bests = chance_best(contrasts, fixed=fixed)
-    arms = tuple(
-        _read_arm(arm, cell, control, each, terms=replace(terms, fixed=share), simultaneous=joint, best=best)
-        for (arm, cell), each, share, joint, best in zip(cells.items(), found, fixed, together, bests, strict=True)
-    )
-    whole = add_up_arms(found, merge(*(cell.whole for cell in cells.values())), control.whole)
+    bests = chance_best([each.contrast for each in averages.values()], fixed=fixed)
+    arms = []
+    for (arm, cell), share, joint, best in zip(cells.items(), fixed, together, bests, strict=True):
+        own = replace(terms, fixed=share)
+        read = _read_arm(arm, cell, control_of(groups, arm), found[arm], terms=own, simultaneous=joint, best=best)
+        if average is not None:
+            read = replace(
+                read,
+                estimand="average" if AVERAGE in groups else "treated",
+                average_profit=money(averages[arm].contrast, PROFIT, **_written(terms), fixed=share)[1],
+                cost_of_holdout=cost_of_holdout(others[arm].contrast, **_written(terms)),
+            )
+        arms.append(read)
     lines = money_lines(whole.contrast, raw=whole.raw, **_written(terms), fixed=terms.fixed)
     profit = _by_look(lines[-1].total, whole, terms)
     return ArmsRead(
-        arms=arms,
-        adjustments=tuple(found),
+        arms=tuple(arms),
+        adjustments=tuple(found.values()),
+        averages=tuple(averages.values()),
         money=lines,
-        verdict=_verdict(profit, whole, terms, assigned=everyone.n),
+        verdict=_verdict(profit, whole, terms, assigned=treated + control.whole.n),
         profit=profit,
         roi=roi(whole.contrast, **_written(terms), fixed=terms.fixed),
     )
 
 
-def add_up_arms(found: Sequence[Adjustment], treated: Moments, control: Moments) -> Adjustment:
+def compare_arms(
+    groups: Mapping[str, Moments], *, covariates: Sequence[str]
+) -> tuple[dict[str, Adjustment], Adjustment]:
+    """Each arm against its control, and all arms together: their sum, so that their lines add up to the cent.
+
+    Arms whose chances are unlogged are of the campaign's average customer and do not add up to what was earned: all
+    arms together are then held against their own picture.
+
+    Args:
+        groups: Arms, control and its pictures (see `weighting`).
+        covariates: Pre-period figures that may be adjusted for, the most telling first.
+    """
+    found = _compare(groups, covariates)
+    treated, control = treated_of(groups), groups[CONTROL]
+    if not is_pictured(groups) or (len(found) == 1 and AVERAGE not in groups):
+        return found, add_up_arms(list(found.values()), treated, control)
+    together = _adjust("all arms", treated, control, treated, covariates)
+    if AVERAGE in groups:
+        return found, together
+    return found, add_up_arms(list(found.values()), treated, control, shared=together.contrast.control_cov)
+
+
+def _compare(
+    groups: Mapping[str, Moments], covariates: Sequence[str], *, centre: Moments | None = None
+) -> dict[str, Adjustment]:
+    return {
+        arm: _adjust(
+            arm, cell, control_of(groups, arm), centre_of(groups, arm) if centre is None else centre, covariates
+        )
+        for arm, cell in arms_of(groups).items()
+    }
+
+
+def _whole(groups: Mapping[str, ArmCells]) -> dict[str, Moments]:
+    return {name: group.whole for name, group in groups.items()}
+
+
+def add_up_arms(
+    found: Sequence[Adjustment], treated: Moments, control: Moments, *, shared: np.ndarray | None = None
+) -> Adjustment:
     """All arms together as the sum of them, so that their lines add up to the cent; they share one control.
 
-        D = sum n_a D_a / N        V = sum (n_a / N)² (V_a - V_0) + V_0
+        D = sum n_a D_a / N        V = sum (n_a / N)² (V_a - V_0a) + V_0
 
     Args:
         found: Each arm against control.
         treated: Customers of all arms.
         control: Customers of control.
+        shared: V_0, where each arm has its own picture of control; the same V_0a of all arms without it.
     """
     if len(found) == 1:
         return found[0]
     names = found[0].contrast.names
     raw = contrast(treated.take(names), control.take(names), arm="all arms")
     shares = np.array([one.contrast.n_treated for one in found]) / treated.n
-    shared = np.mean([one.contrast.control_cov for one in found], axis=0)
-    own = sum(share**2 * (one.contrast.covariance - shared) for share, one in zip(shares, found, strict=True))
+    parts = [one.contrast.control_cov for one in found]
+    if shared is None:
+        shared = np.mean(parts, axis=0)
+        parts = [shared] * len(found)
+    own = sum(
+        share**2 * (one.contrast.covariance - part) for share, one, part in zip(shares, found, parts, strict=True)
+    )
     summed = replace(
         raw,
         difference=np.sum([share * one.contrast.difference for share, one in zip(shares, found, strict=True)], axis=0),
@@ -159,16 +225,16 @@ def add_up_arms(found: Sequence[Adjustment], treated: Moments, control: Moments)
     return Adjustment(contrast=summed, raw=raw, used=used, dropped=dropped)
 
 
-def adjust(arm: str, treated: Moments, control: Moments, everyone: Moments, terms: Terms) -> Adjustment:
+def _adjust(arm: str, treated: Moments, control: Moments, centre: Moments, covariates: Sequence[str]) -> Adjustment:
     """Arm against control, adjusted for the time before, delivery among the outcomes where it is logged."""
     outcomes = [*OUTCOMES, *([DELIVERED] if DELIVERED in treated.names else [])]
-    names = [*outcomes, *terms.covariates]
+    names = [*outcomes, *covariates]
     return adjusted(
         treated.take(names),
         control.take(names),
         outcomes=outcomes,
-        covariates=terms.covariates,
-        everyone=everyone.take(names),
+        covariates=covariates,
+        everyone=centre.take(names),
         arm=arm,
     )
 
@@ -208,7 +274,7 @@ def read_rollout(arm: ArmReadout, adjustment: Adjustment, *, eligible: int, outs
 
     Args:
         arm: Its readout.
-        adjustment: Its contrast.
+        adjustment: Its contrast for the average of who would get it.
         eligible: Customers who would get it.
         outside: Customers that the test says nothing of.
         terms: What was decided; the fixed cost is spent once more in whole.
@@ -220,8 +286,8 @@ def read_rollout(arm: ArmReadout, adjustment: Adjustment, *, eligible: int, outs
     z = critical_value([adjustment.contrast], level=terms.level)
     point = eligible * per_customer - terms.fixed
     method = "forecast with the spread between campaigns" if terms.prior else "forecast from this campaign alone"
-    lines = {line.name: line for line in arm.money}
-    paid = lines["reward"].treated_mean + lines["contact_cost"].treated_mean
+    means = dict(zip(adjustment.raw.names, adjustment.raw.treated_mean, strict=True))
+    paid = float(means["reward"] + means["contact_cost"])
     return Rollout(
         arm=arm.arm,
         eligible=eligible,
@@ -318,6 +384,6 @@ def _written(terms: Terms) -> dict[str, Any]:
 
 
 __all__ = [
-    "ArmCells", "ArmsRead", "Terms", "adjust", "read_arms", "read_cell", "read_pull_forward",
+    "ArmCells", "ArmsRead", "Terms", "add_up_arms", "compare_arms", "read_arms", "read_cell", "read_pull_forward",
     "read_rollout",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ VerdictCode = Literal[
     "cannot_tell_yet",
 ]  # fmt: skip
 CheckStatus = Literal["passed", "warned", "failed", "not_checked"]
+Estimand = Literal["treated", "average"]
 RoiKind = Literal["interval", "outside", "all", "saves_cost", "undefined"]
 
 
@@ -119,6 +120,10 @@ class ArmReadout:
         largest_customer_share: Share of the incremental revenue that one customer makes.
         profit_without_largest: Profit without the largest receipt total of each arm.
         profit_capped: Profit with spend capped at the pooled 99.9 % of buyers, a line of sensitivity.
+        estimand: Whose money this is: `treated`, the arm's own customers; `average`, as many average customers of the
+            campaign, where customers had different chances of several arms and nobody logged all of them.
+        average_profit: Profit on the campaign's average customer, currency per customer; None where all customers had
+            the same chances, and it is the same.
     """
 
     arm: str
@@ -141,6 +146,8 @@ class ArmReadout:
     largest_customer_share: float
     profit_without_largest: Estimate
     profit_capped: Estimate
+    estimand: Estimand = "treated"
+    average_profit: Estimate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,7 +312,8 @@ class CampaignReadout:
         as_of: Moment up to which receipts were read.
         observational: Nobody randomized it: numbers without a verdict.
         verdict: Of the campaign as a whole, all arms with their fixed cost.
-        best_arm: Of several arms the one with the highest profit; the only one where there is one.
+        best_arm: Of several arms the one with the highest profit on the campaign's average customer; the only one where
+            there is one.
         money: Lines of the whole campaign, in the order of an arm's.
         profit: Of the whole campaign.
         roi: Of the whole campaign.
