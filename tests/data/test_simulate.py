@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
+from netlift.data.arm_chances import parse_chances
 from netlift.data.retailer.lives import COOLING, GONE, Calendar, Lives
 from netlift.data.retailer.outreach import CAMPAIGNS, TIER_MARGINS, launch, live_day
 from netlift.data.retailer.people import draw_people, respond
@@ -173,6 +174,13 @@ def test_arms_follow_the_logged_propensities(tables, campaign):
     arm = contacts["offer_id"].map({name: i for i, name in enumerate(arms)}).to_numpy()
     shares = np.array(campaign.shares)
     assert np.array_equal(contacts["propensity"], shares[tier, arm])
+    vectors = [
+        parse_chances(text, arm=name, propensity=p)
+        for text, name, p in zip(
+            contacts["arm_propensities"], contacts["offer_id"], contacts["propensity"], strict=True
+        )
+    ]
+    assert np.array_equal(pd.DataFrame(vectors)[arms], shares[tier])
     p_values = [
         stats.chisquare(
             np.bincount(arm[tier == level], minlength=len(arms)), shares[level] * (tier == level).sum()

@@ -10,6 +10,7 @@ import pytest
 from campaign_world import START, make_frames, make_plan, make_world, run_assign
 
 from netlift.abtest.holdout import is_held_out, period_of
+from netlift.data.arm_chances import parse_chances
 from netlift.data.tables import CONTRACT
 from netlift.errors import DataError, GateRefusedError, UsageError
 
@@ -122,6 +123,12 @@ def test_strata_keep_their_shares_and_say_the_chance_that_everybody_had(shop, fr
         control = (own.offer_id == "control").mean()
         assert abs(control - 0.3) < 1 / len(own)
         assert np.allclose(own.propensity, np.where(own.offer_id == "control", control, 1 - control))
+        vectors = [
+            parse_chances(text, arm=arm, propensity=p)
+            for text, arm, p in zip(own.arm_propensities, own.offer_id, own.propensity, strict=True)
+        ]
+        assert all(vector["control"] == pytest.approx(control) for vector in vectors)
+    assert contacts_of(drawn(shop, campaign_id="B1x")).arm_propensities.isna().all(), "everybody had the same"
     assert run.drawn.strata == 3
     assert run.drawn.srm_p_value > 0.5
 

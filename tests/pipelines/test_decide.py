@@ -28,6 +28,7 @@ from decide_world import (
 
 from netlift.abtest.holdout import is_held_out, period_of
 from netlift.config.business import load
+from netlift.data.arm_chances import parse_chances
 from netlift.data.check import check_tables
 from netlift.data.read import open_tables
 from netlift.errors import ConfigError, DataError, GateRefusedError, NetliftError, UsageError
@@ -202,6 +203,10 @@ def test_contacts_are_in_the_form_that_training_and_readouts_read(folder, made, 
     ).any()
     named = contacts["offer_id"].replace("control", "none").to_numpy()
     assert (named == log.loc[contacts["customer_id"], "offer_id"].to_numpy()).all()
+    logged = contacts[["arm_propensities", "offer_id", "propensity"]].itertuples(index=False)
+    vectors = pd.DataFrame([parse_chances(text, arm=arm, propensity=p) for text, arm, p in logged]).fillna(0.0)
+    chances = log.loc[contacts["customer_id"], [f"p_{name}" for name in (*OFFERS, "none")]].to_numpy()
+    assert np.allclose(vectors[[*OFFERS, "control"]], chances)
     shutil.copytree(folder / "var" / "demo", tmp_path / "var" / "demo")
     for name in ("contacts", "campaigns"):
         rewrite(tmp_path, name, lambda old, name=name: pd.concat([old, wrote[name]], ignore_index=True))

@@ -44,6 +44,9 @@ def test_groups_recover_what_the_decisions_earned(launched, read):
     policy = lines["policy", "holdout"].per_customer
     assert policy.ci_lower < launched.truth(launched.policy, ~out) < policy.ci_upper
     assert policy.point > decided.per_customer.point, "exploring costs"
+    served = lines["policy", "holdout"]
+    assert served.total.point == pytest.approx(policy.point * decided.customers), "of all whom it stands for"
+    assert served.customers < decided.customers
     explored = launched.log["arm"].to_numpy() == "explore"
     open_to = launched.open_to & ~out
     truth = launched.truth(launched.policy, open_to) - launched.truth(given, explored)

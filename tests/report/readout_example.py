@@ -229,6 +229,23 @@ def evil() -> CampaignReadout:
     )
 
 
+def weighted(*, logged: bool) -> CampaignReadout:
+    """Chances differed: the average customer beside the treated, or in the place of single arms' own."""
+    found = six_arms()
+    arms = [
+        replace(one, average_profit=estimate(1.25, 0.4), estimand="treated" if logged else "average")
+        for one in found.arms
+    ]
+    assumptions = [
+        replace(one, value="treated") if one.name == "weighted_by_chance" else one for one in found.assumptions
+    ]
+    changed = make_readout(arms=arms, assumptions=tuple(assumptions))
+    if logged:
+        return changed
+    total = changed.profit.point * 1.3
+    return replace(changed, profit=replace(changed.profit, point=total))
+
+
 EXAMPLES = {
     "probably": lambda: single(5.1, 1.2),
     "made_money": lambda: single(6.4, 0.9),
@@ -245,4 +262,6 @@ EXAMPLES = {
     "saves_cost": lambda: of_kind("saves_cost"),
     "looks": lambda: make_readout(looks=True),
     "evil": evil,
+    "weighted": lambda: weighted(logged=True),
+    "unlogged": lambda: weighted(logged=False),
 }

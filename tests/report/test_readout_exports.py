@@ -124,6 +124,13 @@ def test_the_workbook_computes_profit_and_return_from_the_cells_finance_may_chan
     assert changed(profit.replace("C", "D")) == pytest.approx(changed(profit) - found.profit.point)
 
 
+def test_arms_that_do_not_add_up_to_the_campaign_are_one_block_of_the_workbook():
+    found = EXAMPLES["unlogged"]()
+    names = {text for text in calculator(readout_workbook(found, EN)).values() if isinstance(text, str)}
+    assert "Together" in names
+    assert not names & {arm.arm for arm in found.arms}
+
+
 def test_the_whole_campaign_is_the_sum_of_its_arms_in_the_workbook():
     found = EXAMPLES["six_arms"]()
     cells = calculator(readout_workbook(found, EN))

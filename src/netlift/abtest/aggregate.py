@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from netlift.abtest.moments import OUTCOMES, PROFIT, ClusterSums, LogSpend, Moments, merge, of_sums, weights_of
+from netlift.abtest.moments import OUTCOMES, PROFIT, SPEND, ClusterSums, LogSpend, Moments, merge, of_sums, weights_of
 from netlift.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 EVERYBODY = ""
 KEYS = ("campaign_id", "arm")
 SHIFT = "shift_"
-SPEND = "spend"
-"""Column of what each customer spent, where the column revenue is weighted or moved."""
 MOST_CROSSED = 20_000
 LOST_DIGITS = 1e6
 """Square of a mean over a variance from which sums are taken about the mean: half of a double's digits are gone."""

@@ -12,7 +12,7 @@ import numpy as np
 from netlift.abtest import skew
 from netlift.abtest.adjustment import Adjustment, adjusted
 from netlift.abtest.contrast import Contrast, contrast, money, money_lines
-from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
+from netlift.abtest.moments import OUTCOMES, PROFIT, Moments
 from netlift.abtest.portfolio import ALL_ARMS
 from netlift.abtest.readout import (
     AmongCampaigns,
@@ -36,8 +36,9 @@ from netlift.abtest.roi import (
 )
 from netlift.abtest.sequential import repeated_interval
 from netlift.abtest.simultaneous import chance_best, critical_value, joint_chance, simultaneous_profits
-from netlift.abtest.skew import Shape
 from netlift.abtest.verdict import Chances, decide
+from netlift.abtest.weighting import AVERAGE, arms_of, centre_of, control_of, is_pictured, treated_of
+from netlift.data.tables import CONTROL
 from netlift.results import Estimate
 
 DELIVERED = "delivered"
@@ -113,6 +114,7 @@ class ArmsRead:
     Attributes:
         arms: Each arm.
         adjustments: Their contrasts, in the same order.
+        averages: The same for the campaign's average customer.
         money: Lines of all arms together.
         verdict: Of all arms together, with the whole fixed cost.
         profit: Of all arms together.
@@ -121,55 +123,62 @@ class ArmsRead:
 
     arms: tuple[ArmReadout, ...]
     adjustments: tuple[Adjustment, ...]
+    averages: tuple[Adjustment, ...]
     money: tuple[Money, ...]
     verdict: Verdict
     profit: Estimate
     roi: Roi
 
 
-def read_arms(cells: Mapping[str, ArmCells], control: ArmCells, terms: Terms) -> ArmsRead:
+def read_arms(
+    groups: Mapping[str, ArmCells],
+    terms: Terms,
+    *,
+    average: Mapping[str, Moments] | None = None,
+    left: Mapping[str, Moments] | None = None,
+) -> ArmsRead:
     """Every arm against control, and all of them together.
 
     Args:
-        cells: Arm to its moments; outcomes, covariates, and `delivered` where it is logged.
-        control: The same of control.
+        groups: Arms, control and its pictures to their moments; outcomes, covariates, and `delivered` where logged.
         terms: What was decided.
+        average: Arms and control as pictures of the campaign's average customer, where chances differed.
+        left: Arms as pictures of control, and control; where chances differed and are known.
 
     Raises:
         DataError: An arm of fewer than two customers.
     """
+    cells, control = arms_of(groups), groups[CONTROL]
     treated = sum(cell.whole.n for cell in cells.values())
     fixed = [terms.fixed * cell.whole.n / treated for cell in cells.values()]
-    everyone = merge(control.whole, *(cell.whole for cell in cells.values()))
-    found = [adjust(arm, cell.whole, control.whole, everyone, terms) for arm, cell in cells.items()]
-    contrasts = [each.contrast for each in found]
+    found, whole = compare_arms(_whole(groups), covariates=terms.covariates)
+    contrasts = [each.contrast for each in found.values()]
+    averages = found if average is None else _compare(average, terms.covariates)
+    others = averages if left is None else _compare(left, terms.covariates, centre=left[CONTROL])
     together = simultaneous_profits(contrasts, fixed=fixed, level=terms.level, currency=terms.currency)
-    bests = chance_best(contrasts, fixed=fixed)
+    bests = chance_best([each.contrast for each in averages.values()], fixed=fixed)
     z = critical_value(contrasts, level=terms.level)
-    arms = tuple(
-        _read_arm(
-            arm,
-            cell,
-            control,
-            each,
-            terms=replace(terms, fixed=share),
-            joint=Joint(
-                profit=profit,
-                z=z,
-                best=best,
-                chance=_joint_chance(contrasts, each, share),
-            ),
-        )
-        for (arm, cell), each, share, profit, best in zip(cells.items(), found, fixed, together, bests, strict=True)
-    )
-    whole = add_up_arms(found, merge(*(cell.whole for cell in cells.values())), control.whole)
+    arms = []
+    for (arm, cell), share, profit, best in zip(cells.items(), fixed, together, bests, strict=True):
+        own = replace(terms, fixed=share)
+        joint = Joint(profit=profit, z=z, best=best, chance=_joint_chance(contrasts, found[arm], share))
+        read = _read_arm(arm, cell, control_of(groups, arm), found[arm], terms=own, joint=joint)
+        if average is not None:
+            read = replace(
+                read,
+                estimand="average" if AVERAGE in groups else "treated",
+                average_profit=money(averages[arm].contrast, PROFIT, **_written(terms), fixed=share)[1],
+                cost_of_holdout=cost_of_holdout(others[arm].contrast, **_written(terms)),
+            )
+        arms.append(read)
     lines = money_lines(whole.contrast, raw=whole.raw, **_written(terms), fixed=terms.fixed)
     profit = _by_look(lines[-1].total, whole, terms)
     return ArmsRead(
-        arms=arms,
-        adjustments=tuple(found),
+        arms=tuple(arms),
+        adjustments=tuple(found.values()),
+        averages=tuple(averages.values()),
         money=lines,
-        verdict=_verdict(profit, whole, terms, assigned=everyone.n, among=terms.among.get(ALL_ARMS)),
+        verdict=_verdict(profit, whole, terms, assigned=treated + control.whole.n, among=terms.among.get(ALL_ARMS)),
         profit=profit,
         roi=roi(whole.contrast, **_written(terms), fixed=terms.fixed, z=terms.bound),
     )
@@ -184,42 +193,84 @@ def _joint_chance(contrasts: Sequence[Contrast], own: Adjustment, fixed: float) 
     return joint_chance(contrasts, float(skew.normal_score(t, own.contrast.shape)))
 
 
-def campaign_score(cells: Mapping[str, Moments], control: Moments, terms: Terms) -> float:
+def campaign_score(groups: Mapping[str, Moments], terms: Terms) -> float:
     """Normal score of the profit of all arms together: what the bound of a planned look is held against.
 
     It is zero where profit does not vary. The same difference, adjustment and shape stand behind the interval.
 
     Args:
-        cells: Arm to its moments.
-        control: Those of control.
+        groups: Arms, control and its pictures (see `weighting`).
         terms: What was decided.
     """
-    everyone = merge(control, *cells.values())
-    found = [adjust(arm, cell, control, everyone, terms) for arm, cell in cells.items()]
-    whole = add_up_arms(found, merge(*cells.values()), control).contrast
+    whole = compare_arms(groups, covariates=terms.covariates)[1].contrast
     error = whole.se(PROFIT)
     if not error:
         return 0.0
     return float(skew.normal_score((whole.point(PROFIT) - terms.fixed / whole.n_treated) / error, whole.shape))
 
 
-def add_up_arms(found: Sequence[Adjustment], treated: Moments, control: Moments) -> Adjustment:
+def compare_arms(
+    groups: Mapping[str, Moments], *, covariates: Sequence[str]
+) -> tuple[dict[str, Adjustment], Adjustment]:
+    """Each arm against its control, and all arms together: their sum, so that their lines add up to the cent.
+
+    Arms whose chances are unlogged are of the campaign's average customer and do not add up to what was earned: all
+    arms together are then held against their own picture.
+
+    Args:
+        groups: Arms, control and its pictures (see `weighting`).
+        covariates: Pre-period figures that may be adjusted for, the most telling first.
+    """
+    found = _compare(groups, covariates)
+    treated, control = treated_of(groups), groups[CONTROL]
+    if not is_pictured(groups) or (len(found) == 1 and AVERAGE not in groups):
+        return found, add_up_arms(list(found.values()), treated, control)
+    together = _adjust("all arms", treated, control, treated, covariates)
+    if AVERAGE in groups:
+        return found, together
+    return found, add_up_arms(list(found.values()), treated, control, shared=together.contrast.control_cov)
+
+
+def _compare(
+    groups: Mapping[str, Moments], covariates: Sequence[str], *, centre: Moments | None = None
+) -> dict[str, Adjustment]:
+    return {
+        arm: _adjust(
+            arm, cell, control_of(groups, arm), centre_of(groups, arm) if centre is None else centre, covariates
+        )
+        for arm, cell in arms_of(groups).items()
+    }
+
+
+def _whole(groups: Mapping[str, ArmCells]) -> dict[str, Moments]:
+    return {name: group.whole for name, group in groups.items()}
+
+
+def add_up_arms(
+    found: Sequence[Adjustment], treated: Moments, control: Moments, *, shared: np.ndarray | None = None
+) -> Adjustment:
     """All arms together as the sum of them, so that their lines add up to the cent; they share one control.
 
-        D = sum n_a D_a / N        V = sum (n_a / N)² (V_a - V_0) + V_0
+        D = sum n_a D_a / N        V = sum (n_a / N)² (V_a - V_0a) + V_0
 
     Args:
         found: Each arm against control.
         treated: Customers of all arms.
         control: Customers of control.
+        shared: V_0, where each arm has its own picture of control; the same V_0a of all arms without it.
     """
     if len(found) == 1:
         return found[0]
     names = found[0].contrast.names
     raw = contrast(treated.take(names), control.take(names), arm="all arms")
     shares = np.array([one.contrast.n_treated for one in found]) / treated.n
-    shared = np.mean([one.contrast.control_cov for one in found], axis=0)
-    own = sum(share**2 * (one.contrast.covariance - shared) for share, one in zip(shares, found, strict=True))
+    parts = [one.contrast.control_cov for one in found]
+    if shared is None:
+        shared = np.mean(parts, axis=0)
+        parts = [shared] * len(found)
+    own = sum(
+        share**2 * (one.contrast.covariance - part) for share, one, part in zip(shares, found, parts, strict=True)
+    )
     summed = replace(
         raw,
         difference=np.sum([share * one.contrast.difference for share, one in zip(shares, found, strict=True)], axis=0),
@@ -232,16 +283,16 @@ def add_up_arms(found: Sequence[Adjustment], treated: Moments, control: Moments)
     return Adjustment(contrast=summed, raw=raw, used=used, dropped=dropped)
 
 
-def adjust(arm: str, treated: Moments, control: Moments, everyone: Moments, terms: Terms) -> Adjustment:
+def _adjust(arm: str, treated: Moments, control: Moments, centre: Moments, covariates: Sequence[str]) -> Adjustment:
     """Arm against control, adjusted for the time before, delivery among the outcomes where it is logged."""
     outcomes = [*OUTCOMES, *([DELIVERED] if DELIVERED in treated.names else [])]
-    names = [*outcomes, *terms.covariates]
+    names = [*outcomes, *covariates]
     return adjusted(
         treated.take(names),
         control.take(names),
         outcomes=outcomes,
-        covariates=terms.covariates,
-        everyone=everyone.take(names),
+        covariates=covariates,
+        everyone=centre.take(names),
         arm=arm,
     )
 
@@ -275,7 +326,7 @@ def read_pull_forward(arm: str, treated: Moments, control: Moments, *, days: int
 
 
 def read_rollout(
-    arm: ArmReadout, shrunken: tuple[float, float], shape: Shape, *, eligible: int, outside: int, terms: Terms
+    arm: ArmReadout, shrunken: tuple[float, float], found: Contrast, *, eligible: int, outside: int, terms: Terms
 ) -> Rollout:
     """What the arm would bring if all eligible customers got it, once more under the same conditions.
 
@@ -284,25 +335,26 @@ def read_rollout(
 
     Args:
         arm: Its readout.
-        shrunken: Profit per customer and its standard error, as the campaign's own arms make of it.
-        shape: How the studentized difference is distributed.
+        shrunken: Profit per customer and its standard error for the average of who would get it, as the campaign's own
+            arms make of it.
+        found: The same contrast, unshrunken.
         eligible: Customers who would get it.
         outside: Customers that the test says nothing of.
         terms: What was decided; the fixed cost is spent once more in whole.
     """
     per_customer, error = shrunken
     method = "forecast from this campaign alone"
-    if arm.among is not None:
+    if arm.among is not None and arm.average_profit is None:
         per_customer, error = arm.among.effect, math.hypot(arm.among.effect_se, arm.among.effect_sd)
         method = "forecast without luck, with the spread between campaigns"
     point = eligible * per_customer - terms.fixed
-    lines = {line.name: line for line in arm.money}
-    paid = lines["reward"].treated_mean + lines["contact_cost"].treated_mean
+    means = dict(zip(found.names, found.treated_mean, strict=True))
+    paid = float(means["reward"] + means["contact_cost"])
     return Rollout(
         arm=arm.arm,
         eligible=eligible,
         profit=skew.estimate(
-            point, eligible * error, shape=shape, level=terms.level, unit=terms.currency, method=method
+            point, eligible * error, shape=found.shape, level=terms.level, unit=terms.currency, method=method
         ),
         budget=eligible * paid + terms.fixed,
         outside=outside,
@@ -405,6 +457,7 @@ def _written(terms: Terms) -> dict[str, Any]:
 
 
 __all__ = [
-    "ArmCells", "ArmsRead", "Terms", "adjust", "campaign_score", "read_arms", "read_cell", "read_pull_forward",
+    "ArmCells", "ArmsRead", "Terms", "add_up_arms", "campaign_score", "compare_arms", "read_arms", "read_cell",
+    "read_pull_forward",
     "read_rollout",
 ]  # fmt: skip

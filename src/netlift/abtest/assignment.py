@@ -44,6 +44,7 @@ class Assignment:
         arm: Position of each customer's arm among the names, int8, shape (n,).
         propensity: Chance of the arm that was drawn, shape (n,): the planned share, or within strata the share of the
             stratum's units that the arm has.
+        chances: Chance of every arm where strata differ in them, shape (n, k); None where all have the planned shares.
         strata: Strata that the draw was made in; 0 for one draw each.
         merged: Customers of strata too small to hold every arm, who were drawn together.
     """
@@ -51,6 +52,7 @@ class Assignment:
     arms: tuple[str, ...]
     arm: np.ndarray
     propensity: np.ndarray
+    chances: np.ndarray | None = None
     strata: int = 0
     merged: int = 0
 
@@ -160,16 +162,22 @@ def assign(
         return Assignment(arms=tuple(shares), arm=arm, propensity=planned[arm])
     labels = _labels_of_units(ids, strata, unit_of, units=len(units))
     kept = _merge_small(labels, fewest=int(np.ceil(1 / planned.min())))
-    arm_of, chance_of = np.empty(len(units), dtype=np.int8), np.empty(len(units))
+    arm_of, chance_of = np.empty(len(units), dtype=np.int8), np.empty((len(units), len(planned)))
     names = sorted(set(kept))
     offsets = to_uniform(hash_units(names, salt=salt, purpose="stratum"))
     for name, offset in zip(names, offsets, strict=True):
         own = np.flatnonzero(kept == name)
         arm_of[own] = draw_blocks(words[own], shares, float(offset))
-        chance_of[own] = (np.bincount(arm_of[own], minlength=len(planned)) / len(own))[arm_of[own]]
+        chance_of[own] = np.bincount(arm_of[own], minlength=len(planned)) / len(own)
+    arm, chances = arm_of[unit_of], chance_of[unit_of]
     merged = int((kept != labels)[unit_of].sum())
     return Assignment(
-        arms=tuple(shares), arm=arm_of[unit_of], propensity=chance_of[unit_of], strata=len(names), merged=merged
+        arms=tuple(shares),
+        arm=arm,
+        propensity=chances[np.arange(len(ids)), arm],
+        chances=chances,
+        strata=len(names),
+        merged=merged,
     )
 
 

@@ -30,6 +30,8 @@ from netlift.errors import DataError
 
 OUTCOMES = ("revenue", "margin", "reward", "contact_cost")
 PROFIT: Mapping[str, float] = {"margin": 1.0, "reward": -1.0, "contact_cost": -1.0}
+SPEND = "spend_in_window"
+"""Column of what each customer spent, where the column revenue is weighted or moved."""
 ROUNDING = 1e-12
 """Share of a sum of squares below which what is left about the mean is rounding, not variation."""
 DIGITS = 1e-14

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from netlift.abtest.moments import OUTCOMES
+from netlift.abtest.moments import OUTCOMES, SPEND
 from netlift.config.settings import did_you_mean
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
@@ -48,10 +48,11 @@ def assigned_outcomes(
 ) -> ir.Table:
     """One row per assigned customer, in Ibis; nothing is computed before somebody aggregates it.
 
-    Columns: campaign_id, customer_id, arm, propensity, assigned_at, ends_at; revenue, margin, reward, contact_cost of
-    receipts in [assigned_at, assigned_at + outcome_days), returns as booked; bought, delivered (0 or 1); `COVARIATES`
-    of the `pre_days` before, money as logarithms; revenue_after, margin_after of the `after_days` behind the window;
-    the dimensions, as text. A contact costs what was logged, else what its offer says, and nothing in control.
+    Columns: campaign_id, customer_id, arm, propensity, arm_propensities, assigned_at, ends_at; revenue, margin, reward,
+    contact_cost of receipts in [assigned_at, assigned_at + outcome_days), returns as booked; bought, delivered (0 or
+    1); `COVARIATES` of the `pre_days` before, money as logarithms; revenue_after, margin_after of the `after_days`
+    behind the window; the revenue once more as `SPEND`, which no weighting moves; the dimensions, as text. A contact
+    costs what was logged, else what its offer says, and nothing in control.
 
     Args:
         tables: The tables of a business.
@@ -72,10 +73,11 @@ def assigned_outcomes(
     zero = {name: rows[name].coalesce(0.0) for name in sums.columns if name not in ("campaign_id", "customer_id")}
     return rows.select(
         "campaign_id", "customer_id", "arm", "assigned_at", "ends_at", "reward", "contact_cost", "delivered",
-        "propensity", *dimensions,
+        "propensity", "arm_propensities", *dimensions,
         tenure_days=_seconds(rows.joined_at, rows.assigned_at) / SECONDS_A_DAY,
         no_history=(zero["pre_receipts"] == 0).cast("float64"),
         bought=zero["purchases"] > 0,
+        **{SPEND: zero["revenue"]},
         **{
             name: signed_log(value) if name in LOGARITHMIC else value
             for name, value in zero.items()
@@ -151,10 +153,12 @@ def campaign_contacts(tables: Tables, campaigns: Sequence[str], *, until: dateti
         reward=contacts.reward_cost.coalesce(0.0).sum(),
         delivered=contacts.delivered_at.notnull().cast("float64").max(),
         propensity=contacts.propensity.argmin(ibis.struct(key)),
+        arm_propensities=contacts.arm_propensities.argmin(ibis.struct(key)),
     )
     drawn = drawn.inner_join(named, "campaign_id")
     return drawn.select(
         "campaign_id", "customer_id", "arm", "assigned_at", "contact_cost", "reward", "delivered", "propensity",
+        "arm_propensities",
         ends_at=drawn.assigned_at + drawn.outcome_days.cast("int64").as_interval("D"),
     )  # fmt: skip
 

@@ -143,6 +143,7 @@ class Portfolio:
         left_out: Campaigns that are not in the sum, and why.
         covariates: What the adjustment for the time before may use.
         config_digest: Of the settings.
+        arms_unlogged: Campaigns of different chances whose single arms are not read, as not all chances are logged.
     """
 
     business: str
@@ -157,3 +158,4 @@ class Portfolio:
     left_out: tuple[LeftOut, ...]
     covariates: tuple[str, ...]
     config_digest: str
+    arms_unlogged: tuple[str, ...] = ()

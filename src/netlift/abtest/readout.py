@@ -16,6 +16,7 @@ VerdictCode = Literal[
     "cannot_tell_yet",
 ]  # fmt: skip
 CheckStatus = Literal["passed", "warned", "failed", "not_checked"]
+Estimand = Literal["treated", "average"]
 RoiKind = Literal["interval", "outside", "all", "saves_cost", "undefined"]
 
 
@@ -147,6 +148,10 @@ class ArmReadout:
         profit_without_largest: Profit without the largest receipt total of each arm.
         profit_capped: Profit with spend capped at the pooled 99.9 % of buyers, a line of sensitivity.
         among: As the portfolio shows it; None where other campaigns are too few, or this one cannot be read.
+        estimand: Whose money this is: `treated`, the arm's own customers; `average`, as many average customers of the
+            campaign, where customers had different chances of several arms and nobody logged all of them.
+        average_profit: Profit on the campaign's average customer, currency per customer; None where all customers had
+            the same chances, and it is the same.
     """
 
     arm: str
@@ -170,6 +175,8 @@ class ArmReadout:
     profit_without_largest: Estimate
     profit_capped: Estimate
     among: AmongCampaigns | None = None
+    estimand: Estimand = "treated"
+    average_profit: Estimate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,7 +341,8 @@ class CampaignReadout:
         as_of: Moment up to which receipts were read.
         observational: Nobody randomized it: numbers without a verdict.
         verdict: Of the campaign as a whole, all arms with their fixed cost.
-        best_arm: Of several arms the one with the highest profit; the only one where there is one.
+        best_arm: Of several arms the one with the highest profit on the campaign's average customer; the only one where
+            there is one.
         money: Lines of the whole campaign, in the order of an arm's.
         profit: Of the whole campaign.
         roi: Of the whole campaign.

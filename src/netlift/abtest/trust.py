@@ -19,13 +19,13 @@ from scipy.special import ndtr
 from netlift.abtest.contrast import Contrast
 from netlift.abtest.moments import OUTCOMES
 from netlift.abtest.readout import Check, CheckStatus
+from netlift.abtest.skew import LARGE
 from netlift.data.sample_ratio import SampleRatio
 
 ALARM = 0.001
 TORN_SHARE = 0.001
 CONTACTED_SHARE = 0.01
 ONE_CUSTOMER_SHARE = 0.2
-SKEW_NOTICED, SKEW_TOO_MUCH = 0.1, 0.3
 FEWEST_CLUSTERS, MANY_CLUSTERS = 10.0, 30.0
 
 
@@ -116,7 +116,7 @@ def check_arm(
             figures={"share": largest_share}, where=arm,
         ),
         Check(
-            name="control_size", status=_step(abs(gamma), SKEW_NOTICED, SKEW_TOO_MUCH, worst="warned"), blocking=False,
+            name="control_size", status="warned" if abs(gamma) > LARGE else "passed", blocking=False,
             figures={"gamma": gamma, "control": float(contrast.n_control)}, where=arm,
         ),
     ]  # fmt: skip
@@ -184,7 +184,7 @@ def _balance(arm: str, balance: Contrast, looked_at: int) -> Check:
     )  # fmt: skip
 
 
-def _step(value: float, warn_above: float, fail_above: float, *, worst: CheckStatus = "failed") -> CheckStatus:
+def _step(value: float, warn_above: float, fail_above: float) -> CheckStatus:
     if value > fail_above:
-        return worst
+        return "failed"
     return "warned" if value > warn_above else "passed"

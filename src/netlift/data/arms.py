@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from netlift.data.arm_chances import parse_chances
 from netlift.data.findings import Finding, Severity
 from netlift.data.read import Tables
 from netlift.data.sample_ratio import ArmTotals, SampleRatio, judge_sample_ratio
@@ -30,7 +31,7 @@ def check_arms(tables: Tables, *, alarm: float) -> tuple[list[Finding], list[Sam
     if "campaigns" in tables:
         campaigns = tables["campaigns"].select("campaign_id", "randomized").to_pyarrow().to_pylist()
         flags = {row["campaign_id"]: row["randomized"] for row in campaigns}
-    findings, ratios = _torn_customers(tables), []
+    findings, ratios = _torn_customers(tables) + _wrong_chances(tables["contacts"]), []
     for campaign_id, group in groupby(_arm_rows(tables["contacts"]), key=lambda arm: arm["campaign_id"]):
         arms, flag = list(group), flags.get(campaign_id)
         findings += _check_claims(campaign_id, arms, flag=flag)
@@ -121,6 +122,35 @@ def _mismatch(ratio: SampleRatio, alarm: float) -> Finding:
         of=ratio.rows,
         message=message + (f" ({ratio.note})" if ratio.note else ""),
     )
+
+
+def _wrong_chances(contacts: ir.Table) -> list[Finding]:
+    """Rows whose chances of all arms are not such: a readout then reads no arm of the campaign by them."""
+    logged = contacts.filter(contacts.arm_propensities.notnull())
+    counted = logged.group_by("arm_propensities", "offer_id", "propensity").aggregate(rows=logged.count())
+    found = counted.to_pyarrow().to_pylist()
+    wrong, rows = sum(row["rows"] for row in found if not _is_right(row)), sum(row["rows"] for row in found)
+    if not wrong:
+        return []
+    message = (
+        f"{wrong:,} of {rows:,} arm_propensities are not the chances of all arms, by offer_id and control, that add up "
+        f'to 1 and give the drawn arm its propensity; log such as {{"{CONTROL}": 0.3, "mail": 0.5, "sms": 0.2}}'
+    )
+    return [
+        Finding(
+            table="contacts",
+            column="arm_propensities",
+            severity="warning",
+            code="wrong-chances",
+            count=wrong,
+            of=rows,
+            message=message,
+        )
+    ]
+
+
+def _is_right(row: dict[str, Any]) -> bool:
+    return bool(parse_chances(row["arm_propensities"], arm=row["offer_id"] or "", propensity=row["propensity"]))
 
 
 def _torn_customers(tables: Tables) -> list[Finding]:

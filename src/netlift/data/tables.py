@@ -123,6 +123,7 @@ CONTRACT: dict[str, TableContract] = {
                 _needed("assigned_at", "instant"),
                 _needed("offer_id", "id"),
                 _maybe("propensity", "number"),
+                _maybe("arm_propensities", "text"),
                 _maybe("contact_cost", "money"),
                 _maybe("reward_cost", "money"),
                 _maybe("delivered_at", "instant"),

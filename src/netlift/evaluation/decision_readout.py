@@ -24,7 +24,8 @@ class GroupLine:
         against: holdout or explore.
         customers: Of the group.
         others: Customers of the other.
-        total: Profit that the group brought beyond the other, for its own number of customers.
+        total: Profit that the group brought beyond the other, for its own number of customers; of the policy against
+            the holdout for all decided, whom the policy's customers stand for.
         per_customer: The same per customer.
     """
 

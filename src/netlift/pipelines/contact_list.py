@@ -8,6 +8,7 @@ import numpy as np
 
 from netlift.abtest.assignment import Assignment
 from netlift.config.plan import Plan
+from netlift.data.arm_chances import write_chances
 from netlift.data.tables import CONTROL
 from netlift.pipelines.audience import Audience
 
@@ -20,6 +21,9 @@ def contacts_table(plan: Plan, audience: Audience, drawn: Assignment) -> pa.Tabl
     import pyarrow as pa
 
     n, moment = len(audience), pa.timestamp("us")
+    chances = pa.nulls(n, pa.string())
+    if drawn.chances is not None:
+        chances = pa.array(write_chances(drawn.arms, drawn.chances), pa.string())
     costs = np.array([0.0 if arm == CONTROL else _cost(plan, arm) for arm in drawn.arms])
     return pa.table(
         {
@@ -28,6 +32,7 @@ def contacts_table(plan: Plan, audience: Audience, drawn: Assignment) -> pa.Tabl
             "assigned_at": pa.array([plan.start] * n, moment),
             "offer_id": pa.array(np.array(drawn.arms, dtype=object)[drawn.arm], pa.string()),
             "propensity": pa.array(drawn.propensity, pa.float64()),
+            "arm_propensities": chances,
             "contact_cost": pa.array(costs[drawn.arm], pa.float64()),
             "reward_cost": pa.nulls(n, pa.float64()),
             "delivered_at": pa.nulls(n, moment),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlift.data.arm_chances import write_chances
 from netlift.data.tables import CONTROL
 from netlift.decision.reasons import WORDS
 from netlift.pipelines.decide_choice import NO_RUNNER_UP, Decided, names_of
@@ -153,6 +154,7 @@ class Log:
                 "assigned_at": pa.array(np.full(len(rows), np.datetime64(self.moment, "us")), moment),
                 "offer_id": pa.array(names[option], pa.string()),
                 "propensity": pa.array(decided.draw.propensity[rows], pa.float64()),
+                "arm_propensities": pa.array(write_chances(list(names), decided.draw.chances[rows]), pa.string()),
                 "contact_cost": pa.array(costs[option], pa.float64()),
                 "reward_cost": pa.nulls(len(rows), pa.float64()),
                 "delivered_at": pa.nulls(len(rows), moment),

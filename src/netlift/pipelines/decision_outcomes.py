@@ -94,6 +94,7 @@ def gather_outcomes(
     _refuse_contacted(frame, paid, record)
     frame = frame.merge(paid, on="customer_id", how="left").fillna({"contact_cost": 0.0, "reward_cost": 0.0})
     frame = frame.assign(campaign_id=record.run_key, propensity=1.0, assigned_at=pd.Timestamp(start))
+    frame["arm_propensities"] = pd.Series(None, index=frame.index, dtype="string")
     empty = pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us]")
     own = tables.replace(
         contacts=ibis.memtable(frame.drop(columns="sent").assign(delivered_at=empty)),

@@ -3,7 +3,9 @@
 Three groups were drawn by chance and are read by intention to treat: the holdout gets nothing, those who explore get
 what a lot gives them, all others what the policy gives. Who had nothing open to him cannot explore, so the policy's
 customers stand for everybody only when those with something open weigh 1 / (1 - ε); the holdout, of whom nobody asked
-what is open, is everybody as he comes. Policy and explore are compared among those with something open.
+what is open, is everybody as he comes. So the money of all decided is what they earned, with the rewards and contacts
+that were paid; that of the policy is of the average customer, times all decided: had no lot been drawn. Policy and
+explore are compared among those with something open.
 
 The holdout is sticky: it has been left alone in earlier runs as well, so the difference to it is what all decisions so
 far are worth in this window. The difference to those who explore is of this run alone.
@@ -17,11 +19,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from netlift.abtest.contrast import contrast, money
+from netlift.abtest.contrast import contrast, money, scaled
 from netlift.abtest.moments import PROFIT, Moments, of_rows
 from netlift.data.sample_ratio import ArmTotals, SampleRatio, judge_sample_ratio
 from netlift.data.tables import CONTROL
@@ -143,7 +145,9 @@ def _groups(record: DecisionRecord, own: Outcomes, reading: Reading) -> tuple[Gr
         ("policy", "holdout", _picture(values[policy], weight[policy]), values[out]),
         ("policy", "explore", values[policy & open_to], values[explore]),
     )
-    return tuple(_line(group, against, ours, theirs, reading) for group, against, ours, theirs in pairs)
+    decided, policy_line, lot = (_line(group, against, ours, theirs, reading) for group, against, ours, theirs in pairs)
+    total = scaled(policy_line.per_customer, decided.customers, unit=reading.currency)
+    return decided, replace(policy_line, total=total), lot
 
 
 def _picture(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

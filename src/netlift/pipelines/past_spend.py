@@ -43,6 +43,7 @@ def read_spend(tables: Tables, ids: Sequence[str], window: Window, *, pre_days: 
             "assigned_at": pa.array([window.cutoff] * count, pa.timestamp("us")),
             "offer_id": pa.array([CONTROL] * count),
             "propensity": pa.array(np.ones(count)),
+            "arm_propensities": pa.nulls(count, pa.string()),
             "contact_cost": pa.array(np.zeros(count)),
             "reward_cost": pa.array(np.zeros(count)),
             "delivered_at": pa.nulls(count, pa.timestamp("us")),

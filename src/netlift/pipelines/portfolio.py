@@ -8,11 +8,10 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netlift.abtest.adjustment import adjusted
 from netlift.abtest.aggregate import EVERYBODY, Cell, Cells, aggregate
-from netlift.abtest.arms import add_up_arms
+from netlift.abtest.arms import compare_arms
 from netlift.abtest.contrast import contrast
-from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
+from netlift.abtest.moments import OUTCOMES, PROFIT, Moments
 from netlift.abtest.outcomes import COVARIATES, Spans, assigned_outcomes, campaign_contacts
 from netlift.abtest.portfolio import ALL_ARMS, LeftOut, Portfolio
 from netlift.abtest.portfolio_sums import (
@@ -27,7 +26,16 @@ from netlift.abtest.portfolio_sums import (
 )
 from netlift.abtest.readout import AmongCampaigns
 from netlift.abtest.trust import ALARM
-from netlift.abtest.weighting import picture_the_whole, read_chances
+from netlift.abtest.weighting import (
+    AVERAGE,
+    Chances,
+    arms_of,
+    control_of,
+    has_control,
+    picture_the_treated,
+    read_chances,
+    treated_of,
+)
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan, load_plan
 from netlift.config.readout import ReadoutSettings
@@ -117,6 +125,9 @@ def read_portfolio(
         left_out=tuple(LeftOut(campaign_id=c.campaign_id, name=c.name, reason=c.reason) for c in left_out),
         covariates=COVARIATES,
         config_digest=settings.digest(),
+        arms_unlogged=tuple(
+            sorted({effect.campaign_id for effect in whole.effects} - {effect.campaign_id for effect in arms.effects})
+        ),
     )
 
 
@@ -232,10 +243,10 @@ def _read_effects(
     spans = Spans(pre_days=how.pre_days, until=until)
     progress.stage("portfolio", f"what {len(readable)} campaigns brought")
     rows = hold(tables, assigned_outcomes(tables, list(readable), spans, dimensions=columns))
-    weighted = bool(read_chances(rows).unequal)
-    cells = _moments(rows, (*OUTCOMES, *COVARIATES), how, weighted=weighted)
+    chances = read_chances(rows)
+    cells = _moments(rows, (*OUTCOMES, *COVARIATES), how, chances)
     found = {name: list(_effects(cells, campaign)) for name, campaign in readable.items()}
-    by_segment = [_segments(rows, readable, dimension, how, weighted=weighted) for dimension in how.segments]
+    by_segment = [_segments(rows, readable, dimension, how, chances) for dimension in how.segments]
     effects = [effect for own in found.values() for effect in own]
     whole = believe([effect for effect in effects if effect.arm == ALL_ARMS])
     arms = believe([effect for effect in effects if effect.arm != ALL_ARMS])
@@ -244,32 +255,25 @@ def _read_effects(
 
 
 def _moments(
-    rows: ir.Table, figures: Sequence[str], how: ReadoutSettings, *, weighted: bool, by: str = EVERYBODY
+    rows: ir.Table, figures: Sequence[str], how: ReadoutSettings, chances: Chances, *, by: str = EVERYBODY
 ) -> Cells:
-    """Moments as a readout takes them: of pictures of the whole campaign where chances differ."""
+    """Moments as a readout takes them: control is a picture of the arms where chances differ."""
     within = (by,) if by else ()
-    seen = picture_the_whole(rows, figures, within=within) if weighted else rows
+    seen = picture_the_treated(rows, figures, chances, within=within)
     return aggregate(seen, figures=figures, dimensions=within, cluster=how.household)
 
 
 def _effects(cells: Cells, campaign: Found) -> Iterator[Effect]:
-    """All arms together, then each; nothing where control or all arms hold fewer than two customers."""
+    """All arms together, then each, if read for its own customers; nothing where control or all arms hold too few."""
     own = {cell.arm: moments for cell, moments in cells.items() if cell.campaign == campaign.campaign_id}
-    control, treated = own.get(CONTROL), {arm: own[arm] for arm in sorted(own) if arm != CONTROL}
-    if control is None or not treated:
+    small = {arm for arm, moments in arms_of(own).items() if moments.n < 2}
+    own = {arm: own[arm] for arm in sorted(own) if arm not in small}
+    if CONTROL not in own or not arms_of(own) or own[CONTROL].n < 2:
         return
-    everyone = merge(*own.values())
-    large = {arm: moments for arm, moments in treated.items() if min(moments.n, control.n) >= 2}
-    if not large:
-        return
-    read = {
-        arm: adjusted(moments, control, outcomes=OUTCOMES, covariates=COVARIATES, everyone=everyone, arm=arm)
-        for arm, moments in large.items()
-    }
-    together = merge(*large.values())
-    whole = add_up_arms(list(read.values()), together, control)
-    for arm, adjustment in {ALL_ARMS: whole, **read}.items():
-        moments = together if arm == ALL_ARMS else large[arm]
+    read, whole = compare_arms(own, covariates=COVARIATES)
+    together, control = treated_of(own), own[CONTROL]
+    for arm, adjustment in {ALL_ARMS: whole, **({} if AVERAGE in own else read)}.items():
+        moments = together if arm == ALL_ARMS else own[arm]
         yield Effect(
             campaign_id=campaign.campaign_id,
             name=campaign.name,
@@ -282,14 +286,20 @@ def _effects(cells: Cells, campaign: Found) -> Iterator[Effect]:
 
 
 def _segments(
-    rows: ir.Table, readable: Mapping[str, Found], dimension: str, how: ReadoutSettings, *, weighted: bool
+    rows: ir.Table, readable: Mapping[str, Found], dimension: str, how: ReadoutSettings, chances: Chances
 ) -> Iterator[Effect]:
     """Each segment of each arm that has enough buyers, as a readout shows it: not adjusted, without fixed cost."""
-    found = _moments(rows, OUTCOMES, how, weighted=weighted, by=dimension)
+    found = _moments(rows, OUTCOMES, how, chances, by=dimension)
     cells = {cell: moments for cell, moments in found.items() if cell.dimension == dimension}
+    segments: dict[Cell, dict[str, Moments]] = {}
+    for cell, moments in cells.items():
+        segments.setdefault(replace(cell, arm=""), {})[cell.arm] = moments
     for cell in sorted(cells, key=_order):
-        control = cells.get(replace(cell, arm=CONTROL))
-        if cell.arm == CONTROL or control is None or not _is_enough(cells[cell], control, how):
+        groups = segments[replace(cell, arm="")]
+        if cell.arm not in arms_of(groups) or AVERAGE in groups or not has_control(groups, cell.arm):
+            continue
+        control = control_of(groups, cell.arm)
+        if not _is_enough(cells[cell], control, how):
             continue
         read = contrast(cells[cell], control, arm=cell.arm)
         if read.se(PROFIT) > 0:

@@ -32,7 +32,18 @@ from netlift.abtest.sequential import bounds
 from netlift.abtest.sequential import looks as looks_at
 from netlift.abtest.simultaneous import shrink_arms
 from netlift.abtest.trust import ALARM, Facts, blocked, check_arm, check_campaign, check_clusters
-from netlift.abtest.weighting import picture_the_whole, read_chances, scale_by_chance
+from netlift.abtest.weighting import (
+    Chances,
+    arms_of,
+    control_of,
+    has_control,
+    picture_the_control,
+    picture_the_treated,
+    picture_the_whole,
+    read_chances,
+    treated_of,
+    weigh_the_treated,
+)
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan
 from netlift.config.readout import ReadoutSettings
@@ -65,7 +76,7 @@ class Reading:
         settings: How it is read.
         rows: One row per assigned customer.
         randomized: Whether chance, with known propensities, drew the arms.
-        weighted: Whether customers of an arm had different chances of it.
+        chances: Of the arms; none unequal where chance did not draw them.
         figures: Outcomes, covariates, delivery where it is logged, margin behind the window where it is seen.
         household: Column of what customers share.
         planned: Columns whose segments plan or config name.
@@ -79,18 +90,28 @@ class Reading:
     settings: ReadoutSettings
     rows: ir.Table
     randomized: bool
-    weighted: bool
+    chances: Chances
     figures: tuple[str, ...]
     household: str | None
     planned: tuple[str, ...]
     dimensions: tuple[str, ...]
 
     def cells(self, rows: ir.Table, *, figures: Sequence[str] = (), by: str = "") -> Cells:
-        """Moments of each arm, as pictures of the whole campaign where chances differ."""
+        """Moments of each arm and of control, which is a picture of the arms where chances differ."""
         wanted = tuple(figures) or self.figures
         within = (by,) if by else ()
-        seen = picture_the_whole(rows, wanted, within=within) if self.weighted else rows
-        return aggregate(seen, figures=wanted, dimensions=within, cluster=self.household)
+        return self._aggregate(picture_the_treated(rows, wanted, self.chances, within=within), wanted, by)
+
+    def average(self) -> Cells:
+        """Moments of each arm and of control as pictures of the whole campaign."""
+        return self._aggregate(picture_the_whole(self.rows, self.figures), self.figures)
+
+    def left(self) -> Cells:
+        """Moments of control, and of each arm as its picture."""
+        return self._aggregate(picture_the_control(self.rows, self.figures, self.chances), self.figures)
+
+    def _aggregate(self, rows: ir.Table, figures: Sequence[str], by: str = "") -> Cells:
+        return aggregate(rows, figures=figures, dimensions=(by,) if by else (), cluster=self.household)
 
 
 def read_campaign(
@@ -127,7 +148,7 @@ def read_campaign(
         settings=how,
         rows=rows,
         randomized=randomized,
-        weighted=randomized and bool(chances.unequal),
+        chances=chances if randomized else replace(chances, unequal=(), unlogged=()),
         figures=_figures(rows, campaign),
         household=household,
         planned=planned,
@@ -154,24 +175,24 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     facts = _facts(reading, cells=cells, stopped=any(look.stopped for look in taken))
     checks = check_campaign(facts)
     if taken:
-        each = 1 - (1 - how.level) / (len(cells) - 1)
+        each = 1 - (1 - how.level) / len(arms_of(cells))
         of_arm = bounds([look.information for look in taken], level=each)[-1]
         terms = replace(terms, bound=taken[-1].bound, bound_of_arm=of_arm)
     if randomized:
         terms = replace(terms, among=_among_campaigns(reading, progress))
     progress.stage("readout", "lines of sensitivity, segments, days")
     arms = _arm_cells(reading, cells)
-    draft = read_arms({arm: cell for arm, cell in arms.items() if arm != CONTROL}, arms[CONTROL], terms)
+    weighted = bool(reading.chances.unequal)
+    others = {"average": _by_arm(reading.average()) if weighted else None}
+    others["left"] = _by_arm(reading.left()) if weighted and not reading.chances.unlogged else None
+    draft = read_arms(arms, terms, **others)
     checks = (*checks, *_arm_checks(draft.arms, draft.adjustments, cells))
     withheld: Literal["blocked", "observational"] | None = "blocked" if blocked(checks) else None
     withheld = withheld if randomized else "observational"
-    read = read_arms(
-        {arm: cell for arm, cell in arms.items() if arm != CONTROL}, arms[CONTROL], replace(terms, withheld=withheld)
-    )
+    read = read_arms(arms, replace(terms, withheld=withheld), **others)
     segments = list(_segments(reading, terms))
     fixed = {arm.arm: _fixed(arm.assigned, read.arms, campaign) for arm in read.arms}
     people = int(tables["customers"].count().to_pyarrow().as_py())
-    assigned = sum(cell.n for cell in cells.values())
     return CampaignReadout(
         campaign_id=campaign.campaign_id,
         name=campaign.name,
@@ -182,7 +203,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         as_of=campaign.until,
         observational=not randomized,
         verdict=read.verdict,
-        best_arm=max(read.arms, key=lambda arm: arm.money[-1].per_customer.point).arm,
+        best_arm=max(read.arms, key=lambda arm: (arm.average_profit or arm.money[-1].per_customer).point).arm,
         money=read.money,
         profit=read.profit,
         roi=read.roi,
@@ -194,15 +215,26 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         days=tuple(_day_points(days, fixed, reading, terms)),
         pull_forward=tuple(
             read_pull_forward(
-                arm, cells[arm], cells[CONTROL], days=campaign.after_days, terms=replace(terms, fixed=fixed[arm])
+                arm,
+                cells[arm],
+                control_of(cells, arm),
+                days=campaign.after_days,
+                terms=replace(terms, fixed=fixed[arm]),
             )
             for arm in fixed
             if campaign.after_days
         ),
         rollout=tuple(
-            read_rollout(arm, shrunken, found.contrast.shape, eligible=assigned, outside=people - assigned, terms=terms)
+            read_rollout(
+                arm,
+                shrunken,
+                found.contrast,
+                eligible=facts.assigned,
+                outside=people - facts.assigned,
+                terms=terms,
+            )
             for arm, found, shrunken in zip(
-                read.arms, read.adjustments, shrink_arms([each.contrast for each in read.adjustments]), strict=True
+                read.arms, read.averages, shrink_arms([each.contrast for each in read.averages]), strict=True
             )
         ),
         looks=taken,
@@ -252,7 +284,7 @@ def _by_arm(cells: Cells) -> dict[str, Moments]:
 
 def _refuse_empty(cells: Mapping[str, Moments], request: ReadoutRequest) -> None:
     wanted = set(request.plan.shares) if request.plan else set()
-    missing = sorted(wanted - set(cells))
+    missing = sorted(wanted - {CONTROL, *arms_of(cells)})
     if missing:
         raise DataError(
             f"contacts: nobody was assigned to {', '.join(missing)} in campaign {request.campaign_id!r}, the plan says "
@@ -265,7 +297,9 @@ def _arm_cells(reading: Reading, cells: Mapping[str, Moments]) -> dict[str, ArmC
     cut = _by_arm(reading.cells(capped(reading.rows, share=reading.settings.cap), figures=OUTCOMES))
     shares = largest_shares(reading.rows)
     return {
-        arm: ArmCells(whole=whole, without_largest=smaller.get(arm, whole), capped=cut[arm], largest_share=shares[arm])
+        arm: ArmCells(
+            whole=whole, without_largest=smaller.get(arm, whole), capped=cut[arm], largest_share=shares.get(arm, 0.0)
+        )
         for arm, whole in cells.items()
     }
 
@@ -276,7 +310,7 @@ def _arm_checks(arms: Sequence[Any], found: Sequence[Adjustment], cells: Mapping
         balance = None
         if before:
             names = [*OUTCOMES, *before]
-            balance = contrast(cells[arm.arm].take(names), cells[CONTROL].take(names), arm=arm.arm)
+            balance = contrast(cells[arm.arm].take(names), control_of(cells, arm.arm).take(names), arm=arm.arm)
         yield from check_arm(
             arm.arm,
             adjustment.raw,
@@ -286,7 +320,9 @@ def _arm_checks(arms: Sequence[Any], found: Sequence[Adjustment], cells: Mapping
             looked_at=len(before) * len(arms),
         )
         if cells[CONTROL].clusters is not None:
-            yield check_clusters(arm.arm, min(cells[name].effective_units for name in (arm.arm, CONTROL)))
+            yield check_clusters(
+                arm.arm, min(cell.effective_units for cell in (cells[arm.arm], control_of(cells, arm.arm)))
+            )
 
 
 def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool) -> Facts:
@@ -305,7 +341,7 @@ def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool) -> 
     if "delivered" in reading.figures:
         rows = reading.rows
         delivered = int(rows.filter(rows.arm == CONTROL).delivered.sum().to_pyarrow().as_py() or 0)
-    assigned = sum(cell.n for cell in cells.values())
+    assigned = control.n + treated_of(cells).n
     return Facts(
         randomized=reading.randomized,
         assigned=assigned,
@@ -332,12 +368,20 @@ def _read_days(reading: Reading) -> dict[str, tuple[Moments, ...]]:
         return {}
     spans = Spans(pre_days=0, until=campaign.until)
     days = daily_outcomes(reading.tables, [campaign.campaign_id], spans)
-    if reading.weighted:
-        rows = scale_by_chance(rows, ("reward", "contact_cost"))
+    if reading.chances.unequal:
+        rows = weigh_the_treated(rows, reading.chances)
+        rows = rows.mutate(copy=rows.customer_id + " as " + rows.arm)
+        weight = rows.relative_weight
+        rows = rows.mutate(reward=rows.reward * weight, contact_cost=rows.contact_cost * weight)
         days = days.inner_join(
-            rows.select("campaign_id", "customer_id", "relative_weight"), ["campaign_id", "customer_id"]
+            rows.select("campaign_id", "customer_id", "relative_weight", "copy"), ["campaign_id", "customer_id"]
         )
-        days = days.mutate(revenue=days.revenue * days.relative_weight, margin=days.margin * days.relative_weight)
+        days = days.mutate(
+            revenue=days.revenue * days.relative_weight,
+            margin=days.margin * days.relative_weight,
+            customer_id=days.copy,
+        )
+        rows = rows.mutate(customer_id=rows.copy)
     found = aggregate_days(rows, days, last_day=last, figures=DAYS_FIGURES)
     return {arm: moments for (_, arm), moments in found.items()}
 
@@ -353,7 +397,7 @@ def _day_points(
     for arm, cost in fixed.items():
         yield from day_points(
             arm,
-            [contrast(days[arm][day], days[CONTROL][day], arm=arm) for day in shown],
+            [contrast(days[arm][day], control_of(days, arm)[day], arm=arm) for day in shown],
             days=shown,
             level=terms.level,
             currency=terms.currency,
@@ -392,8 +436,7 @@ def _looks(reading: Reading, terms: Terms) -> Iterator[Look]:
         rows = assigned_rows(reading.tables, then, reading.settings, dimensions=(), household=reading.household)
         figures = [name for name in reading.figures if name in (*OUTCOMES, *COVARIATES)]
         cells = _by_arm(reading.cells(hold(reading.tables, rows), figures=figures))
-        control = cells.pop(CONTROL)
-        scores.append(campaign_score(cells, control, terms))
+        scores.append(campaign_score(cells, terms))
     yield from looks_at([share for share, _ in due], scores, planned=plan.looks, level=plan.level)
 
 
@@ -410,11 +453,14 @@ def _segments(reading: Reading, terms: Terms) -> Iterator[SegmentEffects]:
     for dimension in reading.dimensions:
         found = reading.cells(reading.rows, figures=OUTCOMES, by=dimension)
         inside = {cell: moments for cell, moments in found.items() if cell.dimension == dimension}
-        for arm in sorted({cell.arm for cell in inside} - {CONTROL}):
+        segments: dict[str, dict[str, Moments]] = {}
+        for cell, moments in inside.items():
+            segments.setdefault(_segment_name(cell), {})[cell.arm] = moments
+        for arm in sorted({arm for groups in segments.values() for arm in arms_of(groups)}):
             cells = {
-                _segment_name(cell): (moments, inside[replace(cell, arm=CONTROL)])
-                for cell, moments in inside.items()
-                if cell.arm == arm and replace(cell, arm=CONTROL) in inside
+                segment: (groups[arm], control_of(groups, arm))
+                for segment, groups in segments.items()
+                if arm in groups and has_control(groups, arm)
             }
             yield segment_effects(
                 dimension,
@@ -444,7 +490,8 @@ def _assumptions(reading: Reading, money: str) -> Iterator[Assumption]:
     yield Assumption(name="tolerance", value=f"{how.tolerance:.2f}")
     yield Assumption(name="level", value=f"{how.level:g}")
     yield Assumption(name="rewards", value="contacts.reward_cost")
-    yield Assumption(name="weighted_by_chance", value="yes" if reading.weighted else "no")
+    weighted = "unlogged" if reading.chances.unlogged else "treated" if reading.chances.unequal else "no"
+    yield Assumption(name="weighted_by_chance", value=weighted)
     if reading.household:
         yield Assumption(name="household", value=reading.household)
     if reading.request.plan is not None:

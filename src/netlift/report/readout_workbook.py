@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from netlift.abtest.readout import ArmReadout, CampaignReadout
@@ -72,18 +72,30 @@ def write_calculator(workbook: Any, readout: CampaignReadout, say: ReadoutWords)
         sheet.write_string(2, 0, text.say("readout.observational_notice"), pen.formats["bad"])
     _heads(pen, 3)
     first = 4 + len(LINES) + 4
-    tops = [first + i * _height() for i in range(len(readout.arms))]
-    for arm, top in zip(readout.arms, tops, strict=True):
+    blocks = _blocks(readout, say)
+    tops = [first + i * _height() for i in range(len(blocks))]
+    for arm, top in zip(blocks, tops, strict=True):
         _write_arm(pen, arm, top)
-    _write_whole(pen, readout, tops)
+    _write_whole(pen, readout, blocks, tops)
     sheet.freeze_panes(4, 1)
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
 
 
-def _write_whole(pen: Pen, readout: CampaignReadout, tops: list[int]) -> None:
+def _blocks(readout: CampaignReadout, say: ReadoutWords) -> tuple[ArmReadout, ...]:
+    """The arms, which add up to the campaign; the campaign as one block where they do not."""
+    if all(arm.estimand == "treated" for arm in readout.arms):
+        return readout.arms
+    assigned = sum(arm.assigned for arm in readout.arms)
+    one = replace(
+        readout.arms[0], arm=say.say("all_arms"), assigned=assigned, money=readout.money, profit=readout.profit
+    )
+    return (one,)
+
+
+def _write_whole(pen: Pen, readout: CampaignReadout, blocks: Sequence[ArmReadout], tops: list[int]) -> None:
     """The sums of the arms, with the interval of their profit."""
-    say, totals = pen.say, {name: sum(_total(arm, name) for arm in readout.arms) for name in LINES}
+    say, totals = pen.say, {name: sum(_total(arm, name) for arm in blocks) for name in LINES}
     pen.sheet.write_string(4, 0, say.say("whole"), pen.formats["bold"])
     for k, name in enumerate(LINES):
         places = "+".join(f"C{_place(top, name) + 1}" for top in tops)

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from netlift.data.arm_chances import write_chances
 from netlift.data.retailer.lives import CONTROL_ARM, EVENT_KINDS, NO_ARM, Lives
-from netlift.data.retailer.outreach import CAMPAIGNS, OUTCOME_DAYS
+from netlift.data.retailer.outreach import CAMPAIGNS, OUTCOME_DAYS, TIER_MARGINS
 from netlift.data.retailer.people import People
 from netlift.data.retailer.world import (
     CATEGORIES,
@@ -26,6 +27,7 @@ from netlift.data.tables import CONSENT_PREFIX, CONTRACT, CONTROL
 
 ARMS = (CONTROL, *(offer.offer_id for offer in OFFERS))
 SHOPS = ("store", "online", "app")
+_TIERS = 1 + len(TIER_MARGINS)
 
 _TYPES = {
     "id": pa.string(),
@@ -172,6 +174,9 @@ class Books:
                 "assigned_at": assigned_at,
                 "offer_id": _labels(ARMS, arm - CONTROL_ARM),
                 "propensity": pa.array(lives.propensity[campaign, person], from_pandas=True),
+                "arm_propensities": _chances_of_tiers().take(
+                    pa.array(_TIERS * campaign + np.maximum(lives.tier[campaign, person], 0))
+                ),
                 "contact_cost": cost[arm],
                 "reward_cost": lives.reward[campaign, person],
                 "delivered_at": delivered_at,
@@ -262,6 +267,15 @@ def _draw_names(people: People, rng: np.random.Generator) -> pa.Array:
         people.female, np.array(FEMALE_NAMES, dtype=object)[which], np.array(MALE_NAMES, dtype=object)[which]
     )
     return pa.array(surname + np.where(people.female, "а ", " ").astype(object) + first, pa.string())
+
+
+def _chances_of_tiers() -> pa.Array:
+    """The chances of each campaign's tiers, as they are logged, in the order of both; null where nobody drew."""
+    texts: list[str | None] = []
+    for one in CAMPAIGNS:
+        arms = [CONTROL, *(ARMS[1 + offer] for offer in one.offers)]
+        texts += list(write_chances(arms, np.array(one.shares))) if one.is_randomized else [None] * _TIERS
+    return pa.array(texts, pa.string())
 
 
 def _labels(labels: list[str] | tuple[str, ...], codes: np.ndarray) -> pa.Array:

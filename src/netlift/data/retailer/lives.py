@@ -113,6 +113,8 @@ class Lives:
         has_bought: Whether they bought within the simulated days, shape (n,).
         arm: What each campaign assigned: `NO_ARM`, `CONTROL_ARM` or 1 + the index of the offer, shape (campaigns, n).
         propensity: Chance of that arm, NaN where nobody knows it, shape (campaigns, n).
+        tier: Position of the chances that it was drawn by among the campaign's, -1 where nothing was drawn, shape
+            (campaigns, n).
         delivered: Whether its contact arrived, shape (campaigns, n).
         reward: What its reward cost, shape (campaigns, n).
         receipts: Receipts, rows of `RECEIPT`; a return is written down at once and may lie some days ahead.
@@ -139,6 +141,7 @@ class Lives:
         self.has_bought = np.zeros(count, dtype=bool)
         self.arm = np.full((campaigns, count), NO_ARM, dtype=np.int8)
         self.propensity = np.full((campaigns, count), np.nan)
+        self.tier = np.full((campaigns, count), -1, dtype=np.int8)
         self.delivered = np.zeros((campaigns, count), dtype=bool)
         self.reward = np.zeros((campaigns, count))
         self.campaign_days = np.full(campaigns, -10_000)

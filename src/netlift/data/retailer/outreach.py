@@ -175,6 +175,7 @@ def launch(index: int, lives: Lives, day: int) -> None:
     tier = np.searchsorted(TIER_MARGINS, lives.margin_between(day - 365, day)[audience])
     if campaign.is_randomized:
         choice, chance = _draw_arms(np.array(campaign.shares)[tier], rng)
+        lives.tier[index, audience] = tier
     else:
         audience = audience[tier == len(TIER_MARGINS)]
         choice, chance = 1 + (idle_days[audience] < 14), np.full(len(audience), np.nan)

@@ -53,7 +53,7 @@ def _sections(readout: DecisionReadout, words: Words) -> Iterator[Section]:
         banner=banner,
         paragraphs=(f"{banner.title}: {banner.lines[0]}.",),
         cards=tuple(_cards(readout, decided, lines["policy", "explore"], words)),
-        items=(say("decision_readout.sticky"), say("decision_readout.itt", level=level)),
+        items=(say("decision_readout.sticky"), say("decision_readout.whole"), say("decision_readout.itt", level=level)),
         grids=(_groups(readout, words),),
     )
     yield _worth(readout, words)

@@ -9,6 +9,7 @@ from netlift.abtest.portfolio import HoldoutReading, Line, Portfolio, Sums
 from netlift.abtest.portfolio_sums import FEWEST
 from netlift.report.charts import BLUE, GREY
 from netlift.report.document import Card, Cell, Document, Grid, Picture, Section, Tone, text_cell
+from netlift.report.pages.readout_words import clean
 from netlift.report.portfolio_charts import funnel_chart
 from netlift.report.readout_charts import Whisker, forest_chart
 from netlift.report.words import Words
@@ -87,7 +88,7 @@ class _Page:
         return Section(
             name="answer",
             title=self._say("answer"),
-            paragraphs=(self._say("intervals", level=level),),
+            paragraphs=(self._say("intervals", level=level), *self._unlogged()),
             items=tuple(self._sentences(sums)),
             cards=tuple(cards),
         )
@@ -110,6 +111,10 @@ class _Page:
         else:
             mean, sd = (self._money(each, digits=2) for each in (sums.effect_mean, sums.effect_sd))
             yield self._say("spread", mean=mean, sd=sd)
+
+    def _unlogged(self) -> Iterator[str]:
+        if self._portfolio.arms_unlogged:
+            yield self._say("arms_unlogged", campaigns=", ".join(map(clean, self._portfolio.arms_unlogged)))
 
     def _campaigns(self) -> Section:
         lines = self._portfolio.campaigns

@@ -17,6 +17,7 @@ from netlift.report.pages.readout_grids import (
     money_grid,
     rollout_grid,
     segment_grids,
+    whose_money,
 )
 from netlift.report.pages.readout_pictures import draw_arms, draw_days, draw_segments, draw_sure, draw_waterfall
 from netlift.report.pages.readout_verdict import best_of, write_headline
@@ -52,8 +53,9 @@ def readout_brief(readout: CampaignReadout, words: Words) -> Document:
     verdict = Section(
         name="verdict", title=head.banner.title, paragraphs=(*notice, *head.banner.lines), cards=head.cards
     )
-    arms = Section(name="arms", title=say.say("arms"), grids=(arms_grid(readout, say),))
-    money = Section(name="money", title=say.say("money"), grids=(money_grid(readout, say),))
+    whose = tuple(whose_money(readout, say))
+    arms = Section(name="arms", title=say.say("arms"), grids=(arms_grid(readout, say),), items=whose)
+    money = Section(name="money", title=say.say("money"), grids=(money_grid(readout, say),), items=whose)
     trust = Section(name="trust", title=say.say("trust"), grids=(checks_grid(readout, say),))
     middle = arms if len(readout.arms) > 1 else money
     return _document(readout, say, (verdict, middle, trust), ())
@@ -133,6 +135,7 @@ def _sections(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> It
         name="money",
         title=say.say("money"),
         paragraphs=(say.say("money_text"),),
+        items=tuple(whose_money(readout, say)),
         pictures=(draw_waterfall(readout, say),) if drawn else (),
         grids=(money_grid(readout, say),),
     )
@@ -214,6 +217,7 @@ def _responders(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> 
 def _rollout(readout: CampaignReadout, say: ReadoutWords) -> Section:
     withheld = readout.verdict.code in ("blocked", "observational")
     first = (say.say("rollout_blocked"),) if withheld else ()
+    average = (say.say("rollout_average"),) if any(arm.average_profit for arm in readout.arms) else ()
     outside = tuple(
         say.say("rollout_outside", arm=clean(row.arm), customers=say.words.count("noun.customers", row.outside))
         for row in readout.rollout
@@ -222,7 +226,7 @@ def _rollout(readout: CampaignReadout, say: ReadoutWords) -> Section:
     return Section(
         name="rollout",
         title=say.say("rollout"),
-        paragraphs=(*first, say.say("rollout_text")),
+        paragraphs=(*first, say.say("rollout_text"), *average),
         items=outside,
         grids=(rollout_grid(readout, say),),
     )

@@ -52,6 +52,7 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
     withheld = readout.verdict.code in ("blocked", "observational")
     names += [] if withheld else ["chance"]
     names += ["best"] if many and not withheld else []
+    differ = any(arm.average_profit is not None for arm in readout.arms)
     rows = []
     for arm in by_profit(readout.arms):
         cells = [
@@ -65,7 +66,10 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             text_cell(say.hundred(arm.verdict.chance_of_profit)),
             text_cell(say.hundred(arm.chance_best)),
         ]
-        rows.append((*cells[: len(names)], text_cell(say.words.say(f"readout_verdict_arm.{arm.verdict.code}"))))
+        average = (say.money_cell(arm.average_profit, digits=CENTS),) if differ else ()
+        verdict = text_cell(say.words.say(f"readout_verdict_arm.{arm.verdict.code}"))
+        rows.append((*cells[: len(names)], *average, verdict))
+    names += ["average"] if differ else []
     return Grid(
         name=say.say("arms"),
         title="",
@@ -111,6 +115,18 @@ def rollout_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             for row in readout.rollout
         ),
     )
+
+
+def whose_money(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
+    """Whose money the page shows where customers had different chances, and what the average customer earns."""
+    if all(arm.average_profit is None for arm in readout.arms):
+        return
+    logged = all(arm.estimand == "treated" for arm in readout.arms)
+    yield say.say("whose_treated" if logged else "whose_unlogged")
+    for arm in by_profit(readout.arms):
+        if arm.average_profit is not None:
+            values = {"arm": clean(arm.arm), "interval": say.interval(arm.average_profit)}
+            yield say.say("whose_average", each=say.money(arm.average_profit.point, digits=CENTS), **values)
 
 
 def assumptions_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
