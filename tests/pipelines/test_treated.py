@@ -152,6 +152,15 @@ def test_equal_chances_give_what_a_plain_difference_gives_and_no_second_figure()
     assert {one.name: one.value for one in found.assumptions}["weighted_by_chance"] == "no"
 
 
+@pytest.mark.parametrize("arm", [CONTROL, "mail"])
+def test_an_arm_that_its_customers_could_not_have_missed_is_read_without_a_crash(arm):
+    market, _ = make_unequal(1500)
+    contacts = market.contacts
+    certain = contacts.propensity.where(contacts.offer_id != arm, 1.0)
+    found = read(market.but(contacts=contacts.assign(propensity=certain)))
+    assert np.isfinite(found.profit.point) and np.isfinite(found.arms[0].cost_of_holdout.point)
+
+
 def pictures(market, figures=("margin",)):
     """Moments by group of a market's rows, and the rows as a frame."""
     contacts = market.contacts

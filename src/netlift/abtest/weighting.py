@@ -63,7 +63,7 @@ class Chances:
     Attributes:
         unknown: Assigned customers whose propensity nobody logged.
         impossible: Those whose propensity lies outside (0, 1].
-        unequal: Campaigns in which customers of one arm had different chances of it.
+        unequal: Campaigns in which customers of one arm had different chances of it, and some of control another arm's.
         unlogged: Of these, such with several arms whose chances were not logged with every customer.
         only_arm: Campaign and arm of the others, where there is one.
         of_arms: What was logged where there are several: campaign, text, arm, chance.
@@ -87,6 +87,8 @@ def read_chances(rows: ir.Table) -> Chances:
     unequal = {
         arm["campaign_id"] for arm in arms if arm["low"] is not None and arm["high"] - arm["low"] > SAME * arm["high"]
     }
+    # Control that nobody in it could have left is no picture of an arm: such a campaign is read as it stands.
+    unequal &= {arm["campaign_id"] for arm in arms if arm["arm"] == CONTROL and (arm["low"] or 1.0) < 1}
     drawn: dict[str, set[str]] = {campaign: set() for campaign in unequal}
     for arm in arms:
         if arm["campaign_id"] in unequal and arm["arm"] != CONTROL:

@@ -183,8 +183,9 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     progress.stage("readout", "lines of sensitivity, segments, days")
     arms = _arm_cells(reading, cells)
     weighted = bool(reading.chances.unequal)
-    others = {"average": _by_arm(reading.average()) if weighted else None}
-    others["left"] = _by_arm(reading.left()) if weighted and not reading.chances.unlogged else None
+    average = _by_arm(reading.average()) if weighted else None
+    left = _by_arm(reading.left()) if weighted and not reading.chances.unlogged else {}
+    others = {"average": average, "left": left if set(arms_of(cells)) <= set(left) else None}
     draft = read_arms(arms, terms, **others)
     checks = (*checks, *_arm_checks(draft.arms, draft.adjustments, cells))
     withheld: Literal["blocked", "observational"] | None = "blocked" if blocked(checks) else None
