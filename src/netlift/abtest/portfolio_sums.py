@@ -198,6 +198,9 @@ def believed_of(beliefs: Beliefs, *, level: float) -> dict[int, Believed]:
         sd=scale * beliefs.prior.sd,
         level=level,
     )
+    # An interval leaves out a loss, or a profit, only where the chance says so too.
+    lower = np.where((lower > fixed) & (chance < (1 + level) / 2), fixed, lower)
+    upper = np.where((upper < fixed) & (chance > (1 - level) / 2), fixed, upper)
     columns = (mean, scale * beliefs.posterior.sd, np.minimum(lower, mean), np.maximum(upper, mean), chance)
     return {
         int(place): Believed(**dict(zip(("mean", "se", "lower", "upper", "chance"), map(float, row), strict=True)))
