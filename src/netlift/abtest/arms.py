@@ -371,11 +371,10 @@ def _read_arm(
     joint: Joint,
 ) -> ArmReadout:
     seen, written = found.contrast, _written(terms)
-    lines = money_lines(seen, raw=found.raw, **written, fixed=terms.fixed)
     bound = terms.bound_of_arm if terms.bound is not None else joint.z
+    lines = money_lines(seen, raw=found.raw, **written, fixed=terms.fixed, z=bound)
     returned = roi(seen, **written, fixed=terms.fixed, z=bound)
-    profit = _by_look(lines[-1].total, found, terms)
-    deciding = joint.profit if terms.bound is None else _by_look(lines[-1].total, found, replace(terms, bound=bound))
+    profit = joint.profit if terms.bound is None else _by_look(lines[-1].total, found, replace(terms, bound=bound))
     is_logged = DELIVERED in cell.whole.names
     return ArmReadout(
         arm=arm,
@@ -384,12 +383,12 @@ def _read_arm(
         delivered_share=cell.whole.value(DELIVERED) if is_logged else None,
         money=lines,
         profit=profit,
-        profit_simultaneous=deciding,
+        profit_simultaneous=profit,
         roi=returned,
         iroas=iroas(seen, **written, fixed=terms.fixed),
         roi_curve=roi_curve(seen, hurdles_about(returned), fixed=terms.fixed),
         verdict=_verdict(
-            deciding,
+            profit,
             found,
             terms,
             assigned=cell.whole.n + control.whole.n,

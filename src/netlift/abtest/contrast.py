@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
@@ -137,8 +138,9 @@ def refuse_small(treated: Moments, control: Moments, *, arm: str) -> None:
 
 
 def money(
-    contrast: Contrast, weights: Mapping[str, float], *, level: float, currency: str, fixed: float = 0.0
-) -> tuple[Estimate, Estimate]:
+    contrast: Contrast, weights: Mapping[str, float], *, level: float, currency: str, fixed: float = 0.0,
+    z: float | None = None,
+) -> tuple[Estimate, Estimate]:  # fmt: skip
     """A line of money: the total of the treated and the same per treated customer, less a fixed cost.
 
     Args:
@@ -147,10 +149,11 @@ def money(
         level: Confidence of the intervals.
         currency: Unit of the total.
         fixed: Fixed cost of the arm, known without error.
+        z: Normal score of the intervals in the place of the level's, such as that of all arms at once.
     """
     n = contrast.n_treated
     per_customer = skew.estimate(
-        contrast.point(weights) - fixed / n, contrast.se(weights), shape=contrast.shape_of(weights), level=level,
+        contrast.point(weights) - fixed / n, contrast.se(weights), shape=contrast.shape_of(weights), level=level, z=z,
         unit=f"{currency}/customer", method=contrast.method,
     )  # fmt: skip
     return scaled(per_customer, n, unit=currency), per_customer
@@ -165,7 +168,7 @@ def scaled(estimate: Estimate, factor: float, *, unit: str) -> Estimate:
 
 
 def money_lines(
-    contrast: Contrast, *, raw: Contrast, level: float, currency: str, fixed: float = 0.0
+    contrast: Contrast, *, raw: Contrast, level: float, currency: str, fixed: float = 0.0, z: float | None = None
 ) -> tuple[Money, ...]:
     """Revenue, margin, reward, contact_cost, fixed_cost, profit, each with the raw total beside it.
 
@@ -177,27 +180,34 @@ def money_lines(
         level: Confidence of the intervals.
         currency: Unit of the totals.
         fixed: Fixed cost of the arm.
+        z: Normal score of the intervals in the place of the level's.
     """
     n = contrast.n_treated
-    lines = [_line(name, weights, contrast, raw, level=level, currency=currency) for name, weights in LINES.items()]
+    terms = _Terms(level=level, currency=currency, z=z)
+    lines = [_line(name, weights, contrast, raw, terms) for name, weights in LINES.items()]
     known = Estimate(point=fixed, ci_lower=fixed, ci_upper=fixed, level=level, unit=currency, method="known")
     constant = Money(
         name="fixed_cost", total=known, per_customer=scaled(known, 1 / n, unit=f"{currency}/customer"),
         raw_total=known, treated_mean=fixed / n, control_mean=0.0,
     )  # fmt: skip
-    profit = _line("profit", PROFIT, contrast, raw, level=level, currency=currency, fixed=fixed)
+    profit = _line("profit", PROFIT, contrast, raw, terms, fixed=fixed)
     return (*lines, constant, profit)
 
 
+class _Terms(TypedDict):
+    level: float
+    currency: str
+    z: float | None
+
+
 def _line(
-    name: str, weights: Mapping[str, float], contrast: Contrast, raw: Contrast, *, level: float, currency: str,
-    fixed: float = 0.0,
-) -> Money:  # fmt: skip
-    total, per_customer = money(contrast, weights, level=level, currency=currency, fixed=fixed)
+    name: str, weights: Mapping[str, float], contrast: Contrast, raw: Contrast, terms: _Terms, *, fixed: float = 0.0
+) -> Money:
+    total, per_customer = money(contrast, weights, **terms, fixed=fixed)
     order = weights_of(weights, raw.names)
     return Money(
         name=name, total=total, per_customer=per_customer,
-        raw_total=money(raw, weights, level=level, currency=currency, fixed=fixed)[0],
+        raw_total=money(raw, weights, **terms, fixed=fixed)[0],
         treated_mean=float(order @ raw.treated_mean) - fixed / raw.n_treated,
         control_mean=float(order @ raw.control_mean),
     )  # fmt: skip

@@ -26,6 +26,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -79,6 +80,11 @@ class Effect:
     def treated(self) -> int:
         """Customers of the arm."""
         return self.contrast.n_treated
+
+    def total(self, per_customer: float) -> float:
+        """Total profit at so much per customer before fixed cost; zero where both are the same but for rounding."""
+        before = self.treated * per_customer
+        return 0.0 if math.isclose(before, self.fixed, rel_tol=1e-12) else before - self.fixed
 
     @property
     def doubt(self) -> float:
@@ -226,7 +232,7 @@ def read_lines(beliefs: Beliefs, *, level: float, currency: str) -> tuple[Line, 
         shrunken, own_chance = replace(total, method=AS_SEEN), 1 - effect.doubt
         chance = own_chance
         if (own := believed.get(place)) is not None:
-            ends = [effect.treated * value - effect.fixed for value in (own.mean, own.lower, own.upper)]
+            ends = [effect.total(value) for value in (own.mean, own.lower, own.upper)]
             shrunken, chance = _estimate(*ends, level=level, unit=currency, method=beliefs.method), own.chance
         lines.append(
             Line(
@@ -261,7 +267,7 @@ def among_campaigns(beliefs: Beliefs, *, level: float, currency: str) -> dict[tu
     found = {}
     for place, own in believed_of(beliefs, level=level).items():
         effect = beliefs.effects[place]
-        ends = [effect.treated * value - effect.fixed for value in (own.mean, own.lower, own.upper)]
+        ends = [effect.total(value) for value in (own.mean, own.lower, own.upper)]
         found[effect.campaign_id, effect.arm] = AmongCampaigns(
             campaigns=len(beliefs.spread),
             profit=_estimate(*ends, level=level, unit=currency, method=beliefs.method),

@@ -130,9 +130,10 @@ class ArmReadout:
         assigned: Customers assigned to it.
         buyers: Of them, who bought within the window.
         delivered_share: Of them, whom the contact reached; None where nobody logged it.
-        money: Lines in the order revenue, margin, reward, contact_cost, fixed_cost, profit.
-        profit: Incremental profit of all treated, the headline.
-        profit_simultaneous: The same with the interval that holds for all arms together.
+        money: Lines in the order revenue, margin, reward, contact_cost, fixed_cost, profit; of several arms with
+            intervals that hold for all of them together, as those of `roi` do.
+        profit: Incremental profit of all treated, the headline, with the interval that holds for all arms together.
+        profit_simultaneous: The same, under its former name.
         roi: Return on incremental cost.
         iroas: Incremental revenue over incremental cost, Google's definition; None where undefined.
         roi_curve: P(ROI > hurdle) over hurdles.

@@ -149,6 +149,8 @@ def interval(point: float, se: float, *, z: float, shape: Shape = NORMAL) -> tup
         >>> [round(end, 2) for end in interval(0.0, 1.0, z=1.96, shape=even(-0.3))]
         [-2.65, 1.63]
     """
+    if se == 0:
+        return point, point
     t = float(studentized(z, shape.freedom))
     return (
         point - se * float(quantile(t, used(shape.lower))),
@@ -178,9 +180,11 @@ def chance_above(threshold: float, point: float, se: float, *, shape: Shape = NO
     return float(ndtr(normal_score((point - threshold) / se, shape)))
 
 
-def estimate(point: float, se: float, *, level: float, unit: str, method: str, shape: Shape = NORMAL) -> Estimate:
-    """A difference with its interval, the method saying what it was corrected for."""
-    lower, upper = interval(point, se, z=critical(level), shape=shape)
+def estimate(
+    point: float, se: float, *, level: float, unit: str, method: str, shape: Shape = NORMAL, z: float | None = None
+) -> Estimate:
+    """A difference with its interval, the method saying what it was corrected for; z in the place of the level's."""
+    lower, upper = interval(point, se, z=critical(level) if z is None else z, shape=shape)
     return Estimate(point=point, ci_lower=lower, ci_upper=upper, level=level, unit=unit, method=said(method, shape))
 
 

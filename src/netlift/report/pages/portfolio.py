@@ -71,10 +71,7 @@ class _Page:
             yield Grid(name="arms", title=self._say("arms"), columns=self._heads(ARM_COLUMNS), rows=rows)
 
     def _answer(self, sums: Sums) -> Section:
-        cards = [
-            self._card("raw", sums.raw, self._say("raw_line")),
-            self._card("shrunken", sums.shrunken, self._say("shrunken_line")),
-        ]
+        cards = [self._card("sum", sums.shrunken, self._say("sum_line"))]
         holdout = self._portfolio.holdout
         if holdout is not None:
             line = self._say(

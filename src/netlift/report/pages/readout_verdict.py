@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlift.abtest.readout import AmongCampaigns, ArmReadout, CampaignReadout, Check, Verdict
+from netlift.abtest.readout import AmongCampaigns, ArmReadout, CampaignReadout, Check
 from netlift.report.document import Banner, Card, Cell, Tone
 from netlift.report.pages.readout_checks import check_name, check_said
 from netlift.report.pages.readout_words import ReadoutWords, clean, is_exact
@@ -99,9 +99,7 @@ def _sentences(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
             yield say.say("because", check=check_name(check, say), said=check_said(check, say))
     yield _best_estimate(readout.profit, say)
     if verdict.code not in WITHHELD:
-        yield from _how_sure(verdict, readout.profit, say)
-        if readout.among is not None:
-            yield _among(readout.among, say)
+        yield from _how_sure(readout, say)
         if len(readout.arms) > 1:
             yield say.say(
                 "best_arm",
@@ -121,9 +119,12 @@ def _best_estimate(profit: Estimate, say: ReadoutWords) -> str:
     return say.say("best", profit=say.whole(profit), interval=say.interval(profit))
 
 
-def _how_sure(verdict: Verdict, profit: Estimate, say: ReadoutWords) -> Iterator[str]:
+def _how_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
+    verdict, profit = readout.verdict, readout.profit
     if not is_exact(profit):
         yield _chance(verdict.chance_of_profit, say)
+        if readout.among is not None:
+            yield _among(readout.among, say)
         ship, stop = (max(loss, 0.0) for loss in (verdict.expected_loss_if_shipped, verdict.expected_loss_if_stopped))
         yield say.say("loss", ship=say.money(ship), stop=say.money(stop))
     if verdict.code == "no_material_effect":
