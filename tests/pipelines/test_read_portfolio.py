@@ -82,6 +82,7 @@ def draw(seed=1, holdout=False):
                 }
             )
         )
+    receipts.append(pd.DataFrame({"customer_id": ids[:1], "occurred_at": END, "margin": 0.0, "revenue": 0.0}))
     campaigns = len(contacts)
     tier = np.where(rng.random(CUSTOMERS) < 0.5, "a", "b")
     frames = {
