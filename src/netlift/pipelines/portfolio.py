@@ -124,10 +124,11 @@ def find_campaigns(tables: Tables, plans: Sequence[Plan], *, until: datetime) ->
     campaigns = tables["campaigns"]
     rows = campaigns.filter(campaigns.started_at < until).to_pyarrow().to_pylist()
     lengths = {row["campaign_id"]: row["outcome_days"] for row in rows}
-    contacts = campaign_contacts(tables, list(lengths), until=until)
+    contacts = hold(tables, campaign_contacts(tables, list(lengths), until=until))
     days = read_assigned_days(contacts.rename(offer_id="arm"))
     since = common_starts(days, lengths)
-    contacts = campaign_contacts(tables, list(lengths), until=until, since=since)
+    if since:
+        contacts = hold(tables, campaign_contacts(tables, list(lengths), until=until, since=since))
     p = contacts.propensity
     assigned = contacts.group_by("campaign_id").aggregate(
         started=contacts.assigned_at.min(),
