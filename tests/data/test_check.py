@@ -340,3 +340,28 @@ def test_nothing_is_repaired(connection):
     tables = plant({"transactions.revenue": {1: -1.0}, "customers.customer_id": {0: " customer-000"}})
     first, second = check(connection, tables), check(connection, tables)
     assert first == second
+
+
+def test_a_table_without_ids_that_was_loaded_twice_is_warned_of_with_its_count(connection):
+    tables = plant({"transactions.transaction_id": None})
+    assert problems(check(connection, tables)) == []
+    for name in ("transactions", "events"):
+        twice = {**tables, name: {column: [*values, *values] for column, values in tables[name].items()}}
+        (found,) = problems(check(connection, twice))
+        assert (found.table, found.code, found.severity) == (name, "repeated-rows", "warning")
+        assert found.count * 2 == found.of == len(twice[name]["customer_id"])
+
+
+def test_a_campaign_of_which_everybody_was_sure_is_warned_of_and_its_ratio_is_an_alarm(connection):
+    report = check(connection, plant({"contacts.propensity": [1.0] * 200}))
+    (found,) = problems(report)
+    assert (found.code, found.count, found.of) == ("certain-propensity", 200, 200)
+    (ratio,) = report.sample_ratios
+    assert (ratio.fault, ratio.alarm, ratio.certain) == ("certain", True, 200)
+
+
+def test_arms_assigned_on_other_days_are_warned_of(connection):
+    later = {number: days(30 if number % 2 == 0 else 33) for number in range(200)}
+    (found,) = problems(check(connection, plant({"contacts.assigned_at": later})))
+    assert (found.code, found.column) == ("other-days", "assigned_at")
+    assert "'sms_300' was assigned 3.0 days from control" in found.message

@@ -130,3 +130,16 @@ def test_tiny_arms_are_pooled_rather_than_trusted_to_the_chi_square():
     assert found.p_value == pytest.approx(chisquare([9_960, 30, 2, 8], [9_960, 30, 5, 5]).pvalue)
     found = judge(planned({"control": 4_980, "a": 15, "b": 1, "c": 4}, shares))
     assert found.p_value == pytest.approx(chisquare([4_980, 15, 5], [4_980, 15, 5]).pvalue)
+
+
+def test_chances_that_no_draw_has_are_told_from_rows_that_were_lost_and_arms_closed_to_some():
+    def two(p_control, p_offer, *, control=1000, offer=1000):
+        sizes = (("control", control, p_control), ("sms", offer, p_offer))
+        return [ArmTotals(arm=a, rows=n, weight=n / p, weight_squares=n / p**2) for a, n, p in sizes]
+
+    assert judge_sample_ratio("may", two(0.8, 0.8), alarm=0.001).fault == "sums"
+    assert judge_sample_ratio("may", two(0.3, 0.3), alarm=0.001).fault == "sums"
+    assert judge_sample_ratio("may", two(0.5, 0.5, offer=800), alarm=0.001).fault == ""
+    groups = [*two(0.5, 0.5)[:1], *(ArmTotals(arm=a, rows=500, weight=1000, weight_squares=2000) for a in "ab")]
+    closed = judge_sample_ratio("may", groups, alarm=0.001)
+    assert (closed.method, closed.fault, closed.chances) == ("arm by arm", "", pytest.approx(1.5))

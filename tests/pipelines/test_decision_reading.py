@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +77,19 @@ def test_a_run_is_read_by_its_key_from_raw_receipts(shop):
     assert line.per_customer.point == pytest.approx(profit[~out].mean() - profit[out].mean())
     assert found.customers == len(log) and found.explored == (log["arm"] == "explore").sum()
     assert np.isfinite(found.replay.rows[0].value.point) and found.is_sound
+
+
+def test_no_date_closes_a_window_that_receipts_do_not_cover(shop):
+    """After the test above, whose contacts have come back."""
+    _, config, wrote = shop
+    settings, days = load(config), int(wrote["campaigns"]["outcome_days"].iloc[0])
+    with open_tables(settings) as tables:
+        receipts = tables["transactions"]
+        cut = datetime(2026, 7, 1) + timedelta(days=days - 2)
+        short = tables.replace(transactions=receipts.filter(receipts.occurred_at < cut))
+        for until in (None, datetime(2031, 1, 1)):
+            with pytest.raises(DataError, match=rf"{days - 2} of the window's {days} days are covered by receipts"):
+                decision_reading.read_run(settings, short, "2026-07-01", until=until)
 
 
 def test_rules_that_have_changed_since_do_not_change_the_reading_of_a_run(shop):

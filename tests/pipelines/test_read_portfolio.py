@@ -82,6 +82,7 @@ def draw(seed=1, holdout=False):
                 }
             )
         )
+    receipts.append(pd.DataFrame({"customer_id": ids[:1], "occurred_at": END, "margin": 0.0, "revenue": 0.0}))
     campaigns = len(contacts)
     tier = np.where(rng.random(CUSTOMERS) < 0.5, "a", "b")
     frames = {
@@ -212,6 +213,17 @@ def test_the_universal_holdout_is_held_against_the_sum_of_the_campaigns() -> Non
     assert found.gap.ci_lower < 0 < found.gap.ci_upper
     assert found.gap.point == pytest.approx(found.profit.point - found.campaigns_shrunken.point)
     assert (found.since, found.until) == (date(2026, 1, 5), date(2026, 7, 1))
+
+
+def test_no_date_reads_the_holdout_or_a_campaign_behind_the_receipts() -> None:
+    frames = draw(holdout=True)
+    receipts = frames["transactions"]
+    short = {**frames, "transactions": receipts[receipts.occurred_at < at(15 * 6)]}
+    plain, later = (read(short, plans=[Plan("K00")], as_of=as_of) for as_of in (None, datetime(2031, 1, 1)))
+    assert later.as_of == plain.as_of == at(15 * 5 + 6)
+    assert later.holdout == plain.holdout and later.holdout.until == at(15 * 5 + 6).date()
+    assert {out.reason for out in later.left_out} == {"window_open"}
+    assert {line.campaign_id for line in later.campaigns} == {f"K{k:02d}" for k in range(5)}
 
 
 def test_two_holdouts_of_one_business_are_refused() -> None:

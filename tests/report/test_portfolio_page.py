@@ -96,8 +96,9 @@ def test_there_are_words_for_every_reason_a_campaign_may_be_left_out_for() -> No
     import inspect
 
     from netlift.pipelines import portfolio as pipeline
+    from netlift.pipelines import portfolio_contacts
 
-    source = inspect.getsource(pipeline._reason) + inspect.getsource(pipeline.read_portfolio)
+    source = inspect.getsource(pipeline) + inspect.getsource(portfolio_contacts)
     reasons = {key.removeprefix("portfolio.reason.") for key in load_texts() if key.startswith("portfolio.reason.")}
     assert all(f'"{reason}"' in source for reason in reasons)
-    assert len(reasons) == 6
+    assert len(reasons) == 9

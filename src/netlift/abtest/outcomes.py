@@ -8,7 +8,7 @@ its costs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -36,11 +36,14 @@ class Spans:
         pre_days: Days before the assignment that the covariates see.
         after_days: Days behind the window, for sales that were only brought forward.
         until: First moment not seen; None for all that the tables hold.
+        since: Campaigns whose customers are all read from one moment, and that moment; of others, each from his own
+            assignment (see `data.assigned_days`).
     """
 
     pre_days: int
     after_days: int = 0
     until: datetime | None = None
+    since: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def assigned_outcomes(
@@ -64,7 +67,7 @@ def assigned_outcomes(
         DataError: Tables are missing, or nobody was assigned.
         UsageError: A campaign or a dimension that the tables do not have.
     """
-    contacts = campaign_contacts(tables, campaigns, until=spans.until)
+    contacts = campaign_contacts(tables, campaigns, until=spans.until, since=spans.since)
     sums = _sum_receipts(contacts, _receipts_near(tables, contacts, spans), spans)
     people = tables["customers"]
     _require_columns(dimensions, list(people.columns))
@@ -104,7 +107,7 @@ def daily_outcomes(tables: Tables, campaigns: Sequence[str], spans: Spans) -> ir
     """  # noqa: D205 - a list of columns
     import ibis
 
-    contacts = campaign_contacts(tables, campaigns, until=spans.until)
+    contacts = campaign_contacts(tables, campaigns, until=spans.until, since=spans.since)
     joined = contacts.inner_join(_receipts_near(tables, contacts, spans), "customer_id")
     last = _shifted(joined.ends_at, spans.after_days)
     joined = joined.filter((joined.occurred_at >= joined.assigned_at) & (joined.occurred_at < last))
@@ -116,8 +119,16 @@ def daily_outcomes(tables: Tables, campaigns: Sequence[str], spans: Spans) -> ir
     )
 
 
-def campaign_contacts(tables: Tables, campaigns: Sequence[str], *, until: datetime | None = None) -> ir.Table:
+def campaign_contacts(
+    tables: Tables,
+    campaigns: Sequence[str],
+    *,
+    until: datetime | None = None,
+    since: Mapping[str, datetime] | None = None,
+) -> ir.Table:
     """Who was assigned what and when, what that cost, and when its window ends; one row per campaign and customer.
+
+    Campaigns of `since` have the moment named there in the place of each customer's assignment.
 
     Raises:
         DataError: Tables are missing.
@@ -156,6 +167,9 @@ def campaign_contacts(tables: Tables, campaigns: Sequence[str], *, until: dateti
         arm_propensities=contacts.arm_propensities.argmin(ibis.struct(key)),
     )
     drawn = drawn.inner_join(named, "campaign_id")
+    if since:
+        moments = [(campaign, ibis.literal(moment, drawn.assigned_at.type())) for campaign, moment in since.items()]
+        drawn = drawn.mutate(assigned_at=drawn.campaign_id.cases(*moments, else_=drawn.assigned_at))
     return drawn.select(
         "campaign_id", "customer_id", "arm", "assigned_at", "contact_cost", "reward", "delivered", "propensity",
         "arm_propensities",

@@ -227,11 +227,13 @@ class Check:
     Attributes:
         name: planned_split, analysed_split, two_arms, control_contacted, window_closed, pre_period_balance,
             plan_unchanged, one_customer, control_size, clusters, randomized, costs_logged, same_people (an arm was
-            open to a part of the customers only).
+            open to a part of the customers only), same_days (arms assigned on other days), other_campaigns (these
+            reached arm and control alike), arm_reached, receipts_once.
         status: How it ended; a failed blocking check blocks the verdict.
         blocking: Whether failing it blocks the verdict.
         figures: The numbers behind it, by name.
-        where: What it is about, such as a covariate or a day; empty for the whole campaign.
+        where: What it is about, such as a covariate, a day or another campaign; empty for the whole campaign.
+        reason: Which of several ways it ended in, as a code; empty where its name and status say all.
     """
 
     name: str
@@ -239,6 +241,41 @@ class Check:
     blocking: bool
     figures: dict[str, float] = field(default_factory=dict)
     where: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlap:
+    """Another campaign that contacted customers of this one in the same time.
+
+    Attributes:
+        campaign_id: The other campaign.
+        name: What the business calls it.
+        contacted: Customers of this campaign whom it contacted.
+        control: Of them, those of control.
+        control_share: Share of control that it contacted; shares are weighted by chance where chances are known.
+        arms_share: Share of the other arms.
+        difference: Share of the arm that differs most from control's, less control's.
+        p_value: Chance of at least that difference had this campaign been drawn apart from the other.
+        coincides: Whether its split is this campaign's, or the reverse: the two cannot be told apart.
+        inside: Profit per treated customer of this campaign among those whom the other contacted; None where too few
+            share both, or where the other reached the arms unlike.
+        outside: The same among those whom it did not.
+        gap: Inside less outside: how much the other changed what this one earned a customer.
+    """
+
+    campaign_id: str
+    name: str
+    contacted: int
+    control: int
+    control_share: float
+    arms_share: float
+    difference: float
+    p_value: float
+    coincides: bool
+    inside: Estimate | None = None
+    outside: Estimate | None = None
+    gap: Estimate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,6 +402,7 @@ class CampaignReadout:
         hypothesis: From the plan, empty without one.
         notes: Codes of what a reader must know, with counts: contacts of unknown customers, costs not logged.
         among: As the portfolio shows the campaign; None where other campaigns are too few, or it cannot be read.
+        overlaps: Other campaigns that contacted its customers in the same time, those with most of them first.
     """
 
     campaign_id: str
@@ -398,6 +436,7 @@ class CampaignReadout:
     hypothesis: str = ""
     notes: dict[str, int] = field(default_factory=dict)
     among: AmongCampaigns | None = None
+    overlaps: tuple[Overlap, ...] = ()
 
     @property
     def month(self) -> date:

@@ -18,15 +18,21 @@ from scipy.special import ndtr
 
 from netlift.abtest.contrast import Contrast
 from netlift.abtest.moments import OUTCOMES
+from netlift.abtest.overlaps import ANY, NOTICED, TOO_MUCH, Touch
 from netlift.abtest.readout import Check, CheckStatus
 from netlift.abtest.skew import LARGE
+from netlift.data.assigned_days import AssignedDays
+from netlift.data.repeats import Repeats
 from netlift.data.sample_ratio import SampleRatio
+from netlift.data.tables import CONTROL
 
 ALARM = 0.001
 TORN_SHARE = 0.001
 CONTACTED_SHARE = 0.01
 ONE_CUSTOMER_SHARE = 0.2
 FEWEST_CLUSTERS, MANY_CLUSTERS = 10.0, 30.0
+REACHED_FEW, REACHED_NOBODY = 0.5, 0.1
+REPEATED_TOO_OFTEN = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +47,19 @@ class Facts:
         torn: Customers in two arms.
         control: Customers of control.
         control_delivered: Of them, whom a contact reached; None where nobody logs delivery.
-        open_windows: Customers whose outcome window is not over.
+        open_windows: Customers whose outcome window is not over, or not covered by receipts.
         as_of: First moment not seen.
+        unseen_days: Days by which the receipts end before the moment that was asked for.
         ended: End of the last window.
         stopped_early: Whether a planned look ended the test before its window was over.
         plan_unchanged: Whether the plan is as it was frozen; None without a plan.
         costs_assumed: Contacts without a logged cost, priced by their offer.
         contacts: Contacts apart from control.
+        outcome_days: Length of the outcome window.
+        days: On which days the arms were assigned.
+        touches: Other campaigns, and all of them together, that contacted its customers; see `abtest.overlaps`.
+        repeats: Receipts of its time that stand more than once; None where they have ids.
+        not_drawn: Why it was not chance that drew the arms: `certain`, or empty where nobody knows the chances.
     """
 
     randomized: bool
@@ -58,11 +70,17 @@ class Facts:
     control_delivered: int | None
     open_windows: int
     as_of: datetime
+    unseen_days: float
     ended: datetime
     stopped_early: bool
     plan_unchanged: bool | None
     costs_assumed: int
     contacts: int
+    outcome_days: int
+    days: AssignedDays
+    touches: Mapping[str, Touch]
+    repeats: Repeats | None
+    not_drawn: str = ""
 
 
 def check_campaign(facts: Facts) -> tuple[Check, ...]:
@@ -71,21 +89,30 @@ def check_campaign(facts: Facts) -> tuple[Check, ...]:
 
 
 def _campaign_checks(facts: Facts) -> Iterator[Check]:
-    yield Check(name="randomized", status="passed" if facts.randomized else "failed", blocking=True)
+    yield _randomized(facts)
     for name in ("planned_split", "analysed_split"):
         yield _split(name, facts.ratios.get(name))
+    yield from _no_choice(facts)
+    yield _same_days(facts)
     torn = facts.torn / max(facts.assigned, 1)
     yield Check(
         name="two_arms", status=_step(torn, 0.0, TORN_SHARE), blocking=True,
         figures={"customers": float(facts.torn), "share": torn},
     )  # fmt: skip
     yield _control_contacted(facts)
+    yield _other_campaigns(facts)
     left = facts.open_windows / max(facts.assigned, 1)
     open_window: CheckStatus = "failed" if left and not facts.stopped_early else "passed"
     yield Check(
         name="window_closed", status=open_window, blocking=True,
-        figures={"open": left, "days_left": max((facts.ended - facts.as_of).total_seconds() / 86_400, 0.0)},
+        figures={
+            "open": left,
+            "days_left": max((facts.ended - facts.as_of).total_seconds() / 86_400, 0.0),
+            "unseen_days": facts.unseen_days,
+        },
+        reason="receipts" if open_window == "failed" and facts.unseen_days else "",
     )  # fmt: skip
+    yield _receipts_once(facts.repeats)
     if facts.plan_unchanged is None:
         yield Check(name="plan_unchanged", status="not_checked", blocking=True)
     else:
@@ -158,14 +185,129 @@ def _split(name: str, ratio: SampleRatio | None) -> Check:
     return Check(name=name, status="failed" if failed else "passed", blocking=True, figures=figures)
 
 
-def _control_contacted(facts: Facts) -> Check:
-    if facts.control_delivered is None:
-        return Check(name="control_contacted", status="not_checked", blocking=True)
-    share = facts.control_delivered / max(facts.control, 1)
+def _randomized(facts: Facts) -> Check:
+    """Whether chance drew the arms, by chances that can be those of a draw."""
+    if not facts.randomized:
+        return Check(name="randomized", status="failed", blocking=True, reason=facts.not_drawn)
+    sums = next((ratio for ratio in facts.ratios.values() if ratio.fault == "sums"), None)
+    if sums is None or sums.chances is None:
+        return Check(name="randomized", status="passed", blocking=True)
     return Check(
-        name="control_contacted", status=_step(share, 0.0, CONTACTED_SHARE), blocking=True,
-        figures={"customers": float(facts.control_delivered), "share": share},
+        name="randomized", status="failed", blocking=True, figures={"chances": sums.chances}, reason="sums"
     )  # fmt: skip
+
+
+def _no_choice(facts: Facts) -> Iterator[Check]:
+    """Customers who were sure of their arm have nobody in the others to be compared with."""
+    certain = max((ratio.certain for ratio in facts.ratios.values()), default=0)
+    if certain:
+        share = certain / max(facts.assigned, 1)
+        yield Check(
+            name="same_people", status=_step(share, 0.0, TORN_SHARE), blocking=True,
+            figures={"customers": float(certain), "share": share}, reason="certain",
+        )  # fmt: skip
+
+
+def _same_days(facts: Facts) -> Check:
+    days = facts.days
+    status: dict[str, CheckStatus] = {"own": "passed", "common": "warned", "none": "failed"}
+    figures = {"days_apart": days.days_apart, "share": days.share_apart, "p_value": days.p_value, "spread": days.spread}
+    found = status[days.reading(facts.outcome_days)]
+    return Check(
+        name="same_days", status=found, blocking=True, figures=figures, where="" if found == "passed" else days.arm
+    )
+
+
+def _control_contacted(facts: Facts) -> Check:
+    """Whether control was left alone: by this campaign, and by others more than the arms were."""
+    others = _unlike(facts, sign=-1)
+    if facts.control_delivered is None and not facts.touches:
+        return Check(name="control_contacted", status="not_checked", blocking=True)
+    share = (facts.control_delivered or 0) / max(facts.control, 1)
+    figures = {"customers": float(facts.control_delivered or 0), "share": share}
+    own = _step(share, 0.0, CONTACTED_SHARE)
+    touch = others or facts.touches.get(ANY)
+    if touch is None:
+        return Check(name="control_contacted", status=own, blocking=True, figures=figures)
+    control = touch.arms[CONTROL]
+    figures |= {
+        "others": float(control.contacted), "others_share": control.share, "arms_share": arms_share(touch),
+    }  # fmt: skip
+    theirs: CheckStatus = "passed" if others is None else _step(abs(others.unlike), NOTICED, TOO_MUCH)
+    reason = "others" if _WORSE.index(theirs) > _WORSE.index(own) else "also"
+    return Check(
+        name="control_contacted", status=max(own, theirs, key=_WORSE.index), blocking=True, figures=figures,
+        where=touch.other if reason == "others" else "", reason=reason,
+    )  # fmt: skip
+
+
+_WORSE: tuple[CheckStatus, ...] = ("passed", "warned", "failed")
+
+
+def _other_campaigns(facts: Facts) -> Check:
+    """Whether other campaigns reached arm and control alike: what they did is then no part of the difference."""
+    everything = facts.touches.get(ANY)
+    if everything is None:
+        return Check(name="other_campaigns", status="passed", blocking=True)
+    worst = _unlike(facts) or everything
+    control = worst.arms[CONTROL]
+    figures = {
+        "others": float(len(facts.touches) - 1),
+        "customers": float(worst.contacted),
+        "control_share": control.share,
+        "arms_share": arms_share(worst),
+        "difference_share": abs(worst.difference),
+        "p_value": worst.p_value,
+    }
+    status = _step(abs(worst.unlike), NOTICED, TOO_MUCH)
+    if status == "passed":
+        return Check(name="other_campaigns", status=status, blocking=True, figures=figures, reason="alike")
+    where, reason = worst.other, "coincides" if worst.coincides else "unlike"
+    return Check(name="other_campaigns", status=status, blocking=True, figures=figures, where=where, reason=reason)
+
+
+def _unlike(facts: Facts, *, sign: int = 0) -> Touch | None:
+    """The other campaign that reached the arms most unlike control, or all of them together; None where none did.
+
+    With `sign` -1 only those that reached control more than an arm.
+    """
+    found = [touch for touch in facts.touches.values() if touch.unlike * sign >= 0 and abs(touch.unlike) > NOTICED]
+    return max(found, key=lambda touch: (abs(touch.unlike), touch.other != ANY), default=None)
+
+
+def arms_share(touch: Touch) -> float:
+    """Share of all arms together whom another campaign contacted."""
+    arms = [arm for name, arm in touch.arms.items() if name != CONTROL]
+    return sum(arm.share * arm.customers for arm in arms) / max(sum(arm.customers for arm in arms), 1)
+
+
+def _receipts_once(repeats: Repeats | None) -> Check:
+    if repeats is None or not repeats.suspicious:
+        return Check(name="receipts_once", status="passed", blocking=True)
+    share = repeats.surplus / repeats.rows
+    return Check(
+        name="receipts_once", status=_step(share, 0.0, REPEATED_TOO_OFTEN), blocking=True,
+        figures={"receipts": float(repeats.surplus), "share": share},
+    )  # fmt: skip
+
+
+def check_reached(arm: str, share: float | None, *, is_logged: bool) -> Check:
+    """Whether the contact reached the customers of an arm at all.
+
+    Args:
+        arm: Offer id.
+        share: Share of its customers whom it reached; None where nobody logs delivery.
+        is_logged: Whether delivery over its channel, or of another arm of the campaign, is logged at all.
+    """
+    if share is None:
+        return Check(name="arm_reached", status="not_checked", blocking=True, where=arm)
+    figures = {"share": share}
+    if not is_logged:
+        return Check(
+            name="arm_reached", status="warned", blocking=True, figures=figures, where=arm, reason="unlogged"
+        )  # fmt: skip
+    status: CheckStatus = "failed" if share < REACHED_NOBODY else "warned" if share < REACHED_FEW else "passed"
+    return Check(name="arm_reached", status=status, blocking=True, figures=figures, where=arm)
 
 
 def _balance(arm: str, balance: Contrast, looked_at: int) -> Check:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from netlift.data.arm_chances import parse_chances
+from netlift.data.assigned_days import read_assigned_days
 from netlift.data.findings import Finding, Severity
 from netlift.data.read import Tables
 from netlift.data.sample_ratio import ArmTotals, SampleRatio, judge_sample_ratio
@@ -31,12 +33,13 @@ def check_arms(tables: Tables, *, alarm: float) -> tuple[list[Finding], list[Sam
     if "campaigns" in tables:
         campaigns = tables["campaigns"].select("campaign_id", "randomized").to_pyarrow().to_pylist()
         flags = {row["campaign_id"]: row["randomized"] for row in campaigns}
-    findings, ratios = _torn_customers(tables) + _wrong_chances(tables["contacts"]), []
+    findings = [*_torn_customers(tables), *_wrong_chances(tables["contacts"]), *_other_days(tables)]
+    ratios = []
     for campaign_id, group in groupby(_arm_rows(tables["contacts"]), key=lambda arm: arm["campaign_id"]):
         arms, flag = list(group), flags.get(campaign_id)
         findings += _check_claims(campaign_id, arms, flag=flag)
         if _is_randomized(arms, flag=flag) and not any(arm["unlogged"] or arm["strange"] for arm in arms):
-            ratios.append(judge_sample_ratio(campaign_id, [_totals(arm) for arm in arms if arm["drawn"]], alarm=alarm))
+            ratios.append(_judge(campaign_id, arms, alarm=alarm))
     return findings + [_mismatch(ratio, alarm) for ratio in ratios if ratio.alarm], ratios
 
 
@@ -51,9 +54,21 @@ def read_sample_ratios(contacts: ir.Table, *, alarm: float) -> dict[str, SampleR
     for campaign_id, group in groupby(_arm_rows(contacts), key=lambda arm: arm["campaign_id"]):
         arms = list(group)
         if not any(arm["unlogged"] or arm["strange"] for arm in arms):
-            totals = [_totals(arm) for arm in arms if arm["drawn"]]
-            found[campaign_id] = judge_sample_ratio(campaign_id, totals, alarm=alarm)
+            found[campaign_id] = _judge(campaign_id, arms, alarm=alarm)
     return found
+
+
+def _judge(campaign_id: str, arms: Sequence[dict[str, Any]], *, alarm: float) -> SampleRatio:
+    """The sample ratio of those who were left to chance, and whether there were any on both sides."""
+    ratio = judge_sample_ratio(campaign_id, [_totals(arm) for arm in arms if arm["drawn"]], alarm=alarm)
+    ratio = replace(ratio, certain=sum(arm["rows"] - arm["drawn"] for arm in arms))
+    sides = [
+        [arm["drawn"] for arm in arms if (arm["offer_id"] == CONTROL) is is_control] for is_control in (True, False)
+    ]
+    if not all(sides) or all(map(any, sides)):
+        return ratio
+    note = "everybody on one side has propensity 1: nobody was drawn"
+    return replace(ratio, alarm=True, fault="certain", note=note)
 
 
 def _arm_rows(contacts: ir.Table) -> list[dict[str, Any]]:
@@ -108,6 +123,8 @@ def _check_claims(campaign_id: str, arms: Sequence[dict[str, Any]], *, flag: boo
 
 
 def _mismatch(ratio: SampleRatio, alarm: float) -> Finding:
+    if ratio.fault == "certain":
+        return _certain(ratio)
     message = (
         f"campaign {ratio.campaign_id!r}: its propensities do not explain its {ratio.arms} arms "
         f"(sample-ratio mismatch, p = {ratio.p_value:.2g} < {alarm:g}, {ratio.method}); "
@@ -151,6 +168,43 @@ def _wrong_chances(contacts: ir.Table) -> list[Finding]:
 
 def _is_right(row: dict[str, Any]) -> bool:
     return bool(parse_chances(row["arm_propensities"], arm=row["offer_id"] or "", propensity=row["propensity"]))
+
+
+def _certain(ratio: SampleRatio) -> Finding:
+    rows = ratio.rows + ratio.certain
+    message = (
+        f"campaign {ratio.campaign_id!r}: {ratio.certain:,} of {rows:,} contacts have propensity 1, everybody of "
+        "control or of all other arms among them: nobody was left to chance, so nothing can be compared; log the "
+        "chance of the drawn arm, or say randomized: false"
+    )
+    return Finding(
+        table="contacts",
+        column="propensity",
+        severity="warning",
+        code="certain-propensity",
+        count=ratio.certain,
+        of=rows,
+        message=message,
+    )
+
+
+def _other_days(tables: Tables) -> list[Finding]:
+    """Campaigns whose arms were assigned on other days than control."""
+    return [
+        Finding(
+            table="contacts",
+            column="assigned_at",
+            severity="warning",
+            code="other-days",
+            count=days.customers,
+            of=days.customers,
+            message=f"campaign {name!r}: arm {days.arm!r} was assigned {days.days_apart:.1f} days from control on "
+            f"average, {days.share_apart:.0%} of it on other days, and windows of other days earn differently; date "
+            "all arms by the draw, not by the sending",
+        )
+        for name, days in read_assigned_days(tables["contacts"]).items()
+        if days.differ
+    ]
 
 
 def _torn_customers(tables: Tables) -> list[Finding]:

@@ -9,6 +9,7 @@ from netlift.config.business import BusinessSettings
 from netlift.data.arms import check_arms
 from netlift.data.findings import CheckReport, Finding, Severity, TableFacts
 from netlift.data.read import Tables
+from netlift.data.repeats import find_repeats
 from netlift.data.rules import REFERENCES, make_rules
 from netlift.data.tables import CONTRACT, TableContract
 from netlift.results import Table
@@ -102,7 +103,7 @@ def _check_key(tables: Tables, contract: TableContract, rows: int) -> list[Findi
     """Keys that stand more than once; the same customer in two arms of a campaign is another finding."""
     key = [*contract.key, "offer_id"] if contract.name == "contacts" else list(contract.key)
     if not key or not all(tables.has(contract.name, column) for column in key):
-        return []
+        return _check_repeats(tables, contract)
     whole = tables[contract.name].select(key).drop_null(key)
     keys = whole.group_by(key).aggregate(rows=whole.count())
     surplus = int(_fetch(keys.aggregate(surplus=(keys.rows - 1).sum()))["surplus"] or 0)
@@ -118,6 +119,30 @@ def _check_key(tables: Tables, contract: TableContract, rows: int) -> list[Findi
             code="duplicated-key",
             count=surplus,
             of=rows,
+            message=message,
+        )
+    ]
+
+
+def _check_repeats(tables: Tables, contract: TableContract) -> list[Finding]:
+    """Rows without a key that are the same in every column far more often than by chance."""
+    repeats = find_repeats(tables, contract.name)
+    if repeats is None or not repeats.suspicious:
+        return []
+    whole = f", whole days among them ({repeats.doubled_days:,})" if repeats.doubled_days else ""
+    named = f"; add {', '.join(contract.key)} if they are honest" if contract.key else ""
+    message = (
+        f"{repeats.surplus:,} of {repeats.rows:,} rows repeat another in every column{whole}, far more than chance "
+        f"gives; one row is {contract.one_row_is}, so a file was probably loaded twice: keep one of each{named}"
+    )
+    return [
+        Finding(
+            table=contract.name,
+            column="",
+            severity="warning",
+            code="repeated-rows",
+            count=repeats.surplus,
+            of=repeats.rows,
             message=message,
         )
     ]

@@ -12,9 +12,12 @@ from netlift.data.tables import CONTROL
 ROUNDING = 0.0005
 FEWEST_EXPECTED = 5.0
 FEWEST_EFFECTIVE = 30.0
+MOST_ASTRAY = 0.02
+"""Sums of propensities nearer to 1 than this are rounding, or a small arm that was lost: a mismatch, but a draw."""
 
 
 Method = Literal["chi-square", "arm by arm", "none"]
+Fault = Literal["", "certain", "sums"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,11 @@ class SampleRatio:
         p_value: Chance of arms at least this far from the plan when all is well; None without a test.
         alarm: Whether that chance is below the alarm level.
         note: What a person should know beside it.
+        fault: Why the propensities are those of no draw: `certain` where everybody of control, or of all other arms,
+            had propensity 1; `sums` where those of the arms do not add up to 1, nor can arms that were closed to some
+            customers explain it.
+        certain: Customers who had propensity 1, and so no other choice.
+        chances: What the mean propensities of the arms add up to; None where nobody was left to chance.
     """
 
     campaign_id: str
@@ -58,6 +66,9 @@ class SampleRatio:
     p_value: float | None
     alarm: bool
     note: str
+    fault: Fault = ""
+    certain: int = 0
+    chances: float | None = None
 
 
 def judge_sample_ratio(campaign_id: str, arms: Sequence[ArmTotals], *, alarm: float) -> SampleRatio:
@@ -95,6 +106,8 @@ def judge_sample_ratio(campaign_id: str, arms: Sequence[ArmTotals], *, alarm: fl
     method: Method = "chi-square" if beyond_one <= noise else "arm by arm"
     missing = -beyond_one if arms and -beyond_one > 4 * noise else 0.0
     p_value = _chi_square(arms, rows, missing) if method == "chi-square" else _arm_by_arm(arms, rows)
+    alarmed = p_value is not None and p_value < alarm
+    strays = method == "arm by arm" or bool(missing)
     note = f"propensities add up to {1 - missing:.3f}: an arm that was planned is not in the table" if missing else ""
     return SampleRatio(
         campaign_id=campaign_id,
@@ -102,8 +115,10 @@ def judge_sample_ratio(campaign_id: str, arms: Sequence[ArmTotals], *, alarm: fl
         arms=len(arms),
         method=method if p_value is not None else "none",
         p_value=p_value,
-        alarm=p_value is not None and p_value < alarm,
+        alarm=alarmed,
         note=note if p_value is not None else "too few customers whose arm was left to chance",
+        fault="sums" if alarmed and strays and abs(beyond_one) > MOST_ASTRAY else "",
+        chances=1 + beyond_one if arms else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from netlift.config.definitions import Windows
@@ -65,6 +65,15 @@ def read_history(tables: Tables) -> History:
         raise DataError("transactions: no rows, so there is nothing to learn from; point the config at the receipts")
     last: datetime = row["last"]
     return History(first=first.date(), end=last.date() + timedelta(days=1))
+
+
+def seen_until(tables: Tables, as_of: datetime | None) -> datetime:
+    """First moment not seen: the moment asked for, but never behind the day after the last receipt.
+
+    A window that reaches beyond the receipts is open, however late it is: what is not in the table was not seen.
+    """
+    end = datetime.combine(read_history(tables).end, time())
+    return end if as_of is None else min(as_of, end)
 
 
 def plan_calendar(history: History, windows: Windows) -> Calendar:

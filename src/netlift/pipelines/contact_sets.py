@@ -10,6 +10,7 @@ import numpy as np
 
 from netlift.config.definitions import UpliftDefinition
 from netlift.config.settings import did_you_mean
+from netlift.data.assigned_days import read_assigned_days
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.errors import ConfigError, DataError, HistoryTooShortError, NotRandomizedError
@@ -177,21 +178,25 @@ def _usable_contacts(
     hand_picked, broken = hand_picked - set(consented), broken - set(consented)
     end = np.datetime64(datetime.combine(history.end, datetime.min.time()), "us")
     over = contacts.assigned_at + contacts.outcome_days.map(lambda days: timedelta(days=float(days))) <= end
-    unfinished = set(contacts.campaign_id[~over]) - hand_picked - broken
+    days = read_assigned_days(tables["contacts"])
+    apart = {name for name, found in days.items() if found.differ} - hand_picked - broken
+    unfinished = set(contacts.campaign_id[~over]) - hand_picked - broken - apart
     for campaigns_out, why in (
         (hand_picked, "not randomized, or propensities unknown"),
         (broken, "sample-ratio mismatch"),
+        (apart, "arms assigned on other days than control"),
         (unfinished, "outcome window not over"),
     ):
         notes += [f"campaign {name}: {why}, left out of training" for name in sorted(campaigns_out)]
-    if not set(unlogged.index) - hand_picked - broken:
+    if not set(unlogged.index) - hand_picked - broken - apart:
         raise NotRandomizedError(
             f"contacts: {len(unlogged)} campaigns, {len(hand_picked)} not randomized or without known propensities, "
-            f"{len(broken)} with a sample-ratio mismatch: nobody can tell what a contact changed. Run a campaign with "
-            "a random control and log contacts.propensity, or name campaigns in the definition's `observational`: "
-            "their chances are then estimated, and everything made from them says so"
+            f"{len(broken)} with a sample-ratio mismatch, {len(apart)} with arms assigned on other days: nobody "
+            "can tell what a contact changed. Run a campaign with a random control and log contacts.propensity, or "
+            "name campaigns in the definition's `observational`: their chances are then estimated, and everything made "
+            "from them says so"
         )
-    usable = contacts[~contacts.campaign_id.isin(hand_picked | broken | unfinished)]
+    usable = contacts[~contacts.campaign_id.isin(hand_picked | broken | apart | unfinished)]
     if usable.empty:
         raise HistoryTooShortError("contacts: no campaign's outcome window is over; wait, or bring newer receipts")
     return usable.sort_values(["assigned_at", "campaign_id", "customer_id"], ignore_index=True), tuple(notes)

@@ -12,6 +12,7 @@ import numpy as np
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.errors import DataError
+from netlift.pipelines.calendar import seen_until
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -117,7 +118,7 @@ def read_past_costs(tables: Tables, *, as_of: date) -> PastCosts:
     missing = [name for name in ("campaigns", "contacts") if name not in tables]
     if missing:
         raise DataError(f"{', '.join(missing)}: not in the config; decisions need what past contacts cost")
-    rows = _randomized(tables, as_of)
+    rows = _randomized(tables, seen_until(tables, datetime.combine(as_of, time())))
     planned = tables["offers"].select(known_offer="offer_id", planned="contact_cost")
     rows = rows.left_join(planned, rows.offer_id == planned.known_offer)
     rows = rows.filter(rows.offer_id != CONTROL)
@@ -146,14 +147,14 @@ def read_past_costs(tables: Tables, *, as_of: date) -> PastCosts:
     )
 
 
-def _randomized(tables: Tables, as_of: date) -> ir.Table:
-    """Contacts that taught the effects: of randomized campaigns whose windows are over."""
+def _randomized(tables: Tables, until: datetime) -> ir.Table:
+    """Contacts that taught the effects: of randomized campaigns whose windows are over, and covered by receipts."""
     campaigns = tables["campaigns"]
     contacts = tables["contacts"]
     rows = contacts.inner_join(campaigns.select("campaign_id", "outcome_days", "randomized"), "campaign_id")
     ends = rows.assigned_at + rows.outcome_days.cast("int64").as_interval("D")
     drawn = rows.randomized.coalesce(True) & rows.propensity.notnull()
-    return rows.filter(drawn & (ends <= datetime.combine(as_of, time())))
+    return rows.filter(drawn & (ends <= until))
 
 
 def _plain(column: Any) -> np.ndarray:

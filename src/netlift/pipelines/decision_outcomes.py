@@ -12,6 +12,7 @@ from netlift.abtest.outcomes import Spans, assigned_outcomes
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.errors import DataError
+from netlift.pipelines.calendar import seen_until
 from netlift.pipelines.decision_record import DecisionRecord
 
 if TYPE_CHECKING:
@@ -74,20 +75,22 @@ def gather_outcomes(
         record: The log.
         outcome_days: Days that count from the decision.
         before_days: Days before it that are looked at to know who buys much anyway.
-        until: First moment not seen.
+        until: First moment not seen; never behind the receipts.
 
     Raises:
-        DataError: The window is not over; the run's contacts are not in the tables, or some went to the holdout;
-            customers that the tables do not know.
+        DataError: The window is not over, or receipts do not reach its end; the run's contacts are not in the
+            tables, or some went to the holdout; customers that the tables do not know.
     """
     import ibis
     import pandas as pd
 
     start = datetime.combine(record.as_of, time())
+    until = seen_until(tables, until)
     lived = (until - start).days
     if lived < outcome_days:
         raise DataError(
-            f"decisions of {record.run_key}: {lived} of the window's {outcome_days} days are over; read it then"
+            f"decisions of {record.run_key}: {max(lived, 0)} of the window's {outcome_days} days are covered by "
+            f"receipts, which are read up to {until:%Y-%m-%d}; read it when they reach its end"
         )
     paid = _paid(tables, record)
     frame = pd.DataFrame({"customer_id": record.ids, "offer_id": record.arm})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from netlift.config.readout import ReadoutSettings
 from netlift.data.read import Tables
 from netlift.errors import ConfigError, DataError
 from netlift.evaluation.decision_readout import DecisionReadout
-from netlift.pipelines.calendar import read_history
+from netlift.pipelines.calendar import seen_until
 from netlift.pipelines.decide_history import CAMPAIGNS_FILE, DECISIONS
 from netlift.pipelines.decision_challengers import find_challengers
 from netlift.pipelines.decision_outcomes import gather_outcomes
@@ -38,7 +38,7 @@ def read_run(
         settings: The business, with the decision block of the run.
         tables: Its tables; the contacts of the run are among them.
         key: The run's key.
-        until: First moment not seen; None for the end of the receipts.
+        until: First moment not seen; None for the end of the receipts, which a later moment stands for too.
         slope_before: Slope of effects on predictions at training; None for what a corrected log should have, 1.
 
     Raises:
@@ -57,7 +57,7 @@ def read_run(
         record,
         outcome_days=_outcome_days(folder / CAMPAIGNS_FILE),
         before_days=how.pre_days,
-        until=until or datetime.combine(read_history(tables).end, time()),
+        until=seen_until(tables, until),
     )
     reading = Reading(
         holdout_share=manifest["drawn_by"]["holdout_share"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +41,12 @@ from netlift.config.plan import Plan, load_plan
 from netlift.config.readout import ReadoutSettings
 from netlift.config.settings import read_yaml
 from netlift.data.arms import read_sample_ratios
+from netlift.data.assigned_days import common_starts, read_assigned_days
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.errors import DataError
-from netlift.pipelines.calendar import read_history
+from netlift.pipelines.calendar import seen_until
+from netlift.pipelines.portfolio_contacts import Contacts, judge_contacts
 from netlift.pipelines.portfolio_holdout import find_holdout, read_holdout
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout_rows import hold
@@ -62,8 +64,9 @@ class Found:
     Attributes:
         campaign_id: Its id.
         name: What the business calls it.
-        fixed: Its fixed cost.
+        fixed: Its fixed cost, and all costs of campaigns whose arms are its own.
         started: First assignment, or its own date where nobody was assigned.
+        since: The moment from which all its customers are read; None where each is from his own assignment.
         reason: Why it cannot be read; empty where it can.
     """
 
@@ -71,6 +74,7 @@ class Found:
     name: str
     fixed: float
     started: datetime
+    since: datetime | None
     reason: str
 
 
@@ -89,7 +93,7 @@ def read_portfolio(
         settings: The business.
         tables: Its tables, checked.
         plans: Plans of its campaigns; they name the universal holdout.
-        as_of: First moment not seen; None for the end of the receipts.
+        as_of: First moment not seen; None for the end of the receipts, which a later moment stands for too.
         false_share: Share of false ones tolerated among campaigns that are said to have worked.
         progress: Who watches.
 
@@ -97,7 +101,7 @@ def read_portfolio(
         DataError: Tables are missing, or an amount is.
     """
     how = settings.readout or ReadoutSettings(tolerance=0.0)
-    until = as_of or datetime.combine(read_history(tables).end, time())
+    until = seen_until(tables, as_of)
     progress.stage("portfolio", "campaigns, their arms and windows")
     found = find_campaigns(tables, plans, until=until)
     readable = {campaign.campaign_id: campaign for campaign in found if not campaign.reason}
@@ -194,7 +198,12 @@ def find_campaigns(tables: Tables, plans: Sequence[Plan], *, until: datetime) ->
         raise DataError(f"a portfolio needs the tables {', '.join(missing)}; name them in the config under data.tables")
     campaigns = tables["campaigns"]
     rows = campaigns.filter(campaigns.started_at < until).to_pyarrow().to_pylist()
-    contacts = campaign_contacts(tables, [row["campaign_id"] for row in rows], until=until)
+    lengths = {row["campaign_id"]: row["outcome_days"] for row in rows}
+    contacts = hold(tables, campaign_contacts(tables, list(lengths), until=until))
+    days = read_assigned_days(contacts.rename(offer_id="arm"))
+    since = common_starts(days, lengths)
+    if since:
+        contacts = hold(tables, campaign_contacts(tables, list(lengths), until=until, since=since))
     p = contacts.propensity
     assigned = contacts.group_by("campaign_id").aggregate(
         started=contacts.assigned_at.min(),
@@ -209,30 +218,48 @@ def find_campaigns(tables: Tables, plans: Sequence[Plan], *, until: datetime) ->
     found = []
     for row in rows:
         name, own = row["campaign_id"], seen.get(row["campaign_id"])
-        torn = name in ratios and ratios[name].alarm
+        ratio = ratios.get(name)
+        faults = {
+            "observational": ratio is not None and ratio.fault == "certain",
+            "sample_ratio": ratio is not None and ratio.alarm,
+            "other_days": name in days and days[name].reading(row["outcome_days"]) == "none",
+        }
         found.append(
             Found(
                 campaign_id=name,
                 name=row["name"] or name,
                 fixed=float(row["fixed_cost"] if row["fixed_cost"] is not None else costs.get(name, 0.0)),
                 started=own["started"] if own else row["started_at"],
-                reason=_reason(own, randomized=row["randomized"], torn=torn),
+                since=since.get(name),
+                reason=_reason(own, randomized=row["randomized"], faults=faults),
             )
         )
-    return tuple(sorted(found, key=lambda campaign: (campaign.started, campaign.campaign_id)))
+    found.sort(key=lambda campaign: (campaign.started, campaign.campaign_id))
+    readable = [campaign.campaign_id for campaign in found if not campaign.reason]
+    judged = judge_contacts(tables, readable, contacts, until=until) if readable else {}
+    costs = {campaign.campaign_id: campaign.fixed for campaign in found}
+    return tuple(_with_contacts(campaign, judged.get(campaign.campaign_id), costs) for campaign in found)
 
 
-def _reason(assigned: Mapping[str, Any] | None, *, randomized: bool | None, torn: bool) -> str:
+def _with_contacts(campaign: Found, contacts: Contacts | None, fixed: Mapping[str, float]) -> Found:
+    """The campaign with what other campaigns did to it; one that it stands for adds its costs to its own."""
+    if contacts is None:
+        return campaign
+    more = contacts.costs + sum(fixed[name] for name in contacts.stands_for)
+    return replace(campaign, reason=contacts.reason, fixed=campaign.fixed + more)
+
+
+def _reason(assigned: Mapping[str, Any] | None, *, randomized: bool | None, faults: Mapping[str, bool]) -> str:
     """Why a campaign cannot be read; empty where it can."""
     if assigned is None:
         return "no_contacts"
-    if randomized is False or assigned["unlogged"]:
+    if randomized is False or assigned["unlogged"] or faults["observational"]:
         return "observational"
     if assigned["control"] in (0, assigned["rows"]):
         return "no_control"
     if assigned["open"]:
         return "window_open"
-    return "sample_ratio" if torn else ""
+    return next((name for name, is_so in faults.items() if is_so), "")
 
 
 def _read_effects(
@@ -240,7 +267,8 @@ def _read_effects(
 ) -> tuple[Beliefs, Beliefs, tuple[Beliefs, ...], list[str]]:
     """Campaigns, arms and segments, and the campaigns that are too small to have any."""
     columns = tuple(dict.fromkeys([*how.segments, *([how.household] if how.household else [])]))
-    spans = Spans(pre_days=how.pre_days, until=until)
+    since = {name: campaign.since for name, campaign in readable.items() if campaign.since is not None}
+    spans = Spans(pre_days=how.pre_days, until=until, since=since)
     progress.stage("portfolio", f"what {len(readable)} campaigns brought")
     rows = hold(tables, assigned_outcomes(tables, list(readable), spans, dimensions=columns))
     chances = read_chances(rows)

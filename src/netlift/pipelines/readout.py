@@ -26,12 +26,13 @@ from netlift.abtest.extremes import capped, largest_shares, without_largest
 from netlift.abtest.heterogeneity import SegmentEffects, segment_effects
 from netlift.abtest.moments import OUTCOMES, Moments
 from netlift.abtest.outcomes import COVARIATES, Spans, campaign_contacts, count_left_out, daily_outcomes
+from netlift.abtest.overlaps import Touch
 from netlift.abtest.portfolio import ALL_ARMS
 from netlift.abtest.readout import AmongCampaigns, Assumption, CampaignReadout, Check, DayPoint, Look
 from netlift.abtest.sequential import bounds
 from netlift.abtest.sequential import looks as looks_at
 from netlift.abtest.simultaneous import shrink_arms
-from netlift.abtest.trust import ALARM, Facts, blocked, check_arm, check_campaign, check_clusters
+from netlift.abtest.trust import ALARM, Facts, blocked, check_arm, check_campaign, check_clusters, check_reached
 from netlift.abtest.weighting import (
     Chances,
     arms_of,
@@ -49,12 +50,14 @@ from netlift.config.plan import Plan
 from netlift.config.readout import ReadoutSettings
 from netlift.data.arms import read_sample_ratios
 from netlift.data.read import Tables
+from netlift.data.repeats import find_repeats
 from netlift.data.sample_ratio import SampleRatio
 from netlift.data.tables import CONTROL
 from netlift.errors import ConfigError, DataError
 from netlift.pipelines.money_basis import name_money
 from netlift.pipelines.portfolio import read_among
 from netlift.pipelines.progress import Progress
+from netlift.pipelines.readout_overlaps import INSIDE, find_touches, read_overlaps
 from netlift.pipelines.readout_rows import Campaign, ReadoutRequest, assigned_rows, describe_campaign, hold
 
 if TYPE_CHECKING:
@@ -76,6 +79,7 @@ class Reading:
         settings: How it is read.
         rows: One row per assigned customer.
         randomized: Whether chance, with known propensities, drew the arms.
+        not_drawn: Why it did not, as a code; empty where it did, or where nobody knows.
         chances: Of the arms; none unequal where chance did not draw them.
         figures: Outcomes, covariates, delivery where it is logged, margin behind the window where it is seen.
         household: Column of what customers share.
@@ -90,6 +94,7 @@ class Reading:
     settings: ReadoutSettings
     rows: ir.Table
     randomized: bool
+    not_drawn: str
     chances: Chances
     figures: tuple[str, ...]
     household: str | None
@@ -140,6 +145,11 @@ def read_campaign(
     rows = hold(tables, assigned_rows(tables, campaign, how, dimensions=dimensions, household=household))
     chances = read_chances(rows)
     randomized = campaign.randomized is not False and not chances.unknown and not chances.impossible
+    not_drawn = ""
+    if randomized:
+        ratio = read_sample_ratios(rows.rename(offer_id="arm"), alarm=ALARM).get(campaign.campaign_id)
+        not_drawn = ratio.fault if ratio is not None and ratio.fault == "certain" else ""
+        randomized = not not_drawn
     reading = Reading(
         business=settings,
         request=request,
@@ -148,6 +158,7 @@ def read_campaign(
         settings=how,
         rows=rows,
         randomized=randomized,
+        not_drawn=not_drawn,
         chances=chances if randomized else replace(chances, unequal=(), unlogged=()),
         figures=_figures(rows, campaign),
         household=household,
@@ -172,7 +183,8 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         covariates=COVARIATES,
     )
     taken = tuple(_looks(reading, terms))
-    facts = _facts(reading, cells=cells, stopped=any(look.stopped for look in taken))
+    touches, touched = find_touches(tables, campaign.campaign_id, rows, until=campaign.until)
+    facts = _facts(reading, cells=cells, stopped=any(look.stopped for look in taken), touches=touches)
     checks = check_campaign(facts)
     if taken:
         each = 1 - (1 - how.level) / len(arms_of(cells))
@@ -187,7 +199,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     left = _by_arm(reading.left()) if weighted and not reading.chances.unlogged else {}
     others = {"average": average, "left": left if set(arms_of(cells)) <= set(left) else None}
     draft = read_arms(arms, terms, **others)
-    checks = (*checks, *_arm_checks(draft.arms, draft.adjustments, cells))
+    checks = (*checks, *_arm_checks(draft.arms, draft.adjustments, cells), *_reached(reading, cells))
     withheld: Literal["blocked", "observational"] | None = "blocked" if blocked(checks) else None
     withheld = withheld if randomized else "observational"
     read = read_arms(arms, replace(terms, withheld=withheld), **others)
@@ -247,8 +259,13 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         versions={name: version(name) for name in ("netlift", "numpy", "scipy", "duckdb")},
         hypothesis=request.plan.hypothesis if request.plan else "",
         notes=_notes(reading, segments, read.adjustments),
+        overlaps=read_overlaps(
+            tables, rows, touches, touched,
+            cells=lambda split: reading.cells(split, figures=OUTCOMES, by=INSIDE),
+            level=how.level, currency=settings.currency,
+        ),
         among=terms.among.get(ALL_ARMS),
-    )
+    )  # fmt: skip
 
 
 def _how_to_read(settings: BusinessSettings, request: ReadoutRequest) -> ReadoutSettings:
@@ -326,7 +343,33 @@ def _arm_checks(arms: Sequence[Any], found: Sequence[Adjustment], cells: Mapping
             )
 
 
-def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool) -> Facts:
+def _reached(reading: Reading, cells: Mapping[str, Moments]) -> Iterator[Check]:
+    """Whether each arm's contacts arrived, by what anybody logs of delivery."""
+    arms = list(arms_of(cells))
+    if "delivered" in reading.figures:
+        yield from (check_reached(arm, cells[arm].value("delivered"), is_logged=True) for arm in arms)
+        return
+    logged = _channels_logged(reading.tables)
+    channels = _channels(reading.tables)
+    for arm in arms:
+        yield check_reached(arm, 0.0 if logged else None, is_logged=channels.get(arm, arm) in logged)
+
+
+def _channels_logged(tables: Tables) -> set[str]:
+    """Channels of which any contact in the table was delivered; an offer of no known channel is one."""
+    contacts, channels = tables["contacts"], _channels(tables)
+    offers = contacts.filter(contacts.delivered_at.notnull() & (contacts.offer_id != CONTROL)).offer_id
+    found = offers.as_table().distinct().to_pyarrow()["offer_id"].to_pylist()
+    return {channels.get(offer, offer) for offer in found}
+
+
+def _channels(tables: Tables) -> dict[str, str]:
+    if "offers" not in tables:
+        return {}
+    return {row["offer_id"]: row["channel"] for row in tables["offers"].to_pyarrow().to_pylist() if row["channel"]}
+
+
+def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool, touches: Mapping[str, Touch]) -> Facts:
     campaign, tables, request = reading.campaign, reading.tables, reading.request
     contacts = campaign_contacts(tables, [campaign.campaign_id], until=campaign.until).rename(offer_id="arm")
     ratios: dict[str, SampleRatio] = {}
@@ -352,12 +395,24 @@ def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool) -> 
         control_delivered=delivered,
         open_windows=campaign.open_windows,
         as_of=campaign.until,
+        unseen_days=campaign.unseen_days,
         ended=campaign.ended,
         stopped_early=stopped,
         plan_unchanged=request.plan.is_unchanged if request.plan else None,
         costs_assumed=left_out.get("costs_assumed", 0),
         contacts=assigned - control.n,
+        outcome_days=campaign.outcome_days,
+        days=campaign.days,
+        touches=touches,
+        repeats=find_repeats(tables, "transactions", rows=_own_receipts(tables, campaign)),
+        not_drawn=reading.not_drawn,
     )
+
+
+def _own_receipts(tables: Tables, campaign: Campaign) -> ir.Table:
+    """Receipts of the time of a campaign, of whomever."""
+    at = tables["transactions"].occurred_at
+    return tables["transactions"].filter((at >= campaign.started) & (at < campaign.ended) & (at < campaign.until))
 
 
 def _read_days(reading: Reading) -> dict[str, tuple[Moments, ...]]:
@@ -367,7 +422,7 @@ def _read_days(reading: Reading) -> dict[str, tuple[Moments, ...]]:
     last = min(campaign.outcome_days, lived) - 1
     if last < 0:
         return {}
-    spans = Spans(pre_days=0, until=campaign.until)
+    spans = Spans(pre_days=0, until=campaign.until, since=campaign.since)
     days = daily_outcomes(reading.tables, [campaign.campaign_id], spans)
     if reading.chances.unequal:
         rows = weigh_the_treated(rows, reading.chances)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from netlift.abtest.outcomes import Spans, assigned_outcomes, campaign_contacts
+from netlift.abtest.outcomes import SECONDS_A_DAY, Spans, assigned_outcomes, campaign_contacts
 from netlift.config.plan import Plan
 from netlift.config.readout import ReadoutSettings
+from netlift.data.assigned_days import AssignedDays, common_starts, read_assigned_days
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.errors import DataError
-from netlift.pipelines.calendar import read_history
+from netlift.pipelines.calendar import seen_until
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -28,7 +29,7 @@ class ReadoutRequest:
     Attributes:
         campaign_id: The campaign.
         plan: What was decided before it, if a plan was written.
-        as_of: First moment not seen; None for the end of the receipts.
+        as_of: First moment not seen; None for the end of the receipts, which a later moment stands for too.
         split_by: Columns of customers to split by, beyond those of plan and config: exploratory.
         tolerance: Loss that is immaterial, in currency; None for that of plan or config.
         plans: Plans of other campaigns of the business, which name their fixed costs.
@@ -53,9 +54,12 @@ class Campaign:
         outcome_days: Length of its outcome window.
         randomized: Whether it says so; None where it says nothing.
         until: First moment not seen.
+        unseen_days: Days by which the receipts end before the moment that was asked for.
         started: First assignment.
         ended: End of the last window.
-        open_windows: Customers whose window is not over.
+        open_windows: Customers whose window is not over, or not covered by receipts.
+        days: On which days the arms were assigned.
+        since: The moment from which all its customers are read, by its id; empty where each is from his own assignment.
         after_days: Days behind the window that are seen of everybody; 0 where they are too few to read.
     """
 
@@ -65,9 +69,12 @@ class Campaign:
     outcome_days: int
     randomized: bool | None
     until: datetime
+    unseen_days: float
     started: datetime
     ended: datetime
     open_windows: int
+    days: AssignedDays
+    since: Mapping[str, datetime]
     after_days: int
 
 
@@ -78,8 +85,13 @@ def describe_campaign(tables: Tables, request: ReadoutRequest, settings: Readout
         UsageError: A campaign that the tables do not have.
         DataError: Nobody was assigned, or nobody to control.
     """
-    until = request.as_of or datetime.combine(read_history(tables).end, time())
+    until = seen_until(tables, request.as_of)
     contacts = campaign_contacts(tables, [request.campaign_id], until=until)
+    days = read_assigned_days(contacts.rename(offer_id="arm"))
+    campaigns = tables["campaigns"]
+    row = campaigns.filter(campaigns.campaign_id == request.campaign_id).to_pyarrow().to_pylist()[0]
+    since = common_starts(days, {request.campaign_id: row["outcome_days"]})
+    contacts = campaign_contacts(tables, [request.campaign_id], until=until, since=since)
     spans = contacts.aggregate(
         started=contacts.assigned_at.min(),
         first_end=contacts.ends_at.min(),
@@ -100,8 +112,6 @@ def describe_campaign(tables: Tables, request: ReadoutRequest, settings: Readout
             f"contacts: campaign {request.campaign_id!r} has {what} row of {arm} among {found['rows']:,}; without "
             "customers left alone, and others who were not, nobody can say what the contact earned"
         )
-    campaigns = tables["campaigns"]
-    row = campaigns.filter(campaigns.campaign_id == request.campaign_id).to_pyarrow().to_pylist()[0]
     behind = (until - found["ended"]).days
     after = min(settings.after_days, behind)
     return Campaign(
@@ -111,9 +121,12 @@ def describe_campaign(tables: Tables, request: ReadoutRequest, settings: Readout
         outcome_days=int(row["outcome_days"]),
         randomized=row.get("randomized"),
         until=until,
+        unseen_days=max((request.as_of - until).total_seconds() / SECONDS_A_DAY, 0.0) if request.as_of else 0.0,
         started=found["started"],
         ended=found["ended"],
         open_windows=int(found["open"] or 0),
+        days=days[request.campaign_id],
+        since=since,
         after_days=after if after >= FEWEST_DAYS_AFTER else 0,
     )
 
@@ -127,7 +140,9 @@ def assigned_rows(
     household: str | None,
 ) -> ir.Table:
     """One row per assigned customer, in Ibis; who shares a household with nobody is one by himself."""
-    spans = Spans(pre_days=settings.pre_days, after_days=campaign.after_days, until=campaign.until)
+    spans = Spans(
+        pre_days=settings.pre_days, after_days=campaign.after_days, until=campaign.until, since=campaign.since
+    )
     columns = tuple(dict.fromkeys([*dimensions, *([household] if household else [])]))
     rows = assigned_outcomes(tables, [campaign.campaign_id], spans, dimensions=columns)
     if household is None or household in dimensions:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from netlift.abtest.readout import CampaignReadout, Check
 from netlift.report.document import Cell, Grid, Section, Tone, text_cell
 from netlift.report.pages.readout_words import ReadoutWords, clean
@@ -9,7 +11,10 @@ from netlift.report.pages.readout_words import ReadoutWords, clean
 ALARM = 0.001
 LIGHTS: dict[str, Tone] = {"passed": "good", "warned": "warn", "failed": "bad", "not_checked": "muted"}
 SPLITS = ("planned_split", "analysed_split")
-COUNTS = ("customers", "contacts", "control", "clusters", "fewest", "many")
+COUNTS = ("customers", "contacts", "control", "clusters", "fewest", "many", "others", "receipts")
+DAYS = ("days_left", "days_apart", "unseen_days", "spread")
+NOT_OF_AN_ARM = ("same_people", "control_contacted", "other_campaigns")
+MOST_OVERLAPS = 12
 SHARES = ("share", "open")
 
 
@@ -25,7 +30,7 @@ def trust_section(readout: CampaignReadout, say: ReadoutWords) -> Section:
         name="trust",
         title=say.say("trust"),
         paragraphs=(summary,),
-        grids=(checks_grid(readout, say), sensitivity_grid(readout, say)),
+        grids=(checks_grid(readout, say), *overlaps_grid(readout, say), sensitivity_grid(readout, say)),
     )
 
 
@@ -42,6 +47,27 @@ def checks_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             for check in ordered
         ),
     )
+
+
+def overlaps_grid(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Grid]:
+    """Other campaigns of the same time: whom they reached, and what this one earned with and without them."""
+    if not readout.overlaps:
+        return
+    rows = []
+    for overlap in readout.overlaps[:MOST_OVERLAPS]:
+        effects = (overlap.inside, overlap.outside, overlap.gap)
+        rows.append(
+            (
+                text_cell(clean(overlap.name)),
+                Cell(kind="count", value=float(overlap.contacted)),
+                Cell(kind="share", value=overlap.control_share),
+                Cell(kind="share", value=overlap.arms_share),
+                *(text_cell("") if each is None else say.money_cell(each, digits=2) for each in effects),
+            )
+        )
+    title = say.say("overlaps")
+    columns = say.heads("campaign", "contacted", "of_control", "of_arms", "inside", "outside", "gap")
+    yield Grid(name=title, title=title, columns=columns, rows=tuple(rows))
 
 
 def sensitivity_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
@@ -64,7 +90,7 @@ def sensitivity_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
 def check_name(check: Check, say: ReadoutWords) -> str:
     """What a check is called, and of which arm it is where it is of one."""
     name = say.name("readout_check", check.name)
-    arm = "" if check.name == "same_people" else clean(check.where.partition(": ")[0])
+    arm = "" if check.name in NOT_OF_AN_ARM else clean(check.where.partition(": ")[0])
     return f"{name} ({arm})" if arm else name
 
 
@@ -75,8 +101,10 @@ def check_said(check: Check, say: ReadoutWords) -> str:
     values["covariate"] = say.name("readout_covariate", check.where.rpartition(": ")[2])
     values["alarm"] = words.share(ALARM, digits=1)
     subject = "split" if check.name in SPLITS and check.figures else check.name
+    values["where"] = clean(check.where) or say.say("other_campaigns")
     generic = words.say(f"readout_said.{check.status}")
-    for key in (f"readout_said.{subject}_{check.status}", f"readout_said.{subject}"):
+    reasons = (f"readout_said.{subject}_{check.reason}",) if check.reason else ()
+    for key in (*reasons, f"readout_said.{subject}_{check.status}", f"readout_said.{subject}"):
         if check.status == "not_checked" and key.endswith(subject):
             continue
         if words.has(key):
@@ -103,7 +131,7 @@ def _figure(name: str, value: float, say: ReadoutWords) -> str:
         return say.words.count("noun.customers", value)
     if name in COUNTS:
         return say.words.number(value)
-    return say.words.number(value, digits=1 if name.endswith("days_left") else 2)
+    return say.words.number(value, digits=1 if name in DAYS else 2)
 
 
 def _light(check: Check, say: ReadoutWords) -> Cell:
