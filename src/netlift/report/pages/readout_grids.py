@@ -8,6 +8,7 @@ from netlift.abtest.readout import ArmReadout, Assumption, CampaignReadout, Segm
 from netlift.data.tables import CONTROL
 from netlift.report.document import Cell, Grid, text_cell
 from netlift.report.pages.readout_pictures import by_dimension, by_profit
+from netlift.report.pages.readout_verdict import somebody_bought
 from netlift.report.pages.readout_words import ReadoutWords, clean
 
 SEGMENT_COLUMNS = ("segment", "treated", "control", "buyers", "raw", "shrunken", "planned")
@@ -54,6 +55,7 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
     names += ["best"] if many and not withheld else []
     rows = []
     for arm in by_profit(readout.arms):
+        bought = somebody_bought(readout, arm.arm, CONTROL)
         cells = [
             text_cell(clean(arm.arm)),
             _count(arm.assigned),
@@ -61,9 +63,9 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             _money(_spend(arm)),
             text_cell("") if arm.delivered_share is None else _share(arm.delivered_share),
             say.money_cell(arm.profit_simultaneous if many else arm.profit),
-            say.roi_cell(arm.roi),
-            text_cell(say.hundred(arm.verdict.chance_of_profit)),
-            text_cell(say.hundred(arm.chance_best)),
+            say.roi_cell(arm.roi, bought=bought),
+            text_cell(say.hundred(arm.verdict.chance_of_profit) if bought else ""),
+            text_cell(say.hundred(arm.chance_best) if bought else ""),
         ]
         rows.append((*cells[: len(names)], text_cell(say.words.say(f"readout_verdict_arm.{arm.verdict.code}"))))
     return Grid(
@@ -105,7 +107,9 @@ def rollout_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             (
                 text_cell(clean(row.arm)),
                 text_cell(say.words.count("noun.customers", row.eligible)),
-                say.money_cell(row.profit),
+                say.money_cell(row.profit)
+                if somebody_bought(readout, row.arm, CONTROL)
+                else text_cell(say.words.say("readout_roi.nobody_bought")),
                 Cell(kind="money", value=row.budget),
             )
             for row in readout.rollout
