@@ -141,6 +141,7 @@ def test_where_nobody_bought_nothing_is_told_but_the_cost(market):
     page, _ = write(found)
     assert speak("en").say("readout.nobody_bought") in page
     assert "too close to zero" not in page and "-100" not in page
+    assert not re.search(r", ?[.;]", page), "a range that is not there leaves no comma"
     assert speak("ru").say("readout.nobody_bought") in write(found, "ru")[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from netlift.abtest.readout import ArmReadout, Assumption, CampaignReadout, SegmentRow
 from netlift.data.tables import CONTROL
@@ -132,8 +133,10 @@ def assumptions_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
 
 
 def flips(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
-    """What would turn the profit of each arm to zero, and what its control cost."""
+    """What would turn the profit of each arm to zero, and what its control cost; nothing where nobody bought."""
     for arm in readout.arms:
+        if not somebody_bought(readout, arm.arm, CONTROL):
+            continue
         lines = {line.name: line.per_customer.point for line in arm.money}
         name = clean(arm.arm)
         if arm.break_even_margin_rate is not None and lines["revenue"]:
@@ -147,11 +150,11 @@ def flips(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
             yield say.say("flip_reward", arm=name, reward=reward, now=now)
         if not readout.observational:
             cost = arm.cost_of_holdout
-            values = {"arm": name, "interval": say.interval(cost)}
             if cost.point >= 0:
-                yield say.say("holdout", cost=say.whole(cost), **values)
+                yield say.say("holdout", arm=name, cost=say.ranged(cost))
             else:
-                yield say.say("holdout_saved", cost=say.money(-cost.point), **values)
+                saved = replace(cost, point=-cost.point, ci_lower=-cost.ci_upper, ci_upper=-cost.ci_lower)
+                yield say.say("holdout_saved", arm=name, cost=say.ranged(saved))
 
 
 def _value(one: Assumption, say: ReadoutWords) -> str:

@@ -109,8 +109,7 @@ def _sentences(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
             yield say.say(
                 "best_arm",
                 arm=clean(best.arm),
-                profit=say.whole(best.profit_simultaneous),
-                interval=say.interval(best.profit_simultaneous),
+                profit=say.ranged(best.profit_simultaneous),
                 chance=say.chance(best.chance_best),
             )
     else:

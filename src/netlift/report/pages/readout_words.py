@@ -54,6 +54,10 @@ class ReadoutWords:
         """The best estimate of money."""
         return self.money(estimate.point, digits=money_digits(*_ends(estimate)))
 
+    def ranged(self, estimate: Estimate) -> str:
+        """Money with its interval behind it, where it has one."""
+        return ", ".join(filter(None, [self.whole(estimate), self.interval(estimate)]))
+
     def interval(self, estimate: Estimate) -> str:
         """The interval of money in words, as it stands below a figure."""
         return self.money_cell(estimate).small_print(self.words, self.currency)
