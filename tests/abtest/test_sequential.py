@@ -101,3 +101,38 @@ def test_the_band_is_wider_than_one_interval_and_not_absurd():
 def test_a_band_without_variance_is_refused():
     with pytest.raises(DataError, match="needs profit that varies"):
         always_valid_half_width(0.0, 0.0, level=0.95)
+
+
+@pytest.mark.parametrize("spending", ["per_side", "two_sided"])
+def test_every_number_of_even_looks_has_finite_falling_bounds_that_begin_where_the_tail_says(spending):
+    z = norm.isf(0.0125 if spending == "per_side" else 0.025)
+    for number in range(1, 61):
+        shares = [(k + 1) / number for k in range(number)]
+        found = np.array(bounds(shares, level=0.95, spending=spending))
+        tail = norm.sf(z / math.sqrt(shares[0]))
+        assert found[0] == pytest.approx(norm.isf(2 * tail if spending == "per_side" else tail), rel=1e-7)
+        assert np.all(np.isfinite(found))
+        assert np.all(np.diff(found) < 0)
+        assert norm.isf(0.025) - 1e-6 <= found[-1] < 2.25
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-5, 1e-7, 1e-9])
+@pytest.mark.parametrize("first", [0.01, 0.3, 0.9])
+def test_a_second_look_at_the_same_information_changes_nothing_later(first, gap):
+    """Little error is spent in so short a step, so that later bounds are those without it, or a shade higher."""
+    once, twice = bounds([first, 0.95, 1.0], level=0.95), bounds([first, first + gap, 0.95, 1.0], level=0.95)
+    assert twice[0] == once[0]
+    assert twice[1] == pytest.approx(once[0], rel=0.06)
+    assert twice[2:] == pytest.approx(once[1:], abs=0.06 * math.sqrt(gap) + 5e-5)
+
+
+def test_uneven_looks_keep_their_error_on_paths():
+    shares = np.array([0.01, 0.0101, 0.3, 0.3005, 0.31, 0.7, 0.99, 0.9999, 1.0])
+    limits = np.array(bounds(shares, level=0.95))
+    steps = np.sqrt(np.diff(shares, prepend=0.0))
+    paths = np.cumsum(np.random.default_rng(3).normal(size=(100_000, len(shares))) * steps, axis=1) / np.sqrt(shares)
+    assert np.mean(np.any(np.abs(paths) >= limits, axis=1)) == pytest.approx(0.05, abs=0.0021)
+
+
+def test_a_look_so_early_that_its_error_is_no_number_has_no_bound():
+    assert bounds([1e-4, 1.0], level=0.95) == pytest.approx((math.inf, norm.isf(0.025)))

@@ -98,3 +98,10 @@ def test_arms_without_noise_are_ranked_outright():
 def test_no_arm_is_refused():
     with pytest.raises(DataError, match="no arm"):
         critical_value([], level=0.95)
+
+
+@pytest.mark.parametrize("own", [0.0, 1e-12, 1e-6, 1e-3])
+@pytest.mark.parametrize("k", [2, 6])
+def test_arms_in_which_nobody_bought_vary_with_control_alone_and_need_little_more_than_one(k, own):
+    nearly_the_same = [contrast(cell(1000, variance=own), cell(50)) for _ in range(k)]
+    assert 1.96 <= critical_value(nearly_the_same, level=0.95) < 1.96 + 0.05 * k

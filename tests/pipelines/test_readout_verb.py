@@ -1,10 +1,12 @@
 """The verb: files once, the same again, and the scorecard's JSON even after a job that was killed between the two."""
 
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -12,6 +14,8 @@ from readout_world import CHECKOUT, make_market
 
 from netlift.config.business import load
 from netlift.data.readouts import read_readouts
+from netlift.errors import UsageError
+from netlift.pipelines.portfolio_files import PortfolioRequest, make_portfolio
 from netlift.pipelines.progress import Silent
 from netlift.pipelines.readout_files import FILES, ReadoutOrder, make_readout
 
@@ -47,3 +51,56 @@ def test_the_verb_writes_once_and_a_rerun_mends_what_a_killed_job_left_out(tmp_p
     assert not again.written
     assert again.text == first.text
     assert read_readouts([newest]) == (own,)
+
+
+def test_another_question_about_the_same_campaign_has_a_key_of_its_own_and_no_dead_end(tmp_path):
+    settings, asked = make_business(tmp_path), {"progress": Silent(), "now": NOW, "lock_timeout": 0.0}
+    plain = make_readout(settings, ReadoutOrder(target="K1", language="en"), **asked)
+    questions = [
+        {"split_by": ("region",)},
+        {"split_by": ("region",), "tolerance": 0.0},
+        {"tolerance": 7.0},
+        {"language": "ru"},
+        {"as_of": datetime(2026, 4, 20)},
+        {"as_of": datetime(2026, 4, 20, 12)},
+    ]
+    orders = [ReadoutOrder(**{"target": "K1", "language": "en"} | question) for question in questions]
+    runs = [make_readout(settings, order, **asked) for order in orders]
+    assert all(run.written for run in runs)
+    assert len({plain.run_key, *(run.run_key for run in runs)}) == 1 + len(questions)
+    again = [make_readout(settings, order, **asked) for order in orders]
+    assert [(run.run_key, run.written) for run in again] == [(run.run_key, False) for run in runs]
+    end = datetime(2026, 5, 2)
+    same = make_readout(settings, ReadoutOrder(target="K1", language="en", as_of=end), **asked)
+    assert (same.run_key, same.written) == (plain.run_key, False)
+
+
+def test_the_same_question_after_new_data_has_a_new_key_and_the_old_one_keeps_its_bytes(tmp_path):
+    settings, asked = make_business(tmp_path), {"progress": Silent(), "now": NOW, "lock_timeout": 0.0}
+    order = ReadoutOrder(target="K1", language="en")
+    first = make_readout(settings, order, **asked)
+    before = {path.name: path.read_bytes() for path in Path(first.path).iterdir()}
+    receipts = pd.read_parquet(tmp_path / "transactions.parquet")
+    receipts.assign(margin=0.5 * receipts.margin).to_parquet(tmp_path / "transactions.parquet")
+    second = make_readout(settings, order, **asked)
+    assert second.written
+    assert second.run_key.startswith(f"{first.run_key}-anew-")
+    assert not make_readout(settings, order, **asked).written
+    assert {path.name: path.read_bytes() for path in Path(first.path).iterdir()} == before
+    newest = (settings.state / "out" / "readouts" / "K1.json").read_bytes()
+    assert newest == (Path(second.path) / "readout.json").read_bytes()
+    with pytest.raises(UsageError, match="data changed since"):
+        make_readout(settings, replace(order, run_key=first.run_key), **asked)
+
+
+def test_a_portfolio_of_changed_data_is_no_dead_end_either(tmp_path):
+    settings = make_business(tmp_path)
+    asked = {"plans": (), "progress": Silent(), "now": NOW, "lock_timeout": 0.0}
+    first = make_portfolio(settings, PortfolioRequest(language="en"), **asked)
+    at_end = PortfolioRequest(language="en", as_of=datetime(2026, 5, 2))
+    assert make_portfolio(settings, at_end, **asked).run_key == first.run_key
+    campaigns = pd.read_parquet(tmp_path / "campaigns.parquet")
+    campaigns.assign(fixed_cost=1000.0).to_parquet(tmp_path / "campaigns.parquet")
+    second = make_portfolio(settings, at_end, **asked)
+    assert second.written and second.run_key.startswith(f"{first.run_key}-anew-")
+    assert not make_portfolio(settings, PortfolioRequest(language="en"), **asked).written

@@ -123,6 +123,10 @@ def test_a_key_whose_inputs_changed_is_refused_and_so_is_a_file_that_was_changed
     with pytest.MonkeyPatch.context() as patch:
         with pytest.raises(UsageError, match="model_ltv"):
             run(settings, patch=patch, champions=make_champions(horizon=364), run_key=summary.run_key)
+        (tmp_path / "study.json").write_text("{}")
+        anew = run(settings, patch=patch, readouts=[tmp_path / "study.json"])
+        assert anew.written and anew.run_key.startswith(f"{summary.run_key}-anew-")
+        assert not run(settings, patch=patch, readouts=[tmp_path / "study.json"]).written
         run(settings, patch=patch, months=1, run_key="spoilt")
         page = settings.state / "out" / "scorecard" / "spoilt" / "scorecard.html"
         page.write_text("<p>better figures</p>")

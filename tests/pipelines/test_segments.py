@@ -122,9 +122,14 @@ def test_the_same_key_gives_the_same_bytes_or_a_refusal(retailer, tmp_path, monk
         assert (folder.with_name("other") / name).read_bytes() == content[name]
     assert other.written
     with pytest.raises(UsageError, match="previous changed since"):
-        run(settings, monkeypatch, previous=PREVIOUS)
+        run(settings, monkeypatch, previous=PREVIOUS, run_key="other")
+    assert run(settings, monkeypatch, previous=PREVIOUS).run_key == f"{AS_OF}-since-{PREVIOUS}"
+    longer = own_state(retailer, tmp_path, lambda c: c["segments"].update(lifetime_years=9))
     with pytest.raises(UsageError, match="segments changed since"):
-        run(own_state(retailer, tmp_path, lambda c: c["segments"].update(lifetime_years=9)), monkeypatch)
+        run(longer, monkeypatch, run_key="other")
+    anew = run(longer, monkeypatch)
+    assert anew.written and anew.run_key.startswith("2026-10-01-anew-")
+    assert not run(longer, monkeypatch).written
     with pytest.raises(UsageError, match="give --refit another --run-key"):
         run(settings, monkeypatch, refit=True)
     (folder / "segments.md").write_text("better news\n")
@@ -133,8 +138,8 @@ def test_the_same_key_gives_the_same_bytes_or_a_refusal(retailer, tmp_path, monk
 
 
 def test_ids_stand_in_the_file_made_for_them_and_nowhere_else(retailer, tmp_path, monkeypatch):
-    run(own_state(retailer, tmp_path), monkeypatch, previous=PREVIOUS)
-    folder = tmp_path / "state" / "out" / "segments" / "2026-10-01"
+    key = run(own_state(retailer, tmp_path), monkeypatch, previous=PREVIOUS).run_key
+    folder = tmp_path / "state" / "out" / "segments" / key
     ids = pd.read_parquet(folder / "customers.parquet")["customer_id"]
     assert len(ids) == ids.nunique() == json.loads((folder / "manifest.json").read_text())["customers"]
     for name in ("segments.json", "segments.md", "manifest.json"):

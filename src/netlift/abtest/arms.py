@@ -12,7 +12,7 @@ import numpy as np
 from netlift.abtest import skew
 from netlift.abtest.adjustment import Adjustment, adjusted
 from netlift.abtest.contrast import Contrast, contrast, money, money_lines
-from netlift.abtest.moments import OUTCOMES, PROFIT, Moments
+from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
 from netlift.abtest.portfolio import ALL_ARMS
 from netlift.abtest.readout import (
     AmongCampaigns,
@@ -153,7 +153,7 @@ def read_arms(
     fixed = [terms.fixed * cell.whole.n / treated for cell in cells.values()]
     found, whole = compare_arms(_whole(groups), covariates=terms.covariates)
     contrasts = [each.contrast for each in found.values()]
-    averages = found if average is None else _compare(average, terms.covariates)
+    averages = found if average is None else _compare(average, terms.covariates, centre=merge(*average.values()))
     others = averages if left is None else _compare(left, terms.covariates, centre=left[CONTROL])
     together = simultaneous_profits(contrasts, fixed=fixed, level=terms.level, currency=terms.currency)
     bests = chance_best([each.contrast for each in averages.values()], fixed=fixed)

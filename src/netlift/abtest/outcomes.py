@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 COVARIATES = ("pre_revenue", "pre_margin", "pre_purchases", "tenure_days", "no_history")
-"""Of the time before, those of money and purchases as logarithms (see `signed_log`)."""
+"""Of the time before, those of money and purchases as logarithms (see `amount_log`)."""
 LOGARITHMIC = COVARIATES[:3]
 SMALLEST_COIN = 0.01
 SECONDS_A_DAY = 86_400
@@ -82,19 +82,21 @@ def assigned_outcomes(
         bought=zero["purchases"] > 0,
         **{SPEND: zero["revenue"]},
         **{
-            name: signed_log(value) if name in LOGARITHMIC else value
+            name: amount_log(value) if name in LOGARITHMIC else value
             for name, value in zero.items()
             if name not in ("pre_receipts", "purchases")
         },
     )  # fmt: skip
 
 
-def signed_log(value: ir.NumericValue) -> ir.NumericValue:
-    """log(1 + |x| / .01), negative where x is: an amount of which no customer is far from all others.
+def amount_log(value: ir.NumericValue) -> ir.NumericValue:
+    """log(1 + x / .01), an amount of which no customer is far from all others; who gave back more than bought has zero.
 
     In hundredths, so that currencies of small figures are treated as those of large ones.
     """
-    return value.sign() * (1 + value.abs() / SMALLEST_COIN).ln()
+    import ibis
+
+    return (1 + ibis.greatest(value, 0.0) / SMALLEST_COIN).ln()
 
 
 def daily_outcomes(tables: Tables, campaigns: Sequence[str], spans: Spans) -> ir.Table:

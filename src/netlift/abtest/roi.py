@@ -180,7 +180,7 @@ def roi_curve(contrast: Contrast, hurdles: Sequence[float], *, fixed: float = 0.
 
 
 def hurdles_about(roi: Roi, *, count: int = 61) -> tuple[float, ...]:
-    """Hurdles that show the curve from sure to hopeless, zero among them.
+    """Hurdles that show the curve from sure to hopeless, zero among them; none where there is no cost to return.
 
     Examples:
         >>> cost = Estimate(point=1.0, ci_lower=1.0, ci_upper=1.0, level=0.95, unit="EUR", method="known")
@@ -188,6 +188,8 @@ def hurdles_about(roi: Roi, *, count: int = 61) -> tuple[float, ...]:
         >>> found[0], found[-1], 0.0 in found
         (-1.0, 2.0, True)
     """
+    if roi.kind == "undefined":
+        return ()
     lower, upper = -1.0, 2.0
     if roi.kind == "interval" and roi.lower is not None and roi.upper is not None:
         around = (roi.upper - roi.lower) / 2

@@ -24,9 +24,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
+from scipy.interpolate import BarycentricInterpolator
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
@@ -38,8 +40,10 @@ from netlift.results import Estimate
 
 Spending = Literal["per_side", "two_sided"]
 NODES = 301
-NEVER = 12.0
-"""No |z| that high is ever seen: a bound above it is written as infinite."""
+SHORT, SHORT_NODES = 0.02, 48
+"""A step below this share of the reach is shorter than what the nodes resolve."""
+NEVER = 37.0
+"""A bound above it is written as infinite: beyond it a normal tail is no number any more."""
 
 
 def spent(information: float, *, level: float, spending: Spending = "per_side") -> float:
@@ -102,10 +106,28 @@ def _bound(place: np.ndarray, mass: np.ndarray, *, root: float, step: float, err
 
 def _carried(place: np.ndarray, mass: np.ndarray, *, reach: float, step: float) -> tuple[np.ndarray, np.ndarray]:
     """Where the sum stands after one more step, for those who stay within (-reach, reach)."""
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    nodes, weights = reach * nodes, reach * weights
+    nodes, weights = (reach * part for part in _legendre(NODES))
+    if len(place) > 1 and step < SHORT * place[-1]:
+        return nodes, weights * _smeared(place, mass, nodes, step=step)
     density = skew.density_at((nodes[:, None] - place) / step) @ mass / step
     return nodes, weights * density
+
+
+def _smeared(place: np.ndarray, mass: np.ndarray, nodes: np.ndarray, *, step: float) -> np.ndarray:
+    """The density after a step too short for a sum over nodes: it is interpolated a few steps around each place."""
+    inner, weights = _legendre(NODES)
+    end = place[-1] / inner[-1]
+    before = BarycentricInterpolator(place, mass / (end * weights))
+    inner, weights = _legendre(SHORT_NODES)
+    low, high = (np.clip(nodes + side * 8 * step, -end, end)[:, None] for side in (-1, 1))
+    near = (low + high) / 2 + (high - low) / 2 * inner
+    kernel = skew.density_at((nodes[:, None] - near) / step) / step * weights * (high - low) / 2
+    return np.maximum((kernel * before(near)).sum(axis=1), 0.0)
+
+
+@cache
+def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(count)
 
 
 def looks(

@@ -29,6 +29,8 @@ from netlift.results import Estimate
 
 NODES = 1001
 REACH = 8.5
+RESOLVED = 0.03
+"""An arm's own error below this share of that against control is narrower than the nodes lie apart."""
 
 
 def critical_value(contrasts: Sequence[Contrast], *, level: float) -> float:
@@ -47,7 +49,7 @@ def critical_value(contrasts: Sequence[Contrast], *, level: float) -> float:
     varying = errors > 0
     if varying.sum() <= 1:
         return skew.critical(level)
-    errors, own = errors[varying], np.maximum(own[varying], 1e-9 * errors[varying])
+    errors, own = errors[varying], np.maximum(own[varying], RESOLVED * errors[varying])
     u, weight = _normal_nodes()
 
     def excess(c: float) -> float:

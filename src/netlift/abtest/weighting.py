@@ -221,8 +221,11 @@ def treated_of(groups: Mapping[str, Moments]) -> Moments:
 
 
 def centre_of(groups: Mapping[str, Moments], arm: str) -> Moments:
-    """Whose past a difference is taken at: the arm's customers where control is their picture, else everybody's."""
-    return groups[arm] if picture_of(arm) in groups else merge(control_of(groups, arm), *arms_of(groups).values())
+    """Whose past a difference is taken at: the arm's own customers, of whom the total is, with the costs they had.
+
+    An arm that is a picture of the campaign's average customer is taken at the past of everybody.
+    """
+    return merge(control_of(groups, arm), *arms_of(groups).values()) if AVERAGE in groups else groups[arm]
 
 
 def is_pictured(groups: Mapping[str, object]) -> bool:

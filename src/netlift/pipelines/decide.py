@@ -21,7 +21,7 @@ from netlift.decision.conditions import require_known
 from netlift.decision.eligibility import require_fresh_consent
 from netlift.decision.options import make_options
 from netlift.decision.summary import DecisionSummary
-from netlift.errors import ConfigError, GateRefusedError
+from netlift.errors import ConfigError, GateRefusedError, UsageError
 from netlift.pipelines.champions import Champion
 from netlift.pipelines.decide_choice import choose
 from netlift.pipelines.decide_consents import consent_updated_at, require_consent_files, require_consent_sources
@@ -282,7 +282,13 @@ def _input_digests(
 
 def _standing(target: Path, inputs: Mapping[str, str], request: DecideRequest, files: Mapping[str, str]) -> DecideRun:
     """What was written under this key before, if it was made from the same inputs and is whole."""
-    manifest = read_standing(target, inputs, request.key, files=files)
+    try:
+        manifest = read_standing(target, inputs, request.key, files=files)
+    except UsageError as refusal:
+        raise UsageError(
+            f"{refusal}. Another key decides anew and counts these decisions as contacts; without {target} the same "
+            "inputs give the same decisions, in either form of CSV"
+        ) from refusal
     return _run(target, manifest, request, files, written=False)
 
 

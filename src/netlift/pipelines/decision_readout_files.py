@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 
 from netlift.config.business import BusinessSettings
@@ -13,8 +13,8 @@ from netlift.pipelines.calendar import read_history
 from netlift.pipelines.decision_reading import DECISIONS, read_run
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.progress import Progress
-from netlift.pipelines.readout_files import ReadoutOrder, ReadoutSummary, standing_readout, write_readout
-from netlift.pipelines.run_key import safe_key
+from netlift.pipelines.readout_files import ReadoutOrder, ReadoutSummary, file_name, standing_readout, write_readout
+from netlift.pipelines.run_key import find_key, name_question
 from netlift.registry.locks import exclusive
 from netlift.report.exports import to_html, to_json, to_markdown
 from netlift.report.pages.decision_readout import decision_readout_document
@@ -52,11 +52,13 @@ def make_decision_readout(
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder="readout"), open_tables(settings) as tables:
-        day = order.as_of.date() if order.as_of else read_history(tables).end
-        key = safe_key(order.run_key or f"decisions-{order.target}-{day}-{words.language}")
-        target = settings.state / "out" / "readouts" / key
+        until = order.as_of or datetime.combine(read_history(tables).end, time())
+        moment = until.isoformat() if until.time() != time() else ""
         digests = {"config": settings.digest(), "data": combine_digests(digest_sources(settings))}
-        inputs = digests | {"inputs": combine_digests({**digests, "shape": f"{order.target} {order.as_of}"})}
+        inputs = digests | {"inputs": combine_digests({**digests, "shape": f"{order.target} {until} {words.language}"})}
+        own = name_question(f"decisions-{file_name(order.target)}-{until:%Y-%m-%d}-{words.language}", moment)
+        place = settings.state / "out" / "readouts"
+        target = place / find_key(place, order.run_key, own, inputs)
         if target.exists():
             return standing_readout(target, inputs, files=FILES)
         progress.stage("check", "holding the tables against the contract")

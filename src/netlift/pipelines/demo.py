@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from netlift.errors import UsageError
 from netlift.pipelines.demo_year import DemoRequest, live_year
 from netlift.pipelines.fingerprint import combine_digests
 from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, read_standing
+from netlift.pipelines.run_key import MANIFEST_FILE, find_key, read_standing
 from netlift.registry.locks import exclusive
 from netlift.report.exports import to_html, to_json, to_markdown
 from netlift.report.pages.demo import demo_document
@@ -78,9 +78,11 @@ def run_demo(
     """
     _require_sensible(request)
     words = speak(request.language)
-    target = settings.state / FOLDER / request.key
-    require_free_space(settings.state, needed_mb=100 + MB_PER_CUSTOMER * request.customers)
     inputs = _digests(settings, request)
+    key = find_key(settings.state / FOLDER, request.run_key, request.key, inputs)
+    request = replace(request, run_key=key)
+    target = settings.state / FOLDER / key
+    require_free_space(settings.state, needed_mb=100 + MB_PER_CUSTOMER * request.customers)
     with exclusive(settings.state / "locks" / "demo.lock", timeout_seconds=lock_timeout, holder=f"demo {request.key}"):
         if target.exists():
             return _standing(target, inputs, request)

@@ -45,7 +45,7 @@ from netlift.pipelines.demo_report import (
     measure_by_holdout,
 )
 from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import safe_key
+from netlift.pipelines.run_key import name_question, safe_key
 from netlift.results import Table
 
 TASK = "demo"
@@ -85,7 +85,9 @@ class DemoRequest:
     def key(self) -> str:
         """The run key as a folder name."""
         own = f"{self.preset}-{self.customers}-{self.seed}-{self.start.isoformat()}-{self.rounds}-{self.language}"
-        return safe_key(self.run_key or own)
+        asked = {"epsilon": self.epsilon, "rest_days": self.rest_days, "history_days": self.history_days}
+        other = [f"{name} {value}" for name, value in asked.items() if value != getattr(DemoRequest, name)]
+        return safe_key(self.run_key or name_question(own, *other))
 
 
 def live_year(settings: BusinessSettings, request: DemoRequest, *, folder: Path, progress: Progress) -> DemoReport:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.portfolio import own_plans, read_portfolio
 from netlift.pipelines.portfolio_holdout import find_holdout
 from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.pipelines.run_key import MANIFEST_FILE, find_key, name_question, read_standing
 from netlift.registry.locks import exclusive
 from netlift.report.document import Document
 from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
@@ -104,15 +104,16 @@ def make_portfolio(
         progress.stage("check", "holding the tables against the contract")
         check_tables(tables, settings, as_of=None).raise_for_errors()
         own = own_plans(settings, tables, plans)
-        as_of = request.as_of
-        shape = f"{as_of.isoformat() if as_of else ''} {words.language}"
-        inputs = _input_digests(settings, own, shape)
-        day = as_of.date() if as_of else read_history(tables).end
-        key = safe_key(request.run_key or f"{day}-{words.language}")
-        target = settings.state / "out" / "portfolio" / key
+        until = request.as_of or datetime.combine(read_history(tables).end, time())
+        inputs = _input_digests(settings, own, f"{until.isoformat()} {words.language}")
+        moment = until.isoformat() if until.time() != time() else ""
+        place = settings.state / "out" / "portfolio"
+        named = name_question(f"{until:%Y-%m-%d}-{words.language}", moment)
+        key = find_key(place, request.run_key, named, inputs)
+        target = place / key
         if target.exists():
             return _standing(target, inputs, key)
-        portfolio = read_portfolio(settings, tables, plans=own, as_of=as_of, progress=progress)
+        portfolio = read_portfolio(settings, tables, plans=own, as_of=until, progress=progress)
         document = portfolio_document(portfolio, words)
         progress.stage("report", "pages and workbook")
         contents = {

@@ -475,7 +475,7 @@ def _due(campaign: Campaign, plan: Plan | None) -> Iterator[tuple[float, datetim
         return
     for number in range(1, plan.looks + 1):
         share = number / plan.looks
-        moment = campaign.started + timedelta(days=max(round(share * campaign.outcome_days), 1))
+        moment = campaign.started + timedelta(days=share * campaign.outcome_days)
         if moment <= campaign.until or (number == plan.looks and not campaign.open_windows):
             yield share, moment
 

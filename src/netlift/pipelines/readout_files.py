@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from netlift.pipelines.portfolio import own_plans
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout import read_campaign
 from netlift.pipelines.readout_rows import ReadoutRequest
-from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.pipelines.run_key import MANIFEST_FILE, find_key, name_question, read_standing
 from netlift.registry.locks import exclusive
 from netlift.report.exports import to_html, to_json, to_markdown
 from netlift.report.pages.readout import readout_brief, readout_document, readout_json, readout_workbook
@@ -50,7 +50,7 @@ class ReadoutOrder:
         tolerance: Loss that is immaterial, in currency; None for that of plan or config.
         pdf: Whether a PDF is printed too.
         browser: Where Chromium is; searched when None.
-        run_key: Name of the output's folder; empty for one of campaign, day and language.
+        run_key: Name of the output's folder; empty for one of campaign, day and language, and of what else is asked.
     """
 
     target: str
@@ -128,10 +128,12 @@ def make_readout(
     lock = settings.state / "locks" / "readout.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder="readout"), open_tables(settings) as tables:
         request = replace(request, plans=own_plans(settings, tables, plans))
-        inputs = _input_digests(settings, request, order)
-        day = order.as_of.date() if order.as_of else read_history(tables).end
-        key = safe_key(order.run_key or f"{file_name(campaign)}-{day}-{words.language}")
+        until = order.as_of or datetime.combine(read_history(tables).end, time())
+        question = tuple(_question(order, until))
+        inputs = _input_digests(settings, request, (campaign, until.isoformat(), words.language, *question))
+        own = name_question(f"{file_name(campaign)}-{until:%Y-%m-%d}-{words.language}", *question)
         place = settings.state / "out" / "readouts"
+        key = find_key(place, order.run_key, own, inputs)
         if (place / key).exists():
             standing = standing_readout(place / key, inputs, files=_files(order))
             if not _is_published(place, campaign, folder):  # an earlier job was killed just before
@@ -274,7 +276,7 @@ def file_name(campaign: str) -> str:
     return f"campaign-{hashlib.sha256(campaign.encode()).hexdigest()[:12]}"
 
 
-def _input_digests(settings: BusinessSettings, request: ReadoutRequest, order: ReadoutOrder) -> dict[str, str]:
+def _input_digests(settings: BusinessSettings, request: ReadoutRequest, shape: tuple[str, ...]) -> dict[str, str]:
     digests = {
         "config": settings.digest(),
         "readout_settings": settings.readout.digest() if settings.readout else "",
@@ -282,16 +284,14 @@ def _input_digests(settings: BusinessSettings, request: ReadoutRequest, order: R
         "plans": combine_digests({plan.campaign_id: plan.digest() for plan in request.plans}),
         "data": combine_digests(digest_sources(settings)),
     }
-    shape = " ".join(_shape(request, order))
-    return digests | {"inputs": combine_digests({**digests, "shape": shape})}
+    return digests | {"inputs": combine_digests({**digests, "shape": json.dumps(shape)})}
 
 
-def _shape(request: ReadoutRequest, order: ReadoutOrder) -> Iterator[str]:
-    yield request.campaign_id
-    yield request.as_of.isoformat() if request.as_of else "end"
-    yield ",".join(request.split_by)
-    yield "" if request.tolerance is None else repr(request.tolerance)
-    yield order.language
+def _question(order: ReadoutOrder, until: datetime) -> Iterator[str]:
+    """What is asked beside the plain readout as of a day."""
+    yield until.isoformat() if until.time() != time() else ""
+    yield json.dumps(order.split_by) if order.split_by else ""
+    yield "" if order.tolerance is None else repr(float(order.tolerance))
     yield "pdf" if order.pdf else ""
 
 

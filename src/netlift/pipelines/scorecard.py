@@ -22,7 +22,7 @@ from netlift.pipelines.campaign_effects import read_effects
 from netlift.pipelines.champions import Champion, find_champions
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.pipelines.run_key import MANIFEST_FILE, find_key, read_standing
 from netlift.pipelines.scorecard_months import Span, plan_months
 from netlift.pipelines.snapshots import EDGES_FILE, TASKS, Snapshots, require_segments, take_snapshots
 from netlift.registry.locks import exclusive
@@ -144,12 +144,14 @@ def make_scorecard(
         open_tables(settings) as tables,
     ):
         span = plan_months(read_history(tables), months=request.months, until=request.until, words=words)
-        key = safe_key(request.run_key or f"{span.shown[-1]}-{len(span.shown)}m-{words.language}")
-        target = settings.state / "out" / "scorecard" / key
         champions = find_champions(settings, [task for task in TASKS if task in settings.models])
         shape = f"{span.shown[0]}..{span.shown[-1]} {words.language}"
+        inputs = _input_digests(settings, champions, readouts, shape)
+        place = settings.state / "out" / "scorecard"
+        key = find_key(place, request.run_key, f"{span.shown[-1]}-{len(span.shown)}m-{words.language}", inputs)
+        target = place / key
         if target.exists():
-            return _standing(target, _input_digests(settings, champions, readouts, shape), key)
+            return _standing(target, inputs, key)
         progress.stage("check", "holding the tables against the contract")
         check_tables(tables, settings, as_of=None).raise_for_errors()
         effects, partial = read_effects(tables, read_readouts(readouts), (*span.shown, *span.compared), words)
@@ -160,7 +162,7 @@ def make_scorecard(
         document = scorecard_document(card, quality, words)
         progress.stage("report", "pages and workbook")
         contents = _contents(card, quality, document)
-        inputs = _input_digests(settings, champions, readouts, shape)
+        inputs = _input_digests(settings, champions, readouts, shape)  # with the edges that were frozen meanwhile
         with staged_directory(target) as staging:
             for suffix, name in FILES.items():
                 write_bytes(staging / name, contents[suffix])

@@ -25,7 +25,7 @@ from netlift.pipelines.calendar import History, read_history
 from netlift.pipelines.champions import Champion, find_champions
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.pipelines.run_key import MANIFEST_FILE, find_key, read_standing, safe_key
 from netlift.pipelines.score import require_fresh
 from netlift.pipelines.segment_report import Remaining, SegmentReport
 from netlift.pipelines.snapshots import EDGES_FILE, TASKS, Snapshots, Staying, require_segments, take_snapshots
@@ -86,7 +86,8 @@ def segment_business(
         settings: The business.
         as_of: First day not seen.
         previous: An earlier day to compare with; None for no migration.
-        run_key: Name of the output folder; empty for `as_of`. The same key gives the same bytes, or a refusal.
+        run_key: Name of the output folder; empty for one of `as_of` and `previous`. The same key gives the same bytes,
+            or a refusal.
         progress: Who watches.
         now: Time of the call, for the manifest.
         lock_timeout: Seconds to wait for another job with this key.
@@ -102,15 +103,23 @@ def segment_business(
     require_segments(settings)
     if previous is not None and previous >= as_of:
         raise UsageError(f"--previous {previous} must be before --as-of {as_of}")
-    key = safe_key(run_key or as_of.isoformat())
-    target = settings.state / "out" / "segments" / key
+    own = as_of.isoformat() if previous is None else f"{as_of}-since-{previous}"
+    place, named = settings.state / "out" / "segments", safe_key(run_key or own)
     require_free_space(settings.state, needed_mb=200)
-    lock = settings.state / "locks" / f"segments-{key}.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder=f"segments {key}"):
+    lock = settings.state / "locks" / f"segments-{named}.lock"
+    with exclusive(lock, timeout_seconds=lock_timeout, holder=f"segments {named}"):
         champions = find_champions(settings, [task for task in TASKS if task in settings.models])
         inputs = _input_digests(settings, champions[0], as_of, previous)
+        if refit and (place / named).exists():
+            raise UsageError(
+                f"run key {named} was written over the edges as they stand; give --refit another --run-key"
+            )
+        edges = read_edges(settings.state / EDGES_FILE)
+        standing = _with_edges(inputs, edges.digest if edges else "")
+        key = find_key(place, run_key, own, standing)
+        target = place / key
         if target.exists():
-            return _standing(target, settings, inputs, key, refit=refit)
+            return _standing(target, standing, key)
         with open_tables(settings) as tables:
             progress.stage("check", "holding the tables against the contract")
             check_tables(tables, settings, as_of=None).raise_for_errors()
@@ -332,11 +341,8 @@ def _with_edges(inputs: dict[str, str], edges: str) -> dict[str, str]:
     return digests | {"inputs": combine_digests(digests)}
 
 
-def _standing(target: Path, settings: BusinessSettings, inputs: dict[str, str], key: str, *, refit: bool) -> SegmentRun:
+def _standing(target: Path, inputs: dict[str, str], key: str) -> SegmentRun:
     """What was written under this key before, if it was made from the same inputs and edges and is whole."""
-    if refit:
-        raise UsageError(f"run key {key} was written over the edges as they stand; give --refit another --run-key")
-    edges = read_edges(settings.state / EDGES_FILE)
-    read_standing(target, _with_edges(inputs, edges.digest if edges else ""), key, files=FILES)
+    read_standing(target, inputs, key, files=FILES)
     report = SegmentReport.from_json((target / REPORT_FILE).read_bytes())
     return SegmentRun(run_key=key, path=str(target), report=report, written=False)

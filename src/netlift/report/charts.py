@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from netlift.report.document import clean
 from netlift.results import Estimate
 
 WIDTH, HEIGHT = 460, 280
 BLUE, ORANGE, GREY = "#2563a8", "#d9772b", "#8a8f98"
 VEGA_LITE = "6.1"
+LOCALES = {"ru": "ru-RU", "en": "en-US"}
 CONFIG = {
     "background": "white",
     "padding": 10,
@@ -189,9 +191,28 @@ def _rows(**columns: np.ndarray) -> Any:
 
 def _render(chart: Any, *, title: str, subtitle: str = "", height: int = HEIGHT) -> bytes:
     import altair as alt
-    import vl_convert
 
     heading = alt.TitleParams(title, subtitle=subtitle) if subtitle else alt.TitleParams(title)
-    spec = chart.properties(width=WIDTH, height=height, title=heading).to_dict()
-    svg: str = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=CONFIG, allowed_base_urls=[])
+    return to_svg(chart.properties(width=WIDTH, height=height, title=heading))
+
+
+def to_svg(chart: Any, *, language: str = "en") -> bytes:
+    """A chart of Altair drawn, numbers as the language writes them; its texts may come from anywhere.
+
+    A letter that XML does not have would abort the process, and not raise.
+    """
+    import vl_convert
+
+    locale: Any = LOCALES[language]
+    svg: str = vl_convert.vegalite_to_svg(
+        _cleaned(chart.to_dict()), vl_version=VEGA_LITE, config=CONFIG, allowed_base_urls=[], format_locale=locale
+    )
     return svg.encode()
+
+
+def _cleaned(spec: Any) -> Any:
+    if isinstance(spec, dict):
+        return {name: _cleaned(part) for name, part in spec.items()}
+    if isinstance(spec, list):
+        return [_cleaned(part) for part in spec]
+    return "\n".join(map(clean, spec.split("\n"))) if isinstance(spec, str) and not spec.isprintable() else spec

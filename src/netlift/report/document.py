@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ from netlift.report.words import Words
 
 CellKind = Literal["text", "month", "money", "share", "count", "ratio", "score"]
 Tone = Literal["", "good", "bad", "warn", "muted"]
+STEERING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,13 +210,29 @@ def write_number(
 
 
 def text_cell(text: str) -> Cell:
-    """A cell of text."""
-    return Cell(kind="text", value=text)
+    """A cell of text, harmless to who reads it."""
+    return Cell(kind="text", value=clean(text))
+
+
+def clean(text: str) -> str:
+    r"""A name of the business without letters that steer a terminal or turn the writing of what stands behind them.
+
+    Examples:
+        >>> clean("sale\x1b[31m \u202enow\x00"), clean("🎁 осень")
+        ('sale [31m now', '🎁 осень')
+    """
+    kept = (" " if _is_control(letter) else letter for letter in text if ord(letter) not in STEERING)
+    return " ".join("".join(kept).split(" ")).strip()
+
+
+def _is_control(letter: str) -> bool:
+    code = ord(letter)
+    return code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF, 0x2028, 0x2029)
 
 
 def scale_money(values: Sequence[float | None], currency: str, words: Words) -> tuple[float, str]:
     """What money is divided by on an axis, and the unit that it leaves."""
-    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    largest = max((abs(value) for value in values if value is not None and math.isfinite(value)), default=0.0)
     for scale, name in ((1e6, "million"), (1e3, "thousand")):
         if largest >= 2 * scale:
             return scale, words.say(f"chart.{name}", currency=words.symbol(currency))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from netlift.report.charts import BLUE, CONFIG, GREY, VEGA_LITE
-from netlift.report.scorecard_charts import LOCALES
+from netlift.report.charts import BLUE, GREY, to_svg
 
 WIDTH, HEIGHT = 620, 320
 
@@ -29,7 +27,6 @@ def funnel_chart(
         language: How numbers are written.
     """
     import altair as alt
-    import vl_convert
 
     widest = 1.05 * max(error for _, _, error in effects)
     x = alt.X("effect:Q", title=titles[0], scale=alt.Scale(zero=False, padding=10))
@@ -48,12 +45,4 @@ def funnel_chart(
         base.mark_point(filled=True, size=70, color=BLUE, opacity=1).encode(x=x, y=y),
         base.mark_text(align="left", dx=7, fontSize=11).encode(x=x, y=y, text="name:N"),
     )
-    locale: Any = LOCALES[language]
-    svg: str = vl_convert.vegalite_to_svg(
-        layers.properties(width=WIDTH, height=HEIGHT).to_dict(),
-        vl_version=VEGA_LITE,
-        config=CONFIG,
-        allowed_base_urls=[],
-        format_locale=locale,
-    )
-    return svg.encode()
+    return to_svg(layers.properties(width=WIDTH, height=HEIGHT), language=language)

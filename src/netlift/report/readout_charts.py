@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netlift.report.charts import CONFIG, VEGA_LITE
-from netlift.report.scorecard_charts import CONTRAST, LOCALES, PALETTE
+from netlift.report.charts import to_svg
+from netlift.report.scorecard_charts import CONTRAST, PALETTE
 
 WIDTH, HEIGHT, ROW = 500, 270, 30
 GAIN, COST, GOOD, BAD = "#1b4f8a", "#d9772b", "#1f6b43", "#a3262a"
@@ -257,11 +257,4 @@ def _zero(axis: str, title: str) -> Any:
 
 
 def _draw(chart: Any, language: str, *, height: int = HEIGHT) -> bytes:
-    import vl_convert
-
-    locale: Any = LOCALES[language]
-    spec = chart.properties(width=WIDTH, height=height).to_dict()
-    svg: str = vl_convert.vegalite_to_svg(
-        spec, vl_version=VEGA_LITE, config=CONFIG, allowed_base_urls=[], format_locale=locale
-    )
-    return svg.encode()
+    return to_svg(chart.properties(width=WIDTH, height=height), language=language)

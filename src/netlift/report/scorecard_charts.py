@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netlift.report.charts import CONFIG, VEGA_LITE
+from netlift.report.charts import to_svg
 
 WIDTH, HEIGHT = 620, 280
 PALETTE = (
@@ -23,7 +23,6 @@ PALETTE = (
     "#b5bac0",
 )
 CONTRAST = ("#1b4f8a", "#d9772b", "#2a8f7a", "#8a6bb1")
-LOCALES = {"ru": "ru-RU", "en": "en-US"}
 
 
 def stacked_chart(
@@ -123,11 +122,4 @@ def _colors(field: str, names: Sequence[str], *, columns: int) -> Any:
 
 
 def _draw(chart: Any, language: str) -> bytes:
-    import vl_convert
-
-    locale: Any = LOCALES[language]
-    spec = chart.properties(width=WIDTH, height=HEIGHT).to_dict()
-    svg: str = vl_convert.vegalite_to_svg(
-        spec, vl_version=VEGA_LITE, config=CONFIG, allowed_base_urls=[], format_locale=locale
-    )
-    return svg.encode()
+    return to_svg(chart.properties(width=WIDTH, height=HEIGHT), language=language)

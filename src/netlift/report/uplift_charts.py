@@ -12,8 +12,7 @@ from netlift.evaluation.budget_curve import BudgetRow
 from netlift.evaluation.policy_tree import Answer, Branch, Leaf, PolicyTree, TreeEnd, TreeWorth
 from netlift.evaluation.targeting import TopShare
 from netlift.features.matrix import Feature
-from netlift.report.charts import BLUE, CONFIG, GREY, HEIGHT, ORANGE, VEGA_LITE, WIDTH
-from netlift.report.scorecard_charts import LOCALES
+from netlift.report.charts import BLUE, GREY, HEIGHT, ORANGE, WIDTH, to_svg
 from netlift.report.uplift_words import name_direction, say_answer, say_feature, say_money
 from netlift.report.words import Words
 from netlift.results import Estimate, Table
@@ -283,12 +282,6 @@ def _bands(
 
 def _draw(chart: Any, words: Words, title: str, *, subtitle: str = "", size: tuple[int, int] | None = None) -> bytes:
     import altair as alt
-    import vl_convert
 
-    locale: Any = LOCALES[words.language]
     sized = chart if size is None else chart.properties(width=size[0], height=size[1])
-    spec = sized.properties(title=alt.TitleParams(title, subtitle=subtitle)).to_dict()
-    svg: str = vl_convert.vegalite_to_svg(
-        spec, vl_version=VEGA_LITE, config=CONFIG, allowed_base_urls=[], format_locale=locale
-    )
-    return svg.encode()
+    return to_svg(sized.properties(title=alt.TitleParams(title, subtitle=subtitle)), language=words.language)

@@ -185,8 +185,7 @@ def _after(row: PullForward, say: ReadoutWords) -> str:
         "after",
         arm=clean(row.arm),
         days=say.words.count("noun.days", row.days),
-        after=say.whole(row.after),
-        interval=say.interval(row.after),
+        after=say.ranged(row.after),
         net=say.whole(row.net),
     )
 

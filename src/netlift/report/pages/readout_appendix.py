@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from netlift.abtest.readout import CampaignReadout
@@ -161,4 +162,6 @@ def _looks(readout: CampaignReadout, say: ReadoutWords) -> Grid:
 
 
 def _fine(value: float | None) -> Cell:
+    if value is not None and not math.isfinite(value):
+        return Cell(kind="ratio", value=None, text="∞")
     return Cell(kind="ratio", value=value, digits=FINE)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from netlift.abtest.readout import ArmReadout, Assumption, CampaignReadout, SegmentRow
 from netlift.data.tables import CONTROL
 from netlift.report.document import Cell, Grid, text_cell
 from netlift.report.pages.readout_pictures import by_dimension, by_profit
+from netlift.report.pages.readout_verdict import somebody_bought
 from netlift.report.pages.readout_words import ReadoutWords, clean
 
 SEGMENT_COLUMNS = ("segment", "treated", "control", "buyers", "raw", "shrunken", "planned")
@@ -55,6 +57,7 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
     differ = any(arm.average_profit is not None for arm in readout.arms)
     rows = []
     for arm in by_profit(readout.arms):
+        bought = somebody_bought(readout, arm.arm, CONTROL)
         cells = [
             text_cell(clean(arm.arm)),
             _count(arm.assigned),
@@ -62,9 +65,9 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             _money(_spend(arm)),
             text_cell("") if arm.delivered_share is None else _share(arm.delivered_share),
             say.money_cell(arm.profit_simultaneous if many else arm.profit),
-            say.roi_cell(arm.roi),
-            text_cell(say.hundred(arm.verdict.chance_of_profit)),
-            text_cell(say.hundred(arm.chance_best)),
+            say.roi_cell(arm.roi, bought=bought),
+            text_cell(say.hundred(arm.verdict.chance_of_profit) if bought else ""),
+            text_cell(say.hundred(arm.chance_best) if bought else ""),
         ]
         average = (say.money_cell(arm.average_profit, digits=CENTS),) if differ else ()
         verdict = text_cell(say.words.say(f"readout_verdict_arm.{arm.verdict.code}"))
@@ -109,7 +112,9 @@ def rollout_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             (
                 text_cell(clean(row.arm)),
                 text_cell(say.words.count("noun.customers", row.eligible)),
-                say.money_cell(row.profit),
+                say.money_cell(row.profit)
+                if somebody_bought(readout, row.arm, CONTROL)
+                else text_cell(say.words.say("readout_roi.nobody_bought")),
                 Cell(kind="money", value=row.budget),
             )
             for row in readout.rollout
@@ -144,8 +149,10 @@ def assumptions_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
 
 
 def flips(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
-    """What would turn the profit of each arm to zero, and what its control cost."""
+    """What would turn the profit of each arm to zero, and what its control cost; nothing where nobody bought."""
     for arm in readout.arms:
+        if not somebody_bought(readout, arm.arm, CONTROL):
+            continue
         lines = {line.name: line.per_customer.point for line in arm.money}
         name = clean(arm.arm)
         if arm.break_even_margin_rate is not None and lines["revenue"]:
@@ -159,11 +166,11 @@ def flips(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
             yield say.say("flip_reward", arm=name, reward=reward, now=now)
         if not readout.observational:
             cost = arm.cost_of_holdout
-            values = {"arm": name, "interval": say.interval(cost)}
             if cost.point >= 0:
-                yield say.say("holdout", cost=say.whole(cost), **values)
+                yield say.say("holdout", arm=name, cost=say.ranged(cost))
             else:
-                yield say.say("holdout_saved", cost=say.money(-cost.point), **values)
+                saved = replace(cost, point=-cost.point, ci_lower=-cost.ci_upper, ci_upper=-cost.ci_lower)
+                yield say.say("holdout_saved", arm=name, cost=say.ranged(saved))
 
 
 def _value(one: Assumption, say: ReadoutWords) -> str:

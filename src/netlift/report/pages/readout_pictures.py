@@ -8,7 +8,7 @@ from statistics import NormalDist
 from netlift.abtest.readout import ArmReadout, CampaignReadout, SegmentRow
 from netlift.report.document import Picture, scale_money
 from netlift.report.pages.readout_verdict import best_of
-from netlift.report.pages.readout_words import ReadoutWords, clean, is_exact
+from netlift.report.pages.readout_words import ReadoutWords, clean, is_bounded, is_exact
 from netlift.report.readout_charts import (
     GAIN,
     GREY,
@@ -48,7 +48,7 @@ def waterfall_steps(readout: CampaignReadout, say: ReadoutWords) -> tuple[list[S
     ends = (profit.ci_lower, profit.ci_upper, *(end for _, *pair in bars for end in pair))
     scale, unit = scale_money(ends, readout.currency, say.words)
     steps = [_step(name, start, end, scale, say) for name, start, end in bars]
-    exact = is_exact(profit)
+    exact = is_exact(profit) or not is_bounded(profit)
     last = Step(
         label=say.words.say("readout_money.profit"),
         start=0.0,
@@ -64,7 +64,7 @@ def waterfall_steps(readout: CampaignReadout, say: ReadoutWords) -> tuple[list[S
 def draw_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Picture]:
     """Which profit is likely, and the chance of an ROI above each hurdle."""
     profit, language = readout.profit, say.words.language
-    if not is_exact(profit):
+    if is_bounded(profit) and not is_exact(profit):
         curve = _density(profit)
         scale, unit = scale_money([curve[0][0], curve[-1][0]], readout.currency, say.words)
         svg = density_chart(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from netlift.abtest.readout import AmongCampaigns, ArmReadout, CampaignReadout, Check
 from netlift.report.document import Banner, Card, Cell, Tone
 from netlift.report.pages.readout_checks import check_name, check_said
-from netlift.report.pages.readout_words import ReadoutWords, clean, is_exact
+from netlift.report.pages.readout_words import ReadoutWords, clean, is_bounded, is_exact
 from netlift.results import Estimate
 
 TONES: dict[str, Tone] = {
@@ -86,6 +86,11 @@ def best_of(readout: CampaignReadout) -> ArmReadout:
     return next((arm for arm in readout.arms if arm.arm == readout.best_arm), readout.arms[0])
 
 
+def somebody_bought(readout: CampaignReadout, *arms: str) -> bool:
+    """Whether anybody of some arms bought within the window, or of all: else only the cost is known."""
+    return any(cell.buyers for cell in readout.cells if not arms or cell.arm in arms)
+
+
 def failed(readout: CampaignReadout) -> tuple[Check, ...]:
     """Checks that take the verdict away."""
     return tuple(check for check in readout.checks if check.blocking and check.status == "failed")
@@ -100,12 +105,11 @@ def _sentences(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
     yield _best_estimate(readout.profit, say)
     if verdict.code not in WITHHELD:
         yield from _how_sure(readout, say)
-        if len(readout.arms) > 1:
+        if len(readout.arms) > 1 and somebody_bought(readout):
             yield say.say(
                 "best_arm",
                 arm=clean(best.arm),
-                profit=say.whole(best.profit_simultaneous),
-                interval=say.interval(best.profit_simultaneous),
+                profit=say.ranged(best.profit_simultaneous),
                 chance=say.chance(best.chance_best),
             )
     else:
@@ -116,6 +120,8 @@ def _sentences(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
 def _best_estimate(profit: Estimate, say: ReadoutWords) -> str:
     if is_exact(profit):
         return say.say("best_exact", profit=say.whole(profit))
+    if not is_bounded(profit):
+        return say.say("best_unbounded", profit=say.whole(profit))
     return say.say("best", profit=say.whole(profit), interval=say.interval(profit))
 
 
@@ -129,7 +135,9 @@ def _how_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
         yield say.say("loss", ship=say.money(ship), stop=say.money(stop))
     if verdict.code == "no_material_effect":
         yield say.say("within", tolerance=say.money(verdict.tolerance))
-    if verdict.code == "cannot_tell_yet":
+    if verdict.code == "cannot_tell_yet" and not somebody_bought(readout):
+        yield say.say("nobody_bought")
+    elif verdict.code == "cannot_tell_yet":
         yield say.say("not_proven")
         if verdict.more_customers is None:
             yield say.say("hopeless")
@@ -180,12 +188,11 @@ def _cards(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Card]:
     )
     yield Card(title=say.say("tile_revenue"), cell=_revenue(readout, say), lines=((against, "muted"),))
     roi = readout.roi
-    cell = say.roi_cell(roi)
+    cell = say.roi_cell(roi, bought=somebody_bought(readout))
     lines: list[tuple[str, Tone]] = [(say.say("roi_cost", cost=say.whole(roi.cost)), "")]
     if cell.text:
-        lines.append(
-            (say.words.say(f"readout_roi_said.{roi.kind if roi.kind != 'interval' else 'undefined'}"), "muted")
-        )
+        kind = roi.kind if roi.kind != "interval" else "nobody_bought"
+        lines.append((say.words.say(f"readout_roi_said.{kind}"), "muted"))
     elif roi.g >= SHAKY_COST:
         lines.append((say.say("roi_shaky"), "warn"))
     yield Card(title=say.say("tile_roi"), cell=cell, lines=tuple(lines))

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 
 from netlift.abtest.readout import CampaignReadout, Roi
-from netlift.report.document import Cell, Tone, text_cell
+from netlift.report.document import Cell, Tone, clean, text_cell
 from netlift.report.words import Words
 from netlift.results import Estimate
 
 SMALLEST_MONEY, SMALL_MONEY = 0.005, 100.0
-STEERING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 SMALLEST_CHANCE = 1e-4
 
 
@@ -55,6 +54,10 @@ class ReadoutWords:
         """The best estimate of money."""
         return self.money(estimate.point, digits=money_digits(*_ends(estimate)))
 
+    def ranged(self, estimate: Estimate) -> str:
+        """Money with its interval behind it, where it has one."""
+        return ", ".join(filter(None, [self.whole(estimate), self.interval(estimate)]))
+
     def interval(self, estimate: Estimate) -> str:
         """The interval of money in words, as it stands below a figure."""
         return self.money_cell(estimate).small_print(self.words, self.currency)
@@ -64,11 +67,15 @@ class ReadoutWords:
         if estimate is None:
             return text_cell("")
         shown = money_digits(*_ends(estimate)) if digits is None else digits
+        if not is_bounded(estimate):
+            return Cell(kind="money", value=estimate.point, digits=shown, note=self.say("no_bounds"), tone=tone)
         lower, upper = (None, None) if is_exact(estimate) else (estimate.ci_lower, estimate.ci_upper)
         return Cell(kind="money", value=estimate.point, lower=lower, upper=upper, digits=shown, tone=tone)
 
-    def roi_cell(self, roi: Roi) -> Cell:
-        """Return on incremental cost, or the word why there is none."""
+    def roi_cell(self, roi: Roi, *, bought: bool = True) -> Cell:
+        """Return on incremental cost, or the word why there is none; nothing can be told where nobody `bought`."""
+        if not bought:
+            return Cell(kind="share", value=None, text=self.words.say("readout_roi.nobody_bought"), tone="muted")
         if roi.kind != "interval" or roi.point is None:
             text = self.words.say(f"readout_roi.{roi.kind if roi.kind != 'interval' else 'undefined'}")
             return Cell(kind="share", value=None, text=text, tone="muted")
@@ -101,26 +108,15 @@ class ReadoutWords:
         return self.words.say(f"readout_is.{'so' if so else 'not_so'}")
 
 
-def clean(text: str) -> str:
-    r"""A name of the business without letters that steer a terminal or turn the writing of what stands behind them.
-
-    Examples:
-        >>> clean("sale\x1b[31m \u202enow\x00"), clean("🎁 осень")
-        ('sale [31m now', '🎁 осень')
-    """
-    kept = (" " if _is_control(letter) else letter for letter in text if ord(letter) not in STEERING)
-    return " ".join("".join(kept).split(" ")).strip()
-
-
-def _is_control(letter: str) -> bool:
-    code = ord(letter)
-    return code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF, 0x2028, 0x2029)
-
-
 def money_digits(*values: float) -> int:
     """Digits behind the point that the largest of some amounts of money is written with."""
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     return 2 if SMALLEST_MONEY <= largest < SMALL_MONEY else 0
+
+
+def is_bounded(estimate: Estimate) -> bool:
+    """Whether an estimate has an interval with ends: so early a look that nothing could stop it has none."""
+    return math.isfinite(estimate.ci_lower) and math.isfinite(estimate.ci_upper)
 
 
 def is_exact(estimate: Estimate) -> bool:
