@@ -1,0 +1,249 @@
+"""Readouts of the demo retailer, recomputed from raw rows by `plain_readout`, which shares no code with the product.
+
+Three campaigns as the retailer made them (two to four arms, chances by tier of value, logged), and two cut from its
+others: one with equal chances, and one of a single arm whose control is small and whose buyers spend in another way.
+"""
+
+import datetime as dt
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from plain_readout import (
+    CONTROL,
+    COST,
+    LINES,
+    MARGIN,
+    OUTCOMES,
+    PROFIT,
+    chances_of,
+    draw_differences,
+    per_customer,
+    read_plainly,
+    roi,
+    score_of,
+)
+from scipy.stats import norm
+
+from netlift.config.business import load
+from netlift.data.read import open_tables
+from netlift.data.simulate import SimulationSettings, simulate
+from netlift.pipelines.demo_policies import in_folder
+from netlift.pipelines.progress import Silent
+from netlift.pipelines.readout import read_campaign
+from netlift.pipelines.readout_rows import ReadoutRequest
+
+CONFIG = Path(__file__).parents[2] / "configs/demo.yaml"
+AS_MADE, EVEN, SINGLE = ("C01", "C07", "C10"), "C05", "C11"
+CAMPAIGNS = (*AS_MADE, EVEN, SINGLE)
+
+
+def cut(folder):
+    """The retailer with five campaigns, two of them cut."""
+    contacts = pd.read_parquet(folder / "contacts.parquet")
+    kept = [contacts[contacts.campaign_id.isin(AS_MADE)]]
+    # Equal chances: customers of one tier only.
+    even = contacts[contacts.campaign_id == EVEN]
+    kept.append(even[even.arm_propensities == even.arm_propensities.mode()[0]].assign(arm_propensities=None))
+    # A single arm, and a fifth of its control: chances are those of who is kept.
+    single = contacts[(contacts.campaign_id == SINGLE) & contacts.offer_id.isin([CONTROL, "sms_bonus_300"])]
+    single = single[(single.offer_id != CONTROL) | (single.customer_id.astype(int) % 5 == 0)]
+    chance = chances_of(single.set_index("customer_id").rename(columns={"offer_id": "arm"}))
+    alone, sent = chance[CONTROL].to_numpy() / 5, chance["sms_bonus_300"].to_numpy()
+    drawn = np.where(single.offer_id == CONTROL, alone, sent) / (alone + sent)
+    kept.append(single.assign(propensity=drawn, arm_propensities=None))
+    pd.concat(kept).to_parquet(folder / "contacts.parquet")
+    campaigns = pd.read_parquet(folder / "campaigns.parquet")
+    campaigns[campaigns.campaign_id.isin(CAMPAIGNS)].to_parquet(folder / "campaigns.parquet")
+    # Of those who got the message every third buys by the pallet: another spread of spend than in control.
+    receipts = pd.read_parquet(folder / "transactions.parquet")
+    many = single.customer_id[(single.offer_id != CONTROL) & (single.customer_id.astype(int) % 3 == 0)]
+    start = single.assigned_at.iloc[0]
+    pallet = receipts.customer_id.isin(many) & receipts.occurred_at.between(start, start + pd.Timedelta(days=28))
+    receipts.loc[pallet, ["revenue", "margin"]] *= 6.0
+    receipts.to_parquet(folder / "transactions.parquet")
+
+
+@pytest.fixture(scope="module")
+def readouts(tmp_path_factory):
+    """Campaign to the product's readout and the plain one."""
+    folder = tmp_path_factory.mktemp("second") / "tables"
+    simulate(SimulationSettings(customers=5000, seed=7, end=dt.date(2026, 10, 1)), target=folder)
+    cut(folder)
+    settings = in_folder(load(CONFIG), folder)
+    how = settings.readout.model_copy(update={"segments": ()})
+    settings = settings.model_copy(update={"state": folder.parent / "var", "readout": how})
+    with open_tables(settings) as tables:
+        return {
+            campaign: (
+                read_campaign(settings, tables, ReadoutRequest(campaign_id=campaign), progress=Silent()),
+                read_plainly(folder, campaign),
+            )
+            for campaign in CAMPAIGNS
+        }
+
+
+@pytest.fixture(params=CAMPAIGNS)
+def both(request, readouts):
+    return readouts[request.param]
+
+
+def agree(estimate, expected):
+    """Point and both ends, to a millionth of the largest of them."""
+    found = np.array([estimate.point, estimate.ci_lower, estimate.ci_upper])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max() + 1e-9)
+
+
+def agree_in_width(ends, expected):
+    """Both ends, to 2 % of the interval's width: the critical value for all arms at once is drawn."""
+    np.testing.assert_allclose(ends, expected, rtol=0, atol=0.02 * (expected[1] - expected[0]))
+
+
+def lines_of(money):
+    return {line.name: line for line in money}
+
+
+def critical_value(plain):
+    """What the largest of the arms' studentized errors stays below in 95 of 100 draws; of one arm it is known."""
+    if len(plain.adjusted) == 1:
+        return float(norm.ppf(0.975))
+    return float(np.quantile(np.abs(studentized(plain)).max(axis=1), 0.95))
+
+
+def studentized(plain):
+    arms = list(plain.adjusted.values())
+    drawn = draw_differences(arms, [0.0] * len(arms))
+    drawn = drawn - [PROFIT @ arm.point for arm in arms]
+    return drawn / [np.sqrt(PROFIT @ arm.cov @ PROFIT) for arm in arms]
+
+
+def test_the_campaigns_are_of_different_kinds(readouts):
+    """What the comparisons below are worth: each way of the readout is gone by one campaign at least."""
+    found = {campaign: plain for campaign, (_, plain) in readouts.items()}
+    assert {len(plain.adjusted) for plain in found.values()} == {1, 2, 3, 4}
+    assert [plain.unequal for plain in found.values()] == [True, True, True, False, True]
+    shapes = [each.shape for plain in found.values() for each in plain.adjusted.values()]
+    assert {name for *_, name in shapes} == {"shared", "tail"}
+    used = [abs(gamma) > 0.1 for lower, upper, _ in shapes for gamma in (lower, upper)]
+    assert any(used) and not all(used)
+    treated = pd.concat(rows for plain in found.values() for arm, rows in plain.groups.items() if arm != CONTROL)
+    assert treated.reward.sum() > 0 and (treated.contact_cost > 0).all()
+    assert (treated.spend < 0).any()  # returns of what was bought before
+
+
+def test_counts_and_means(both):
+    found, plain = both
+    assert found.covariates == next(iter(plain.adjusted.values())).past
+    assert {cell.arm: (cell.n, cell.buyers) for cell in found.cells} == {
+        arm: (len(rows), int((rows.purchases > 0).sum())) for arm, rows in plain.groups.items()
+    }
+    for cell in found.cells:
+        rows = plain.groups[cell.arm][OUTCOMES]
+        assert cell.means == pytest.approx(rows.mean().to_dict(), rel=1e-6, abs=1e-9)
+        assert cell.sds == pytest.approx(rows.std().to_dict(), rel=1e-6, abs=1e-9)
+
+
+def test_money_of_every_arm(both):
+    found, plain = both
+    for arm in found.arms:
+        lines, fixed = lines_of(arm.money), plain.fixed[arm.arm]
+        adjusted, raw = plain.adjusted[arm.arm], plain.raw[arm.arm]
+        assert arm.estimand == "treated"
+        assert lines["fixed_cost"].total.point == pytest.approx(fixed)
+        for name, line in LINES.items():
+            off = fixed if name == "profit" else 0.0
+            agree(lines[name].total, raw.n * per_customer(adjusted, line, off))
+            agree(lines[name].per_customer, per_customer(adjusted, line, off))
+            agree(lines[name].raw_total, raw.n * per_customer(raw, line, off))
+        assert arm.profit == lines["profit"].total
+        assert arm.gamma == pytest.approx(max(adjusted.shape[:2], key=abs), rel=1e-6)
+        assert arm.verdict.chance_of_profit == pytest.approx(norm.cdf(score_of(adjusted, fixed)), abs=1e-6)
+
+
+def test_money_of_the_campaign_is_that_of_its_arms(both):
+    found, plain = both
+    lines, fixed = lines_of(found.money), sum(plain.fixed.values())
+    for name, line in LINES.items():
+        off = fixed if name == "profit" else 0.0
+        agree(lines[name].total, plain.whole.n * per_customer(plain.whole, line, off))
+        agree(lines[name].raw_total, plain.whole.n * per_customer(plain.whole_raw, line, off))
+        summed = sum(lines_of(arm.money)[name].total.point for arm in found.arms)
+        assert lines[name].total.point == pytest.approx(summed, rel=1e-9, abs=1e-6)
+        own, by_arms = (line @ each.cov @ line for each in (plain.whole, plain.whole_by_arms))
+        assert own == pytest.approx(by_arms, rel=0.01)
+    assert found.profit == lines["profit"].total
+    assert found.verdict.chance_of_profit == pytest.approx(norm.cdf(score_of(plain.whole, fixed)), abs=1e-6)
+
+
+def test_costs_are_those_that_were_paid(both):
+    """Control got nothing, so that the treated cost what contacts say; equal chances: before adjustment."""
+    found, plain = both
+    for name in ("reward", "contact_cost"):
+        paid = {arm: plain.groups[arm][name].sum() for arm in plain.adjusted}
+        for cost, money in [(sum(paid.values()), found.money), *((paid[arm.arm], arm.money) for arm in found.arms)]:
+            line = lines_of(money)[name]
+            assert (line.total if plain.unequal else line.raw_total).point == pytest.approx(cost, rel=1e-9)
+
+
+def test_return_on_cost(both):
+    found, plain = both
+    fixed = sum(plain.fixed.values())
+    assert found.roi.kind == "interval"
+    assert (found.roi.point, found.roi.lower, found.roi.upper) == pytest.approx(roi(plain.whole, fixed), rel=1e-6)
+    z = critical_value(plain)
+    for arm in found.arms:
+        point, *ends = roi(plain.adjusted[arm.arm], plain.fixed[arm.arm], z)
+        assert arm.roi.point == pytest.approx(point, rel=1e-6)
+        agree_in_width([arm.roi.lower, arm.roi.upper], ends)
+        assert len(found.arms) > 1 or (arm.roi.lower, arm.roi.upper) == pytest.approx(ends, rel=1e-6)
+
+
+def test_return_agrees_with_profit(both):
+    """A margin of (1 + ROI) times the cost: at either end of the set the net benefit is at an end of its interval."""
+    found, plain = both
+    for end, place in ((found.roi.lower, 1), (found.roi.upper, 2)):
+        net = MARGIN - (1 + end) * COST
+        off = (1 + end) * sum(plain.fixed.values()) / plain.whole.n
+        error = np.sqrt(net @ plain.whole.cov @ net)
+        profit = per_customer(plain.whole, PROFIT)
+        reach = (profit[0] - profit[place]) / np.sqrt(PROFIT @ plain.whole.cov @ PROFIT)
+        assert (net @ plain.whole.point - off) / error == pytest.approx(reach, rel=1e-6)
+
+
+def test_the_average_customer_and_the_cost_of_control(both):
+    found, plain = both
+    for arm in found.arms:
+        if plain.unequal:
+            agree(arm.average_profit, per_customer(plain.average[arm.arm], PROFIT, plain.fixed[arm.arm]))
+        else:
+            assert arm.average_profit is None
+        agree(arm.cost_of_holdout, len(plain.groups[CONTROL]) * per_customer(plain.left[arm.arm], PROFIT))
+
+
+def test_all_arms_at_once(both):
+    found, plain = both
+    if len(found.arms) == 1:
+        (arm,) = found.arms
+        assert arm.profit_simultaneous == arm.profit and arm.verdict.chance_jointly is None
+        return
+    errors, z = studentized(plain), critical_value(plain)
+    for arm in found.arms:
+        own, fixed = plain.adjusted[arm.arm], plain.fixed[arm.arm]
+        ends = own.n * per_customer(own, PROFIT, fixed, z)[1:]
+        agree_in_width([arm.profit_simultaneous.ci_lower, arm.profit_simultaneous.ci_upper], ends)
+        assert arm.profit_simultaneous.point == arm.profit.point
+        joint = np.mean(errors.max(axis=1) < score_of(own, fixed))
+        assert arm.verdict.chance_jointly == pytest.approx(joint, abs=0.02)
+
+
+def test_chance_of_being_the_best(both):
+    found, plain = both
+    drawn = draw_differences(list(plain.average.values()), list(plain.fixed.values()))
+    best = np.where(drawn.max(axis=1) > 0, drawn.argmax(axis=1), -1)
+    assert [arm.arm for arm in found.arms] == list(plain.average)
+    for place, arm in enumerate(found.arms):
+        assert arm.chance_best == pytest.approx(np.mean(best == place), abs=0.01)
