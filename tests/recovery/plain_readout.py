@@ -52,7 +52,7 @@ def read_assigned(folder: Path, campaign_id: str) -> pd.DataFrame:
     for name in ("revenue", "margin", "purchases"):
         rows[name] = within[name].sum().reindex(rows.index).fillna(0.0)
         past = before[name].sum().reindex(rows.index).fillna(0.0)
-        rows[f"pre_{name}"] = np.sign(past) * np.log1p(past.abs() / 0.01)
+        rows[f"pre_{name}"] = np.log1p(past.clip(lower=0) / 0.01)
     rows["no_history"] = (before.receipts.sum().reindex(rows.index).fillna(0) == 0).astype(float)
     joined = customers.set_index("customer_id").joined_at.reindex(rows.index)
     rows["tenure_days"] = (rows.assigned_at - joined).dt.total_seconds() / 86_400
@@ -295,8 +295,7 @@ def read_plainly(folder: Path, campaign_id: str) -> PlainReadout:
     treated = rows[rows.arm != CONTROL]
     unequal = bool((rows.groupby("arm").propensity.nunique() > 1).any())
     controls, average, left = dict.fromkeys(arms, own[CONTROL]), own, own
-    centre = dict.fromkeys((*arms, CONTROL), rows)
-    everybody = rows
+    everybody, at_control = own, dict.fromkeys(arms, own[CONTROL])
     if unequal:
         chance = chances_of(rows)
         in_control = chance.loc[own[CONTROL].index]
@@ -304,14 +303,16 @@ def read_plainly(folder: Path, campaign_id: str) -> PlainReadout:
         average = {arm: picture(group, 1 / group.propensity) for arm, group in own.items()}
         left = {arm: picture(own[arm], chance.loc[own[arm].index, CONTROL] / own[arm].propensity) for arm in arms}
         left[CONTROL] = own[CONTROL]
-        centre, everybody = own, pd.concat(average.values())
+        everybody = dict.fromkeys(arms, pd.concat(average.values()))
+    else:
+        at_control = own
     shares = {arm: len(own[arm]) / len(treated) for arm in arms}
     mixed = sum(share * controls[arm][OUTCOMES + PAST] for arm, share in shares.items())
     control = own[CONTROL].assign(**mixed)
     fixed_cost = pd.read_parquet(folder / "campaigns.parquet").set_index("campaign_id").fixed_cost[campaign_id]
     raw = {arm: difference(own[arm], controls[arm]) for arm in arms}
-    adjusted = {arm: difference(own[arm], controls[arm], centre[arm]) for arm in arms}
-    found, together = list(adjusted.values()), difference(treated, control, centre[arms[0]])
+    adjusted = {arm: difference(own[arm], controls[arm], own[arm]) for arm in arms}
+    found, together = list(adjusted.values()), difference(treated, control, own[arms[0]])
     if unequal and len(arms) > 1:
         together = difference(treated, control, treated)
     by_arms = sum(share * adjusted[arm].control_rows for arm, share in shares.items())
@@ -320,8 +321,8 @@ def read_plainly(folder: Path, campaign_id: str) -> PlainReadout:
         fixed={arm: float(fixed_cost) * share for arm, share in shares.items()},
         raw=raw,
         adjusted=adjusted,
-        average={arm: difference(average[arm], average[CONTROL], everybody) for arm in arms},
-        left={arm: difference(left[arm], left[CONTROL], centre[CONTROL]) for arm in arms},
+        average={arm: difference(average[arm], average[CONTROL], everybody[arm]) for arm in arms},
+        left={arm: difference(left[arm], left[CONTROL], at_control[arm]) for arm in arms},
         whole_raw=difference(treated, control),
         whole=add_up(found, treated, control, together.control_rows),
         whole_by_arms=add_up(found, treated, control, by_arms),

@@ -103,6 +103,16 @@ def agree_in_width(ends, expected):
     np.testing.assert_allclose(ends, expected, rtol=0, atol=0.02 * (expected[1] - expected[0]))
 
 
+def agree_jointly(estimate, expected, *, arms):
+    """As `agree`; of several arms the ends to 2 % of the width, their critical value being drawn."""
+    if arms == 1:
+        return agree(estimate, expected)
+    assert estimate.point == pytest.approx(expected[0], rel=1e-6, abs=1e-9)
+    np.testing.assert_allclose(
+        [estimate.ci_lower, estimate.ci_upper], expected[1:], rtol=0, atol=0.02 * (expected[2] - expected[1]) + 1e-9
+    )
+
+
 def lines_of(money):
     return {line.name: line for line in money}
 
@@ -149,6 +159,7 @@ def test_counts_and_means(both):
 
 def test_money_of_every_arm(both):
     found, plain = both
+    z = critical_value(plain)
     for arm in found.arms:
         lines, fixed = lines_of(arm.money), plain.fixed[arm.arm]
         adjusted, raw = plain.adjusted[arm.arm], plain.raw[arm.arm]
@@ -156,10 +167,11 @@ def test_money_of_every_arm(both):
         assert lines["fixed_cost"].total.point == pytest.approx(fixed)
         for name, line in LINES.items():
             off = fixed if name == "profit" else 0.0
-            agree(lines[name].total, raw.n * per_customer(adjusted, line, off))
-            agree(lines[name].per_customer, per_customer(adjusted, line, off))
-            agree(lines[name].raw_total, raw.n * per_customer(raw, line, off))
-        assert arm.profit == lines["profit"].total
+            agree_jointly(lines[name].total, raw.n * per_customer(adjusted, line, off, z), arms=len(found.arms))
+            agree_jointly(lines[name].per_customer, per_customer(adjusted, line, off, z), arms=len(found.arms))
+            agree_jointly(lines[name].raw_total, raw.n * per_customer(raw, line, off, z), arms=len(found.arms))
+        ends = [(each.point, each.ci_lower, each.ci_upper) for each in (arm.profit, lines["profit"].total)]
+        assert ends[0] == pytest.approx(ends[1])
         assert arm.gamma == pytest.approx(max(adjusted.shape[:2], key=abs), rel=1e-6)
         assert arm.verdict.chance_of_profit == pytest.approx(norm.cdf(score_of(adjusted, fixed)), abs=1e-6)
 
@@ -186,7 +198,7 @@ def test_costs_are_those_that_were_paid(both):
         paid = {arm: plain.groups[arm][name].sum() for arm in plain.adjusted}
         for cost, money in [(sum(paid.values()), found.money), *((paid[arm.arm], arm.money) for arm in found.arms)]:
             line = lines_of(money)[name]
-            assert (line.total if plain.unequal else line.raw_total).point == pytest.approx(cost, rel=1e-9)
+            assert line.total.point == pytest.approx(cost, rel=1e-9)
 
 
 def test_return_on_cost(both):
