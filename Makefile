@@ -76,8 +76,8 @@ bench: .venv-bench/.ready  ## Ratios against peers, side by side in one run; QUI
 	@.venv-bench/bin/python benchmarks/scoring.py $(if $(QUICK),--quick)
 	@.venv-bench/bin/python benchmarks/allocation.py $(if $(QUICK),--quick)
 
-calibrate: .venv/.ready  ## Do the readouts' intervals hold, tail by tail? Some minutes; writes experiments/*/readout.md
-	@$(BIN)/python benchmarks/calibrate.py
+calibrate: .venv/.ready  ## Do the readouts' intervals and verdicts hold, on drawn customers? Minutes; QUICK=1, ONLY='shape arms'
+	@$(BIN)/python benchmarks/calibrate.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 readout: .venv/.ready  ## What a campaign earned, CAMPAIGN=C08 or a plan; LANG_OF=en
 	@$(NETLIFT) readout $(CAMPAIGN) --config $(CONFIG) $(if $(LANG_OF),--lang $(LANG_OF))

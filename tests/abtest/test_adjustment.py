@@ -91,6 +91,15 @@ def test_covariates_without_news_are_dropped_and_named():
     np.testing.assert_allclose(found.contrast.difference, adjust(world(5)).contrast.difference)
 
 
+def test_a_covariate_whose_news_rests_on_a_few_customers_is_dropped():
+    rng, rows = np.random.default_rng(5), []
+    for each in world(5):
+        few = np.zeros(len(each))
+        few[rng.choice(len(each), 3, replace=False)] = 1.0
+        rows.append(np.column_stack([each, 0.4 * each[:, 4] + few]))
+    assert adjust(rows, (*COVARIATES, "margin_before"), (*NAMES, "margin_before")).dropped == ("margin_before",)
+
+
 def test_a_covariate_that_does_not_vary_in_one_arm_is_dropped():
     rows = world(6)
     rows[1][:, 5] = 0

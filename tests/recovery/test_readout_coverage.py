@@ -4,13 +4,15 @@ Cells are drawn as sums of buyers, so that thousands of campaigns take seconds. 
 draws is .3 points.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from netlift.abtest import skew
 from netlift.abtest.adjustment import adjusted
 from netlift.abtest.contrast import contrast, money
-from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, of_rows, of_sums
+from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, log_spend, of_rows, of_sums
 from netlift.abtest.roi import roi
 from netlift.abtest.simultaneous import simultaneous_profits
 
@@ -31,17 +33,16 @@ def cell(
     moved = np.column_stack([spend, 0.4 * spend, redeemed, np.zeros(len(spend))])
     profit = moved[:, 1] - redeemed
     shift = np.array([0.0, 0.0, 0.0, contact])
-    return of_sums(
+    found = of_sums(
         OUTCOMES, n, moved.sum(axis=0), moved.T @ moved, float(np.sum(profit**3)), buyers=len(spend), shift=shift
     )
+    return replace(found, spend=log_spend(spend))
 
 
 @pytest.mark.parametrize(
     ("customers", "share", "sigma"), [(40_000, 0.5, 1.0), (40_000, 0.1, 0.6), (20_000, 0.2, 0.6), (20_000, 0.2, 1.0)]
 )
-def test_each_tail_of_profit_fires_as_often_as_it_claims_unless_the_control_is_called_too_small(
-    customers, share, sigma
-):
+def test_no_tail_of_profit_fires_more_often_than_it_claims(customers, share, sigma):
     rng = np.random.default_rng(1)
     n_0 = round(share * customers)
     missed = []
@@ -49,10 +50,9 @@ def test_each_tail_of_profit_fires_as_often_as_it_claims_unless_the_control_is_c
         arms = (cell(rng, n, buy=0.02, reward=0.0, contact=0.0, sigma=sigma) for n in (customers - n_0, n_0))
         seen = contrast(*arms)
         total = money(seen, PROFIT, **TERMS)[0]
-        if abs(seen.gamma) <= skew.LARGE:
-            missed.append((total.ci_lower > 0, total.ci_upper < 0))
-    assert len(missed) > 1500
-    assert np.mean(missed, axis=0) == pytest.approx([0.025, 0.025], abs=0.01)
+        missed.append((total.ci_lower > 0, total.ci_upper < 0))
+    assert np.mean(missed, axis=0).max() <= 0.035
+    assert np.mean(missed, axis=0).sum() >= 0.03  # nor is it wide for nothing
 
 
 def test_where_the_tails_cannot_be_trusted_the_control_is_called_too_small():

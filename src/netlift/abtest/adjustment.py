@@ -32,7 +32,9 @@ from netlift.abtest.contrast import Contrast, contrast, refuse_small
 from netlift.abtest.moments import PROFIT, Moments
 
 CUSTOMERS_A_COVARIATE = 20
-COLLINEAR = 1e-8
+COLLINEAR = 0.01
+"""Share of a covariate's variance that earlier ones must leave: less of it rests on a few customers, such as the few
+with returns where margin is a fixed share of revenue, and so would the slope."""
 MOST_LEVERAGE = 0.5
 """Share of a covariate's sum of squares in an arm that one customer may make."""
 METHOD = "difference of means, adjusted per arm for the time before"
