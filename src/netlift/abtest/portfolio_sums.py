@@ -26,7 +26,6 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -82,9 +81,8 @@ class Effect:
         return self.contrast.n_treated
 
     def total(self, per_customer: float) -> float:
-        """Total profit at so much per customer before fixed cost; zero where both are the same but for rounding."""
-        before = self.treated * per_customer
-        return 0.0 if math.isclose(before, self.fixed, rel_tol=1e-12) else before - self.fixed
+        """Total profit at so much per customer before fixed cost."""
+        return self.treated * per_customer - self.fixed
 
     @property
     def doubt(self) -> float:
@@ -204,9 +202,9 @@ def believed_of(beliefs: Beliefs, *, level: float) -> dict[int, Believed]:
         sd=scale * beliefs.prior.sd,
         level=level,
     )
-    # An interval leaves out a loss, or a profit, only where the chance says so too.
-    lower = np.where((lower > fixed) & (chance < (1 + level) / 2), fixed, lower)
-    upper = np.where((upper < fixed) & (chance > (1 - level) / 2), fixed, upper)
+    # Where the interval of an effect leaves zero out, its chance says no less.
+    chance = np.where(lower > fixed, np.maximum(chance, (1 + level) / 2), chance)
+    chance = np.where(upper < fixed, np.minimum(chance, (1 - level) / 2), chance)
     columns = (mean, scale * beliefs.posterior.sd, np.minimum(lower, mean), np.maximum(upper, mean), chance)
     return {
         int(place): Believed(**dict(zip(("mean", "se", "lower", "upper", "chance"), map(float, row), strict=True)))
