@@ -19,21 +19,32 @@ def ends(spread, predicted):
     return np.interp(predicted, spread.x, spread.lower), np.interp(predicted, spread.x, spread.upper)
 
 
-def test_the_interval_holds_its_level_over_all_and_in_every_tenth_of_value():
+def test_both_tails_hold_their_share_over_all_and_in_every_tenth_of_value():
+    y, mean = draw(60_000, 1, p_zero=0.0)
+    spread = learn_spread(y, mean)
+    new_y, new_mean = draw(60_000, 2, p_zero=0.0)
+    lower, upper = ends(spread, new_mean)
+    for outside in (new_y < lower, new_y > upper):
+        assert outside.mean() == pytest.approx(0.025, abs=0.004)
+        for tenth in np.array_split(np.argsort(new_mean), 10):
+            assert outside[tenth].mean() == pytest.approx(0.025, abs=0.012)
+
+
+def test_where_many_bring_nothing_the_lower_end_is_zero_and_the_upper_tail_keeps_its_share():
     y, mean = draw(60_000, 1)
     spread = learn_spread(y, mean)
     new_y, new_mean = draw(60_000, 2)
     lower, upper = ends(spread, new_mean)
-    inside = (new_y >= lower) & (new_y <= upper)
-    assert inside.mean() == pytest.approx(0.95, abs=0.006)
+    assert np.all(lower == 0)
+    assert np.mean(new_y > upper) == pytest.approx(0.025, abs=0.004)
     for tenth in np.array_split(np.argsort(new_mean), 10):
-        assert inside[tenth].mean() == pytest.approx(0.95, abs=0.02)
+        assert np.mean(new_y[tenth] > upper[tenth]) == pytest.approx(0.025, abs=0.012)
 
 
 def test_a_biased_model_still_has_intervals_that_hold():
-    y, mean = draw(40_000, 3)
+    y, mean = draw(40_000, 3, p_zero=0.0)
     spread = learn_spread(y, 1.7 * mean)
-    new_y, new_mean = draw(40_000, 4)
+    new_y, new_mean = draw(40_000, 4, p_zero=0.0)
     lower, upper = ends(spread, 1.7 * new_mean)
     assert ((new_y >= lower) & (new_y <= upper)).mean() == pytest.approx(0.95, abs=0.007)
 
@@ -50,7 +61,7 @@ def test_the_deviation_gives_the_spread_of_totals():
 
 
 @settings(max_examples=30)
-@given(seed=st.integers(0, 1000), n=st.integers(20, 900), p_zero=st.floats(0, 0.99))
+@given(seed=st.integers(0, 1000), n=st.integers(39, 900), p_zero=st.floats(0, 0.99))
 def test_at_least_the_level_of_each_training_group_lies_inside_the_ends_of_the_whole(seed, n, p_zero):
     y, mean = draw(n, seed, p_zero=p_zero)
     spread = learn_spread(y, mean)
@@ -66,5 +77,5 @@ def test_money_scales_with_the_currency():
 
 
 def test_too_few_rows_are_refused():
-    with pytest.raises(DataError, match="12 rows cannot teach an interval"):
-        learn_spread(np.zeros(12), np.ones(12))
+    with pytest.raises(DataError, match=r"38 rows cannot teach an interval that holds 95%: 39 are needed"):
+        learn_spread(np.zeros(38), np.ones(38))

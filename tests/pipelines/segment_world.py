@@ -75,6 +75,7 @@ def make_champions(*, spread: bool = True, horizon: int = 182) -> tuple[list[Cha
             active_within_days=365,
             columns={},
             level_sd=0.1 if task == "ltv" and spread else None,
+            level_seen=2,
         )
         files = write_files(task=task, features=features, outputs=own, boosters={})
         profile = Profile.of(np.zeros((1, len(features))), features)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pandas as pd
 import pytest
+from scipy import stats
 from segment_world import make_champions, make_retailer, write_config
 from typer.testing import CliRunner
 
@@ -75,7 +76,9 @@ def test_ltv_and_churn_are_those_of_the_champions(made):
     receipts = read_receipts(settings)
     year = receipts[(receipts["occurred_at"] >= "2025-09-01") & (receipts["occurred_at"] < "2026-09-01")]
     assert figure["value"] == pytest.approx(year["margin"].sum() / 3, rel=0.02), "a third of the margin of a year"
-    assert figure["ci_lower"] < figure["value"] * 0.82 and summary.scorecard["basis"]["level_sd"] == 0.1
+    two_biases = 0.1 * stats.t.ppf(0.975, 2) / stats.norm.ppf(0.975)
+    assert summary.scorecard["basis"]["level_sd"] == pytest.approx(two_biases)
+    assert figure["ci_lower"] < figure["value"] * (1 - 0.1 * stats.t.ppf(0.975, 2))
     churn = figures_of(summary)["2026-09-01", TOTAL, "churn_predicted"]
     assert 0 < churn["value"] < 1 and churn["n"] == figure["n"]
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from segment_world import AS_OF, PREVIOUS, make_champions, make_retailer, opened, write_config
 
 from netlift.config.business import load
@@ -56,8 +57,9 @@ def test_the_rows_add_up_to_all_customers_and_all_money(analysed):
     ltv = [row.ltv_total for row in report.segments if row.ltv_total]
     assert sum(total.point for total in ltv) == pytest.approx(report.total.ltv_total.point)
     own = [(total.ci_upper - total.point) / 1.959964 for total in ltv]
-    spread = [np.sqrt(half**2 - (0.1 * total.point) ** 2) for half, total in zip(own, ltv, strict=True)]
-    whole = np.hypot(np.sqrt(np.sum(np.square(spread))), 0.1 * report.total.ltv_total.point) * 1.959964
+    level = 0.1 * stats.t.ppf(0.975, 2) / 1.959964
+    spread = [np.sqrt(half**2 - (level * total.point) ** 2) for half, total in zip(own, ltv, strict=True)]
+    whole = np.hypot(np.sqrt(np.sum(np.square(spread))), level * report.total.ltv_total.point) * 1.959964
     assert report.total.ltv_total.ci_upper - report.total.ltv_total.point == pytest.approx(whole, rel=1e-4)
     risk = [row.value_at_risk.point for row in report.segments if row.value_at_risk]
     assert sum(risk) == pytest.approx(frame["value_at_risk"].sum())

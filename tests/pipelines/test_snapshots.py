@@ -54,7 +54,7 @@ def test_a_snapshot_has_the_columns_agreed_and_a_row_for_everybody_who_had_joine
         assert frame["customer_id"].tolist() == sorted(joined["customer_id"])
         assert set(frame["as_of"]) == {day}
         assert set(frame["segment"]) <= set(SEGMENTS)
-    assert (snapshots.horizon_days, snapshots.level_sd) == (182, 0.1)
+    assert (snapshots.horizon_days, snapshots.level_sd, snapshots.level_seen) == (182, 0.1, 2)
     assert snapshots.versions == {"churn": 1, "ltv": 1}
 
 
@@ -72,7 +72,9 @@ def test_figures_of_a_snapshot_are_those_of_a_recount_from_the_receipts(retailer
         == frame["purchases_365d"].tolist()
     )
     surveys = frames_of(retailer, "surveys")
-    own = surveys[surveys["answered_at"] < day].sort_values("answered_at")
+    recent = (surveys["answered_at"] < day) & (surveys["answered_at"] >= day - pd.Timedelta(days=365))
+    assert not recent[surveys["answered_at"] < day].all(), "an answer too old to count is among them"
+    own = surveys[recent].sort_values("answered_at")
     for kind in ("nps", "csi"):
         newest = own[own["kind"] == kind].groupby("customer_id")["score"].last().reindex(frame.index)
         assert np.array_equal(newest.to_numpy(), frame[kind].to_numpy(), equal_nan=True)

@@ -9,6 +9,7 @@ from netlift.segments.sums import (
     counted,
     mean_of,
     net_promoter_score,
+    normal_level_sd,
     prediction_of,
     ratio_of,
     share_of,
@@ -83,6 +84,17 @@ def test_predictions_add_up_with_one_error_of_level():
     assert total.half_width[0] == pytest.approx(stats.norm.ppf(0.975) * sd)
     each = prediction_of(n=4, total=400.0, variance=4 * 50.0**2, level_sd=0.1, per=4)
     assert (each.value, each.half_width[0]) == pytest.approx((100.0, total.half_width[0] / 4))
+
+
+@pytest.mark.parametrize("seen", [1, 2, 4])
+def test_totals_hold_the_truth_however_few_biases_showed_the_error_of_the_level(seen):
+    """Biases and the error to come are of one law; the deviation is what so few of them showed."""
+    rng = np.random.default_rng(seen)
+    biases, error = 0.03 * rng.normal(size=(20_000, seen)), 0.03 * rng.normal(size=20_000)
+    shown = np.sqrt(np.mean(biases**2, axis=1))
+    half = stats.norm.ppf(0.975) * np.array([normal_level_sd(float(sd), seen) for sd in shown])
+    assert np.mean(np.abs(error) <= half) == pytest.approx(0.95, abs=0.005)
+    assert np.mean(np.abs(error) <= stats.norm.ppf(0.975) * shown) < 0.9
 
 
 def test_a_count_of_everything_has_no_interval():

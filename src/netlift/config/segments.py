@@ -168,6 +168,8 @@ class SegmentSettings(Settings):
         rules: The value segments, in order: the first rule that holds names the segment.
         strategies: Segment to what is done with it.
         lost: What counts as lost.
+        nps_days: Days whose answers count for NPS and satisfaction, each customer's newest of them: what somebody felt
+            years ago says nothing of today's customers.
         lifetime_years: Years in the textbook formula of LTV.
         payback_months: Months after joining within which an acquisition should be paid back.
         level: Confidence of the intervals.
@@ -180,6 +182,7 @@ class SegmentSettings(Settings):
     rules: tuple[Rule, ...]
     strategies: dict[str, Strategy]
     lost: LostSettings
+    nps_days: Annotated[int, Field(ge=1, le=3660)] = 365
     lifetime_years: Annotated[float, Field(gt=0, le=100)]
     payback_months: Annotated[int, Field(ge=1, le=120)]
     level: Annotated[float, Field(gt=0.5, lt=1)]

@@ -1,9 +1,11 @@
 """How far one customer's money may lie from what was predicted: an interval, and a standard deviation for totals.
 
 Money is mostly zero, sometimes negative and long-tailed, so no formula gives its interval. It is read off instead:
-among training rows with about the same prediction, all predicted by fits that did not see the customer, the shortest
-stretch that holds the wanted share of what really came. That covers by construction wherever the days to come are like
-the days learnt from, whatever the model got wrong.
+among training rows with about the same prediction, all predicted by fits that did not see the customer, from one
+quantile to the other of what really came, as much left out above as below. That covers by construction wherever the
+days to come are like the days learnt from, whatever the model got wrong. Where more than the lower share bring nothing,
+the lower end is zero and nobody falls below it. (The shortest stretch that holds the level would begin at zero for
+nearly everybody, and leave all that it leaves out above: 5 % where 2.5 are meant.)
 
 References:
     Lei, G'Sell, Rinaldo, Tibshirani, Wasserman (2018), Distribution-Free Predictive Inference for Regression, JASA 113.
@@ -34,7 +36,7 @@ class Spread:
         lower: Lower end of the interval at each.
         upper: Upper end.
         sd: Root mean square of observed less predicted.
-        level: Share of customers inside.
+        level: Share of customers inside, half of the others above and at most half below.
     """
 
     x: tuple[float, ...]
@@ -63,15 +65,19 @@ def learn_spread(y: np.ndarray, predicted: np.ndarray, *, level: float = LEVEL) 
     Raises:
         DataError: Fewer rows than an interval of that level needs.
     """
-    needed = int(np.ceil(1 / (1 - level)))
+    from sklearn.isotonic import IsotonicRegression
+
+    needed = int(np.ceil(2 / (1 - level) - 1 - 1e-9))
     if len(y) < needed:
         raise DataError(f"{len(y)} rows cannot teach an interval that holds {level:.0%}: {needed} are needed")
     groups = _groups(predicted)
     centre = np.array([predicted[g].mean() for g in groups])
-    ends = np.array([_shortest(np.sort(y[g]), level) for g in groups])
+    ends = np.array([_quantiles(np.sort(y[g]), (1 - level) / 2) for g in groups])
     sd = np.array([np.sqrt(np.mean((y[g] - predicted[g]) ** 2)) for g in groups])
     x, at = np.unique(centre, return_index=True)
-    lower, upper, sd = ends[at, 0], np.maximum.accumulate(ends[at, 1]), sd[at]
+    size = np.array([len(g) for g in groups], dtype=np.float64)[at]
+    upper = IsotonicRegression().fit_transform(x, ends[at, 1], sample_weight=size)
+    lower, sd = np.minimum(ends[at, 0], upper), sd[at]
     if x[-1] > 0:
         far = FAR * float(max(x[-1], predicted.max()))
         grow = far / x[-1]
@@ -95,9 +101,7 @@ def _groups(predicted: np.ndarray) -> list[np.ndarray]:
     return groups
 
 
-def _shortest(ordered: np.ndarray, level: float) -> tuple[float, float]:
-    """The shortest stretch that holds the level of a sample, one more counted for the customer to come."""
-    held = min(len(ordered), int(np.ceil(level * (len(ordered) + 1))))
-    width = ordered[held - 1 :] - ordered[: len(ordered) - held + 1]
-    first = int(np.argmin(width))
-    return float(ordered[first]), float(ordered[first + held - 1])
+def _quantiles(ordered: np.ndarray, tail: float) -> tuple[float, float]:
+    """The ends that leave a tail outside on either side of a sample, one more counted for the customer to come."""
+    outside = max(int(tail * (len(ordered) + 1) + 1e-9), 1)
+    return float(ordered[outside - 1]), float(ordered[-outside])

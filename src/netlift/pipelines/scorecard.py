@@ -35,6 +35,7 @@ from netlift.segments.figures import Basis, Effect, Note, Scorecard
 from netlift.segments.metrics import Source
 from netlift.segments.monthly import OUTSIDE, ChurnRule, Month, sum_channels, sum_month
 from netlift.segments.scorecard import build_scorecard
+from netlift.segments.sums import normal_level_sd
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,7 +216,7 @@ def compute_scorecard(
         currency=settings.currency,
         segments=segments.segments,
         ltv_horizon_days=taken.horizon_days,
-        level_sd=0.0 if math.isnan(taken.level_sd) else taken.level_sd,
+        level_sd=0.0 if math.isnan(taken.level_sd) else normal_level_sd(taken.level_sd, taken.level_seen),
         lost=segments.lost,
         rule=rule,
         missing=frozenset(_missing(tables, taken, rule, silence=segments.lost.silence_days)),

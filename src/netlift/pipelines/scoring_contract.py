@@ -36,6 +36,7 @@ class ScoringContract:
         active_within_days: The population: last purchase at most this long ago; None where everybody was asked about.
         columns: Optional columns that the sources had, by table; without one of them features would go blank.
         level_sd: Relative error that all predictions share, one standard deviation; None where it is not known.
+        level_seen: How many biases out of time it was learnt from; 1 where that was not kept.
         observational: Campaigns that nobody randomized and that it was made from by consent; empty for none.
         catalogue_version: Version of the feature catalogue.
     """
@@ -46,6 +47,7 @@ class ScoringContract:
     active_within_days: int | None
     columns: Mapping[str, tuple[str, ...]]
     level_sd: float | None = None
+    level_seen: int = 1
     observational: str = ""
     catalogue_version: str = CATALOGUE_VERSION
 
@@ -57,6 +59,7 @@ class ScoringContract:
             "observation_days": self.observation_days,
             "active_within_days": self.active_within_days,
             "level_sd": self.level_sd,
+            "level_seen": self.level_seen,
             **({"observational": self.observational} if self.observational else {}),
             "vocabulary": self.vocabulary.to_dict(),
             "columns": {table: list(columns) for table, columns in sorted(self.columns.items())},
@@ -82,6 +85,7 @@ class ScoringContract:
             observation_days=plain["observation_days"],
             active_within_days=plain["active_within_days"],
             level_sd=plain.get("level_sd"),
+            level_seen=plain.get("level_seen", 1),
             observational=plain.get("observational", ""),
             columns={table: tuple(columns) for table, columns in plain["columns"].items()},
         )

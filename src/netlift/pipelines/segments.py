@@ -36,6 +36,7 @@ from netlift.segments.edges import read_edges
 from netlift.segments.grid import cross_value_and_risk
 from netlift.segments.migration import trace_migration
 from netlift.segments.payback import Cohorts, find_payback, read_cohorts
+from netlift.segments.sums import normal_level_sd
 from netlift.segments.survival import expected_lifetime
 
 if TYPE_CHECKING:
@@ -183,10 +184,17 @@ def analyse_segments(
         notes.append("payback of a segment is that of those who are in it now; of all, cancelled customers included")
     if snapshots.horizon_days is not None and frame["ltv_sd"].isna().all():
         notes.append("the ltv champion gives no spread: its totals have no interval; run `netlift train ltv`")
+    elif snapshots.horizon_days is not None and not np.isnan(snapshots.level_sd):
+        notes.append(
+            f"intervals of predicted totals allow for an error of the level of {snapshots.level_sd:.1%}, seen in "
+            f"{snapshots.level_seen} totals out of time (Student's t)"
+        )
+    if "surveys" in tables:
+        notes.append(f"NPS and CSI are of each customer's newest answer of the last {segments.nps_days} days")
     valuation = Valuation(
         currency=settings.currency,
         horizon_days=snapshots.horizon_days,
-        level_sd=snapshots.level_sd,
+        level_sd=normal_level_sd(snapshots.level_sd, snapshots.level_seen, level=segments.level),
         lifetime_years=segments.lifetime_years,
         level=segments.level,
     )

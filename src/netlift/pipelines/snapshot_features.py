@@ -30,8 +30,8 @@ OWN_FEATURES = (
     "days_since_last_purchase_over_gap",
     "tenure_days",
 )
-CONTACTS, NPS = "contacts_30d", "nps_last_score"
-CSI = "csi"
+CONTACTS = "contacts_30d"
+ANSWERS = ("nps", "csi")
 PREDICTIONS = ("ltv", "ltv_lower", "ltv_upper", "ltv_sd", "p_churn")
 
 
@@ -68,7 +68,8 @@ def read_cutoffs(
     for cutoff in cutoffs:
         known = pd.concat(parts[cutoff], ignore_index=True) if parts[cutoff] else _own_columns(None)
         frame = known.merge(customers, on="customer_id", how="left")
-        frame[CSI] = _newest_answers(tables, segments, CSI, cutoff).reindex(frame["customer_id"]).to_numpy()
+        for kind in ANSWERS:
+            frame[kind] = _newest_answers(tables, segments, kind, cutoff).reindex(frame["customer_id"]).to_numpy()
         left = frame.pop("cancelled_at") < pd.Timestamp(cutoff)
         frames[cutoff] = frame[~left].reset_index(drop=True)
     return frames
@@ -84,8 +85,8 @@ def _partitions(
     """Partitions of the customers: our own features, and those that each champion knows, in the same rows."""
     shapes = [(c.contract.vocabulary, c.contract.observation_days) for c in champions]
     distinct = [shape for i, shape in enumerate(shapes) if shape not in shapes[:i]]
-    sources = tuple(source for source in ("contacts", "surveys") if source in tables)
-    names = [*OWN_FEATURES, *([CONTACTS] if "contacts" in tables else []), *([NPS] if "surveys" in tables else [])]
+    sources = ("contacts",) if "contacts" in tables else ()
+    names = [*OWN_FEATURES, *([CONTACTS] if sources else [])]
     instants = np.array(cutoffs, dtype="datetime64[us]")
     per_partition = settings.engine.rows_per_partition
     streams = [
@@ -113,13 +114,12 @@ def _own_columns(matrix: FeatureMatrix | None) -> pd.DataFrame:
     import pandas as pd
 
     if matrix is None:
-        names = ["customer_id", *OWN_FEATURES, CONTACTS, "nps", *PREDICTIONS]
+        names = ["customer_id", *OWN_FEATURES, CONTACTS, *PREDICTIONS]
         return pd.DataFrame({name: np.empty(0, dtype=object if name == "customer_id" else float) for name in names})
     columns: dict[str, np.ndarray] = {"customer_id": matrix.customer_id, "as_of": matrix.cutoff}
     columns |= {name: matrix.column(name).astype(np.float64) for name in OWN_FEATURES}
     nothing = np.full(len(matrix), np.nan)
-    for column, feature in ((CONTACTS, CONTACTS), ("nps", NPS)):
-        columns[column] = matrix.column(feature).astype(np.float64) if feature in matrix.names else nothing
+    columns[CONTACTS] = matrix.column(CONTACTS).astype(np.float64) if CONTACTS in matrix.names else nothing
     columns |= dict.fromkeys(PREDICTIONS, nothing)
     return pd.DataFrame(columns)
 
@@ -157,14 +157,14 @@ def _customers(tables: Tables) -> pd.DataFrame:
 
 
 def _newest_answers(tables: Tables, segments: SegmentSettings, kind: str, cutoff: date) -> pd.Series:
-    """Newest score of a kind within the observation, by customer; empty without surveys."""
+    """Newest score of a kind within the days whose answers count, by customer; empty without surveys."""
     import pandas as pd
 
     if "surveys" not in tables:
         return pd.Series(dtype=np.float64)
     surveys = tables["surveys"]
     end = datetime.combine(cutoff, time())
-    start = end - timedelta(days=segments.observation_days)
+    start = end - timedelta(days=segments.nps_days)
     seen = surveys.filter((surveys.kind == kind) & (surveys.answered_at >= start) & (surveys.answered_at < end))
     newest = seen.group_by("customer_id").aggregate(score=seen.score.argmax(seen.answered_at))
     frame = tables.connection.to_pyarrow(newest).to_pandas()

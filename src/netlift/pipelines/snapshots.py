@@ -89,6 +89,7 @@ class Snapshots:
         frames: As-of day to a frame of `SNAPSHOT_COLUMNS`, a row per customer who had joined and has not cancelled.
         horizon_days: Days that `ltv` is of; None without an LTV champion.
         level_sd: Relative error of the level of `ltv` that all customers share; NaN where the champion does not say.
+        level_seen: How many biases it was learnt from.
         notes: What is missing or approximate, in words.
         versions: Task to the version of its champion.
         revenue_based: Whether margin equals revenue on every receipt, because the source has no margins.
@@ -99,6 +100,7 @@ class Snapshots:
     frames: Mapping[date, pd.DataFrame]
     horizon_days: int | None
     level_sd: float
+    level_seen: int
     notes: tuple[str, ...]
     versions: Mapping[str, int]
     revenue_based: bool
@@ -181,6 +183,7 @@ def take_snapshots(
         frames={day: _finish(divided[day], segments, staying) for day in days},
         horizon_days=None if ltv is None else _horizon(ltv),
         level_sd=_level_sd(ltv),
+        level_seen=1 if ltv is None else ltv.contract.level_seen,
         notes=tuple(notes),
         versions={champion.task: champion.version for champion in asked},
         revenue_based=revenue_based,

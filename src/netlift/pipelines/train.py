@@ -350,6 +350,7 @@ def _files(assignment: Assignment, trained: Trained) -> dict[str, bytes]:
         observation_days=trained.observation_days,
         active_within_days=trained.active_within_days,
         level_sd=trained.level_sd,
+        level_seen=trained.level_seen,
         observational=trained.observational,
         columns=present_columns(assignment.tables),
     )

@@ -86,6 +86,7 @@ def train_value(assignment: Assignment) -> Trained:
     board = {name: judge.predict(StoredModel(candidate.files)) for name, candidate in fitted.candidates.items()}
     chosen, checks = _choose(judge, board, fitted.trials)
     candidate, outcome = fitted.candidates[chosen], judge.metrics(board[chosen])
+    biases = _biases(outcome, fitted.trials, chosen)
     alone = strongest_feature(test.X, [feature.name for feature in test.features], judge.happened())
 
     def against(standing: StoredModel) -> Estimate:
@@ -132,7 +133,8 @@ def train_value(assignment: Assignment) -> Trained:
         profile_rows=made.rows.X,
         active_within_days=definition.population.active_within_days,
         observation_days=windows.observation_days,
-        level_sd=_level_sd(outcome, fitted.trials, chosen),
+        level_sd=max(LEAST_LEVEL_SD, float(np.sqrt(np.mean(np.square(biases))))) if biases else None,
+        level_seen=max(len(biases), 1),
     )
 
 
@@ -212,12 +214,11 @@ def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence
     ]
 
 
-def _level_sd(outcome: Mapping[str, Estimate], trials: Sequence[Trial], chosen: str) -> float | None:
-    """Root mean square of the biases of the total that were seen out of time, at the test and before it."""
+def _biases(outcome: Mapping[str, Estimate], trials: Sequence[Trial], chosen: str) -> list[float]:
+    """The biases of the total that were seen out of time, at the test and before it; none of what is no money."""
     if "total_bias" not in outcome:
-        return None
-    seen = [outcome["total_bias"].point, *(trial.bias for trial in trials if trial.candidate == chosen)]
-    return max(LEAST_LEVEL_SD, float(np.sqrt(np.mean(np.square(seen)))))
+        return []
+    return [outcome["total_bias"].point, *(trial.bias for trial in trials if trial.candidate == chosen)]
 
 
 def _population(definition: ChurnDefinition | LtvDefinition) -> str:

@@ -95,6 +95,7 @@ class Trained:
         active_within_days: The population's limit, None for everybody.
         observation_days: How far back features saw.
         level_sd: Relative error that all predictions share, one standard deviation; None where it is not known.
+        level_seen: How many biases out of time it was learnt from.
         observational: Campaigns that nobody randomized and that it was made from by consent; empty for none.
         explanation: What the model does, in sentences.
         captions: File name of a figure to what it shows, for those that the card holds.
@@ -118,6 +119,7 @@ class Trained:
     active_within_days: int | None
     observation_days: int
     level_sd: float | None = None
+    level_seen: int = 1
     observational: str = ""
     explanation: tuple[str, ...] = ()
     captions: Mapping[str, str] = field(default_factory=dict)

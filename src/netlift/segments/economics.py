@@ -23,7 +23,8 @@ class Valuation:
     Attributes:
         currency: Of all money.
         horizon_days: Days that predicted value is of; None without a model.
-        level_sd: Relative error of its level that all customers share; NaN where not known.
+        level_sd: Relative error of its level that all customers share, as `sums.normal_level_sd` gives it; NaN where
+            not known.
         lifetime_years: Of the textbook formula.
         level: Confidence of the intervals.
     """

@@ -134,7 +134,7 @@ class Basis:
         currency: Of all money.
         segments: Names of the segments, in the order of their display.
         ltv_horizon_days: How far LTV looks; None without a model.
-        level_sd: Relative error of the level of LTV common to all customers.
+        level_sd: Relative error of the level of LTV common to all customers, as `sums.normal_level_sd` gives it.
         lost: What counts as lost.
         rule: What churn means; None where no churn model says it.
         missing: Sources that are not there.

@@ -34,7 +34,7 @@ class Asked:
         is_base: A segment of the customers who were there when the month began.
         missing: Sources that the business does not have.
         is_mature: It is known who of the month was lost.
-        level_sd: Relative error of the level of LTV, common to all customers.
+        level_sd: Relative error of the level of LTV, common to all customers, as `sums.normal_level_sd` gives it.
         profit: Incremental profit of the month's contacts, from readouts.
         roi: It over its incremental cost.
     """

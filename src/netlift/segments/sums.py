@@ -126,11 +126,31 @@ def prediction_of(*, n: float, total: float, variance: float, level_sd: float, p
         n: Customers predicted.
         total: Sum of their predictions.
         variance: Sum of the squared standard deviations of their outcomes.
-        level_sd: Relative error common to all; zero where nobody knows it.
+        level_sd: Relative error common to all, as `normal_level_sd` gives it; zero where nobody knows it.
         per: What the sum is divided by; `n` makes it a mean.
     """
     spread = _half((variance + (level_sd * total) ** 2) / per**2)
     return Measured(value=total / per, half_width=spread, n=int(n), method="predictions, interval of the outcome")
+
+
+def normal_level_sd(level_sd: float, seen: int, *, level: float = LEVEL) -> float:
+    """The deviation whose normal interval is Student's of a relative error of the level that few biases showed.
+
+    Root mean squares of one or two biases are often far too small by luck: 1.96 of them hold the truth in 70 and 81 of
+    a hundred. Student's quantile has as many degrees of freedom as biases were seen, since their mean is not fitted.
+
+    Args:
+        level_sd: Root mean square of the biases.
+        seen: How many there were, at least one.
+        level: Confidence of the interval.
+
+    Examples:
+        >>> [round(normal_level_sd(0.01, seen), 4) for seen in (1, 2, 5, 1000)]
+        [0.0648, 0.022, 0.0131, 0.01]
+    """
+    from scipy.special import ndtri, stdtrit
+
+    return level_sd * float(stdtrit(seen, 0.5 + level / 2) / ndtri(0.5 + level / 2))
 
 
 def _half(variance: float, *, z: float = Z) -> tuple[float, float]:
