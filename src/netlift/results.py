@@ -180,6 +180,8 @@ def _flatten(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, tuple):
+        value = ", ".join(map(str, value))
     text = format_number(value) if isinstance(value, float) else str(value)
     return text.replace("|", "\\|").replace("\n", " ")
 

@@ -1,6 +1,7 @@
 """Contact rows: what was before stays before, lots are lots, and what nobody drew comes by consent alone."""
 
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ def definition(**changes) -> UpliftDefinition:
     return read.model_copy(update=changes)
 
 
-def build(given, *, attributes=("region",), mistrusted=(), **changes):
+def build(given, *, attributes=("region",), mistrusted=MappingProxyType({}), **changes):
     tables = open_frames(given, attributes=attributes)
     vocabulary = learn_vocabulary(tables, before=known_before())
     return build_contact_rows(
@@ -106,7 +107,7 @@ def test_a_consent_to_a_randomized_campaign_is_refused(given):
 
 def test_a_campaign_whose_arms_went_astray_may_be_learned_from_by_consent_with_estimated_chances():
     given = frames(600)
-    rows, campaigns, _ = build(given, mistrusted=("july",), observational=("july",))
+    rows, campaigns, _ = build(given, mistrusted={"july": "sample-ratio mismatch"}, observational=("july",))
     mark = mark_observational(rows, campaigns, ("july",))
     assert mark is not None and mark.campaigns == ("july",)
     logged = given["contacts"].query("campaign_id == 'july'").propensity.to_numpy()

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from decide_world import AS_OF, configure, contract_of, make_world, touch
+from decide_world import AS_OF, UNCHECKED, configure, contract_of, make_world, touch
 
 from netlift.config.business import load
 from netlift.config.definitions import UpliftDefinition, load_definition
@@ -170,7 +170,7 @@ def trained(tmp_path_factory, store_template):
 
 
 def run(trained, patch, key):
-    patch.setattr(module, "check_tables", lambda *_, **__: SimpleNamespace(raise_for_errors=lambda: None))
+    patch.setattr(module, "read_sound", lambda tables, *_, **__: (tables, UNCHECKED))
     touch(trained.folder)
     asked = DecideRequest(as_of=AS_OF, run_key=key, language="en")
     return decide_business(trained.settings, asked, progress=Silent(), now=NOW, lock_timeout=0)

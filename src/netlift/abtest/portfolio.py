@@ -118,9 +118,9 @@ class LeftOut:
     Attributes:
         campaign_id: The campaign.
         name: What the business calls it.
-        reason: observational, window_open, no_control, too_small, sample_ratio, no_contacts, other_days (arms assigned
-            on other days), other_contacts (other campaigns reached its control unlike its arms) or same_contacts (its
-            arms are those of a campaign that is counted, with the costs of both).
+        reason: observational, window_open, no_control, too_small, sample_ratio, faulty (the check of its rows),
+            no_contacts, other_days (arms assigned on other days), other_contacts (other campaigns reached its control
+            unlike its arms) or same_contacts (its arms are those of a campaign that is counted, with both costs).
     """
 
     campaign_id: str

@@ -23,12 +23,11 @@ from netlift.abtest.readout import Check, CheckStatus
 from netlift.abtest.skew import LARGE
 from netlift.data.assigned_days import AssignedDays
 from netlift.data.repeats import Repeats
+from netlift.data.rules import CONTACTED_SHARE, TORN_SHARE
 from netlift.data.sample_ratio import SampleRatio
 from netlift.data.tables import CONTROL
 
 ALARM = 0.001
-TORN_SHARE = 0.001
-CONTACTED_SHARE = 0.01
 ONE_CUSTOMER_SHARE = 0.2
 FEWEST_CLUSTERS, MANY_CLUSTERS = 10.0, 30.0
 REACHED_FEW, REACHED_NOBODY = 0.5, 0.1
@@ -60,6 +59,7 @@ class Facts:
         touches: Other campaigns, and all of them together, that contacted its customers; see `abtest.overlaps`.
         repeats: Receipts of its time that stand more than once; None where they have ids.
         not_drawn: Why it was not chance that drew the arms: `certain`, or empty where nobody knows the chances.
+        faults: Where and how the campaign breaks the data contract, to how many rows; None where nobody checked.
     """
 
     randomized: bool
@@ -81,6 +81,7 @@ class Facts:
     touches: Mapping[str, Touch]
     repeats: Repeats | None
     not_drawn: str = ""
+    faults: Mapping[str, int] | None = None
 
 
 def check_campaign(facts: Facts) -> tuple[Check, ...]:
@@ -122,6 +123,9 @@ def _campaign_checks(facts: Facts) -> Iterator[Check]:
         name="costs_logged", status="warned" if assumed > 0 else "passed", blocking=False,
         figures={"contacts": float(facts.costs_assumed), "share": assumed},
     )  # fmt: skip
+    if facts.faults is not None:
+        figures = {name: float(rows) for name, rows in facts.faults.items()}
+        yield Check(name="sound_rows", status="failed" if figures else "passed", blocking=True, figures=figures)
 
 
 def check_arm(

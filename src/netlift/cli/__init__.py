@@ -69,7 +69,7 @@ def simulate(
 
 @app.command()
 def check(config: ConfigOption = DEMO, data: DataOption = None, json_output: JsonOption = False) -> None:
-    """Hold the tables against the data contract; errors stop (exit 3), warnings are counted and shown.
+    """Hold the tables against the data contract: what each error leaves out, and which verbs it stops (exit 3).
 
     Example: netlift check --config configs/online_retail.yaml
     """

@@ -59,7 +59,27 @@ def show(result: Any, *, json_output: bool) -> None:
         document = {"schema_version": SCHEMA_VERSION, **to_plain(result)}
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
         return
-    sys.stdout.write(result.to_text() + "\n")
+    sys.stdout.write("\n".join([result.to_text(), *_left_out(result)]) + "\n")
+
+
+def _left_out(result: Any) -> Iterator[str]:
+    """What of the tables a verb did not read, so that nothing is left out unseen."""
+    if not (found := getattr(result, "left_out", ())):
+        return
+    from netlift.report.words import speak
+
+    words = speak(getattr(result, "language", "en"))
+    yield "\n" + words.say("left_out.title")
+    for finding in found:
+        text = words.say(
+            f"left_out.{'campaign' if finding.campaign else finding.leaves_out}",
+            place=f"{finding.table}.{finding.column}",
+            campaign=finding.campaign,
+            code=finding.code,
+            count=words.number(finding.count),
+            of=words.number(finding.of),
+        )
+        yield f"  {text}"
 
 
 @contextmanager

@@ -97,10 +97,12 @@ class CheckSettings(Settings):
 
     Attributes:
         max_orphan_share: Receipts, contacts or events of customers that `customers` does not know.
+        max_left_out_share: Rows of a table that break the contract and are left out; more stop what reads the table.
         srm_alarm: A campaign whose planned shares explain the arms with less than this p-value is alarmed.
     """
 
     max_orphan_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    max_left_out_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
     srm_alarm: Annotated[float, Field(gt=0, lt=0.1)] = 0.001
 
 

@@ -11,6 +11,7 @@ from netlift.data.arm_chances import parse_chances
 from netlift.data.assigned_days import read_assigned_days
 from netlift.data.findings import Finding, Severity
 from netlift.data.read import Tables
+from netlift.data.rules import TORN_SHARE
 from netlift.data.sample_ratio import ArmTotals, SampleRatio, judge_sample_ratio
 from netlift.data.tables import CONTROL
 
@@ -117,7 +118,17 @@ def _check_claims(campaign_id: str, arms: Sequence[dict[str, Any]], *, flag: boo
         )
         found.append(("offer_id", "error", "no-control", rows, message))
     return [
-        Finding(table="contacts", column=column, severity=severity, code=code, count=count, of=rows, message=message)
+        Finding(
+            table="contacts",
+            column=column,
+            severity=severity,
+            code=code,
+            count=count,
+            of=rows,
+            message=message,
+            scope="campaign",
+            campaign=campaign_id,
+        )
         for column, severity, code, count, message in found
     ]
 
@@ -208,24 +219,32 @@ def _other_days(tables: Tables) -> list[Finding]:
 
 
 def _torn_customers(tables: Tables) -> list[Finding]:
-    """Customers who are in two arms of one campaign."""
+    """Customers who are in two arms of one campaign; very few of a campaign are but a warning."""
     contacts = tables["contacts"].drop_null(["campaign_id", "customer_id", "offer_id"])
     drawn = contacts.group_by("campaign_id", "customer_id").aggregate(
         low=contacts.offer_id.min(), high=contacts.offer_id.max()
     )
-    answer = drawn.aggregate(torn=(drawn.low != drawn.high).sum(), all=drawn.count()).to_pyarrow().to_pylist()[0]
-    torn, customers = int(answer["torn"] or 0), int(answer["all"] or 0)
-    if not torn:
-        return []
-    message = f"{torn:,} of {customers:,} customers of a campaign are in two of its arms; keep the arm drawn first"
+    counted = drawn.group_by("campaign_id").aggregate(torn=(drawn.low != drawn.high).sum(), all=drawn.count())
+    campaigns = counted.order_by("campaign_id").to_pyarrow().to_pylist()
+    customers, few = sum(campaign["all"] for campaign in campaigns), 0
+    found: list[tuple[str, int, int]] = []
+    for campaign in campaigns:
+        if campaign["torn"] > TORN_SHARE * campaign["all"]:
+            found.append((campaign["campaign_id"], campaign["torn"], campaign["all"]))
+        else:
+            few += campaign["torn"]
     return [
         Finding(
             table="contacts",
             column="offer_id",
-            severity="error",
+            severity="error" if name else "warning",
             code="two-arms",
             count=torn,
-            of=customers,
-            message=message,
+            of=of,
+            message=f"{f'campaign {name!r}: ' if name else ''}{torn:,} of {of:,} customers of a campaign are in two of "
+            "its arms; keep the arm drawn first",
+            scope="campaign" if name else "row",
+            campaign=name,
         )
+        for name, torn, of in [*found, *([("", few, customers)] if few else [])]
     ]

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from netlift.data.findings import Finding, Severity
+from netlift.data.findings import LeavesOut, Scope, Severity
 from netlift.data.read import Tables
 from netlift.data.tables import CONTRACT, CONTROL, Column, TableContract
 
@@ -21,6 +21,10 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "events": ("customers",),
     "surveys": ("customers",),
 }
+PER_CAMPAIGN = ("campaigns", "contacts")
+"""Tables each of whose rows belongs to one campaign: a fault reaches its comparison, and no other's."""
+TORN_SHARE, CONTACTED_SHARE = 0.001, 0.01
+"""Shares of a campaign's customers in two arms, and of its control contacted all the same, that spoil little."""
 UNTIDY_ID = r"^[\s\p{Z}\p{C}]|[\s\p{Z}\p{C}]$|^$"
 
 
@@ -34,7 +38,11 @@ class Rule:
         severity: Of a single such row.
         broken_by: Boolean over the rows, true where the rule is broken.
         message: What is wrong, and what to do; the counts are put before it.
-        tolerated_share: Up to this share of the rows an error is but a warning.
+        scope: How far a broken row reaches.
+        leaves_out: What of a broken row is not read.
+        tolerated_share: Up to this share of the rows (of each campaign, where the scope is one) an error is but a
+            warning.
+        among: Rows of which the tolerated share is one; None for all.
     """
 
     column: str
@@ -42,21 +50,10 @@ class Rule:
     severity: Severity
     broken_by: ir.BooleanValue
     message: str
+    scope: Scope = "row"
+    leaves_out: LeavesOut = "nothing"
     tolerated_share: float = 0.0
-
-    def finding(self, table: str, count: int, rows: int) -> Finding:
-        """What `count` broken rows of `rows` amount to."""
-        tolerated = self.severity == "error" and count <= self.tolerated_share * rows
-        limit = f" (tolerated: {self.tolerated_share:.2%})" if self.tolerated_share else ""
-        return Finding(
-            table=table,
-            column=self.column,
-            severity="warning" if tolerated else self.severity,
-            code=self.code,
-            count=count,
-            of=rows,
-            message=f"{count:,} of {rows:,} rows {self.message}{limit}",
-        )
+    among: ir.BooleanValue | None = None
 
 
 def make_rules(
@@ -91,9 +88,11 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
         if not tables.has(contract.name, column.name):
             continue
         value = rows[column.name]
-        yield _missing_values(column, value)
+        reach = _reach(contract.name, column)
+        yield _missing_values(column, value, reach)
         if column.type == "id":
             yield Rule(
+                **reach,
                 column=column.name,
                 code="untidy-id",
                 severity="error",
@@ -103,6 +102,7 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
             )
         if column.type in ("money", "number"):
             yield Rule(
+                **reach,
                 column=column.name,
                 code="not-finite",
                 severity="error",
@@ -111,6 +111,7 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
             )
         if column.type == "money" and column.name not in ("revenue", "margin"):
             yield Rule(
+                **reach,
                 column=column.name,
                 code="negative-money",
                 severity="error",
@@ -119,14 +120,28 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
             )
     known = {column.name for column in contract.columns}
     for name in sorted(tables.present[contract.name] - known):
-        yield _missing_values(Column(name=name, type="text"), rows[name])
+        yield _missing_values(Column(name=name, type="text"), rows[name], {})
 
 
-def _missing_values(column: Column, value: ir.Value) -> Rule:
+def _reach(table: str, column: Column) -> dict[str, Any]:
+    """How far a wrong value reaches: one that may be missing is read as missing, else its row is left out.
+
+    Contacts stay with their campaign: its comparison is spoilt by a lost row, and by no row of another campaign.
+    """
+    leaves_out = "values" if column.nullable else "rows"
+    scope = "customer" if table == "customers" and not column.nullable else "row"
+    if table == "campaigns" or (table == "contacts" and column.name != "campaign_id"):
+        scope = "campaign"
+    tolerated = TORN_SHARE if table == "contacts" and column.type != "number" else 0.0
+    return {"scope": scope, "leaves_out": leaves_out, "tolerated_share": tolerated}
+
+
+def _missing_values(column: Column, value: ir.Value, reach: dict[str, Any]) -> Rule:
     message = "have no value"
     if not column.nullable:
         message += ", and none may lack it; fill them or leave the rows out of the source"
     return Rule(
+        **({} if column.nullable else reach),
         column=column.name,
         code="missing-value",
         severity="info" if column.nullable else "error",
@@ -147,19 +162,29 @@ def _time_rules(contract: TableContract, rows: ir.Table, as_of: datetime | None)
 
 
 def _reference_rules(name: str, rows: ir.Table, max_orphan_share: float) -> Iterator[Rule]:
-    """Rows that refer to a customer, a campaign or an offer that no table knows."""
+    """Rows that refer to a customer, a campaign or an offer that no table knows.
+
+    None is left out: what reads rows by customer or by campaign passes them by, and a contact counts as one all the
+    same. Contacts of customers or offers that nobody knows spoil the comparison of their campaign.
+    """
+    of_campaign: dict[str, Any] = {"scope": "campaign", "tolerated_share": TORN_SHARE}
+    of_customers: dict[str, Any] = {
+        "scope": "campaign" if name == "contacts" else "table",
+        "tolerated_share": max_orphan_share,
+    }
+    reach = {"customers": of_customers, "campaigns": {}, "offers": of_campaign}
     for reference in REFERENCES.get(name, ()):
         key = CONTRACT[reference].key[0]
         if f"known_{key}" not in rows.columns:
             continue
         unknown = rows[key].notnull() & rows[f"known_{key}"].isnull()
         yield Rule(
+            **reach[reference],
             column=key,
             code=f"unknown-{reference.removesuffix('s')}",
             severity="error",
             broken_by=unknown & (rows[key] != CONTROL) if reference == "offers" else unknown,
             message=f"name a {key} that {reference} does not have; add it there or leave the rows out",
-            tolerated_share=max_orphan_share if reference == "customers" else 0.0,
         )
 
 
@@ -169,6 +194,7 @@ def _transaction_rules(rows: ir.Table, *, returns_are_marked: bool) -> Iterator[
         column="revenue",
         code="negative-money",
         severity="error" if returns_are_marked else "warning",
+        leaves_out="rows",
         broken_by=(rows.revenue < 0) & ~returned,
         message="have revenue below zero and are no return; mark returns in is_return"
         + ("" if returns_are_marked else ", which the source does not have"),
@@ -195,6 +221,8 @@ def _campaign_rules(rows: ir.Table) -> Iterator[Rule]:
         column="outcome_days",
         code="not-whole-days",
         severity="error",
+        scope="campaign",
+        leaves_out="rows",
         broken_by=(rows.outcome_days < 1) | (rows.outcome_days != rows.outcome_days.floor()),
         message="do not have a whole number of outcome days from 1 on; say how long outcomes count",
     )
@@ -205,6 +233,8 @@ def _contact_rules(rows: ir.Table) -> Iterator[Rule]:
         column="propensity",
         code="impossible-propensity",
         severity="error",
+        scope="campaign",
+        leaves_out="values",
         broken_by=~((rows.propensity > 0) & (rows.propensity <= 1)),
         message="have a propensity outside (0, 1]; log the chance of the drawn arm, or nothing where nobody knows it",
     )
@@ -212,6 +242,9 @@ def _contact_rules(rows: ir.Table) -> Iterator[Rule]:
         column="delivered_at",
         code="control-contacted",
         severity="error",
+        scope="campaign",
+        tolerated_share=CONTACTED_SHARE,
+        among=rows.offer_id == CONTROL,
         broken_by=(rows.offer_id == CONTROL) & rows.delivered_at.notnull(),
         message="are control and were delivered something; the comparison is spoilt: find out who sent it",
     )

@@ -14,7 +14,8 @@ from netlift.abtest.assignment import Assignment, assign
 from netlift.abtest.planned import ArmCount, AssignReport
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan, load_plan
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
+from netlift.data.findings import Finding, read_findings
 from netlift.data.read import Tables, open_tables
 from netlift.data.sample_ratio import ArmTotals, judge_sample_ratio
 from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
@@ -44,12 +45,14 @@ class AssignRun(Told):
         path: The folder that holds it.
         written: False where the same list stood already.
         language: Of the texts.
+        left_out: What of the tables was not read, as the check found it.
     """
 
     drawn: AssignReport
     path: str
     written: bool
     language: str
+    left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
         """The list for people."""
@@ -93,7 +96,7 @@ def assign_campaign(
         if target.exists():
             return _standing(target, settings, plan, language)
         with open_tables(settings) as tables:
-            check_tables(tables, settings, as_of=None).raise_for_errors()
+            tables, checked = read_sound(tables, settings, verb="assign")
             _refuse_contacted(tables, plan)
             _refuse_late(tables, plan)
             progress.stage("assign", "who is eligible, has agreed, and is not held out")
@@ -106,7 +109,7 @@ def assign_campaign(
             strata=_strata(audience, plan),
             cluster=audience.clusters(plan.cluster),
         )
-        content = _content(plan, audience, drawn)
+        content = {**_content(plan, audience, drawn), "left_out": checked.left_out_of("assign")}
         _write(target, settings, plan, audience, drawn, content=content, now=now)
     return _report(target, settings, language, written=True)
 
@@ -260,7 +263,8 @@ def _report(target: Path, settings: BusinessSettings, language: str, *, written:
         arms=tuple(ArmCount(**arm) for arm in manifest["arms"]),
         digests=manifest["digests"],
     )
-    return AssignRun(drawn=drawn, path=str(target), written=written, language=language)
+    left_out = read_findings(manifest.get("left_out", ()))
+    return AssignRun(drawn=drawn, path=str(target), written=written, language=language, left_out=left_out)
 
 
 __all__ = ["FILES", "AssignRun", "assign_campaign"]

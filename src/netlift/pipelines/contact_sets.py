@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +42,7 @@ def build_contact_rows(
     rows_per_partition: int,
     history: History,
     seed: int,
-    mistrusted: Collection[str] = (),
+    mistrusted: Mapping[str, str] = MappingProxyType({}),
     unit: str = "currency/customer",
 ) -> tuple[ContactRows, tuple[str, ...], tuple[str, ...]]:
     """Assigned customers of the randomized campaigns, with features before and profit after the assignment.
@@ -56,7 +57,7 @@ def build_contact_rows(
         rows_per_partition: Receipts held at once.
         history: Days covered by receipts; a campaign whose outcome window is not over by its end is left out.
         seed: Where the sample of customers comes from, when there are more contacts than the definition allows.
-        mistrusted: Campaigns whose arms their logged propensities do not explain; left out.
+        mistrusted: Campaigns that the check speaks against, and why; left out.
         unit: Unit of money per customer, for what is told of observational campaigns.
 
     Returns:
@@ -156,7 +157,7 @@ def _earlier_features(
 
 
 def _usable_contacts(
-    tables: Tables, history: History, mistrusted: Collection[str], consented: Collection[str]
+    tables: Tables, history: History, mistrusted: Mapping[str, str], consented: Collection[str]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Contacts of campaigns that can teach an effect, and notes on those left out."""
     missing = [name for name in ("campaigns", "contacts", "offers") if name not in tables]
@@ -183,17 +184,17 @@ def _usable_contacts(
     unfinished = set(contacts.campaign_id[~over]) - hand_picked - broken - apart
     for campaigns_out, why in (
         (hand_picked, "not randomized, or propensities unknown"),
-        (broken, "sample-ratio mismatch"),
+        (broken, ""),
         (apart, "arms assigned on other days than control"),
         (unfinished, "outcome window not over"),
     ):
-        notes += [f"campaign {name}: {why}, left out of training" for name in sorted(campaigns_out)]
+        notes += [f"campaign {name}: {why or mistrusted[name]}, left out of training" for name in sorted(campaigns_out)]
     if not set(unlogged.index) - hand_picked - broken - apart:
         raise NotRandomizedError(
             f"contacts: {len(unlogged)} campaigns, {len(hand_picked)} not randomized or without known propensities, "
-            f"{len(broken)} with a sample-ratio mismatch, {len(apart)} with arms assigned on other days: nobody "
-            "can tell what a contact changed. Run a campaign with a random control and log contacts.propensity, or "
-            "name campaigns in the definition's `observational`: their chances are then estimated, and everything made "
+            f"{len(broken)} that the check speaks against, {len(apart)} with arms assigned on other days: nobody can "
+            "tell what a contact changed. Run a campaign with a random control and log contacts.propensity, or name "
+            "campaigns in the definition's `observational`: their chances are then estimated, and everything made "
             "from them says so"
         )
     usable = contacts[~contacts.campaign_id.isin(hand_picked | broken | apart | unfinished)]

@@ -14,7 +14,8 @@ from netlift.abtest.assignment import hash_units
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
+from netlift.data.findings import Finding, read_findings
 from netlift.data.read import Tables, open_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.decision.conditions import require_known
@@ -85,6 +86,7 @@ class DecideRun(Told):
         seconds: Wall time of the job that wrote it.
         written: False where the same decisions stood already.
         language: Of the texts.
+        left_out: What of the tables was not read, as the check found it.
     """
 
     summary: DecisionSummary
@@ -93,6 +95,7 @@ class DecideRun(Told):
     seconds: float
     written: bool
     language: str
+    left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
         """The run on one screen, for people."""
@@ -152,6 +155,7 @@ def decide_business(
             if target.exists():
                 return _standing(target, inputs, request, files)
             progress.stage("decide", "holding the tables against the contract")
+            tables, checked = read_sound(tables, settings, verb="decide")
             _require_sound(settings, decision, tables, champions, request.as_of)
             progress.stage("decide", f"features and effects as of {request.as_of}")
             known = describe_customers(
@@ -173,6 +177,7 @@ def decide_business(
                     "trigger": request.trigger,
                     "consents_updated_at": None if updated_at is None else updated_at.isoformat(),
                     "lists_counted": known.lists,
+                    "left_out": checked.left_out_of("decide"),
                     "drawn_by": {"epsilon": decision.explore.epsilon, "holdout_share": decision.holdout.share},
                     "summary": summary,
                     "digests": {**inputs, **{name: file_digest(staging / file) for name, file in files.items()}},
@@ -254,7 +259,6 @@ def _require_sound(
     as_of: date,
 ) -> None:
     """Everything that can be refused before features are made."""
-    check_tables(tables, settings, as_of=None).raise_for_errors()
     require_fresh(tables, as_of, settings.score.max_data_age_days)
     require_same_schema([champion.contract for champion in champions.values()], tables)
     make_options(decision, offers_known(tables))
@@ -302,6 +306,7 @@ def _run(
         seconds=manifest["seconds"],
         written=written,
         language=request.language,
+        left_out=read_findings(manifest.get("left_out", ())),
     )
 
 

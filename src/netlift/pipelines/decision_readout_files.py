@@ -6,7 +6,7 @@ from datetime import datetime, time
 from pathlib import Path
 
 from netlift.config.business import BusinessSettings
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
 from netlift.data.read import open_tables
 from netlift.data.write import require_free_space
 from netlift.pipelines.calendar import read_history
@@ -62,7 +62,7 @@ def make_decision_readout(
         if target.exists():
             return standing_readout(target, inputs, files=FILES)
         progress.stage("check", "holding the tables against the contract")
-        check_tables(tables, settings, as_of=None).raise_for_errors()
+        tables, checked = read_sound(tables, settings, verb="readout")
         progress.stage("readout", f"decisions {order.target}: what was promised and what came")
         found = read_run(settings, tables, order.target, until=order.as_of)
         document = decision_readout_document(found, words)
@@ -79,4 +79,5 @@ def make_decision_readout(
             language=words.language,
             inputs=inputs,
             now=now,
+            left_out=checked.left_out_of("readout", campaign=order.target),
         )

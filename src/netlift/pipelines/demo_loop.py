@@ -19,7 +19,7 @@ from netlift.abtest.assignment import hash_units
 from netlift.abtest.holdout import Period, is_held_out
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
 from netlift.data.read import open_tables
 from netlift.data.retailer.outreach import OUTCOME_DAYS
 from netlift.data.retailer.rounds import NOBODY, World
@@ -95,7 +95,7 @@ class Loop:
         """Check the tables and train on all contacts whose outcome windows are over; ask the gate once a quarter."""
         settings = in_folder(self._settings, folder)
         with open_tables(settings) as tables:
-            check_tables(tables, settings, as_of=None).raise_for_errors()
+            tables, _ = read_sound(tables, settings, verb="train")
             study = Study(
                 as_of=world.date,
                 seed=self._seed,

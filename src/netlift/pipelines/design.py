@@ -21,7 +21,8 @@ from netlift.abtest.planned import DesignReport, HoldoutSize, PastSpend, Window
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT, parse_criterion
 from netlift.config.plan import PLAN_FILE, ArmPlan, Plan, dump_plan, load_plan
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
+from netlift.data.findings import Finding
 from netlift.data.read import Tables, open_tables
 from netlift.data.write import write_bytes
 from netlift.errors import ConfigError, GateRefusedError, HistoryTooShortError, UsageError
@@ -51,11 +52,18 @@ class DesignRun(Told):
         design: What it found.
         path: The plan's file.
         written: Whether it was written now; it may have stood before.
+        left_out: What of the tables was not read, as the check found it.
     """
 
     design: DesignReport
     path: str
     written: bool
+    left_out: tuple[Finding, ...] = ()
+
+    @property
+    def language(self) -> str:
+        """Of the texts."""
+        return self.design.request.language
 
     def to_text(self) -> str:
         """The design for people."""
@@ -103,10 +111,11 @@ def design_campaign(
         standing = _standing(target)
         with open_tables(settings) as tables:
             progress.stage("design", "holding the tables against the contract")
-            check_tables(tables, settings, as_of=None).raise_for_errors()
+            tables, checked = read_sound(tables, settings, verb="design")
             report = _design(settings, tables, request, progress=progress)
+        left_out = checked.left_out_of("design")
         if report.plan is None or standing == report.plan:
-            return DesignRun(design=report, path=str(target), written=False)
+            return DesignRun(design=report, path=str(target), written=False, left_out=left_out)
         if standing is not None:
             raise GateRefusedError(
                 f"{target}: a plan of campaign {standing.campaign_id!r} is frozen there "
@@ -114,7 +123,7 @@ def design_campaign(
                 "plan is made once; give another --slug"
             )
         write_bytes(target, dump_plan(report.plan))
-    return DesignRun(design=report, path=str(target), written=True)
+    return DesignRun(design=report, path=str(target), written=True, left_out=left_out)
 
 
 def _standing(target: Path) -> Plan | None:

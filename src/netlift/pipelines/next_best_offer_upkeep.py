@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from netlift.config.business import BusinessSettings
+from netlift.data.check import read_sound
 from netlift.data.read import open_tables
 from netlift.errors import NetliftError
 from netlift.pipelines.calendar import read_history
@@ -22,6 +23,7 @@ def offer_of_history(
     """The same with tables opened here, as of the first day that their receipts do not know."""
     try:
         with open_tables(settings) as tables:
+            tables, _ = read_sound(tables, settings, verb="train")
             return offer_what_leads(
                 settings,
                 store,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from netlift.config.business import BusinessSettings
+from netlift.data.findings import Finding
 from netlift.pipelines.decide import DecideRequest, DecideRun, decide_business
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.score import ScoreSummary, score_business
@@ -22,6 +23,16 @@ class NightRun:
 
     scores: ScoreSummary
     decisions: DecideRun
+
+    @property
+    def left_out(self) -> tuple[Finding, ...]:
+        """What of the tables neither read: the decisions read all that the scores do."""
+        return self.decisions.left_out
+
+    @property
+    def language(self) -> str:
+        """Of the texts."""
+        return self.decisions.language
 
     def to_text(self) -> str:
         """Both on one screen, the decisions last."""

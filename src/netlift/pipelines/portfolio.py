@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -85,6 +85,7 @@ def read_portfolio(
     plans: Sequence[Plan] = (),
     as_of: datetime | None = None,
     false_share: float = FALSE_SHARE,
+    faulty: Collection[str] = (),
     progress: Progress,
 ) -> Portfolio:
     """Read all campaigns of a business.
@@ -95,6 +96,7 @@ def read_portfolio(
         plans: Plans of its campaigns; they name the universal holdout.
         as_of: First moment not seen; None for the end of the receipts, which a later moment stands for too.
         false_share: Share of false ones tolerated among campaigns that are said to have worked.
+        faulty: Campaigns with errors of the check, which are not counted.
         progress: Who watches.
 
     Raises:
@@ -103,9 +105,10 @@ def read_portfolio(
     how = settings.readout or ReadoutSettings(tolerance=0.0)
     until = seen_until(tables, as_of)
     progress.stage("portfolio", "campaigns, their arms and windows")
-    found = find_campaigns(tables, plans, until=until)
+    found = find_campaigns(tables, plans, until=until, faulty=faulty)
     readable = {campaign.campaign_id: campaign for campaign in found if not campaign.reason}
     left_out = [campaign for campaign in found if campaign.reason]
+    left_out += _without_row(tables, faulty, until)
     whole, arms = believe(()), believe(())
     segments: tuple[Beliefs, ...] = ()
     if readable:
@@ -142,6 +145,7 @@ def read_among(
     *,
     plans: Sequence[Plan],
     until: datetime,
+    faulty: Collection[str] = (),
     progress: Progress,
 ) -> dict[str, AmongCampaigns]:
     """What the portfolio of the same day says of one campaign: its arms, and `ALL_ARMS` for the whole.
@@ -154,10 +158,12 @@ def read_among(
         campaign_id: The campaign.
         plans: Plans of its campaigns.
         until: First moment not seen.
+        faulty: Campaigns with errors of the check, which are not counted.
         progress: Who watches.
     """
     how = settings.readout or ReadoutSettings(tolerance=0.0)
-    readable = {each.campaign_id: each for each in find_campaigns(tables, plans, until=until) if not each.reason}
+    found_all = find_campaigns(tables, plans, until=until, faulty=faulty)
+    readable = {each.campaign_id: each for each in found_all if not each.reason}
     if campaign_id not in readable or len(readable) < FEWEST:
         return {}
     how = how.model_copy(update={"segments": ()})
@@ -187,7 +193,9 @@ def own_plans(settings: BusinessSettings, tables: Tables, plans: Sequence[Path])
     return tuple(plan for plan in found if plan.currency == settings.currency)
 
 
-def find_campaigns(tables: Tables, plans: Sequence[Plan], *, until: datetime) -> tuple[Found, ...]:
+def find_campaigns(
+    tables: Tables, plans: Sequence[Plan], *, until: datetime, faulty: Collection[str] = ()
+) -> tuple[Found, ...]:
     """Campaigns that had begun, in the order of their start, and why some cannot be read.
 
     Raises:
@@ -223,6 +231,7 @@ def find_campaigns(tables: Tables, plans: Sequence[Plan], *, until: datetime) ->
             "observational": ratio is not None and ratio.fault == "certain",
             "sample_ratio": ratio is not None and ratio.alarm,
             "other_days": name in days and days[name].reading(row["outcome_days"]) == "none",
+            "faulty": name in faulty,
         }
         found.append(
             Found(
@@ -247,6 +256,15 @@ def _with_contacts(campaign: Found, contacts: Contacts | None, fixed: Mapping[st
         return campaign
     more = contacts.costs + sum(fixed[name] for name in contacts.stands_for)
     return replace(campaign, reason=contacts.reason, fixed=campaign.fixed + more)
+
+
+def _without_row(tables: Tables, faulty: Collection[str], until: datetime) -> list[Found]:
+    """Faulty campaigns that the table of campaigns does not describe, or not any more: its row is left out."""
+    known = set(tables["campaigns"].campaign_id.to_pyarrow().to_pylist())
+    return [
+        Found(campaign_id=name, name=name, fixed=0.0, started=until, since=None, reason="faulty")
+        for name in sorted(set(faulty) - known)
+    ]
 
 
 def _reason(assigned: Mapping[str, Any] | None, *, randomized: bool | None, faults: Mapping[str, bool]) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
+from netlift.data.findings import Finding, read_findings
 from netlift.data.read import open_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.pipelines.calendar import read_history
@@ -57,6 +58,7 @@ class PortfolioSummary(Told):
         digests: What it was made from, and of the files themselves.
         portfolio: The portfolio, as in its JSON file.
         written: False where it stood already, made from the same inputs.
+        left_out: What of the tables was not read, as the check found it.
     """
 
     run_key: str
@@ -66,6 +68,7 @@ class PortfolioSummary(Told):
     digests: Mapping[str, str]
     portfolio: Mapping[str, Any]
     written: bool
+    left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
         """What is read first, and where the rest is."""
@@ -102,7 +105,7 @@ def make_portfolio(
     lock = settings.state / "locks" / "portfolio.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder="portfolio"), open_tables(settings) as tables:
         progress.stage("check", "holding the tables against the contract")
-        check_tables(tables, settings, as_of=None).raise_for_errors()
+        tables, checked = read_sound(tables, settings, verb="portfolio")
         own = own_plans(settings, tables, plans)
         until = request.as_of or datetime.combine(read_history(tables).end, time())
         inputs = _input_digests(settings, own, f"{until.isoformat()} {words.language}")
@@ -113,7 +116,9 @@ def make_portfolio(
         target = place / key
         if target.exists():
             return _standing(target, inputs, key)
-        portfolio = read_portfolio(settings, tables, plans=own, as_of=until, progress=progress)
+        portfolio = read_portfolio(
+            settings, tables, plans=own, as_of=until, faulty=tuple(checked.faulty), progress=progress
+        )
         document = portfolio_document(portfolio, words)
         progress.stage("report", "pages and workbook")
         contents = {
@@ -133,6 +138,7 @@ def make_portfolio(
                 digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
                 portfolio=json.loads(contents["json"]),
                 written=True,
+                left_out=checked.left_out_of("portfolio"),
             )
             manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(summary)}
             del manifest["portfolio"]
@@ -171,6 +177,7 @@ def _standing(target: Path, inputs: Mapping[str, str], key: str) -> PortfolioSum
         digests=manifest["digests"],
         portfolio=json.loads((target / FILES["json"]).read_text()),
         written=False,
+        left_out=read_findings(manifest.get("left_out", ())),
     )
 
 

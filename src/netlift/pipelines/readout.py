@@ -49,6 +49,7 @@ from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan
 from netlift.config.readout import ReadoutSettings
 from netlift.data.arms import read_sample_ratios
+from netlift.data.findings import Finding
 from netlift.data.read import Tables
 from netlift.data.repeats import find_repeats
 from netlift.data.sample_ratio import SampleRatio
@@ -58,7 +59,14 @@ from netlift.pipelines.money_basis import name_money
 from netlift.pipelines.portfolio import read_among
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout_overlaps import INSIDE, find_touches, read_overlaps
-from netlift.pipelines.readout_rows import Campaign, ReadoutRequest, assigned_rows, describe_campaign, hold
+from netlift.pipelines.readout_rows import (
+    Campaign,
+    ReadoutRequest,
+    assigned_rows,
+    describe_campaign,
+    hold,
+    without_small_arms,
+)
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -85,6 +93,7 @@ class Reading:
         household: Column of what customers share.
         planned: Columns whose segments plan or config name.
         dimensions: These and the columns asked for beside them.
+        lost: Customers of arms that hold fewer than two, which cannot be read.
     """
 
     business: BusinessSettings
@@ -100,6 +109,7 @@ class Reading:
     household: str | None
     planned: tuple[str, ...]
     dimensions: tuple[str, ...]
+    lost: int
 
     def cells(self, rows: ir.Table, *, figures: Sequence[str] = (), by: str = "") -> Cells:
         """Moments of each arm and of control, which is a picture of the arms where chances differ."""
@@ -143,6 +153,7 @@ def read_campaign(
     dimensions = tuple(dict.fromkeys([*planned, *request.split_by]))
     household = request.plan.cluster if request.plan and request.plan.cluster else how.household
     rows = hold(tables, assigned_rows(tables, campaign, how, dimensions=dimensions, household=household))
+    rows, lost = without_small_arms(rows)
     chances = read_chances(rows)
     randomized = campaign.randomized is not False and not chances.unknown and not chances.impossible
     not_drawn = ""
@@ -164,6 +175,7 @@ def read_campaign(
         household=household,
         planned=planned,
         dimensions=dimensions,
+        lost=lost,
     )
     return _read(reading, progress)
 
@@ -406,7 +418,12 @@ def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool, tou
         touches=touches,
         repeats=find_repeats(tables, "transactions", rows=_own_receipts(tables, campaign)),
         not_drawn=reading.not_drawn,
+        faults=None if request.faults is None else _count_faults(request.faults.get(campaign.campaign_id, ())),
     )
+
+
+def _count_faults(found: Sequence[Finding]) -> dict[str, int]:
+    return {f"{each.table}.{each.column} {each.code}": each.count for each in found}
 
 
 def _own_receipts(tables: Tables, campaign: Campaign) -> ir.Table:
@@ -501,7 +518,7 @@ def _among_campaigns(reading: Reading, progress: Progress) -> dict[str, AmongCam
     own = reading.campaign
     return read_among(
         reading.business, reading.tables, own.campaign_id, plans=reading.request.plans, until=own.until,
-        progress=progress,
+        faulty=tuple(reading.request.faults or ()), progress=progress,
     )  # fmt: skip
 
 
@@ -556,6 +573,7 @@ def _assumptions(reading: Reading, money: str) -> Iterator[Assumption]:
 
 def _notes(reading: Reading, segments: Sequence[SegmentEffects], found: Sequence[Adjustment]) -> dict[str, int]:
     notes = dict(count_left_out(reading.tables, [reading.campaign.campaign_id]))
+    notes |= {"arms_too_small": reading.lost} if reading.lost else {}
     left_out = sum(len(effects.left_out) for effects in segments)
     dropped = len({name for adjustment in found for name in adjustment.dropped})
     notes |= {name: n for name, n in {"segments_left_out": left_out, "covariates_dropped": dropped}.items() if n}

@@ -13,7 +13,8 @@ from typing import Any
 from netlift.abtest.readout import CampaignReadout
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan, load_plan
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
+from netlift.data.findings import Finding, read_findings
 from netlift.data.read import open_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.errors import UsageError
@@ -75,6 +76,7 @@ class ReadoutSummary(Told):
         digests: What it was made from, and of the files themselves.
         readout: The readout, as in its JSON file.
         written: False where it stood already, made from the same inputs.
+        left_out: What of the tables was not read, as the check found it.
     """
 
     run_key: str
@@ -84,6 +86,7 @@ class ReadoutSummary(Told):
     digests: Mapping[str, str]
     readout: Mapping[str, Any]
     written: bool
+    left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
         """The readout on one screen, and where the rest is."""
@@ -140,7 +143,9 @@ def make_readout(
                 _publish(place, campaign, folder, place / key)
             return standing
         progress.stage("check", "holding the tables against the contract")
-        check_tables(tables, settings, as_of=None).raise_for_errors()
+        tables, checked = read_sound(tables, settings, verb="readout")
+        checked.require_campaign(campaign)
+        request = replace(request, faults=checked.faulty)
         readout = read_campaign(settings, tables, request, progress=progress)
         progress.stage("report", "pages, slides and workbook")
         contents = write_out(readout, words, order)
@@ -152,6 +157,7 @@ def make_readout(
             language=words.language,
             inputs=inputs,
             now=now,
+            left_out=checked.left_out_of("readout", campaign=campaign),
         )
         _publish(place, campaign, folder, place / key)
         return summary
@@ -166,6 +172,7 @@ def write_readout(
     language: str,
     inputs: Mapping[str, str],
     now: datetime,
+    left_out: tuple[Finding, ...] = (),
 ) -> ReadoutSummary:
     """Write a readout and its manifest, all or none.
 
@@ -177,6 +184,7 @@ def write_readout(
         language: Of the texts.
         inputs: Digests of what it was made from.
         now: Time of the call.
+        left_out: What of the tables was not read.
     """
     with staged_directory(target) as staging:
         for suffix, name in files.items():
@@ -189,6 +197,7 @@ def write_readout(
             digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in files.items()}},
             readout=json.loads(contents["json"]),
             written=True,
+            left_out=left_out,
         )
         manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(summary)}
         del manifest["readout"]
@@ -212,6 +221,7 @@ def standing_readout(target: Path, inputs: Mapping[str, str], *, files: Mapping[
         digests=manifest["digests"],
         readout=json.loads((target / files["json"]).read_text(encoding="utf-8")),
         written=False,
+        left_out=read_findings(manifest.get("left_out", ())),
     )
 
 

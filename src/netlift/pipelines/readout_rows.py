@@ -11,6 +11,7 @@ from netlift.abtest.outcomes import SECONDS_A_DAY, Spans, assigned_outcomes, cam
 from netlift.config.plan import Plan
 from netlift.config.readout import ReadoutSettings
 from netlift.data.assigned_days import AssignedDays, common_starts, read_assigned_days
+from netlift.data.findings import Finding
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.errors import DataError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 FEWEST_DAYS_AFTER = 7
+FEWEST_CUSTOMERS, FEWEST_ARMS = 2, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,7 @@ class ReadoutRequest:
         split_by: Columns of customers to split by, beyond those of plan and config: exploratory.
         tolerance: Loss that is immaterial, in currency; None for that of plan or config.
         plans: Plans of other campaigns of the business, which name their fixed costs.
+        faults: Campaign to the errors that the check found of it; None where nobody checked.
     """
 
     campaign_id: str
@@ -41,6 +44,7 @@ class ReadoutRequest:
     split_by: tuple[str, ...] = ()
     tolerance: float | None = None
     plans: tuple[Plan, ...] = ()
+    faults: Mapping[str, Sequence[Finding]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +152,18 @@ def assigned_rows(
     if household is None or household in dimensions:
         return rows
     return rows.mutate(**{household: rows[household].coalesce("customer " + rows.customer_id)})
+
+
+def without_small_arms(rows: ir.Table) -> tuple[ir.Table, int]:
+    """Rows without those of arms of one customer, which have no spread, and how many these were.
+
+    All rows where nothing else could be compared: reading them then says what is missing.
+    """
+    sizes = {row["arm"]: row["n"] for row in rows.group_by("arm").aggregate(n=rows.count()).to_pyarrow().to_pylist()}
+    small = [arm for arm, n in sizes.items() if n < FEWEST_CUSTOMERS]
+    if not small or CONTROL in small or len(sizes) - len(small) < FEWEST_ARMS:
+        return rows, 0
+    return rows.filter(rows.arm.notin(small)), sum(sizes[arm] for arm in small)
 
 
 def hold(tables: Tables, rows: ir.Table) -> ir.Table:

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from netlift.config.business import BusinessSettings
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
+from netlift.data.findings import Finding, read_findings
 from netlift.data.read import Tables, open_tables
 from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
 from netlift.errors import DataError, GateRefusedError
@@ -59,6 +60,7 @@ class ScoreSummary(Told):
         digests: What the scores were made from, and the file's own digest.
         seconds: Wall time of the job that wrote them.
         written: False where this key had been written before from the same inputs; nothing was written again.
+        left_out: What of the tables was not read, as the check found it.
     """
 
     run_key: str
@@ -77,6 +79,7 @@ class ScoreSummary(Told):
     written: bool
     observational: Mapping[str, str] = field(default_factory=dict)
     routes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
         """The summary as lines for people."""
@@ -133,7 +136,7 @@ def score_business(
         with open_tables(settings) as tables:
             require_same_schema([champion.contract for champion in champions], tables)
             progress.stage("check", "holding the tables against the contract")
-            check_tables(tables, settings, as_of=None).raise_for_errors()
+            tables, report = read_sound(tables, settings, verb="score")
             require_fresh(tables, as_of, settings.score.max_data_age_days)
             job = _Job(champions, tables, settings, as_of, progress)
             with staged_directory(target) as staging:
@@ -156,6 +159,7 @@ def score_business(
                     digests={**inputs, "scores": file_digest(staging / SCORES_FILE)},
                     seconds=round(perf_counter() - started, 3),
                     written=True,
+                    left_out=report.left_out_of("score"),
                 )
                 manifest = {"schema_version": 1, "written_at": now.isoformat(), **to_plain(summary)}
                 write_bytes(staging / MANIFEST_FILE, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
@@ -338,6 +342,7 @@ def _standing(target: Path, inputs: Mapping[str, str], key: str) -> ScoreSummary
             "as_of": date.fromisoformat(manifest["as_of"]),
             "without_champion": tuple(manifest["without_champion"]),
             "drifted": tuple(Drift(**drift) for drift in manifest["drifted"]),
+            "left_out": read_findings(manifest.get("left_out", ())),
             "written": False,
         }
     )

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.config.business import BusinessSettings
 from netlift.config.definitions import ChurnDefinition, load_definition
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
+from netlift.data.findings import Finding, read_findings
 from netlift.data.quality import MonthQuality, measure_quality
 from netlift.data.read import Tables, open_tables
 from netlift.data.readouts import read_readouts
@@ -58,6 +59,7 @@ class ScorecardSummary(Told):
         digests: What it was made from, and of the files themselves.
         scorecard: The scorecard, as in its JSON file.
         written: False where it stood already, made from the same inputs.
+        left_out: What of the tables was not read, as the check found it.
     """
 
     run_key: str
@@ -69,6 +71,7 @@ class ScorecardSummary(Told):
     digests: Mapping[str, str]
     scorecard: Mapping[str, Any]
     written: bool
+    left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
         """What is read first, and where the rest is."""
@@ -154,10 +157,10 @@ def make_scorecard(
         if target.exists():
             return _standing(target, inputs, key)
         progress.stage("check", "holding the tables against the contract")
-        check_tables(tables, settings, as_of=None).raise_for_errors()
-        effects, partial = read_effects(tables, read_readouts(readouts), (*span.shown, *span.compared), words)
+        sound, report = read_sound(tables, settings, verb="scorecard")
+        effects, partial = read_effects(sound, read_readouts(readouts), (*span.shown, *span.compared), words)
         sources = Sources(champions=champions, effects=effects, notes=(*span.notes, *partial))
-        card = compute_scorecard(settings, tables, span, sources, progress=progress)
+        card = compute_scorecard(settings, sound, span, sources, progress=progress)
         progress.stage("quality", "rows, delays and findings by month")
         quality = measure_quality(tables, settings, months=[(month.first, month.end) for month in span.shown])
         document = scorecard_document(card, quality, words)
@@ -177,6 +180,7 @@ def make_scorecard(
                 digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
                 scorecard=json.loads(contents["json"]),
                 written=True,
+                left_out=report.left_out_of("scorecard"),
             )
             manifest = {"schema_version": 1, "written_at": now.isoformat(), **to_plain(summary)}
             del manifest["scorecard"]
@@ -324,4 +328,5 @@ def _standing(target: Path, inputs: Mapping[str, str], key: str) -> ScorecardSum
         digests=manifest["digests"],
         scorecard=json.loads((target / FILES["json"]).read_text()),
         written=False,
+        left_out=read_findings(manifest.get("left_out", ())),
     )

@@ -15,7 +15,8 @@ import numpy as np
 from netlift.config.business import BusinessSettings
 from netlift.config.definitions import ChurnDefinition, load_definition
 from netlift.config.segments import SegmentSettings
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
+from netlift.data.findings import Finding, read_findings
 from netlift.data.read import Tables, open_tables
 from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
 from netlift.errors import UsageError
@@ -57,12 +58,14 @@ class SegmentRun(Told):
         path: The folder that it wrote.
         report: What it found.
         written: False where this key had been written before from the same inputs; nothing was written again.
+        left_out: What of the tables was not read, as the check found it.
     """
 
     run_key: str
     path: str
     report: SegmentReport
     written: bool
+    left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
         """The report for people, and where it is."""
@@ -123,7 +126,7 @@ def segment_business(
             return _standing(target, standing, key)
         with open_tables(settings) as tables:
             progress.stage("check", "holding the tables against the contract")
-            check_tables(tables, settings, as_of=None).raise_for_errors()
+            tables, checked = read_sound(tables, settings, verb="segments")
             require_fresh(tables, as_of, settings.score.max_data_age_days)
             report, snapshots = analyse_segments(
                 settings,
@@ -149,11 +152,13 @@ def segment_business(
                 "as_of": as_of,
                 "customers": len(snapshots.frames[as_of]),
                 "versions": snapshots.versions,
+                "left_out": checked.left_out_of("segments"),
                 "digests": digests,
                 "seconds": round(perf_counter() - started, 3),
             }
             write_bytes(staging / MANIFEST_FILE, json.dumps(to_plain(manifest), indent=1).encode())
-    return SegmentRun(run_key=key, path=str(target), report=report, written=True)
+    left_out = checked.left_out_of("segments")
+    return SegmentRun(run_key=key, path=str(target), report=report, written=True, left_out=left_out)
 
 
 def analyse_segments(
@@ -351,6 +356,7 @@ def _with_edges(inputs: dict[str, str], edges: str) -> dict[str, str]:
 
 def _standing(target: Path, inputs: dict[str, str], key: str) -> SegmentRun:
     """What was written under this key before, if it was made from the same inputs and edges and is whole."""
-    read_standing(target, inputs, key, files=FILES)
+    manifest = read_standing(target, inputs, key, files=FILES)
     report = SegmentReport.from_json((target / REPORT_FILE).read_bytes())
-    return SegmentRun(run_key=key, path=str(target), report=report, written=False)
+    left_out = read_findings(manifest.get("left_out", ()))
+    return SegmentRun(run_key=key, path=str(target), report=report, written=False, left_out=left_out)

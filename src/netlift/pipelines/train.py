@@ -14,7 +14,8 @@ import numpy as np
 from netlift.config.business import BusinessSettings, TaskName
 from netlift.config.definitions import AnyDefinition, ChurnDefinition, LtvDefinition, load_definition
 from netlift.config.settings import did_you_mean
-from netlift.data.check import check_tables
+from netlift.data.check import read_sound
+from netlift.data.findings import CheckReport, Finding
 from netlift.data.read import Tables, open_tables
 from netlift.data.write import require_free_space
 from netlift.errors import (
@@ -99,6 +100,7 @@ class TrainReport(Told):
         outcomes: One per task.
         seconds: Wall time of it all.
         next_best_offer: What was registered beside a leading uplift model, or why not; empty without decisions.
+        left_out: What of the tables was not read, as the check found it.
     """
 
     business: str
@@ -108,6 +110,7 @@ class TrainReport(Told):
     outcomes: tuple[TaskOutcome, ...]
     seconds: float
     next_best_offer: str = ""
+    left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
         """The report for people: money first, reasons, and what to run next."""
@@ -172,8 +175,7 @@ def train_business(
     lock = settings.state / "locks" / "train.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder="train"), open_tables(settings) as tables:
         progress.stage("check", "holding the tables against the contract")
-        report = check_tables(tables, settings, as_of=None)
-        report.raise_for_errors()
+        tables, report = read_sound(tables, settings, verb="train")
         history = read_history(tables)
         store = open_store(settings.state, run_group=settings.name)
         digests = {"config": settings.digest(), "data": combine_digests(digest_sources(settings))}
@@ -191,7 +193,7 @@ def train_business(
                 progress=progress,
                 money=money,
                 future_value=value,
-                mistrusted=tuple(ratio.campaign_id for ratio in report.sample_ratios if ratio.alarm),
+                mistrusted=_mistrusted(report),
             )
             outcomes.append(_train_task(assignment, store, digests, now))
         offered = ""
@@ -207,7 +209,15 @@ def train_business(
         outcomes=tuple(outcomes),
         seconds=perf_counter() - started,
         next_best_offer=offered,
+        left_out=report.left_out_of("train"),
     )
+
+
+def _mistrusted(report: CheckReport) -> dict[str, str]:
+    """Campaigns that teach nothing, and why."""
+    alarmed = {ratio.campaign_id: "sample-ratio mismatch" for ratio in report.sample_ratios if ratio.alarm}
+    faulty = {name: ", ".join(sorted({each.code for each in found})) for name, found in report.faulty.items()}
+    return alarmed | {name: f"errors of `netlift check`: {codes}" for name, codes in faulty.items()}
 
 
 def _load_definitions(settings: BusinessSettings, tasks: Sequence[str]) -> list[AnyDefinition]:

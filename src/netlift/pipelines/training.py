@@ -51,7 +51,7 @@ class Assignment:
         history: Days covered by receipts.
         vocabulary: Values of the categorical columns, the same for every task.
         progress: Who watches.
-        mistrusted: Campaigns with a sample-ratio mismatch.
+        mistrusted: Campaigns that the check speaks against, and why; they teach nothing.
         money: What the money is: margin, or revenue where the source has no margins.
         future_value: What goes with a lost customer; None where no LTV champion stands.
     """
@@ -62,7 +62,7 @@ class Assignment:
     history: History
     vocabulary: Vocabulary
     progress: Progress
-    mistrusted: tuple[str, ...] = ()
+    mistrusted: Mapping[str, str] = field(default_factory=dict)
     money: str = "margin"
     future_value: FutureValue | None = None
 

@@ -129,7 +129,7 @@ def _figure(name: str, value: float, say: ReadoutWords) -> str:
         return say.words.share(value, digits=0 if value in (0.0, 1.0) else 1 if value >= 0.01 else 2)
     if name == "control":
         return say.words.count("noun.customers", value)
-    if name in COUNTS:
+    if name in COUNTS or " " in name:  # a column and what is wrong with so many of its rows
         return say.words.number(value)
     return say.words.number(value, digits=1 if name in DAYS else 2)
 
