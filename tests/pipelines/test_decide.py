@@ -395,7 +395,13 @@ def test_a_customer_twice_or_nobody_is_refused(world, monkeypatch):
     with pytest.raises(DataError, match="3 rows"):
         decide(configure(world), monkeypatch)
     monkeypatch.undo()
-    with pytest.raises(DataError, match="3"):
+    twice = table(world, "customers").customer_id.iloc[:3]
+    run = decide(configure(world), monkeypatch, checked=True, run_key="twice")
+    assert [(f.table, f.code, f.count) for f in run.left_out] == [("customers", "duplicated-key", 3)]
+    assert not read_run(run)["decisions"]["customer_id"].isin(twice).any()
+    monkeypatch.undo()
+    rewrite(world, "customers", lambda people: pd.concat([people, people.iloc[:30]], ignore_index=True))
+    with pytest.raises(DataError, match=r"customers.customer_id.*max_left_out_share allows"):
         decide(configure(world), monkeypatch, checked=True)
     rewrite(world, "customers", lambda people: people.iloc[:0])
     with pytest.raises(DataError):

@@ -101,4 +101,4 @@ def test_there_are_words_for_every_reason_a_campaign_may_be_left_out_for() -> No
     source = inspect.getsource(pipeline) + inspect.getsource(portfolio_contacts)
     reasons = {key.removeprefix("portfolio.reason.") for key in load_texts() if key.startswith("portfolio.reason.")}
     assert all(f'"{reason}"' in source for reason in reasons)
-    assert len(reasons) == 9
+    assert len(reasons) == 10

@@ -25,7 +25,13 @@ from netlift.decision.summary import DecisionSummary
 from netlift.errors import ConfigError, GateRefusedError, UsageError
 from netlift.pipelines.champions import Champion
 from netlift.pipelines.decide_choice import choose
-from netlift.pipelines.decide_consents import consent_updated_at, require_consent_files, require_consent_sources
+from netlift.pipelines.decide_consents import (
+    consent_updated_at,
+    require_all_opt_outs,
+    require_consent_files,
+    require_consent_sources,
+    require_known_customers,
+)
 from netlift.pipelines.decide_customers import Known, describe_customers, names_known
 from netlift.pipelines.decide_export import export_files, prove_exports, write_files
 from netlift.pipelines.decide_forecast import evidence_of, read_evidence
@@ -155,7 +161,10 @@ def decide_business(
             if target.exists():
                 return _standing(target, inputs, request, files)
             progress.stage("decide", "holding the tables against the contract")
-            tables, checked = read_sound(tables, settings, verb="decide")
+            whole = tables
+            tables, checked = read_sound(whole, settings, verb="decide")
+            require_known_customers(whole, decision, max_share=settings.check.max_orphan_share)
+            require_all_opt_outs(whole, tables, decision)
             _require_sound(settings, decision, tables, champions, request.as_of)
             progress.stage("decide", f"features and effects as of {request.as_of}")
             known = describe_customers(

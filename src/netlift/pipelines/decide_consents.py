@@ -177,6 +177,32 @@ def require_known_customers(tables: Tables, decision: DecisionSettings, *, max_s
         )
 
 
+def require_all_opt_outs(whole: Tables, sound: Tables, decision: DecisionSettings) -> None:
+    """Refuse to go on where an opt-out is among the rows that the check leaves out: who said no would be contacted.
+
+    Args:
+        whole: The tables as they are.
+        sound: The tables without what the check leaves out.
+        decision: The rules, with the kinds of opt-outs.
+
+    Raises:
+        GateRefusedError: Events are left out that are opt-outs, or of a kind that nobody knows.
+    """
+    kinds = opt_out_kinds(decision)
+    if "events" not in whole or not kinds or sound["events"] is whole["events"]:
+        return
+    counts = []
+    for tables in (whole, sound):
+        kind = tables["events"].kind
+        counts.append(int((kind.isnull() | kind.isin(list(kinds))).sum().to_pyarrow().as_py() or 0))
+    lost = counts[0] - counts[1]
+    if lost:
+        raise GateRefusedError(
+            f"events: {lost:,} of {counts[0]:,} opt-outs, or events of no kind that may be some, break the data "
+            f"contract (see `netlift check`), so nobody knows who said no, and {CLOSED}; correct them in the source"
+        )
+
+
 def agreed(values: np.ndarray) -> np.ndarray:
     """Whether a flag says yes, bool, shape (n,); anything but a clear yes is no."""
     if values.dtype.kind in "biuf":
@@ -245,6 +271,7 @@ __all__ = [
     "consent_updated_at",
     "opt_out_kinds",
     "read_opt_outs",
+    "require_all_opt_outs",
     "require_consent_files",
     "require_consent_sources",
     "require_known_customers",

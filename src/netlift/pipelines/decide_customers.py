@@ -23,7 +23,7 @@ from netlift.decision.value import AtRisk, OptionValues, Trained, value_options
 from netlift.errors import ConfigError
 from netlift.pipelines.audience import read_segments
 from netlift.pipelines.champions import Champion
-from netlift.pipelines.decide_consents import agreed, read_opt_outs, require_known_customers
+from netlift.pipelines.decide_consents import agreed, read_opt_outs
 from netlift.pipelines.decide_history import History, contact_log, read_history, reserved_customers
 from netlift.pipelines.decide_inputs import (
     PastCosts,
@@ -107,13 +107,12 @@ def describe_customers(
         progress: Who watches.
 
     Raises:
-        GateRefusedError: Scores that are not to be used; opt-outs of customers whom nobody knows.
+        GateRefusedError: Scores that are not to be used.
         ConfigError: An offer whose costs nobody knows, a priority campaign or a household's column that is not there.
         UsageError: The trigger has run for the day under another key, or the key is a campaign's that is logged.
         DataError: Customers that are there twice, or nobody.
     """
     decision = _decision_of(settings)
-    require_known_customers(tables, decision, max_share=settings.check.max_orphan_share)
     options = make_options(decision, offers_known(tables))
     options = tuple(o for o in options if trigger is None or o.offer_id in trigger.offers)
     history = read_history(tables, decision.contact_policy, state=settings.state, own_key=key, as_of=as_of)
