@@ -41,7 +41,7 @@ def name_question(own: str, *question: str) -> str:
 
     Examples:
         >>> name_question("C08-2026-10-01-en", "", ""), name_question("C08-2026-10-01-en", "by region", "")
-        ('C08-2026-10-01-en', 'C08-2026-10-01-en-asked-4aa6d8')
+        ('C08-2026-10-01-en', 'C08-2026-10-01-en-asked-6ae55b')
     """
     if not any(question):
         return own
