@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlift.registry.gate import (
+    Cutoffs,
     auc_believable,
     beats_baseline,
     beats_champion,
+    calibration_over_cutoffs,
     calibration_within,
     features_believable,
     judge,
@@ -96,3 +98,20 @@ def test_one_failed_check_refuses_and_the_reasons_are_the_failures_alone():
 def test_a_gain_passes_exactly_when_its_lower_end_exceeds_the_need(point, half, need):
     check = beats_baseline(gain(point, point - half, point + half), baseline="b", measure="m", at_least=need)
     assert check.passed == (point - half > need)
+
+
+@pytest.mark.parametrize(
+    ("changed", "passed", "words"),
+    [
+        ({}, True, "by the season of that cutoff: over 6 cutoffs their level is 2 ± 3 off"),
+        ({"level": -0.07}, False, "does not excuse it: over 6 cutoffs their level is -7 ± 3 off."),
+        ({"shape": 0.04}, False, "does not excuse it: but for its level the test cutoff is 4 away."),
+        ({"off": 0.12}, False, "does not excuse it: its level is 12 from that of the others, where up to 9 is usual."),
+        ({"swing": math.nan}, False, "is usual"),
+    ],
+)
+def test_a_cutoff_is_excused_by_its_season_and_by_nothing_else(changed, passed, words):
+    seen = {"number": 6, "level": 0.02, "level_error": 0.03, "shape": 0.01, "off": 0.06, "swing": 0.09}
+    check = calibration_over_cutoffs(0.08, Cutoffs(**seen | changed), bound=0.03)
+    assert (check.name, check.passed) == ("calibration", passed)
+    assert words in check.words

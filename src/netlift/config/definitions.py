@@ -126,7 +126,8 @@ class ChurnGate(SuspicionGate):
     """What a churn model must hold on the test cutoff.
 
     Attributes:
-        max_calibration_error: Of predicted against observed share, expected over ten bins.
+        max_calibration_error: Of predicted against observed share, expected over ten bins; what the season of the
+            test cutoff adds to it is judged among cutoffs before (`registry.gate.calibration_over_cutoffs`).
         min_gain_over_baseline: Least gain of ROC-AUC over the best baseline, lower end of its paired interval.
         level: Confidence of the paired intervals.
     """

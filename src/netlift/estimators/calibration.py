@@ -69,6 +69,25 @@ def calibrate_probabilities(y: np.ndarray, p: np.ndarray) -> Curve:
     return _isotonic(y, p) if positives >= ISOTONIC_POSITIVES else _platt(y, p)
 
 
+def level_probabilities(p: np.ndarray, share: float) -> np.ndarray:
+    """Probabilities moved together on the logit until their mean is a share.
+
+    Args:
+        p: Probabilities, shape (n,).
+        share: Their mean to be, inside (0, 1).
+
+    Examples:
+        >>> level_probabilities(np.array([0.5, 0.5]), 0.2).round(3).tolist()
+        [0.2, 0.2]
+    """
+    from scipy.optimize import brentq
+
+    inside = np.clip(p, 1e-15, 1 - 1e-15)
+    logit = np.log(inside / (1 - inside))
+    move = brentq(lambda by: float(np.mean(_sigmoid(logit + by))) - share, -80.0, 80.0)
+    return _sigmoid(logit + move)
+
+
 def calibrate_level(y: np.ndarray, predicted: np.ndarray, customer: np.ndarray) -> Curve:
     """Learn the observed money behind predicted money: a factor for all, and one per twentieth of predicted value.
 

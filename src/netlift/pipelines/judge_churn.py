@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 
 from netlift.config.definitions import ChurnDefinition
+from netlift.estimators.calibration import level_probabilities
 from netlift.estimators.churn import fit_tuned_churn, tune_churn
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.tuning import Tuning
 from netlift.evaluation.classification import compare_probabilities, evaluate_probabilities, log_loss, tabulate_tenths
 from netlift.evaluation.money_at_risk import MoneyAtRisk, money_at_risk
-from netlift.pipelines.judging import Judge, by_name, draw_gains, draw_importance
-from netlift.registry.gate import Check, auc_believable, calibration_within
+from netlift.pipelines.judging import Earlier, Judge, by_name, draw_gains, draw_importance
+from netlift.registry.gate import Check, Cutoffs, auc_believable, calibration_over_cutoffs, calibration_within
 from netlift.report.charts import calibration_chart
 from netlift.results import Estimate, Table, format_number
 
 LIST_SHARE = 0.1
 YEARLY_MARGIN = "margin_365d"
+FEWEST_OTHERS = 3  # cutoffs before the test, of which a swing is learnt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +147,32 @@ class ChurnJudge(Judge[ChurnDefinition]):
         }
         return figures | draw_importance(candidate, "What the chance of being lost depends on")
 
-    def checks(self, p: np.ndarray) -> list[Check]:
+    def checks(self, p: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[Check]:
         figures, gates = self.metrics(p), self.definition.gates
-        return [
-            calibration_within(figures["calibration_error"].point, bound=gates.max_calibration_error),
-            auc_believable(figures["roc_auc"].point, bound=gates.max_auc),
-        ]
+        error, bound = figures["calibration_error"].point, gates.max_calibration_error
+        calibrated = calibration_within(error, bound=bound)
+        if not calibrated.passed:
+            others = earlier()
+            if len(others) >= FEWEST_OTHERS:
+                calibrated = calibration_over_cutoffs(error, self._over_cutoffs(p, others), bound=bound)
+        return [calibrated, auc_believable(figures["roc_auc"].point, bound=gates.max_auc)]
+
+    def _over_cutoffs(self, p: np.ndarray, others: Sequence[Earlier]) -> Cutoffs:
+        """How the test cutoff lies among others: whether its season alone, or the model, is off."""
+        from scipy.special import stdtrit
+
+        bias = float(np.mean(p - self.test.y))
+        biases = np.array([np.mean(one.predicted - one.rows.y) for one in others])
+        n, alone = len(biases), biases.std(ddof=1)
+        together = np.append(biases, bias)
+        quantile = 0.5 + self.level / 2
+        levelled = level_probabilities(p, float(self.test.y.mean()))
+        shape = evaluate_probabilities(self.test.y, levelled, customer=self.test.customer, level=self.level)
+        return Cutoffs(
+            number=n + 1,
+            level=float(together.mean()),
+            level_error=float(stdtrit(n, quantile) * together.std(ddof=1) / np.sqrt(n + 1)),
+            shape=by_name(shape)["calibration_error"].point,
+            off=float(abs(bias - biases.mean())),
+            swing=float(stdtrit(n - 1, quantile) * np.sqrt(1 + 1 / n) * alone),
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from netlift.evaluation.value import (
     money_deviance,
     tabulate_value_tenths,
 )
-from netlift.pipelines.judging import Judge, by_name, draw_gains, draw_importance
+from netlift.pipelines.judging import Earlier, Judge, by_name, draw_gains, draw_importance
 from netlift.registry.gate import Check, auc_believable, total_bias_within
 from netlift.report.charts import deciles_chart
 from netlift.results import Estimate, Table, format_number
@@ -169,7 +169,7 @@ class LtvJudge(Judge[LtvDefinition]):
             self.test.y, predicted, customer=self.test.customer, level=self.level, unit=self.assignment.unit
         )
 
-    def checks(self, predicted: np.ndarray) -> list[Check]:
+    def checks(self, predicted: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[Check]:
         gates = self.definition.gates
         bought = (self.test.y > 0).astype(np.float64)
         low, high = float(predicted.min()), float(predicted.max())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -22,6 +23,19 @@ from netlift.results import Estimate, Table
 GAIN_POINTS = 101
 
 AnyDefinition = TypeVar("AnyDefinition", ChurnDefinition, LtvDefinition)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """A cutoff before the test, predicted by a fit that knew only what was known then.
+
+    Attributes:
+        rows: Its rows, with what happened.
+        predicted: The first output for them, shape (n,).
+    """
+
+    rows: LabelledRows
+    predicted: np.ndarray
 
 
 class Judge(ABC, Generic[AnyDefinition]):
@@ -117,8 +131,8 @@ class Judge(ABC, Generic[AnyDefinition]):
         """File name to SVG."""
 
     @abstractmethod
-    def checks(self, predicted: np.ndarray) -> list[Check]:
-        """What the gate asks beyond the baselines."""
+    def checks(self, predicted: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[Check]:
+        """What the gate asks beyond the baselines; `earlier` fits and predicts anew, where the test leaves a doubt."""
 
 
 def by_name(metrics: Table[Metric]) -> dict[str, Estimate]:

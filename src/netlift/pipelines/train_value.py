@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netlift.config.definitions import ChurnDefinition, LtvDefinition
+from netlift.config.definitions import ChurnDefinition, LtvDefinition, Windows
 from netlift.errors import DataError, UsageError
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.stored import StoredModel
@@ -17,7 +17,7 @@ from netlift.evaluation.single_feature import strongest_feature
 from netlift.pipelines.calendar import Calendar, plan_calendar
 from netlift.pipelines.judge_churn import ChurnJudge
 from netlift.pipelines.judge_ltv import LtvJudge
-from netlift.pipelines.judging import Judge
+from netlift.pipelines.judging import Earlier, Judge
 from netlift.pipelines.season_seen import warn_of_season
 from netlift.pipelines.training import Assignment, Trained
 from netlift.pipelines.training_sets import TrainingSet, build_labelled_rows, require_blind_features
@@ -105,7 +105,7 @@ def train_value(assignment: Assignment) -> Trained:
         figures=judge.figures(board[chosen], candidate),
         checks=(
             *checks,
-            *judge.checks(board[chosen]),
+            *judge.checks(board[chosen], lambda: _look_back(judge, chosen, fitted.tunings[chosen], known, windows)),
             features_believable(candidate.importance, bound=definition.gates.max_gain_share),
             feature_alone_believable(*alone, bound=definition.gates.max_feature_auc),
         ),
@@ -143,6 +143,7 @@ class _Fitted:
     """Candidates as they would be registered, and how they did before the test."""
 
     candidates: dict[str, Candidate]
+    tunings: dict[str, Any]
     trials: tuple[Trial, ...]
     notes: tuple[str, ...]
 
@@ -154,11 +155,12 @@ def _fit_candidates(judge: Judge[Any], known: LabelledRows, calendar: Calendar) 
     at_choice = known.cutoff == np.datetime64(calendar.calibration, "us")
     before, choice = known.take(early), known.take(at_choice)
     candidates: dict[str, Candidate] = {}
+    tunings: dict[str, Any] = {}
     trials, notes = [], []
     for name in judge.definition.candidates:
         progress.stage(task, f"{name}: fitting on {len(known):,} rows")
         try:
-            tuned = judge.tune(name, before if len(before) else known)
+            tuned = tunings[name] = judge.tune(name, before if len(before) else known)
             if len(before):
                 trials.append(_try(judge, name, judge.fit(name, before, tuned, _blind(choice)), choice))
             candidates[name] = judge.fit(name, known, tuned, _blind(judge.test))
@@ -171,7 +173,22 @@ def _fit_candidates(judge: Judge[Any], known: LabelledRows, calendar: Calendar) 
     if not trials:
         notes.append("history too short to compare candidates before the test: the test cutoff chose among them too")
     kept = tuple(trial for trial in trials if trial.candidate in candidates)
-    return _Fitted(candidates=candidates, trials=kept, notes=tuple(notes))
+    return _Fitted(candidates=candidates, tunings=tunings, trials=kept, notes=tuple(notes))
+
+
+def _look_back(judge: Judge[Any], name: str, tuned: Any, known: LabelledRows, windows: Windows) -> list[Earlier]:
+    """Every cutoff learnt from at which an earlier label was whole already, predicted by a fit on those labels only."""
+    label = np.timedelta64(windows.gap_days + windows.horizon_days, "D")
+    found = []
+    for cutoff in np.unique(known.cutoff):
+        past, rows = known.take(known.cutoff + label <= cutoff), known.take(known.cutoff == cutoff)
+        try:
+            model = StoredModel(judge.fit(name, past, tuned, _blind(rows)).files) if len(past) else None
+        except DataError:
+            continue
+        if model is not None:
+            found.append(Earlier(rows=rows, predicted=model.predict_matrix(rows.X)[model.outputs[0]]))
+    return found
 
 
 def _blind(rows: LabelledRows) -> LabelledRows:

@@ -115,6 +115,63 @@ def calibration_within(error: float, *, bound: float) -> Check:
     return _bounded("calibration", "Calibration", found=error, bound=bound, words=words)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cutoffs:
+    """What several cutoffs say of chances, each predicted by a fit that knew only what was known then.
+
+    Attributes:
+        number: How many, the test cutoff among them.
+        level: Mean predicted chance less observed share, mean over the cutoffs.
+        level_error: How far that mean may lie from the lasting one, as the cutoffs differ and are few.
+        shape: Expected difference of predicted chance and observed share over the bins of the test cutoff, its mean
+            difference taken out.
+        off: How far that mean difference lies from those of the others, in size.
+        swing: How far it may, if the test cutoff is one of them.
+    """
+
+    number: int
+    level: float
+    level_error: float
+    shape: float
+    off: float
+    swing: float
+
+
+def calibration_over_cutoffs(error: float, cutoffs: Cutoffs, *, bound: float) -> Check:
+    """Whether chances that missed the bound at the test cutoff missed it by that cutoff's season alone.
+
+    They did where no lasting difference beyond the bound is seen over all cutoffs, the test cutoff keeps the bound but
+    for its level, and that level is no further off than cutoffs differ among themselves. A model that is wrong for good
+    fails the first or the second, one whose world has just broken the last.
+
+    Args:
+        error: At the test cutoff.
+        cutoffs: What it and others say.
+        bound: The most allowed.
+    """
+    lasting = f"{_points(cutoffs.level)} ± {_points(cutoffs.level_error)}"
+    usual = f"where up to {_points(cutoffs.swing)} is usual"
+    asked = (
+        (
+            abs(cutoffs.level) - cutoffs.level_error,
+            bound,
+            f"over {cutoffs.number} cutoffs their level is {lasting} off",
+        ),
+        (cutoffs.shape, bound, f"but for its level the test cutoff is {_points(cutoffs.shape)} away"),
+        (cutoffs.off, cutoffs.swing, f"its level is {_points(cutoffs.off)} from that of the others, {usual}"),
+    )
+    broken = [words for found, most, words in asked if not found <= most]
+    start = f"Predicted chances are {_points(error)} percentage points away from what happened at the test cutoff"
+    if broken:
+        words = f"{start}; {_points(bound)} are allowed, and its season does not excuse it: {'; '.join(broken)}."
+    else:
+        words = (
+            f"{start}, more than the {_points(bound)} allowed, by the season of that cutoff: "
+            f"{'; '.join(words for *_, words in asked)}."
+        )
+    return Check(name="calibration", passed=not broken, found=error, needed=bound, words=words)
+
+
 def total_bias_within(bias: float, *, bound: float) -> Check:
     """Whether the predicted total is near the real one.
 
