@@ -40,10 +40,13 @@ def broken(workshop: Workshop, folder: Path, **changes: Change) -> str:
         ("transactions", lambda t: t.head(0), "transactions"),
         ("transactions", lambda t: t.assign(margin="much"), "transactions.margin"),
         ("transactions", lambda t: t.drop(columns="revenue"), "transactions.revenue"),
-        ("transactions", lambda t: t.assign(margin=t.margin.where(t.index > 3, float("inf"))), "transactions.margin"),
-        ("customers", lambda t: pd.concat([t, t.head(2)]), "customers"),
+        (
+            "transactions",
+            lambda t: t.assign(margin=t.margin.where(t.index > len(t) // 20, float("inf"))),
+            "transactions.margin",
+        ),
+        ("customers", lambda t: pd.concat([t, t.head(len(t) // 20)]), "check.max_left_out_share"),
         ("customers", lambda t: t.rename(columns={"region": "regoin"}), "did you mean regoin"),
-        ("contacts", lambda t: t[(t.campaign_id != "C08") | (t.offer_id != "control")], "C08"),
         (
             "customers",
             lambda t: t.assign(joined_at=t.joined_at.where(t.index > 3, pd.Timestamp("9999-12-31"))),
