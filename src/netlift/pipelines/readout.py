@@ -93,7 +93,7 @@ class Reading:
         household: Column of what customers share.
         planned: Columns whose segments plan or config name.
         dimensions: These and the columns asked for beside them.
-        lost: Customers of arms that hold fewer than two, which cannot be read.
+        lost: Customers of arms that hold fewer than three, which cannot be read.
     """
 
     business: BusinessSettings

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 FEWEST_DAYS_AFTER = 7
-FEWEST_CUSTOMERS, FEWEST_ARMS = 2, 2
+FEWEST_CUSTOMERS, FEWEST_ARMS = 3, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ def assigned_rows(
 
 
 def without_small_arms(rows: ir.Table) -> tuple[ir.Table, int]:
-    """Rows without those of arms of one customer, which have no spread, and how many these were.
+    """Rows without those of arms so small that without their largest customer nothing varies, and how many these were.
 
     All rows where nothing else could be compared: reading them then says what is missing.
     """
