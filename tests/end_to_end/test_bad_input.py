@@ -52,7 +52,6 @@ def broken(workshop: Workshop, folder: Path, **changes: Change) -> str:
             lambda t: t.assign(joined_at=t.joined_at.where(t.index > 3, pd.Timestamp("9999-12-31"))),
             "joined_at",
         ),
-        ("contacts", lambda t: t.assign(propensity=t.propensity * 3), "contacts.propensity"),
     ],
 )
 def test_broken_tables_stop_with_exit_code_3(
