@@ -14,7 +14,8 @@ from calibrate_rows import amount_log
 from calibrate_tails import buyers
 from calibrate_worlds import LEVEL, MARGIN, TOLERATED, Rows, pooled, spending_cells, target
 
-from netlift.abtest.arms import ArmCells, ArmsRead, Terms, campaign_score, read_arms
+from netlift.abtest.arms import ArmCells, ArmsRead, Terms, read_arms
+from netlift.abtest.comparison import campaign_score
 from netlift.abtest.moments import OUTCOMES, Moments, of_rows
 from netlift.abtest.sequential import bounds
 from netlift.data.tables import CONTROL
@@ -91,7 +92,7 @@ def _looked_at(rng: np.random.Generator, arms: int, effect: float) -> dict[str, 
         control, *treated = cells
         named = {f"offer {place}": cell for place, cell in enumerate(treated)}
         terms = TERMS_OF_LOOKS[look, arms]
-        scores.append(campaign_score({**named, CONTROL: control}, terms))
+        scores.append(campaign_score({**named, CONTROL: control}, covariates=terms.covariates, fixed=terms.fixed))
         found = read(named, control, terms)
         truths = [MARGIN * lift * look for lift in lifts[1:]]
         misses = [

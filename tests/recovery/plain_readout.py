@@ -172,8 +172,7 @@ def shape_of(treated: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float
     else:
         s2, m3 = n @ second / n.sum(), n @ third / n.sum()
         name, other = "shared", m3 * (1 / n[0] ** 2 - 1 / n[1] ** 2) / (s2 * np.sum(1 / n)) ** 1.5
-    candidates = np.clip([own, other, 0.0] if name == "tail" else [own, other], -1.5, 1.5)
-    lower, upper = candidates.min(), candidates.max()
+    lower, upper = sorted(np.clip([own, other], -1.5, 1.5))
     return float(lower), float(upper), name
 
 

@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipelines"))
 from unequal_world import EFFECTS, ONE_ARM, TWO_ARMS, VALUABLE, draw_people
 
-from netlift.abtest.arms import compare_arms
+from netlift.abtest.comparison import contrast_arms
 from netlift.abtest.contrast import money
 from netlift.abtest.moments import OUTCOMES, PROFIT, of_rows
 from netlift.abtest.weighting import picture_of
@@ -59,7 +59,7 @@ def read_once(rng, chances, *, blocks):
     earned = {"whole": sum(shares), **dict(zip(chances, shares, strict=True))}
     likely = [n * profit_of(one) for n, one in zip(drawn, chances.values(), strict=True)]
     expected = {"whole": sum(likely), **dict(zip(chances, likely, strict=True))}
-    arms, whole = compare_arms(groups, covariates=("pre_margin",))
+    arms, whole = contrast_arms(groups, covariates=("pre_margin",))
     found = {}
     for name, one in {"whole": whole, **arms}.items():
         for how, contrast in (("adjusted", one.contrast), ("raw", one.raw)):

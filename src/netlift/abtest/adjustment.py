@@ -13,8 +13,7 @@ with those customers, and its standard error does not know it: covariates of mon
 and one of which a single customer makes too much in either arm is left out. The third moment of the residuals cannot be
 had from these sums: the shape of the raw profit difference stands in for it.
 
-Seen in 600 draws of window spend that saturates in heavy-tailed past spend (log-sd 1.8), 2,000 / 200 customers, nominal
-2.5 % per tail: past spend as it is 2.5 and 8.5 %; its logarithm 3.5 and 2.7 %, with less variance left (.83 for .92).
+Tails with logarithms, and beside them with past spend as it is, are what `make calibrate` shows (section "covariates").
 
 References:
     Lin (2013), Agnostic notes on regression adjustments to experimental data, Annals of Applied Statistics 7(1).

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import numpy as np
-
 from netlift.abtest import skew
-from netlift.abtest.adjustment import Adjustment, adjusted
+from netlift.abtest.adjustment import Adjustment
+from netlift.abtest.comparison import DELIVERED, contrast_arms, contrast_each
 from netlift.abtest.contrast import Contrast, contrast, money, money_lines
 from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
 from netlift.abtest.portfolio import ALL_ARMS
@@ -37,11 +36,10 @@ from netlift.abtest.roi import (
 from netlift.abtest.sequential import repeated_interval
 from netlift.abtest.simultaneous import chance_best, critical_value, joint_chance, simultaneous_profits
 from netlift.abtest.verdict import Chances, decide
-from netlift.abtest.weighting import AVERAGE, arms_of, centre_of, control_of, is_pictured, treated_of
+from netlift.abtest.weighting import AVERAGE, arms_of, control_of
 from netlift.data.tables import CONTROL
 from netlift.results import Estimate
 
-DELIVERED = "delivered"
 AFTER = "margin_after"
 NET: Mapping[str, float] = {**PROFIT, AFTER: 1.0}
 
@@ -151,10 +149,10 @@ def read_arms(
     cells, control = arms_of(groups), groups[CONTROL]
     treated = sum(cell.whole.n for cell in cells.values())
     fixed = [terms.fixed * cell.whole.n / treated for cell in cells.values()]
-    found, whole = compare_arms(_whole(groups), covariates=terms.covariates)
+    found, whole = contrast_arms(_whole(groups), covariates=terms.covariates)
     contrasts = [each.contrast for each in found.values()]
-    averages = found if average is None else _compare(average, terms.covariates, centre=merge(*average.values()))
-    others = averages if left is None else _compare(left, terms.covariates, centre=left[CONTROL])
+    averages = found if average is None else contrast_each(average, terms.covariates, centre=merge(*average.values()))
+    others = averages if left is None else contrast_each(left, terms.covariates, centre=left[CONTROL])
     together = simultaneous_profits(contrasts, fixed=fixed, level=terms.level, currency=terms.currency)
     bests = chance_best([each.contrast for each in averages.values()], fixed=fixed)
     z = critical_value(contrasts, level=terms.level)
@@ -193,108 +191,8 @@ def _joint_chance(contrasts: Sequence[Contrast], own: Adjustment, fixed: float) 
     return joint_chance(contrasts, float(skew.normal_score(t, own.contrast.shape)))
 
 
-def campaign_score(groups: Mapping[str, Moments], terms: Terms) -> float:
-    """Normal score of the profit of all arms together: what the bound of a planned look is held against.
-
-    It is zero where profit does not vary. The same difference, adjustment and shape stand behind the interval.
-
-    Args:
-        groups: Arms, control and its pictures (see `weighting`).
-        terms: What was decided.
-    """
-    whole = compare_arms(groups, covariates=terms.covariates)[1].contrast
-    error = whole.se(PROFIT)
-    if not error:
-        return 0.0
-    return float(skew.normal_score((whole.point(PROFIT) - terms.fixed / whole.n_treated) / error, whole.shape))
-
-
-def compare_arms(
-    groups: Mapping[str, Moments], *, covariates: Sequence[str]
-) -> tuple[dict[str, Adjustment], Adjustment]:
-    """Each arm against its control, and all arms together: their sum, so that their lines add up to the cent.
-
-    Arms whose chances are unlogged are of the campaign's average customer and do not add up to what was earned: all
-    arms together are then held against their own picture.
-
-    Args:
-        groups: Arms, control and its pictures (see `weighting`).
-        covariates: Pre-period figures that may be adjusted for, the most telling first.
-    """
-    found = _compare(groups, covariates)
-    treated, control = treated_of(groups), groups[CONTROL]
-    if not is_pictured(groups) or (len(found) == 1 and AVERAGE not in groups):
-        return found, add_up_arms(list(found.values()), treated, control)
-    together = _adjust("all arms", treated, control, treated, covariates)
-    if AVERAGE in groups:
-        return found, together
-    return found, add_up_arms(list(found.values()), treated, control, shared=together.contrast.control_cov)
-
-
-def _compare(
-    groups: Mapping[str, Moments], covariates: Sequence[str], *, centre: Moments | None = None
-) -> dict[str, Adjustment]:
-    return {
-        arm: _adjust(
-            arm, cell, control_of(groups, arm), centre_of(groups, arm) if centre is None else centre, covariates
-        )
-        for arm, cell in arms_of(groups).items()
-    }
-
-
 def _whole(groups: Mapping[str, ArmCells]) -> dict[str, Moments]:
     return {name: group.whole for name, group in groups.items()}
-
-
-def add_up_arms(
-    found: Sequence[Adjustment], treated: Moments, control: Moments, *, shared: np.ndarray | None = None
-) -> Adjustment:
-    """All arms together as the sum of them, so that their lines add up to the cent; they share one control.
-
-        D = sum n_a D_a / N        V = sum (n_a / N)² (V_a - V_0a) + V_0
-
-    Args:
-        found: Each arm against control.
-        treated: Customers of all arms.
-        control: Customers of control.
-        shared: V_0, where each arm has its own picture of control; the same V_0a of all arms without it.
-    """
-    if len(found) == 1:
-        return found[0]
-    names = found[0].contrast.names
-    raw = contrast(treated.take(names), control.take(names), arm="all arms")
-    shares = np.array([one.contrast.n_treated for one in found]) / treated.n
-    parts = [one.contrast.control_cov for one in found]
-    if shared is None:
-        shared = np.mean(parts, axis=0)
-        parts = [shared] * len(found)
-    own = sum(
-        share**2 * (one.contrast.covariance - part) for share, one, part in zip(shares, found, parts, strict=True)
-    )
-    summed = replace(
-        raw,
-        difference=np.sum([share * one.contrast.difference for share, one in zip(shares, found, strict=True)], axis=0),
-        covariance=own + shared,
-        control_cov=shared,
-        method=found[0].contrast.method,
-    )
-    used = tuple(name for name in found[0].used if all(name in one.used for one in found))
-    dropped = tuple(dict.fromkeys(name for one in found for name in one.dropped))
-    return Adjustment(contrast=summed, raw=raw, used=used, dropped=dropped)
-
-
-def _adjust(arm: str, treated: Moments, control: Moments, centre: Moments, covariates: Sequence[str]) -> Adjustment:
-    """Arm against control, adjusted for the time before, delivery among the outcomes where it is logged."""
-    outcomes = [*OUTCOMES, *([DELIVERED] if DELIVERED in treated.names else [])]
-    names = [*outcomes, *covariates]
-    return adjusted(
-        treated.take(names),
-        control.take(names),
-        outcomes=outcomes,
-        covariates=covariates,
-        everyone=centre.take(names),
-        arm=arm,
-    )
 
 
 def read_cell(arm: str, cell: Moments) -> ArmCell:
@@ -455,8 +353,4 @@ def _written(terms: Terms) -> dict[str, Any]:
     return {"level": terms.level, "currency": terms.currency}
 
 
-__all__ = [
-    "ArmCells", "ArmsRead", "Terms", "add_up_arms", "campaign_score", "compare_arms", "read_arms", "read_cell",
-    "read_pull_forward",
-    "read_rollout",
-]  # fmt: skip
+__all__ = ["ArmCells", "ArmsRead", "Terms", "read_arms", "read_cell", "read_pull_forward", "read_rollout"]

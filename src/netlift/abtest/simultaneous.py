@@ -15,13 +15,14 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from netlift.abtest import skew
-from netlift.abtest.contrast import Contrast, scaled
+from netlift.abtest.contrast import Contrast, money
 from netlift.abtest.heterogeneity import pool
 from netlift.abtest.moments import PROFIT, weights_of
 from netlift.errors import DataError
@@ -45,11 +46,9 @@ def critical_value(contrasts: Sequence[Contrast], *, level: float) -> float:
     """
     if not contrasts:
         raise DataError("no arm was given; simultaneous intervals need at least one")
-    errors, own, shared = _errors(contrasts)
-    varying = errors > 0
-    if varying.sum() <= 1:
+    errors, own, shared = _varying(contrasts)
+    if len(errors) <= 1:
         return skew.critical(level)
-    errors, own = errors[varying], np.maximum(own[varying], RESOLVED * errors[varying])
     u, weight = _normal_nodes()
 
     def excess(c: float) -> float:
@@ -77,14 +76,8 @@ def simultaneous_profits(
     many = len(contrasts) > 1
     found = []
     for arm, cost in zip(contrasts, fixed, strict=True):
-        point = arm.point(PROFIT) - cost / arm.n_treated
-        lower, upper = skew.interval(point, arm.se(PROFIT), z=c, shape=arm.shape)
-        method = skew.said(arm.method, arm.shape)
-        each = Estimate(
-            point=point, ci_lower=lower, ci_upper=upper, level=level, unit=f"{currency}/customer",
-            method=f"{method}, all arms at once" if many else method,
-        )  # fmt: skip
-        found.append(scaled(each, arm.n_treated, unit=currency))
+        total = money(arm, PROFIT, level=level, currency=currency, fixed=cost, z=c)[0]
+        found.append(replace(total, method=f"{total.method}, all arms at once") if many else total)
     return tuple(found)
 
 
@@ -103,11 +96,9 @@ def joint_chance(contrasts: Sequence[Contrast], z: float) -> float:
     """
     if not contrasts:
         raise DataError("no arm was given; a chance for all arms at once needs at least one")
-    errors, own, shared = _errors(contrasts)
-    varying = errors > 0
-    if varying.sum() <= 1:
+    errors, own, shared = _varying(contrasts)
+    if len(errors) <= 1:
         return float(ndtr(z))
-    errors, own = errors[varying], np.maximum(own[varying], 1e-9 * errors[varying])
     u, weight = _normal_nodes()
     return float(weight @ ndtr((z * errors + shared * u[:, None]) / own).prod(axis=1))
 
@@ -167,6 +158,13 @@ def _errors(contrasts: Sequence[Contrast]) -> tuple[np.ndarray, np.ndarray, floa
     # Adjusted arms differ in nothing but rounding here: the regression in control is the same for each.
     shared = max(min(shares, default=0.0), 0.0)
     return errors, np.sqrt(np.maximum(errors**2 - shared, 0.0)), float(np.sqrt(shared))
+
+
+def _varying(contrasts: Sequence[Contrast]) -> tuple[np.ndarray, np.ndarray, float]:
+    """The same of the arms whose profit varies, their own errors no narrower than the nodes can tell."""
+    errors, own, shared = _errors(contrasts)
+    varying = errors > 0
+    return errors[varying], np.maximum(own[varying], RESOLVED * errors[varying]), shared
 
 
 def _normal_nodes() -> tuple[np.ndarray, np.ndarray]:

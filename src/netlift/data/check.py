@@ -149,12 +149,11 @@ def _check_table(
     if not facts.rows:
         return facts, [*findings, _empty_table(name)], tables[name]
     repeats = _find_repeated_keys(tables, CONTRACT[name], by)
-    if not _key_of(tables, CONTRACT[name]):
-        findings += _check_repeats(tables, CONTRACT[name])
     for number, rule in enumerate(rules):
         findings += _findings(rule, name, number, groups, facts.rows)
     if repeats.rows:
         findings += _repeated(repeats, CONTRACT[name], groups, facts.rows)
+    findings += _check_repeats(tables, CONTRACT[name])
     lost = sum(int(group["left_out"] or 0) for group in groups) + (repeats.rows if name != "contacts" else 0)
     findings = list(_within_limit(findings, name, lost, facts.rows, settings.check.max_left_out_share))
     broken = {(f.column, f.code) for f in findings if f.leaves_out != "nothing"}
@@ -265,16 +264,10 @@ def with_references(rows: ir.Table, tables: Tables, name: str) -> ir.Table:
     return rows
 
 
-def _key_of(tables: Tables, contract: TableContract) -> list[str]:
-    """Columns of the key, an arm among those of a contact; none where the source lacks one of them."""
-    key = [*contract.key, "offer_id"] if contract.name == "contacts" else list(contract.key)
-    return key if all(tables.has(contract.name, column) for column in key) else []
-
-
 def _find_repeated_keys(tables: Tables, contract: TableContract, by: Sequence[str]) -> RepeatedKeys:
     """Keys that stand more than once; the same customer in two arms of a campaign is another finding."""
-    key = _key_of(tables, contract)
-    if not key:
+    key = [*contract.key, "offer_id"] if contract.name == "contacts" else list(contract.key)
+    if not key or not all(tables.has(contract.name, column) for column in key):
         return RepeatedKeys(surplus={}, rows=0, keys=tables[contract.name])
     whole = tables[contract.name].select(key).drop_null(key)
     keys = whole.group_by(key).aggregate(times=whole.count())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlift.abtest.aggregate import EVERYBODY, Cell, Cells, aggregate
-from netlift.abtest.arms import compare_arms
+from netlift.abtest.comparison import contrast_arms
 from netlift.abtest.contrast import contrast
 from netlift.abtest.moments import OUTCOMES, PROFIT, Moments
 from netlift.abtest.outcomes import COVARIATES, Spans, assigned_outcomes, campaign_contacts
@@ -316,7 +316,7 @@ def _effects(cells: Cells, campaign: Found) -> Iterator[Effect]:
     own = {arm: own[arm] for arm in sorted(own) if arm not in small}
     if CONTROL not in own or not arms_of(own) or own[CONTROL].n < 2:
         return
-    read, whole = compare_arms(own, covariates=COVARIATES)
+    read, whole = contrast_arms(own, covariates=COVARIATES)
     together, control = treated_of(own), own[CONTROL]
     for arm, adjustment in {ALL_ARMS: whole, **({} if AVERAGE in own else read)}.items():
         moments = together if arm == ALL_ARMS else own[arm]

@@ -14,12 +14,12 @@ from netlift.abtest.aggregate_days import aggregate_days
 from netlift.abtest.arms import (
     ArmCells,
     Terms,
-    campaign_score,
     read_arms,
     read_cell,
     read_pull_forward,
     read_rollout,
 )
+from netlift.abtest.comparison import campaign_score
 from netlift.abtest.contrast import contrast
 from netlift.abtest.daily import day_points
 from netlift.abtest.extremes import capped, largest_shares, without_largest
@@ -508,8 +508,9 @@ def _looks(reading: Reading, terms: Terms) -> Iterator[Look]:
         then = replace(campaign, until=min(moment, campaign.until), after_days=0)
         rows = assigned_rows(reading.tables, then, reading.settings, dimensions=(), household=reading.household)
         figures = [name for name in reading.figures if name in (*OUTCOMES, *COVARIATES)]
-        cells = _by_arm(reading.cells(hold(reading.tables, rows), figures=figures))
-        scores.append(campaign_score(cells, terms))
+        seen, _ = without_small_arms(hold(reading.tables, rows))
+        cells = _by_arm(reading.cells(seen, figures=figures))
+        scores.append(campaign_score(cells, covariates=terms.covariates, fixed=terms.fixed))
     yield from looks_at([share for share, _ in due], scores, planned=plan.looks, level=plan.level)
 
 

@@ -64,7 +64,7 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             _share(arm.buyers / arm.assigned),
             _money(_spend(arm)),
             text_cell("") if arm.delivered_share is None else _share(arm.delivered_share),
-            say.money_cell(arm.profit_simultaneous if many else arm.profit),
+            say.money_cell(arm.profit),
             say.roi_cell(arm.roi, bought=bought),
             text_cell(say.hundred(arm.verdict.chance_of_profit) if bought else ""),
             text_cell(say.hundred(arm.chance_best) if bought else ""),

@@ -87,7 +87,7 @@ def draw_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Picture]:
 def draw_arms(readout: CampaignReadout, say: ReadoutWords) -> Picture:
     """Profit of each arm, with intervals that hold for all together."""
     label = short_names(arm.arm for arm in readout.arms)
-    found = [(label[arm.arm], arm.profit_simultaneous) for arm in by_profit(readout.arms)]
+    found = [(label[arm.arm], arm.profit) for arm in by_profit(readout.arms)]
     scale, unit = scale_money([end for _, e in found for end in (e.ci_lower, e.ci_upper)], readout.currency, say.words)
     whiskers = [_whisker(label, "", estimate, scale) for label, estimate in found]
     svg = forest_chart(whiskers, colors={"": GAIN}, unit=unit, language=say.words.language)

@@ -109,7 +109,7 @@ def _sentences(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
             yield say.say(
                 "best_arm",
                 arm=clean(best.arm),
-                profit=say.ranged(best.profit_simultaneous),
+                profit=say.ranged(best.profit),
                 chance=say.chance(best.chance_best),
             )
     else:
