@@ -193,7 +193,7 @@ def test_a_choice_is_said_with_its_reasons_for_and_against():
     choice = Choice(offer="mail", instead="call", gain=42.0, typical=12.0, reasons=reasons, rest=4.0)
     assert say_choice(choice, EN, "RUB").replace("\xa0", " ") == (
         "mail rather than call: +RUB 42 of expected profit, +RUB 12 for customers on average. For it: days "
-        "since the last purchase, here 12 (+RUB 30). Against it: region, here s (-RUB 4). Everything else: +RUB 4."
+        "since the last purchase, here 12 (+RUB 30). Against it: region, here s (−RUB 4). Everything else: +RUB 4."
     )
     alone = Choice(offer="mail", instead=None, gain=1.0, typical=1.0, reasons=(), rest=0.0)
     assert say_choice(alone, RU, "RUB").startswith("mail, а не «ничего не предлагать»: ")

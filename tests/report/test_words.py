@@ -31,7 +31,7 @@ def test_every_text_is_in_every_language_with_the_same_placeholders_and_whole_pl
 
 
 def test_no_text_is_empty_and_russian_is_russian():
-    latin_by_nature = {"metric.nps", "metric.csi", "metric.ltv_to_cac", "chart.loyalty", "note.plain"}
+    latin_by_nature = {"metric.nps", "metric.csi", "metric.ltv_to_cac", "chart.loyalty", "note.plain", "channel.sms"}
     for key in TEXTS:
         for language in LANGUAGES:
             assert all(form.strip() for form in forms(key, language)), key
@@ -79,7 +79,7 @@ def test_russian_nouns_agree_with_their_numbers(n, shown):
 
 
 def test_numbers_are_written_as_the_language_does():
-    assert RU.money(1234567.5, "RUB") == "1\xa0234\xa0568\xa0₽" and EN.money(-1234.4, "RUB") == "-RUB\xa01,234"
+    assert RU.money(1234567.5, "RUB") == "1\xa0234\xa0568\xa0₽" and EN.money(-1234.4, "RUB") == "−RUB\xa01,234"
     assert EN.money(0.5, "USD", digits=2) == "$0.50" and RU.money(0.5, "EUR", digits=2) == "0,50\xa0€"
     assert RU.share(0.12346, digits=2) == "12,35\xa0%" and EN.share(0.5, signed=True) == "+50.0%"
     assert RU.number(-0.04, digits=1) == "0,0" and EN.number(1234.5, digits=1) == "1,234.5"
@@ -89,8 +89,36 @@ def test_numbers_are_written_as_the_language_does():
 @given(st.floats(-1e12, 1e12), st.integers(0, 3))
 def test_a_number_read_back_is_the_number_to_its_digits(value, digits):
     for words, point, group in ((RU, ",", "\xa0"), (EN, ".", ",")):
-        text = words.number(value, digits=digits).replace(group, "").replace(point, ".")
+        text = words.number(value, digits=digits).replace(group, "").replace(point, ".").replace("−", "-")
         assert float(text) == pytest.approx(value, abs=0.5000001 * 10**-digits + 4 * math.ulp(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "ru", "en"),
+    [
+        (12, "12,00\xa0₽", "RUB\xa012.00"),
+        (-999.6, "−1,0\xa0тыс.\xa0₽", "−RUB\xa01.0k"),
+        (48_200, "48\xa0тыс.\xa0₽", "RUB\xa048k"),
+        (999_600, "1,00\xa0млн\xa0₽", "RUB\xa01.00M"),
+        (2.5e9, "2,50\xa0млрд\xa0₽", "RUB\xa02.50bn"),
+    ],
+)
+def test_money_is_said_in_thousands_and_millions(value, ru, en):
+    assert (RU.short_money(value, "RUB"), EN.short_money(value, "RUB")) == (ru, en)
+
+
+def test_money_and_its_ends_share_one_unit():
+    assert EN.about(52_000, -1.2e6, 1.3e6, "RUB") == "about RUB\xa052k (−1,200k to 1,300k)"
+    assert RU.about(0.9e6, -0.2e6, 2e6, "RUB", level=0.9) == "около 0,90\xa0млн\xa0₽ (90\xa0%: от −0,20 до 2,00\xa0млн)"
+    assert RU.about(-3.2, -8.5, 2, "RUB") == "около −3,20\xa0₽ (от −8,50 до 2,00)"
+
+
+@given(st.floats(-1e11, 1e11))
+def test_short_money_is_the_money_to_a_part_in_twenty(value):
+    text = EN.short_money(value, "USD")
+    unit = {"k": 1e3, "M": 1e6, "n": 1e9}.get(text[-1], 1.0)
+    number = float(text.replace("−", "-").replace("$", "").rstrip("kMbn").replace(",", ""))
+    assert number * unit == pytest.approx(value, rel=0.06, abs=0.006)
 
 
 def test_a_name_nobody_knows_is_said_as_it_is():

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from netlift.config.decision import DecisionSettings
+from netlift.config.names import NameSettings
 from netlift.config.readout import ReadoutSettings
 from netlift.config.segments import SegmentSettings
 from netlift.config.settings import Settings, did_you_mean, load_settings
@@ -155,6 +156,8 @@ class BusinessSettings(Settings):
         readout: How campaigns are read; None where nobody reads any.
         decision: Which offer may go to whom; None where nothing goes out. It has its own digest: models and scores do
             not depend on it.
+        names: What pages call offers, channels, segments and attributes. It has its own digest: nothing but pages
+            depends on it.
         seed: Where all randomness comes from.
     """
 
@@ -171,6 +174,7 @@ class BusinessSettings(Settings):
     segments: SegmentSettings | None = Field(default=None, exclude=True)
     readout: ReadoutSettings | None = Field(default=None, exclude=True)
     decision: DecisionSettings | None = Field(default=None, exclude=True)
+    names: NameSettings = Field(default_factory=NameSettings, exclude=True)
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
     @field_validator("time_zone")

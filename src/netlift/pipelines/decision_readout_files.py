@@ -12,6 +12,7 @@ from netlift.data.write import require_free_space
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.decision_reading import DECISIONS, read_run
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.names import speak_of
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout_files import ReadoutOrder, ReadoutSummary, file_name, standing_readout, write_readout
 from netlift.pipelines.run_key import find_key, name_question
@@ -48,13 +49,18 @@ def make_decision_readout(
         DataError: The window is not over, or log, contacts and customers do not fit together.
         BusyError: Another readout is being made.
     """
-    words = speak(order.language)
+    speak(order.language)
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder="readout"), open_tables(settings) as tables:
+        words = speak_of(settings, order.language, tables)
         until = order.as_of or datetime.combine(read_history(tables).end, time())
         moment = until.isoformat() if until.time() != time() else ""
-        digests = {"config": settings.digest(), "data": combine_digests(digest_sources(settings))}
+        digests = {
+            "config": settings.digest(),
+            "names": settings.names.digest(),
+            "data": combine_digests(digest_sources(settings)),
+        }
         inputs = digests | {"inputs": combine_digests({**digests, "shape": f"{order.target} {until} {words.language}"})}
         own = name_question(f"decisions-{file_name(order.target)}-{until:%Y-%m-%d}-{words.language}", moment)
         place = settings.state / "out" / "readouts"

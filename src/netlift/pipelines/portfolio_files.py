@@ -17,6 +17,7 @@ from netlift.data.read import open_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.names import speak_of
 from netlift.pipelines.portfolio import own_plans, read_portfolio
 from netlift.pipelines.portfolio_holdout import find_holdout
 from netlift.pipelines.progress import Progress
@@ -100,10 +101,11 @@ def make_portfolio(
         DataError: The tables break the contract.
         BusyError: Another portfolio is being made.
     """
-    words = speak(request.language)
+    speak(request.language)
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "portfolio.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder="portfolio"), open_tables(settings) as tables:
+        words = speak_of(settings, request.language, tables)
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="portfolio")
         own = own_plans(settings, tables, plans)
@@ -163,6 +165,7 @@ def _input_digests(settings: BusinessSettings, plans: Sequence[Plan], shape: str
     readout = settings.readout.digest() if settings.readout else ""
     digests = {"config": settings.digest(), "readout": readout, "data": combine_digests(digest_sources(settings))}
     digests["plans"] = combine_digests({plan.campaign_id: plan.digest() for plan in plans})
+    digests["names"] = settings.names.digest()
     digests["holdout"] = combine_digests({"universal": str(find_holdout(settings, plans))})
     return digests | {"inputs": combine_digests({**digests, "shape": shape})}
 

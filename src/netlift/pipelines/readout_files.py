@@ -20,6 +20,7 @@ from netlift.data.write import file_digest, require_free_space, staged_directory
 from netlift.errors import UsageError
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.names import speak_of
 from netlift.pipelines.portfolio import own_plans
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout import read_campaign
@@ -121,7 +122,7 @@ def make_readout(
         DataError: The tables break the contract, or hold no two arms of the campaign.
         BusyError: Another readout is being made.
     """
-    words = speak(order.language)
+    speak(order.language)
     plan, folder = find_plan(order.target)
     campaign = plan.campaign_id if plan else order.target
     request = ReadoutRequest(
@@ -130,6 +131,7 @@ def make_readout(
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder="readout"), open_tables(settings) as tables:
+        words = speak_of(settings, order.language, tables)
         request = replace(request, plans=own_plans(settings, tables, plans))
         until = order.as_of or datetime.combine(read_history(tables).end, time())
         question = tuple(_question(order, until))
@@ -289,6 +291,7 @@ def file_name(campaign: str) -> str:
 def _input_digests(settings: BusinessSettings, request: ReadoutRequest, shape: tuple[str, ...]) -> dict[str, str]:
     digests = {
         "config": settings.digest(),
+        "names": settings.names.digest(),
         "readout_settings": settings.readout.digest() if settings.readout else "",
         "plan": request.plan.digest() if request.plan else "",
         "plans": combine_digests({plan.campaign_id: plan.digest() for plan in request.plans}),

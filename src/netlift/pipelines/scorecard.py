@@ -22,6 +22,7 @@ from netlift.pipelines.calendar import History, read_history
 from netlift.pipelines.campaign_effects import read_effects
 from netlift.pipelines.champions import Champion, find_champions
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.names import speak_of
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.run_key import MANIFEST_FILE, find_key, read_standing
 from netlift.pipelines.scorecard_months import Span, plan_months
@@ -139,7 +140,7 @@ def make_scorecard(
         HistoryTooShortError: The data hold no whole month.
         BusyError: Another scorecard is being made.
     """
-    words = speak(request.language)
+    speak(request.language)
     require_segments(settings)
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "scorecard.lock"
@@ -147,6 +148,7 @@ def make_scorecard(
         exclusive(lock, timeout_seconds=lock_timeout, holder="scorecard"),
         open_tables(settings) as tables,
     ):
+        words = speak_of(settings, request.language, tables)
         span = plan_months(read_history(tables), months=request.months, until=request.until, words=words)
         champions = find_champions(settings, [task for task in TASKS if task in settings.models])
         shape = f"{span.shown[0]}..{span.shown[-1]} {words.language}"
@@ -311,6 +313,7 @@ def _input_digests(
     digests = {f"model_{champion.task}": champion.digest for champion in champions[0]}
     digests["config"] = settings.digest()
     digests["data"] = combine_digests(digest_sources(settings))
+    digests["names"] = settings.names.digest()
     digests["edges"] = file_digest(edges) if edges.exists() else ""
     digests["readouts"] = combine_digests({str(i): file_digest(path) for i, path in enumerate(readouts)})
     return digests | {"inputs": combine_digests({**digests, "shape": shape})}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,7 @@ Language = Literal["ru", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 TEXTS = Path(__file__).parent / "texts"
 PLURALS: Mapping[str, tuple[str, ...]] = {"ru": ("one", "few", "many", "other"), "en": ("one", "other")}
-SIGN_OF_GAIN = "+"
+SIGN_OF_GAIN, MINUS = "+", "\u2212"
 
 Text = str | Mapping[str, str]
 
@@ -40,6 +40,7 @@ class Words:
 
     Attributes:
         language: Its code.
+        names: What the business calls its own things, by `family.id`; they go before the texts.
 
     Examples:
         >>> ru, en = Words(language="ru"), Words(language="en")
@@ -48,10 +49,20 @@ class Words:
         >>> ru.count("noun.customers", 21), ru.count("noun.customers", 1200)
         ('21 клиент', '1\xa0200 клиентов')
         >>> ru.money(-1234.5, "RUB"), ru.share(0.1234), en.money(1234.5, "EUR")
-        ('-1\xa0234\xa0₽', '12,3\xa0%', '€1,234')
+        ('−1\xa0234\xa0₽', '12,3\xa0%', '€1,234')
     """
 
     language: Language
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def with_names(self, names: Mapping[str, str]) -> Words:
+        """The same words, and what a business calls its own things.
+
+        Examples:
+            >>> Words(language="en").with_names({"offer.sms_300": "300 points by SMS"}).name("offer", "sms_300")
+            '300 points by SMS'
+        """
+        return replace(self, names={**self.names, **names})
 
     def say(self, key: str, /, **values: str) -> str:
         """The text of a key with its placeholders filled.
@@ -69,14 +80,27 @@ class Words:
         return key in load_texts()
 
     def name(self, family: str, name: str) -> str:
-        """What a thing is called: its text where there is one, else the name as it was given.
+        """What a thing is called: by the business, else by its text where there is one, else as it was given.
 
         Examples:
             >>> Words(language="ru").name("segment", "champions"), Words(language="ru").name("segment", "VIP")
             ('Чемпионы', 'VIP')
         """
         key = f"{family}.{name}"
+        if key in self.names:
+            return self.names[key]
         return self.say(key) if self.has(key) else name
+
+    def value(self, attribute: str, value: str) -> str:
+        """What a value of an attribute is called; value segments and strategies have names of their own.
+
+        Examples:
+            >>> Words(language="en").value("segment", "champions"), Words(language="en").value("region", "")
+            ('Champions', 'not given')
+        """
+        if not value:
+            return self.say("cell.unknown")
+        return self.name(attribute if attribute in ("segment", "strategy") else f"value.{attribute}", value)
 
     def count(self, key: str, n: float, /) -> str:
         """A number and the noun that it counts, in the noun's right form."""
@@ -93,20 +117,75 @@ class Words:
         """A number with so many digits behind the point."""
         from babel.numbers import format_decimal
 
-        return _signed(value, signed) + format_decimal(_whole(value, digits), _pattern(digits), locale=self.locale)
+        text = format_decimal(_whole(value, digits), _pattern(digits), locale=self.locale)
+        return _signed(value, signed) + _minus(text)
 
     def share(self, value: float, *, digits: int = 1, signed: bool = False) -> str:
         """A share of one as per cent."""
         pattern = _with_digits(self.locale.percent_formats[None], digits)
-        return _signed(value, signed) + str(pattern.apply(_whole(value, digits + 2), self.locale))
+        return _signed(value, signed) + _minus(str(pattern.apply(_whole(value, digits + 2), self.locale)))
 
     def money(self, value: float, currency: str, *, digits: int = 0, signed: bool = False) -> str:
         """Money in a currency of the ISO list."""
         pattern = _with_digits(self.locale.currency_formats["standard"], digits)
         shown = pattern.apply(_whole(value, digits), self.locale, currency=currency, currency_digits=False)
-        text = _signed(value, signed) + str(shown)
+        text = _signed(value, signed) + _minus(str(shown))
         code = currency if currency in text else ""  # no symbol of its own: "RUB1" reads badly
         return text.replace(code, f"{code}\xa0").rstrip("\xa0") if code and self.language == "en" else text
+
+    def short_money(self, value: float, currency: str, *, signed: bool = False) -> str:
+        r"""Money in thousands or millions, for a reader who wants its size.
+
+        Examples:
+            >>> Words(language="ru").short_money(305206, "RUB"), Words(language="en").short_money(-1305206, "RUB")
+            ('305\xa0тыс.\xa0₽', '−RUB\xa01.31M')
+        """
+        scale = _scale(value)
+        return self._scaled_money(value, currency, scale, digits=_digits(value, scale), signed=signed)
+
+    def about(self, point: float, lower: float, upper: float, currency: str, *, level: float | None = None) -> str:
+        r"""Money with its interval in one unit of size, the level named where it is given.
+
+        Args:
+            point: Best estimate.
+            lower: Lower end of its interval.
+            upper: Upper end.
+            currency: Of all three.
+            level: Confidence of the interval as a share; None where the page has named it already.
+
+        Examples:
+            >>> Words(language="ru").about(305206, -72772, 683184, "RUB", level=0.95)
+            'около 305\xa0тыс.\xa0₽ (95\xa0%: от −73 до 683\xa0тыс.)'
+            >>> Words(language="en").about(305206, -72772, 683184, "RUB")
+            'about RUB\xa0305k (−73k to 683k)'
+        """
+        widest = max(map(abs, (point, lower, upper)))
+        scale = _scale(widest)
+        if scale > 1e3 and abs(point) < scale / 10:
+            scale /= 1e3
+        digits = _digits(widest, scale)
+        named = "" if level is None else f"{self.share(level, digits=_digits_of_level(level))}: "
+        ends = {
+            name: self.number(end / scale, digits=digits) + (self._suffix(scale) if self.language == "en" else "")
+            for name, end in (("lower", lower), ("upper", upper))
+        }
+        unit = self._suffix(scale) if self.language == "ru" else ""
+        money = self._scaled_money(point, currency, scale, digits=digits)
+        interval = self.say("cell.interval", **ends)
+        return self.say("cell.about", money=money, interval=f"{named}{interval}{unit}")
+
+    def _scaled_money(self, value: float, currency: str, scale: float, *, digits: int, signed: bool = False) -> str:
+        text = self.money(value / scale, currency, digits=digits, signed=signed)
+        suffix = self._suffix(scale)
+        if self.language == "en":
+            return text + suffix
+        number = self.number(value / scale, digits=digits, signed=signed)
+        return text.replace(number, number + suffix)
+
+    def _suffix(self, scale: float) -> str:
+        return {1e9: self.say("cell.billion"), 1e6: self.say("cell.million"), 1e3: self.say("cell.thousand")}.get(
+            scale, ""
+        )
 
     def symbol(self, currency: str) -> str:
         """A currency's sign, or its code where it has none."""
@@ -230,6 +309,31 @@ def _with_digits(pattern: Any, digits: int) -> Any:
 def _whole(value: float, digits: int) -> float:
     """Without a minus before what rounds to zero."""
     return 0.0 if round(value, digits) == 0 else value
+
+
+def _minus(text: str) -> str:
+    """With the sign of subtraction in place of the hyphen that number formats write."""
+    return text.replace("-", MINUS)
+
+
+def _scale(value: float) -> float:
+    """What money is divided by so that two to four figures are left."""
+    size = abs(value)
+    return next((scale for scale in (1e9, 1e6, 1e3) if size >= 0.9995 * scale), 1.0)
+
+
+def _digits(value: float, scale: float) -> int:
+    """Digits behind the point that leave about three figures; whole units and whole thousands from ten on."""
+    size = abs(value) / scale
+    if scale == 1.0:
+        return 2 if 0.005 <= size < 100 else 0
+    if scale >= 1e6:
+        return 2 if size < 10 else 1 if size < 100 else 0
+    return 1 if size < 10 else 0
+
+
+def _digits_of_level(level: float) -> int:
+    return 0 if abs(100 * level - round(100 * level)) < 1e-9 else 1
 
 
 def _signed(value: float, signed: object) -> str:

@@ -182,7 +182,7 @@ class _Page:
                         own[place] += value
             rows = tuple(
                 (
-                    text_cell(self._words.name("segment", segment) if segment else self._say("no_value")),
+                    text_cell(self._words.value(dimension, segment)),
                     Cell(kind="count", value=treated),
                     Cell(kind="money", value=raw),
                     Cell(kind="money", value=shrunken, tone=_tone(shrunken)),

@@ -197,7 +197,7 @@ def _responders(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> 
     for found in readout.heterogeneity:
         if found.arm != best.arm:
             continue
-        dimension = say.name("readout_dimension", found.dimension)
+        dimension = say.name("attribute", found.dimension)
         if found.p_value > BEYOND_CHANCE:
             line = say.say("alike", dimension=dimension)
         else:

@@ -45,7 +45,7 @@ def segments_sheet(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Grid
             rows=tuple(
                 (
                     text_cell(clean(row.arm)),
-                    text_cell(say.name("readout_dimension", row.dimension)),
+                    text_cell(say.name("attribute", row.dimension)),
                     *segment_cells(row, say),
                 )
                 for row in readout.segments
@@ -131,7 +131,7 @@ def _heterogeneity(readout: CampaignReadout, say: ReadoutWords) -> Grid:
         rows=tuple(
             (
                 text_cell(clean(row.arm)),
-                text_cell(say.name("readout_dimension", row.dimension)),
+                text_cell(say.name("attribute", row.dimension)),
                 _fine(row.q),
                 Cell(kind="count", value=float(row.freedom)),
                 _fine(row.p_value),

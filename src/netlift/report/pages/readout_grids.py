@@ -84,7 +84,7 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
 def segment_grids(readout: CampaignReadout, arm: str, say: ReadoutWords) -> Iterator[Grid]:
     """Profit per customer by segment, a table a split."""
     for dimension, rows in by_dimension(readout, arm).items():
-        name = say.name("readout_dimension", dimension)
+        name = say.name("attribute", dimension)
         cells = tuple(segment_cells(row, say) for row in rows)
         yield Grid(name=name, title=name, columns=say.heads(*SEGMENT_COLUMNS), rows=cells)
 
@@ -92,7 +92,7 @@ def segment_grids(readout: CampaignReadout, arm: str, say: ReadoutWords) -> Iter
 def segment_cells(row: SegmentRow, say: ReadoutWords) -> tuple[Cell, ...]:
     """One segment."""
     return (
-        text_cell(say.segment(row.segment)),
+        text_cell(say.segment(row.dimension, row.segment)),
         _count(row.treated),
         _count(row.control),
         _count(row.buyers),

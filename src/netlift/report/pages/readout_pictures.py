@@ -101,16 +101,16 @@ def draw_segments(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Pictu
         unit = say.words.symbol(readout.currency)
         series = {say.say("raw"): GREY, say.say("shrunken"): GAIN}
         raw, shrunken = series
-        label = short_names(say.segment(row.segment) for row in rows)
+        label = short_names(say.segment(row.dimension, row.segment) for row in rows)
         whiskers = [
             whisker
             for row in rows[:MOST_SEGMENTS]
             for whisker in (
-                _whisker(label[say.segment(row.segment)], raw, row.raw, 1.0),
-                _whisker(label[say.segment(row.segment)], shrunken, row.shrunken, 1.0),
+                _whisker(label[say.segment(row.dimension, row.segment)], raw, row.raw, 1.0),
+                _whisker(label[say.segment(row.dimension, row.segment)], shrunken, row.shrunken, 1.0),
             )
         ]
-        name = say.name("readout_dimension", dimension)
+        name = say.name("attribute", dimension)
         title = say.say("segments_chart", dimension=name, unit=unit)
         if len(readout.arms) > 1:
             title = say.say("segments_chart_arm", dimension=name, unit=unit, arm=short_names([best.arm])[best.arm])

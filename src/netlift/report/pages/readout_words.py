@@ -42,9 +42,9 @@ class ReadoutWords:
         """What a thing is called, else its own name made harmless to who reads it."""
         return clean(self.words.name(family, name))
 
-    def segment(self, name: str) -> str:
-        """What a segment is called; customers without a value have one too."""
-        return self.name("segment", name) if name else self.words.say("cell.unknown")
+    def segment(self, dimension: str, name: str) -> str:
+        """What a segment of a split is called; customers without a value have one too."""
+        return clean(self.words.value(dimension, name))
 
     def money(self, value: float, *, digits: int | None = None) -> str:
         """Money, with small change where it says something."""
