@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from netlift.config.business import EngineSettings, load
-from netlift.data.read import conform, connect, open_tables, read_parquet
+from netlift.data.files import read_parquet
+from netlift.data.read import conform, connect, open_tables
 from netlift.data.write import parquet_writer
 from netlift.errors import DataError
 
@@ -200,7 +201,8 @@ def test_text_that_is_no_number_or_moment_is_counted_and_not_repeated(business, 
     text = "customer_id,occurred_at,revenue,margin\n7,2026-01-01,1 234.56,1\n8,01.02.2026,1,Секрет\n9,2026-01-01,1,\n"
     words = refusal(business(receipts=None, sources=csv(tmp_path, "transactions", text)))
     assert words.splitlines() == [
-        "transactions.occurred_at: 1 values are text that is no instant; correct them in the source",
+        "transactions.occurred_at: 1 values are text that is no instant; where days are written otherwise, say how: "
+        "data.tables.transactions.date_format, such as '%d.%m.%Y'; correct them in the source",
         "transactions.revenue: 1 values are text that is no money; correct them in the source",
         "transactions.margin: 1 values are text that is no money; correct them in the source",
     ]
@@ -271,7 +273,7 @@ def test_an_empty_or_truncated_parquet_file_is_named(business, tmp_path, kept):
 def test_a_file_of_another_kind_says_which_are_read(business, tmp_path):
     (tmp_path / "customers.xlsx").write_bytes(b"PK")
     text = refusal(business(sources={"customers": {"path": "customers.xlsx"}}))
-    assert "ends in '.xlsx'; netlift reads .parquet, .csv and DuckDB files" in text
+    assert "ends in '.xlsx'; netlift reads .parquet, .csv, .csv.gz and DuckDB files" in text
 
 
 @pytest.mark.parametrize("place", [0.2, 0.5, 0.8])

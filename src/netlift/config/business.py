@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,6 +19,7 @@ from netlift.config.settings import Settings, did_you_mean, load_settings
 TABLE_NAMES = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys")
 REQUIRED_TABLES = ("customers", "transactions")
 ADAPTERS = ("cdnow", "online_retail", "complete_journey", "hillstrom")
+AttributeType = Literal["number", "text"]
 TaskName = Literal["churn", "ltv", "ltv_year", "uplift"]
 
 
@@ -30,18 +32,58 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
 ConfigPath = Annotated[Path, AfterValidator(_resolve)]
 
 
+def _iana(zone: str) -> str:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("not a time zone of the IANA list, such as Europe/Moscow") from error
+    return zone
+
+
 class TableSource(Settings):
     """Where one table is.
 
     Attributes:
-        path: A Parquet or CSV file, a folder of Parquet files, or a DuckDB file.
+        path: A Parquet or CSV file (also `.csv.gz`), a folder of either, a pattern such as `receipts/2026-*.parquet`,
+            or a DuckDB file.
         table: The table's name inside a DuckDB file.
         columns: Contract column to the source's own name, where they differ.
+        encoding: How a CSV is written where it is not UTF-8, such as cp1251.
+        decimal: What stands before the fraction of numbers that are text; with a comma, spaces may group thousands.
+        date_format: How days that are text are written where it is not ISO 8601: %d, %m and %Y once each.
+        zone: Of moments that name none; None for the business's.
     """
 
     path: ConfigPath = Field(exclude=True)
     table: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
+    encoding: str | None = None
+    decimal: Literal[".", ","] = "."
+    date_format: str | None = None
+    zone: str | None = None
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str | None) -> str | None:
+        if encoding is None:
+            return None
+        try:
+            "".encode(encoding)
+        except LookupError as error:
+            raise ValueError("no encoding that Python knows, such as cp1251 or utf-16") from error
+        return encoding
+
+    @field_validator("date_format")
+    @classmethod
+    def _whole_day(cls, date_format: str | None) -> str | None:
+        if date_format is not None and sorted(re.findall("%(.)", date_format)) != ["Y", "d", "m"]:
+            raise ValueError("needs %d, %m and %Y once each and nothing else of strftime, such as '%d.%m.%Y'")
+        return date_format
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, zone: str | None) -> str | None:
+        return zone if zone is None else _iana(zone)
 
 
 class DataSettings(Settings):
@@ -52,12 +94,14 @@ class DataSettings(Settings):
         adapter: Name of the adapter, when the files are not in the contract's form.
         path: The adapter's folder.
         attributes: Columns of `customers` that become features beside the contract's own.
+        attribute_types: Whether an attribute is a number or a text, where the source does not tell as a CSV never does.
     """
 
     tables: dict[str, TableSource] = Field(default_factory=dict)
     adapter: Literal["cdnow", "online_retail", "complete_journey", "hillstrom"] | None = None
     path: ConfigPath | None = Field(default=None, exclude=True)
     attributes: tuple[str, ...] = ()
+    attribute_types: dict[str, AttributeType] = Field(default_factory=dict)
 
     @field_validator("tables")
     @classmethod
@@ -76,6 +120,9 @@ class DataSettings(Settings):
         missing = [name for name in REQUIRED_TABLES if self.tables and name not in self.tables]
         if missing:
             raise ValueError(f"tables must name {' and '.join(missing)}")
+        unknown = [name for name in self.attribute_types if name not in self.attributes]
+        if unknown:
+            raise ValueError(f"attribute_types names {unknown[0]!r}, which attributes does not")
         return self
 
 
@@ -180,11 +227,7 @@ class BusinessSettings(Settings):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError("not a time zone of the IANA list, such as Europe/Moscow") from error
-        return zone
+        return _iana(zone)
 
 
 def load(path: Path | str) -> BusinessSettings:

@@ -84,7 +84,7 @@ def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) ->
             facts[name], found, kept[name] = _check_table(seen, name, settings, as_of)
             findings += found
     found, ratios = check_arms(tables, alarm=settings.check.srm_alarm)
-    findings = [_with_stops(finding) for finding in (*findings, *found, *_adapter_notes(tables))]
+    findings = [_with_stops(finding) for finding in (*findings, *found, *_source_notes(tables))]
     findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), [*CONTRACT].index(finding.table)))
     report = CheckReport(
         as_of=as_of,
@@ -357,14 +357,14 @@ def _missing_reference(table: str, reference: str) -> Finding:
     )
 
 
-def _adapter_notes(tables: Tables) -> list[Finding]:
-    """What an adapter did to the source, so that nothing that was dropped or made up goes unseen."""
+def _source_notes(tables: Tables) -> list[Finding]:
+    """What was done to a source on the way here, so that nothing that was dropped or made up goes unseen."""
     return [
         Finding(
             table=note.table,
-            column="",
-            severity="info",
-            code="adapter",
+            column=note.column,
+            severity=note.severity,
+            code=note.code,
             count=note.rows,
             of=0,
             message=f"{note.rows:,} rows: {note.rule}",

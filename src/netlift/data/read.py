@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from netlift.config.business import BusinessSettings, EngineSettings, TableSource
+from netlift.config.business import AttributeType, BusinessSettings, DataSettings, EngineSettings, TableSource
 from netlift.config.settings import did_you_mean
 from netlift.data.adapters.adapted import Adapted, Note
+from netlift.data.casting import Casting, are_numbers, impossible_moments, null_of, refusals, unread_values
+from netlift.data.files import CSV, list_files, open_files, reading, stem_of
 from netlift.data.tables import CONSENT_PREFIX, CONTRACT, Column, TableContract
-from netlift.data.write import CHECKSUM_MARK
-from netlift.data.zone import EARLIEST, LATEST, to_local
 from netlift.errors import DataError, ResourceError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-DTYPES = {
-    "id": "string",
-    "instant": "timestamp(6)",
-    "date": "date",
-    "money": "float64",
-    "number": "float64",
-    "flag": "boolean",
-    "text": "string",
-}
-ZONED = "timestamp('UTC', 6)"
-ZONE_SUFFIX = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 
 REVENUE_HINT = (
     ". A source without margins maps it to its revenue (columns: {revenue: <yours>, margin: <yours>}); everything is "
@@ -94,14 +85,17 @@ def open_tables(settings: BusinessSettings) -> Iterator[Tables]:
 
     connection = connect(settings.engine, state=settings.state)
     try:
-        sources = _sources(connection, settings)
-        yield conform(
-            connection,
-            sources.tables,
-            attributes=settings.data.attributes,
-            zone=ZoneInfo(settings.time_zone),
-            notes=sources.notes,
-        )
+        with TemporaryDirectory(prefix="utf8-", dir=settings.state / "cache") as scratch:
+            sources = _sources(connection, settings, scratch=Path(scratch))
+            yield conform(
+                connection,
+                sources.tables,
+                attributes=settings.data.attributes,
+                zone=ZoneInfo(settings.time_zone),
+                notes=(*sources.notes, *_numbers_as_text(settings.data, sources.tables)),
+                written=settings.data.tables,
+                attribute_types=settings.data.attribute_types,
+            )
     except duckdb.Error as error:  # rows are read late; what the engine says of them may quote a row
         raise DataError(
             f"a source cannot be read to its end ({type(error).__name__}); write its files anew, in UTF-8 and with one "
@@ -125,8 +119,8 @@ def source_files(settings: BusinessSettings) -> dict[str, Path]:
     else:
         files = {}
         for name, source in data.tables.items():
-            parts = sorted(source.path.glob("*.parquet")) if source.path.is_dir() else [source.path]
-            files |= {f"{name}/{part.name}": part for part in parts}
+            stem = stem_of(source.path)
+            files |= {f"{name}/{part.relative_to(stem).as_posix()}": part for part in list_files(source.path)}
     missing = [str(path) for path in files.values() if not path.is_file()]
     if missing:
         raise DataError(f"no file at {', '.join(missing)}; point the config at it")
@@ -153,7 +147,7 @@ def connect(engine: EngineSettings, *, state: Path) -> Any:
     )
 
 
-def _sources(connection: Any, settings: BusinessSettings) -> Adapted:
+def _sources(connection: Any, settings: BusinessSettings, *, scratch: Path) -> Adapted:
     """The tables as the sources have them, under contract column names where the config renames."""
     if settings.data.adapter and settings.data.path:
         from netlift.data.adapters import adapt
@@ -163,83 +157,12 @@ def _sources(connection: Any, settings: BusinessSettings) -> Adapted:
     found: dict[str, ir.Table] = {}
     for name, source in settings.data.tables.items():
         try:
-            found[name] = _rename(name, _open(connection, name, source), source)
+            found[name] = _rename(name, open_files(connection, name, source, scratch=scratch), source)
         except DataError as error:
             mistakes.append(str(error))
     if mistakes:
         raise DataError("\n".join(mistakes))
     return Adapted(tables=found, notes=())
-
-
-def _open(connection: Any, name: str, source: TableSource) -> ir.Table:
-    path = source.path
-    if not path.exists():
-        raise DataError(f"{name}: no file at {path}; point data.tables.{name}.path of the config at it")
-    if source.table is not None:
-        return _open_database(connection, name, path, source.table)
-    if path.is_dir():
-        return read_parquet(connection, name, path / "*.parquet")
-    if path.suffix == ".csv":
-        return _read(name, path, lambda: connection.read_csv(str(path), all_varchar=True, header=True, skip=0))
-    if path.suffix == ".parquet":
-        return read_parquet(connection, name, path)
-    raise DataError(f"{name}: {path.name} ends in {path.suffix!r}; netlift reads .parquet, .csv and DuckDB files")
-
-
-def read_parquet(connection: Any, name: str, path: Path, *, number_rows: bool = False) -> ir.Table:
-    """A Parquet file, or several by a pattern.
-
-    Args:
-        connection: The DuckDB to read it with.
-        name: Name of the table, for messages.
-        path: The file or pattern.
-        number_rows: Add the column `file_row_number`, a row's position in its file, from 0.
-
-    Raises:
-        DataError: The file is missing, empty, truncated, not Parquet, or not as netlift wrote it.
-    """
-    if "*" not in path.name and not path.is_file():
-        raise DataError(f"{name}: no file at {path}; point the config at it")
-    options = {"file_row_number": True} if number_rows else {}
-    for file in sorted(path.parent.glob(path.name)):
-        _verify_pages(name, file)
-    return _read(name, path, lambda: connection.read_parquet(str(path), **options))
-
-
-def _verify_pages(name: str, path: Path) -> None:
-    """Read every page of a file that netlift wrote against its checksum; DuckDB does not."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            if CHECKSUM_MARK.keys() <= (file.metadata.metadata or {}).keys():
-                for _ in file.iter_batches(use_threads=False):
-                    pass
-    except (OSError, pa.ArrowException) as error:
-        cause = str(error).splitlines()[0]
-        raise DataError(f"{name}: {path} cannot be read ({cause}); write the file anew") from error
-
-
-def _read(name: str, path: Path | str, read: Any) -> Any:
-    """What `read` returns; the engine's own message may quote a row, so its first line alone is kept."""
-    import duckdb
-
-    try:
-        return read()
-    except duckdb.Error as error:
-        cause = str(error).splitlines()[0]
-        raise DataError(f"{name}: {path} cannot be read ({cause}); write the file anew") from None
-
-
-def _open_database(connection: Any, name: str, path: Path, table: str) -> ir.Table:
-    alias = f"source_{name}"
-    _read(name, path, lambda: connection.attach(str(path), name=alias, read_only=True))
-    listed = connection.table("tables", database=("system", "information_schema"))
-    known = listed.filter(listed.table_catalog == alias).table_name.to_pyarrow().to_pylist()
-    if table not in known:
-        raise DataError(f"{name}: {path.name} has no table {table!r}{did_you_mean(table, known)}")
-    return connection.table(table, database=(alias, "main"))
 
 
 def _rename(name: str, table: ir.Table, source: TableSource) -> ir.Table:
@@ -255,6 +178,31 @@ def _rename(name: str, table: ir.Table, source: TableSource) -> ir.Table:
     return table.select(**kept, **{ours: table[theirs] for ours, theirs in source.columns.items()})
 
 
+def _numbers_as_text(data: DataSettings, sources: Mapping[str, ir.Table]) -> Iterator[Note]:
+    """Attributes that a CSV holds as text though every value is a number: codes or amounts, its owner must say."""
+    if "customers" not in data.tables or not _is_csv(data.tables["customers"].path):
+        return
+    customers = sources["customers"]
+    asked = [name for name in data.attributes if name in customers.columns and name not in data.attribute_types]
+    for name in asked:
+        written, numbers = are_numbers(customers[name])
+        found = customers.aggregate(written=written, numbers=numbers).to_pyarrow().to_pylist()[0]
+        if found["written"] and found["written"] == found["numbers"]:
+            yield Note(
+                table="customers",
+                column=name,
+                rows=int(found["written"]),
+                code="number-as-text",
+                severity="warning",
+                rule=f"an attribute in a CSV whose values are all numbers is taken for words; say which it is: "
+                f"data.attribute_types: {{{name}: number}} or {{{name}: text}}",
+            )
+
+
+def _is_csv(path: Path) -> bool:
+    return all(file.name.endswith(CSV) for file in list_files(path))
+
+
 def conform(
     connection: Any,
     sources: Mapping[str, ir.Table],
@@ -262,6 +210,8 @@ def conform(
     attributes: tuple[str, ...],
     zone: ZoneInfo,
     notes: tuple[Note, ...] = (),
+    written: Mapping[str, TableSource] = MappingProxyType({}),
+    attribute_types: Mapping[str, AttributeType] = MappingProxyType({}),
 ) -> Tables:
     """Tables in the columns and types of the contract.
 
@@ -271,6 +221,8 @@ def conform(
         attributes: Customer columns that become features.
         zone: The business's one zone.
         notes: What an adapter's rules did to the sources.
+        written: How the sources write numbers, days and zones, by table; as the contract has them where it is missing.
+        attribute_types: What attributes are where their source does not tell, as a CSV never does.
 
     Raises:
         DataError: Columns are missing or of the wrong type; all of them at once.
@@ -279,19 +231,18 @@ def conform(
     expressions: dict[str, ir.Table] = {}
     present: dict[str, frozenset[str]] = {}
     for name, source in sources.items():
-        wanted = _wanted_columns(CONTRACT[name], source, attributes, mistakes)
+        wanted = _wanted_columns(CONTRACT[name], source, attributes, attribute_types, mistakes)
         found = [column for column in wanted if column.name in source.columns]
-        refused = [mistake for column in found for mistake in _refusals(name, column, source[column.name])]
+        casting = Casting.of(written.get(name), zone)
+        refused = [mistake for column in found for mistake in refusals(name, column, source[column.name])]
         mistakes += refused
-        if not refused:
-            mistakes += _unparsed(name, source, found, zone)
+        if found and not refused:
+            cast = reading(name, "its source", partial(_cast_columns, source, found, casting))
+            mistakes += unread_values(name, source, cast)
             expressions[name] = source.select(
-                **{
-                    column.name: _cast(column, source[column.name], zone) if column in found else _null(column)
-                    for column in wanted
-                }
+                **{column.name: cast[column] if column in cast else null_of(column) for column in wanted}
             )
-            mistakes += _impossible_moments(name, expressions[name], found)
+            mistakes += impossible_moments(name, expressions[name], found)
         present[name] = frozenset(column.name for column in found)
     if mistakes:
         raise DataError("\n".join(mistakes))
@@ -306,11 +257,26 @@ def conform(
     )
 
 
+def _cast_columns(source: ir.Table, columns: Sequence[Column], casting: Casting) -> dict[Column, Any]:
+    return {column: casting.cast(column, source[column.name]) for column in columns}
+
+
 def _wanted_columns(
-    contract: TableContract, source: ir.Table, attributes: tuple[str, ...], mistakes: list[str]
+    contract: TableContract,
+    source: ir.Table,
+    attributes: tuple[str, ...],
+    types: Mapping[str, AttributeType],
+    mistakes: list[str],
 ) -> list[Column]:
     """Contract columns, and for customers the consents and attributes; what is needed and missing is a mistake."""
     found = list(source.columns)
+    needed = [column.name for column in contract.columns if column.required]
+    if not set(needed) & set(found):  # a first row in place of names must not be quoted
+        mistakes.append(
+            f"{contract.name}: none of the columns {', '.join(needed)} is there. The first line of a CSV names its "
+            f"columns; where yours have other names, say so in data.tables.{contract.name}.columns"
+        )
+        return []
     for column in contract.columns:
         if column.required and column.name not in found:
             hint = REVENUE_HINT if (contract.name, column.name) == ("transactions", "margin") else ""
@@ -323,97 +289,6 @@ def _wanted_columns(
             if name not in found:
                 mistakes.append(f"customers.{name}: an attribute of the config, missing{did_you_mean(name, found)}")
             elif name not in known:
-                numeric = source[name].type().is_numeric()
-                wanted.append(Column(name=name, type="number" if numeric else "text"))
+                by_source: AttributeType = "number" if source[name].type().is_numeric() else "text"
+                wanted.append(Column(name=name, type=types.get(name, by_source)))
     return wanted
-
-
-def _null(column: Column) -> Any:
-    import ibis
-
-    return ibis.null(DTYPES[column.type])
-
-
-def _refusals(table: str, column: Column, value: Any) -> list[str]:
-    """Why a source column cannot hold what the contract asks; empty when it can."""
-    dtype = value.type()
-    holds_nothing = 'kind="NULL"' in str(dtype)
-    zoned_nanoseconds = "TIMESTAMPTZ_NS" in str(dtype)
-    allowed = {
-        "id": dtype.is_string() or dtype.is_integer(),
-        "text": not dtype.is_nested(),
-        "instant": dtype.is_timestamp() or dtype.is_date() or dtype.is_string() or zoned_nanoseconds,
-        "date": dtype.is_timestamp() or dtype.is_date() or dtype.is_string() or zoned_nanoseconds,
-        "money": dtype.is_numeric() or dtype.is_string(),
-        "number": dtype.is_numeric() or dtype.is_string(),
-        "flag": dtype.is_boolean() or dtype.is_integer() or dtype.is_string(),
-    }[column.type]
-    if allowed or holds_nothing:
-        return []
-    needed = {"id": "text or whole numbers, so that no digit is lost"}.get(column.type, f"a {column.type}")
-    return [f"{table}.{column.name}: is {dtype}, needs {needed}; cast it in the source"]
-
-
-def _cast(column: Column, value: Any, zone: ZoneInfo) -> Any:
-    """The column in the contract's type."""
-    if "TIMESTAMPTZ_NS" in str(value.type()):
-        value = value.cast(ZONED)
-    dtype, needed = value.type(), DTYPES[column.type]
-    if dtype.is_string() and column.type in ("instant", "date"):
-        return _parse_instants(value, zone).cast(needed)
-    if dtype.is_string() and needed != "string":
-        return value.nullif("").try_cast(needed)
-    if dtype.is_timestamp():
-        local = to_local(value, zone) if dtype.timezone else value
-        return local.date() if column.type == "date" else local.cast(needed)
-    return value.cast(needed)
-
-
-def _parse_instants(text: Any, zone: ZoneInfo) -> Any:
-    """Moments written as text: with a zone of their own turned into local ones, without one local as they stand."""
-    import ibis
-
-    zoned = text.re_search(ZONE_SUFFIX)
-    own = ibis.ifelse(zoned, text, None).try_cast(ZONED)
-    plain = ibis.ifelse(zoned, None, text).nullif("").try_cast(DTYPES["instant"])
-    return ibis.coalesce(to_local(own, zone), plain)
-
-
-def _impossible_moments(table: str, expression: ir.Table, columns: list[Column]) -> list[str]:
-    """Moments no business has, such as 9999-12-31 for "never", counted per column."""
-    import ibis
-
-    dated = [c for c in columns if c.type in ("instant", "date")]
-    if not dated:
-        return []
-    low, high = ibis.literal(EARLIEST, type="timestamp(6)"), ibis.literal(LATEST, type="timestamp(6)")
-
-    def count() -> dict[str, int]:
-        moments = {c.name: expression[c.name].cast("timestamp(6)") for c in dated}
-        outside = {name: ((at < low) | (at > high)).sum() for name, at in moments.items()}
-        return dict(expression.aggregate(**outside).to_pyarrow().to_pylist()[0])
-
-    return [
-        f"{table}.{name}: {found:,} values before {EARLIEST:%Y} or after {LATEST:%Y}; leave it empty for never"
-        for name, found in _read(table, "its source", count).items()
-        if found
-    ]
-
-
-def _unparsed(table: str, source: ir.Table, columns: list[Column], zone: ZoneInfo) -> list[str]:
-    """Text that does not read as the contract's type, counted per column."""
-    text = [c for c in columns if source[c.name].type().is_string() and DTYPES[c.type] != "string"]
-    if not text:
-        return []
-
-    def count() -> dict[str, int]:
-        written = {c.name: source[c.name].nullif("").notnull() for c in text}
-        wrong = {c.name: (written[c.name] & _cast(c, source[c.name], zone).isnull()).sum() for c in text}
-        return dict(source.aggregate(**wrong).to_pyarrow().to_pylist()[0])
-
-    counts = _read(table, "its source", count)
-    return [
-        f"{table}.{c.name}: {counts[c.name]:,} values are text that is no {c.type}; correct them in the source"
-        for c in text
-        if counts[c.name]
-    ]

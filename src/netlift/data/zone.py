@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
@@ -43,21 +45,52 @@ def to_local(instants: ir.TimestampColumn, zone: ZoneInfo) -> ir.TimestampColumn
 
     Instants before 1900 or after 2199 keep UTC: no table may hold them, see `read.conform`.
     """
-    import ibis
-
     utc = instants.cast("timestamp(6)")
-    moments = utc.name("at").as_table()
+    span = _span(utc)
+    return utc if span is None else utc + seconds_by_utc(utc, zone, span).as_interval("s")
+
+
+def to_utc(plain: ir.TimestampColumn, zone: ZoneInfo) -> ir.TimestampColumn:
+    """Wall-clock times of a zone as UTC, without a zone of their own.
+
+    Moments before 1900 or after 2199 stay as they are. What the zone's clocks skip or show twice is read with the
+    offset before the change, as Python's `fold=0` does (PEP 495).
+    """
+    span = _span(plain)
+    return plain if span is None else plain - seconds_by_wall(plain, zone, span).as_interval("s")
+
+
+def seconds_by_utc(utc: Any, zone: ZoneInfo, span: tuple[datetime, datetime]) -> Any:
+    """How far a zone is from UTC at instants of UTC within a span."""
+    changes = offset_changes(zone, *span)
+    return _steps(utc, changes[0][1], changes[1:])
+
+
+def seconds_by_wall(plain: Any, zone: ZoneInfo, span: tuple[datetime, datetime]) -> Any:
+    """How far a zone is from UTC at wall-clock times of its own within a span."""
+    changes = offset_changes(zone, *span)
+    walls = [(at + timedelta(seconds=max(before, after)), after) for (_, before), (at, after) in pairwise(changes)]
+    return _steps(plain, changes[0][1], walls)
+
+
+def _span(at: Any) -> tuple[datetime, datetime] | None:
+    """The first and last moment that a table may hold, and a day around them; None where there is none."""
+    moments = at.name("at").as_table()
     real = moments.filter(moments["at"].between(EARLIEST, LATEST))
     ends = real.aggregate(low=real["at"].min(), high=real["at"].max()).to_pyarrow().to_pylist()[0]
-    if ends["low"] is None:
-        return utc
-    changes = offset_changes(zone, ends["low"].replace(microsecond=0), ends["high"] + timedelta(seconds=1))
-    seconds = reduce(
-        lambda rest, change: ibis.ifelse(utc >= ibis.literal(change[0], type="timestamp(6)"), change[1], rest),
-        changes[1:],
-        ibis.literal(changes[0][1], type="int64"),
+    day = timedelta(days=1)
+    return None if ends["low"] is None else (ends["low"].replace(microsecond=0) - day, ends["high"] + day)
+
+
+def _steps(at: Any, first: int, changes: Sequence[tuple[datetime, int]]) -> Any:
+    """The value that holds at a moment, of values that each hold from a moment on."""
+    import ibis
+
+    return reduce(
+        lambda rest, change: ibis.ifelse(at >= ibis.literal(change[0], type="timestamp(6)"), change[1], rest),
+        changes,
+        ibis.literal(first, type="int64"),
     )
-    return utc + seconds.as_interval("s")
 
 
 def _offset(zone: ZoneInfo, instant: datetime) -> int:

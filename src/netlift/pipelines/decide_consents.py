@@ -16,7 +16,8 @@ import numpy as np
 
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
-from netlift.data.read import Tables, connect, read_parquet, source_files
+from netlift.data.files import list_files, read_parquet
+from netlift.data.read import Tables, connect, source_files
 from netlift.decision.contact_policy import find_opted_out
 from netlift.decision.eligibility import require_fresh_consent
 from netlift.errors import DataError, GateRefusedError
@@ -43,8 +44,8 @@ def require_consent_files(settings: BusinessSettings, decision: DecisionSettings
     try:
         for name in _consent_tables(settings, decision):
             source = settings.data.tables[name]
-            files = sorted(source.path.glob("*.parquet")) if source.path.is_dir() else [source.path]
-            missing = [str(path) for path in files or [source.path / "*.parquet"] if not _has_content(path)]
+            files = list_files(source.path)
+            missing = [str(path) for path in files if not _has_content(path)]
             if missing:
                 raise GateRefusedError(
                     f"consent: no file, or an empty one, at {missing[0]} (table {name}), so {CLOSED}; bring it back"

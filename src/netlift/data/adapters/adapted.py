@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from netlift.config.settings import did_you_mean
 from netlift.errors import DataError
@@ -21,11 +21,17 @@ class Note:
         rule: What was found, and what was done about it.
         table: The contract table that it shaped.
         rows: Rows found, of the source or of the table, as the rule says.
+        column: The column that it is about; empty for the whole table.
+        code: What kind of finding the check makes of it.
+        severity: How much the check makes of it.
     """
 
     rule: str
     table: str
     rows: int
+    column: str = ""
+    code: str = "adapter"
+    severity: Literal["info", "warning"] = "info"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,287 @@
+"""Files as one table: a file, a folder, a pattern; Parquet or CSV, packed, hive-partitioned, of columns that differ.
+
+A folder's files make one table of the union of their columns. What is hidden or unfinished (a name that begins with a
+dot or an underscore, or ends in .tmp, .crc, .part or ~) is no part of it. Types that differ from file to file are
+widened where nothing is lost (whole numbers to larger ones, whole numbers to decimals, flags to whole numbers, days to
+moments); all others are refused by file and column.
+"""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import gzip
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from netlift.config.business import TableSource
+from netlift.config.settings import did_you_mean
+from netlift.data.write import CHECKSUM_MARK
+from netlift.data.zone import to_utc
+from netlift.errors import DataError
+
+if TYPE_CHECKING:
+    import ibis.expr.datatypes as dt
+    import ibis.expr.types as ir
+
+PARQUET, CSV = (".parquet",), (".csv", ".csv.gz")
+NOT_UTF8 = "where it is not UTF-8, say how it is written: data.tables.{name}.encoding, such as cp1251; else "
+UNFINISHED = (".tmp", ".crc", ".part", "~")
+
+
+def list_files(path: Path) -> list[Path]:
+    """The files that a table is made of, in order: one, a folder's at any depth, or those of a pattern.
+
+    Raises:
+        DataError: A folder or pattern that holds no file to read, or a file that is none of Parquet and CSV.
+    """
+    if path.is_dir():
+        found = [
+            file for file in sorted(path.rglob("*")) if file.is_file() and not _is_left_out(file.relative_to(path))
+        ]
+    elif _is_pattern(path):
+        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        found = [file for each in found for file in (list_files(each) if each.is_dir() else [each])]
+        found = [file for file in found if not _is_left_out(Path(file.name))]
+    else:
+        return [path]
+    if not found:
+        raise DataError(f"{path}: holds no Parquet or CSV file")
+    other = [file for file in found if not file.name.endswith(PARQUET + CSV)]
+    if other:
+        raise DataError(
+            f"{other[0]} is neither .parquet nor .csv ({len(other):,} such files); netlift reads every file of a "
+            "folder, so move it away"
+        )
+    return found
+
+
+def stem_of(path: Path) -> Path:
+    """The folder below which the files of a table lie."""
+    if not _is_pattern(path):
+        return path if path.is_dir() else path.parent
+    parts = path.parts
+    plain = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:plain])
+
+
+def open_files(connection: Any, name: str, source: TableSource, *, scratch: Path) -> ir.Table:
+    """A table of one file or many, as the files have it.
+
+    Args:
+        connection: The DuckDB to read it with.
+        name: Name of the table, for messages.
+        source: Where it is and how it is written.
+        scratch: An empty folder, for files that must be written anew in UTF-8 first; it must outlive the table.
+
+    Raises:
+        DataError: No file, one that cannot be read, or files that are not one table.
+    """
+    path = source.path
+    if not path.exists() and not _is_pattern(path):
+        raise DataError(f"{name}: no file at {path}; point data.tables.{name}.path of the config at it")
+    if source.table is not None:
+        return _open_database(connection, name, path, source.table)
+    try:
+        files = list_files(path)
+    except DataError as error:
+        raise DataError(f"{name}: {error}; point data.tables.{name}.path of the config at its files") from None
+    kinds = {kind for kind in (PARQUET, CSV) for file in files if file.name.endswith(kind)}
+    if not kinds:
+        raise DataError(
+            f"{name}: {path.name} ends in {path.suffix!r}; netlift reads .parquet, .csv, .csv.gz and DuckDB files"
+        )
+    if len(kinds) > 1:
+        odd = next(file for file in files if not file.name.endswith(PARQUET))
+        raise DataError(f"{name}: {path} holds Parquet and CSV files ({odd.name}); keep those of one kind there")
+    hive = _is_pattern(path) or path.is_dir()
+    if kinds == {CSV}:
+        return _open_csv(connection, name, files, source, scratch=scratch, hive=hive)
+    return _open_parquet(connection, name, files, source, hive=hive)
+
+
+def read_parquet(connection: Any, name: str, path: Path, *, number_rows: bool = False) -> ir.Table:
+    """One Parquet file.
+
+    Args:
+        connection: The DuckDB to read it with.
+        name: Name of the table, for messages.
+        path: The file.
+        number_rows: Add the column `file_row_number`, a row's position in its file, from 0.
+
+    Raises:
+        DataError: The file is missing, empty, truncated, not Parquet, or not as netlift wrote it.
+    """
+    if not path.is_file():
+        raise DataError(f"{name}: no file at {path}; point the config at it")
+    options = {"file_row_number": True} if number_rows else {}
+    _read_schema(name, path)
+    return reading(name, path, lambda: connection.read_parquet(str(path), **options))
+
+
+def reading(name: str, path: Path | str, read: Any) -> Any:
+    """What `read` returns; the engine's own message may quote a row, so its first line alone is kept.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    import duckdb
+
+    try:
+        return read()
+    except duckdb.Error as error:
+        cause = str(error).splitlines()[0]
+        hint = NOT_UTF8.format(name=name) if "utf-8" in str(error) else ""
+        raise DataError(f"{name}: {path} cannot be read ({cause}); {hint}write the file anew") from None
+
+
+def _is_pattern(path: Path) -> bool:
+    return glob.has_magic(str(path)) and not path.exists()
+
+
+def _is_left_out(path: Path) -> bool:
+    """Whether a file, or a folder above it, is hidden or unfinished."""
+    return any(part.startswith((".", "_")) for part in path.parts) or path.name.endswith(UNFINISHED)
+
+
+def _open_parquet(connection: Any, name: str, files: Sequence[Path], source: TableSource, *, hive: bool) -> ir.Table:
+    """Parquet files, those of one schema in one go."""
+    groups: dict[tuple[tuple[str, str], ...], list[Path]] = {}
+    for file in files:
+        schema = _read_schema(name, file)
+        groups.setdefault(tuple(sorted((field.name, str(field.type)) for field in schema)), []).append(file)
+    options = {"hive_partitioning": True, "hive_types_autocast": False} if hive else {}
+    parts = {
+        of[0]: reading(name, of[0], lambda of=of: connection.read_parquet([str(file) for file in of], **options))
+        for of in groups.values()
+    }
+    return _union(name, parts, zone=source.zone)
+
+
+def _union(name: str, parts: Mapping[Path, ir.Table], *, zone: str | None) -> ir.Table:
+    """Tables of different columns as one, each column in a type that loses nothing of any."""
+    import ibis
+
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    columns = list(dict.fromkeys(column for part in parts.values() for column in part.columns))
+    spelled: dict[str, str] = {}
+    for column in columns:
+        if spelled.setdefault(column.casefold(), column) != column:
+            first = spelled[column.casefold()]
+            raise DataError(f"{name}: some files spell a column {first} and others {column}; spell it alike in all")
+    types = {}
+    for column in columns:
+        found = {file: part[column].type() for file, part in parts.items() if column in part.columns}
+        types[column] = _common_type(f"{name}.{column}", found, zone=zone)
+    selected = [
+        part.select(
+            **{
+                column: _widened(part[column], kind, zone) if column in part.columns else ibis.null(kind)
+                for column, kind in types.items()
+            }
+        )
+        for part in parts.values()
+    ]
+    return ibis.union(*selected, distinct=False)
+
+
+def _common_type(place: str, found: Mapping[Path, dt.DataType], *, zone: str | None) -> dt.DataType:
+    """The type that holds the values of all files; a refusal names two files whose types cannot be one."""
+    import ibis.expr.datatypes as dt
+
+    kinds = [kind for kind in dict.fromkeys(found.values()) if not _holds_nothing(kind)]
+    if len(kinds) <= 1:
+        return kinds[0] if kinds else next(iter(found.values()))
+    if all(kind.is_integer() or kind.is_boolean() for kind in kinds):
+        return dt.int64 if not any(str(kind).startswith("uint64") for kind in kinds) else dt.Decimal(20, 0)
+    if all(kind.is_numeric() for kind in kinds):
+        return dt.float64
+    moments = [kind for kind in kinds if kind.is_timestamp() or kind.is_date()]
+    zoned = {kind.is_timestamp() and kind.timezone is not None for kind in moments}
+    if len(moments) == len(kinds) and (len(zoned) == 1 or zone is not None):
+        return dt.Timestamp(timezone="UTC", scale=6) if True in zoned else dt.Timestamp(scale=6)
+    names = {kind: next(file.name for file, own in found.items() if own == kind) for kind in kinds[:2]}
+    told = " and ".join(f"{kind} in {file}" for kind, file in names.items())
+    if len(moments) == len(kinds):
+        table = place.split(".")[0]
+        raise DataError(
+            f"{place}: {told}: some moments have a zone and others have none; say in which zone the latter are with "
+            f"data.tables.{table}.zone"
+        )
+    raise DataError(f"{place}: is {told}; write the files with one type, nothing is guessed")
+
+
+def _holds_nothing(kind: dt.DataType) -> bool:
+    return kind.is_null() or 'kind="NULL"' in str(kind)
+
+
+def _widened(value: Any, kind: dt.DataType, zone: str | None) -> Any:
+    """A column in a wider type; moments without a zone become those of `zone` where others have one."""
+    has_zone = value.type().is_timestamp() and value.type().timezone
+    if zone is not None and kind.is_timestamp() and kind.timezone and not has_zone:
+        return to_utc(value.cast("timestamp(6)"), ZoneInfo(zone)).cast(kind)
+    return value if value.type() == kind else value.cast(kind)
+
+
+def _open_csv(
+    connection: Any, name: str, files: Sequence[Path], source: TableSource, *, scratch: Path, hive: bool
+) -> ir.Table:
+    """CSV files, every value as text; the first line names the columns."""
+    if source.encoding is not None:
+        stem = stem_of(source.path)
+        files = [
+            _in_utf8(name, file, source.encoding, scratch / name / file.relative_to(stem).with_suffix(".csv"))
+            for file in files
+        ]
+    options: dict[str, Any] = {"all_varchar": True, "header": True, "skip": 0}
+    if hive:
+        options |= {"union_by_name": True, "hive_partitioning": True, "hive_types_autocast": False}
+    return reading(name, source.path, lambda: connection.read_csv([str(file) for file in files], **options))
+
+
+def _in_utf8(name: str, path: Path, encoding: str, target: Path) -> Path:
+    """A text file written anew in UTF-8."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as raw, target.open("w", encoding="utf-8", newline="") as out:
+            shutil.copyfileobj(codecs.getreader(encoding)(raw), out, 1 << 20)
+    except (UnicodeError, OSError, EOFError) as error:
+        at = f" at byte {error.start:,}" if isinstance(error, UnicodeDecodeError) else ""
+        raise DataError(
+            f"{name}: {path} cannot be read as {encoding}{at}; correct data.tables.{name}.encoding or the file"
+        ) from None
+    return target
+
+
+def _read_schema(name: str, path: Path) -> Any:
+    """A file's schema, and every page of a file that netlift wrote against its checksum; DuckDB does not do that."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            if CHECKSUM_MARK.keys() <= (file.metadata.metadata or {}).keys():
+                for _ in file.iter_batches(use_threads=False):
+                    pass
+            return file.schema_arrow
+    except (OSError, pa.ArrowException) as error:
+        cause = str(error).splitlines()[0]
+        raise DataError(f"{name}: {path} cannot be read ({cause}); write the file anew") from error
+
+
+def _open_database(connection: Any, name: str, path: Path, table: str) -> ir.Table:
+    alias = f"source_{name}"
+    reading(name, path, lambda: connection.attach(str(path), name=alias, read_only=True))
+    listed = connection.table("tables", database=("system", "information_schema"))
+    known = listed.filter(listed.table_catalog == alias).table_name.to_pyarrow().to_pylist()
+    if table not in known:
+        raise DataError(f"{name}: {path.name} has no table {table!r}{did_you_mean(table, known)}")
+    return connection.table(table, database=(alias, "main"))
+
+
+__all__ = ["list_files", "open_files", "read_parquet", "reading", "stem_of"]
