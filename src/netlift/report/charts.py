@@ -21,7 +21,7 @@ PAGE_WIDTH, PAGE_HEIGHT, TEXT = (
     12,
 )  # of a page's chart, no wider than a phone, so that its text stays readable
 BLUE, ORANGE, GREY, INK = (LIGHT[name] for name in ("blue", "orange", "grey", "ink"))
-LABEL_LETTERS, LABEL_LINES = 19, 3
+LABEL_LETTERS, LABEL_LINES, LINE = 19, 3, 14  # letters, lines, pixels
 VEGA_LITE = "6.1"
 LOCALES = {
     "ru": {"decimal": ",", "thousands": "\u00a0", "grouping": [3], "currency": ["", "\u00a0₽"], "percent": "\u00a0%"},
@@ -254,28 +254,43 @@ def draw(chart: Any, language: str, *, height: int = PAGE_HEIGHT) -> bytes:
     return to_svg(fitted, language=language, config=PAGE)
 
 
-def color_series(field: str, colors: Mapping[str, str]) -> Any:
+def color_series(field: str, colors: Mapping[str, str], *, columns: int = 2) -> Any:
     """A colour for each series, and the legend that names them where there are several.
 
     Args:
         field: Which field of the rows names the series.
         colors: Name of a series to its colour, in the order of the legend.
+        columns: Of the legend, where the names are short.
     """
     import altair as alt
 
-    columns = 2 if max(map(len, colors)) <= LABEL_LETTERS + 3 else 1
-    legend = alt.Legend(columns=columns, labelLimit=PAGE_WIDTH // columns - 24) if len(colors) > 1 else None
+    fitting = columns if max(map(len, colors)) <= LABEL_LETTERS + 4 else 1
+    legend = alt.Legend(columns=fitting, labelLimit=PAGE_WIDTH // fitting - 24) if len(colors) > 1 else None
     return alt.Color(f"{field}:N", scale=alt.Scale(domain=list(colors), range=list(colors.values())), legend=legend)
 
 
-def name_rows(labels: Sequence[str], *, grid: bool = False) -> Any:
-    """The axis that names the rows of a chart: long names in several lines."""
+def name_rows(labels: Sequence[str], *, grid: bool = False) -> tuple[Any, int]:
+    """The axis that names the rows of a chart, long names in several lines, and how high it makes a row at least.
+
+    Args:
+        labels: Names of the rows from top to bottom.
+        grid: Draw a line through each row.
+    """
     import altair as alt
 
     lines = {label: textwrap.wrap(label, LABEL_LETTERS, max_lines=LABEL_LINES, placeholder="…") for label in labels}
-    wrapped = f"({json.dumps(lines, ensure_ascii=False)})[datum.label]"
-    axis = alt.Axis(labelLimit=130, grid=grid, ticks=False, labelExpr=wrapped)
-    return alt.Y("label:N", sort=list(labels), title=None, axis=axis)
+    most = max((len(parts) for parts in lines.values()), default=1)
+    counted = f"length(({json.dumps(lines, ensure_ascii=False)})[datum.label])"
+    lifted = [{"test": f"{counted} == {n}", "value": -LINE * (n - 1) / 2} for n in range(2, most + 1)]
+    axis = alt.Axis(
+        labelLimit=0,
+        labelExpr=counted.removeprefix("length(").removesuffix(")"),
+        labelOffset={"condition": lifted, "value": 0} if lifted else 0,
+        labelLineHeight=LINE,
+        grid=grid,
+        ticks=False,
+    )
+    return alt.Y("label:N", sort=list(labels), title=None, axis=axis), LINE * most + 8
 
 
 def _cleaned(spec: Any) -> Any:

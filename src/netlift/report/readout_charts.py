@@ -10,7 +10,7 @@ from typing import Any
 from netlift.report.charts import INK, color_series, draw, name_rows
 from netlift.report.palette import LIGHT, series_colors
 
-ROW, LOW = 30, 170
+ROW, LOW = 28, 170
 GAIN, GREY, GOOD, BAD, SOFT = (LIGHT[name] for name in ("blue", "grey", "gain", "loss", "line"))
 ENDS = ("lower", "upper")
 ROOM, EDGE = 0.24, 0.03  # of the width: for the numbers behind the bars, and before a bar that ends below zero
@@ -88,7 +88,7 @@ def waterfall_chart(steps: Sequence[Step], *, unit: str, language: str) -> bytes
         for step in steps
     ]
     base = alt.Chart(alt.Data(values=rows))
-    y = name_rows([step.label for step in steps])
+    y, least = name_rows([step.label for step in steps])
     ends = [end for step in steps for end in (step.start, step.end, step.lower, step.upper) if end is not None]
     low, high = min(0.0, *ends), max(0.0, *ends)
     span = high - low or 1.0
@@ -103,7 +103,7 @@ def waterfall_chart(steps: Sequence[Step], *, unit: str, language: str) -> bytes
         *ticks,
         base.mark_text(align="left", dx=6).encode(x="high:Q", y=y, text="shown:N"),
     )
-    return draw(layers, language, height=ROW * len(steps) + 10)
+    return draw(layers, language, height=max(ROW, least) * len(steps) + 10)
 
 
 def forest_chart(
@@ -125,9 +125,9 @@ def forest_chart(
     ]
     names, labels = list(colors), list(dict.fromkeys(w.label for w in whiskers))
     base = alt.Chart(alt.Data(values=rows))
-    y = name_rows(labels, grid=True)
+    y, least = name_rows(labels, grid=True)
     offset = alt.YOffset("series:N", scale=alt.Scale(domain=names, paddingOuter=0.6))
-    color = color_series("series", colors)
+    color = color_series("series", colors, columns=1)
     x = alt.X("lower:Q", title=unit, scale=alt.Scale(zero=zero, padding=10))
     layers = [
         base.mark_rule(strokeWidth=2).encode(x=x, x2="upper:Q", y=y, yOffset=offset, color=color),
@@ -135,7 +135,9 @@ def forest_chart(
             x=alt.X("point:Q", title=unit), y=y, yOffset=offset, color=color
         ),
     ]
-    return draw(alt.layer(*([_zero("x", unit)] if zero else []), *layers), language, height=ROW * len(labels) + 20)
+    return draw(
+        alt.layer(*([_zero("x", unit)] if zero else []), *layers), language, height=max(ROW, least) * len(labels) + 20
+    )
 
 
 def density_chart(
