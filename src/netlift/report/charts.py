@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from netlift.report.document import clean
+from netlift.report.palette import LIGHT
+from netlift.report.small_svg import shrink
 from netlift.results import Estimate
 
 WIDTH, HEIGHT = 460, 280
-BLUE, ORANGE, GREY = "#2563a8", "#d9772b", "#8a8f98"
+PAGE_WIDTH, PAGE_HEIGHT, TEXT = (
+    360,
+    210,
+    12,
+)  # of a page's chart, no wider than a phone, so that its text stays readable
+BLUE, ORANGE, GREY, INK = (LIGHT[name] for name in ("blue", "orange", "grey", "ink"))
+LABEL_LETTERS, LABEL_LINES, LINE = 19, 3, 14  # letters, lines, pixels
 VEGA_LITE = "6.1"
-LOCALES = {"ru": "ru-RU", "en": "en-US"}
-CONFIG = {
-    "background": "white",
+LOCALES = {
+    "ru": {"decimal": ",", "thousands": "\u00a0", "grouping": [3], "currency": ["", "\u00a0₽"], "percent": "\u00a0%"},
+    "en": {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["$", ""]},
+}
+CONFIG: dict[str, Any] = {
+    "background": LIGHT["paper"],
     "padding": 10,
     "view": {"stroke": None},
-    "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "gridColor": "#e8eaed"},
-    "title": {"fontSize": 15, "anchor": "start", "offset": 12},
+    "axis": {
+        "labelFontSize": TEXT,
+        "titleFontSize": TEXT,
+        "titleFontWeight": "normal",
+        "labelColor": INK,
+        "titleColor": INK,
+        "gridColor": LIGHT["line"],
+        "domainColor": GREY,
+        "tickColor": GREY,
+        "labelSeparation": 6,
+    },
+    "text": {"color": INK, "fontSize": TEXT},
+    "title": {"fontSize": 15, "anchor": "start", "offset": 12, "color": INK, "subtitleColor": INK},
     "legend": {
-        "labelFontSize": 12,
+        "labelFontSize": TEXT,
+        "labelColor": INK,
         "symbolOpacity": 1,
         "title": None,
         "orient": "top",
         "direction": "horizontal",
         "offset": 4,
     },
+}
+ABOVE = {"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom", "titleX": 0, "titleY": -8}
+PAGE = CONFIG | {
+    "padding": 2,
+    "axisLeft": ABOVE,
+    "axisQuantitative": {"tickCount": 5},
+    "legend": CONFIG["legend"] | {"offset": 24},
 }
 
 
@@ -196,7 +228,7 @@ def _render(chart: Any, *, title: str, subtitle: str = "", height: int = HEIGHT)
     return to_svg(chart.properties(width=WIDTH, height=height, title=heading))
 
 
-def to_svg(chart: Any, *, language: str = "en") -> bytes:
+def to_svg(chart: Any, *, language: str = "en", config: dict[str, Any] = CONFIG) -> bytes:
     """A chart of Altair drawn, numbers as the language writes them; its texts may come from anywhere.
 
     A letter that XML does not have would abort the process, and not raise.
@@ -205,9 +237,60 @@ def to_svg(chart: Any, *, language: str = "en") -> bytes:
 
     locale: Any = LOCALES[language]
     svg: str = vl_convert.vegalite_to_svg(
-        _cleaned(chart.to_dict()), vl_version=VEGA_LITE, config=CONFIG, allowed_base_urls=[], format_locale=locale
+        _cleaned(chart.to_dict()), vl_version=VEGA_LITE, config=config, allowed_base_urls=[], format_locale=locale
     )
-    return svg.encode()
+    return shrink(svg).encode()
+
+
+def draw(chart: Any, language: str, *, height: int = PAGE_HEIGHT) -> bytes:
+    """A chart of a page: as wide as a phone with all that stands around it, the unit above its axis.
+
+    Args:
+        chart: A chart of Altair, of one view.
+        language: How numbers are written.
+        height: Of what is drawn, without titles and legend, in pixels.
+    """
+    fitted = chart.properties(width=PAGE_WIDTH, height=height, autosize={"type": "fit-x", "contains": "padding"})
+    return to_svg(fitted, language=language, config=PAGE)
+
+
+def color_series(field: str, colors: Mapping[str, str], *, columns: int = 2) -> Any:
+    """A colour for each series, and the legend that names them where there are several.
+
+    Args:
+        field: Which field of the rows names the series.
+        colors: Name of a series to its colour, in the order of the legend.
+        columns: Of the legend, where the names are short.
+    """
+    import altair as alt
+
+    fitting = columns if max(map(len, colors)) <= LABEL_LETTERS + 4 else 1
+    legend = alt.Legend(columns=fitting, labelLimit=PAGE_WIDTH // fitting - 24) if len(colors) > 1 else None
+    return alt.Color(f"{field}:N", scale=alt.Scale(domain=list(colors), range=list(colors.values())), legend=legend)
+
+
+def name_rows(labels: Sequence[str], *, grid: bool = False) -> tuple[Any, int]:
+    """The axis that names the rows of a chart, long names in several lines, and how high it makes a row at least.
+
+    Args:
+        labels: Names of the rows from top to bottom.
+        grid: Draw a line through each row.
+    """
+    import altair as alt
+
+    lines = {label: textwrap.wrap(label, LABEL_LETTERS, max_lines=LABEL_LINES, placeholder="…") for label in labels}
+    most = max((len(parts) for parts in lines.values()), default=1)
+    counted = f"length(({json.dumps(lines, ensure_ascii=False)})[datum.label])"
+    lifted = [{"test": f"{counted} == {n}", "value": -LINE * (n - 1) / 2} for n in range(2, most + 1)]
+    axis = alt.Axis(
+        labelLimit=0,
+        labelExpr=counted.removeprefix("length(").removesuffix(")"),
+        labelOffset={"condition": lifted, "value": 0} if lifted else 0,
+        labelLineHeight=LINE,
+        grid=grid,
+        ticks=False,
+    )
+    return alt.Y("label:N", sort=list(labels), title=None, axis=axis), LINE * most + 8
 
 
 def _cleaned(spec: Any) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlift.report.document import Cell, Document, Grid, Section
+from netlift.report.palette import THEME, themed
 from netlift.results import to_plain
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 NAMESPACES = re.compile(r' xmlns(:xlink)?="[^"]*"')
 SHEET_NAME_LENGTH, NOT_IN_SHEET_NAMES = 31, re.compile(r"[\[\]:*?/\\\x00-\x1f]")
 NARROWEST, WIDEST = 10, 60
+PORTRAIT_COLUMNS = 11  # of the widest table on upright paper
 HEADED = {"bold": True, "bg_color": "#E8EEF5", "bottom": 1, "text_wrap": True, "valign": "top"}
 
 
@@ -49,7 +51,18 @@ def to_html(document: Document) -> bytes:
         for section in document.sections
         for i, picture in enumerate(section.pictures)
     }
-    return _template().render(document=document, drawing=lambda picture: pictures[id(picture)]).encode()
+    columns = [len(grid.columns) for section in document.sections for grid in section.grids]
+    return (
+        _template()
+        .render(
+            document=document,
+            theme=THEME,
+            paper="portrait" if max(columns, default=0) <= PORTRAIT_COLUMNS else "landscape",
+            drawing=lambda picture: pictures[id(picture)],
+            runs=_runs,
+        )
+        .encode()
+    )
 
 
 def to_xlsx(document: Document, *, calculate: Callable[[Any], None] | None = None) -> bytes:
@@ -145,12 +158,23 @@ def _environment() -> Environment:
     return environment
 
 
+def _runs(cells: Sequence[Cell]) -> list[tuple[Cell, int]]:
+    """Cells of a row and how many places each takes: neighbours with one reason for having no number are one."""
+    found: list[tuple[Cell, int]] = []
+    for cell in cells:
+        if found and cell == found[-1][0] and cell.text and cell.value is None:
+            found[-1] = (cell, found[-1][1] + 1)
+        else:
+            found.append((cell, 1))
+    return found
+
+
 def _inline(svg: bytes, prefix: str) -> str:
-    """A drawing for use inside a page: no namespaces, and ids that are its own."""
-    text = NAMESPACES.sub("", svg.decode())
+    """A drawing for use inside a page: no namespaces, the page's colours, and ids that are its own."""
+    text = themed(NAMESPACES.sub("", svg.decode()))
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
-    return re.sub(r'<svg ([^>]*?)width="\d+" height="\d+"', r'<svg aria-hidden="true" \1', text, count=1)
+    return re.sub(r' width="\d+" height="\d+"', ' aria-hidden="true"', text, count=1)
 
 
 class _Formats:

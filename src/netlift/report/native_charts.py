@@ -1,18 +1,21 @@
-"""The waterfall of a readout as a native chart of a slide, with a data sheet that computes nothing."""
+"""A readout's waterfall and its arms as native charts of slides, with data sheets that compute nothing."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from datetime import datetime, time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
 from typing import Any
 
 from netlift.abtest.readout import CampaignReadout
+from netlift.report.document import scale_money
 from netlift.report.pages.readout_pictures import waterfall_steps
-from netlift.report.pages.readout_words import ReadoutWords
+from netlift.report.pages.readout_words import ReadoutWords, is_bounded
+from netlift.report.palette import LIGHT
 from netlift.report.readout_charts import Step
 
-SERIES = ("base", "above", "below")
+STACKED, SINGLE = ("base", "above", "below"), ("profit",)
 CHART_NS = "http://schemas.openxmlformats.org/drawingml/2006/chart"
 
 
@@ -25,27 +28,88 @@ def add_waterfall(slide: Any, readout: CampaignReadout, say: ReadoutWords, *, bo
         say: The language and the currency.
         box: Left, top, width and height in inches.
     """
-    from pptx.chart.data import CategoryChartData
     from pptx.enum.chart import XL_CHART_TYPE
-    from pptx.util import Inches, Pt
 
     steps, unit = waterfall_steps(readout, say)
-    columns = [_split(step) for step in steps]
+    sheet = _Sheet(
+        labels=[f"{step.label}\n{step.shown}" for step in steps],
+        names=STACKED,
+        rows=[_split(step) for step in steps],
+        made=readout.as_of.date(),
+    )
+    chart = _add(slide, sheet, kind=XL_CHART_TYPE.COLUMN_STACKED, unit=unit, box=box)
+    chart.plots[0].overlap = 100
+    base, *bars = chart.plots[0].series
+    base.format.fill.background()
+    for series in bars:
+        _paint(series, [step.color for step in steps])
+    last = steps[-1]
+    if last.lower is not None and last.upper is not None:
+        whisker = {len(steps) - 1: (last.end - last.lower, last.upper - last.end)}
+        _whiskers(bars[0] if last.end >= 0 else bars[1], whisker, len(steps))
+
+
+def add_arms(slide: Any, readout: CampaignReadout, say: ReadoutWords, *, box: Sequence[float]) -> None:
+    """A lying bar for the profit of each arm, the most profitable on top, with its interval.
+
+    Args:
+        slide: A slide of python-pptx.
+        readout: The readout.
+        say: The language and the currency.
+        box: Left, top, width and height in inches.
+    """
+    from pptx.enum.chart import XL_CHART_TYPE
+
+    arms = sorted(readout.arms, key=lambda arm: arm.profit.point)  # drawn from the bottom
+    profits = [arm.profit for arm in arms]
+    ends = [end for one in profits for end in (one.point, one.ci_lower, one.ci_upper)]
+    scale, unit = scale_money(ends, readout.currency, say.words)
+    sheet = _Sheet(
+        labels=[f"{say.name('offer', arm.arm)}\n{say.ranged(arm.profit)}" for arm in arms],
+        names=SINGLE,
+        rows=[(one.point / scale,) for one in profits],
+        made=readout.as_of.date(),
+    )
+    chart = _add(slide, sheet, kind=XL_CHART_TYPE.BAR_CLUSTERED, unit=unit, box=box)
+    (series,) = chart.plots[0].series
+    _paint(series, [LIGHT["gain"] if one.point >= 0 else LIGHT["loss"] for one in profits])
+    sizes = {
+        i: ((one.point - one.ci_lower) / scale, (one.ci_upper - one.point) / scale)
+        for i, one in enumerate(profits)
+        if is_bounded(one)
+    }
+    _whiskers(series, sizes, len(arms))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sheet:
+    """What a chart draws, and the sheet behind it."""
+
+    labels: Sequence[str]
+    names: Sequence[str]
+    rows: Sequence[Sequence[float]]
+    made: date
+
+
+def _add(slide: Any, sheet: _Sheet, *, kind: Any, unit: str, box: Sequence[float]) -> Any:
+    """A chart without legend, its names beside the drawing also where bars end below zero."""
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_TICK_LABEL_POSITION
+    from pptx.util import Inches, Pt
+
     data = CategoryChartData(number_format="#,##0.0")
-    data.categories = [f"{step.label}\n{step.shown}" for step in steps]
-    for j, name in enumerate(SERIES):
-        data.add_series(name, [column[j] for column in columns])
-    place = [Inches(value) for value in box]
-    chart = slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_STACKED, *place, data).chart
-    chart.part.chart_workbook.update_from_xlsx_blob(_data_sheet(steps, columns, readout))
+    data.categories = sheet.labels
+    for j, name in enumerate(sheet.names):
+        data.add_series(name, [row[j] for row in sheet.rows])
+    chart = slide.shapes.add_chart(kind, *(Inches(value) for value in box), data).chart
+    chart.part.chart_workbook.update_from_xlsx_blob(_data_sheet(sheet))
     chart.has_legend, chart.has_title = False, False
-    chart.plots[0].gap_width, chart.plots[0].overlap = 60, 100
+    chart.plots[0].gap_width = 60
     chart.category_axis.tick_labels.font.size = chart.value_axis.tick_labels.font.size = Pt(13)
+    chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
     chart.value_axis.has_title = True
     chart.value_axis.axis_title.text_frame.text = unit
-    _low_labels(chart)
-    _paint(chart, steps)
-    _whisker(chart, steps[-1])
+    return chart
 
 
 def _split(step: Step) -> tuple[float, float, float]:
@@ -57,64 +121,50 @@ def _split(step: Step) -> tuple[float, float, float]:
     return base, above, below
 
 
-def _paint(chart: Any, steps: Sequence[Step]) -> None:
+def _paint(series: Any, colors: Sequence[str]) -> None:
     from pptx.dml.color import RGBColor
 
-    base, *bars = chart.plots[0].series
-    base.format.fill.background()
-    for series in bars:
-        series.invert_if_negative = False
-        for i, step in enumerate(steps):
-            fill = series.points[i].format.fill
-            fill.solid()
-            fill.fore_color.rgb = RGBColor.from_string(step.color.removeprefix("#").upper())
+    series.invert_if_negative = False
+    for i, color in enumerate(colors):
+        fill = series.points[i].format.fill
+        fill.solid()
+        fill.fore_color.rgb = RGBColor.from_string(color.removeprefix("#").upper())
 
 
-def _low_labels(chart: Any) -> None:
-    """Names of the columns below the drawing, also where bars hang below zero."""
-    from pptx.enum.chart import XL_TICK_LABEL_POSITION
-
-    chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
-
-
-def _whisker(chart: Any, step: Step) -> None:
-    """Error bars on the last column, at the end where it points."""
-    if step.lower is None or step.upper is None:
-        return
+def _whiskers(series: Any, sizes: Mapping[int, tuple[float, float]], count: int) -> None:
+    """Error bars of some of a series' bars: how far below and above the end of the bar they reach."""
     from lxml import etree
 
-    series = chart.plots[0].series[1 if step.end >= 0 else 2]._element
-    last = chart.plots[0].categories.__len__() - 1
-    sides = {"plus": step.upper - step.end, "minus": step.end - step.lower}
-    bars = etree.SubElement(series, f"{{{CHART_NS}}}errBars")
+    bars = etree.SubElement(series._element, f"{{{CHART_NS}}}errBars")
     for tag, value in (("errBarType", "both"), ("errValType", "cust"), ("noEndCap", "0")):
         etree.SubElement(bars, f"{{{CHART_NS}}}{tag}").set("val", value)
-    for side, size in sides.items():
+    for side, place in (("plus", 1), ("minus", 0)):
         literal = etree.SubElement(etree.SubElement(bars, f"{{{CHART_NS}}}{side}"), f"{{{CHART_NS}}}numLit")
         etree.SubElement(literal, f"{{{CHART_NS}}}formatCode").text = "General"
-        etree.SubElement(literal, f"{{{CHART_NS}}}ptCount").set("val", str(last + 1))
-        point = etree.SubElement(literal, f"{{{CHART_NS}}}pt")
-        point.set("idx", str(last))
-        etree.SubElement(point, f"{{{CHART_NS}}}v").text = repr(float(size))
-    series.find(f"{{{CHART_NS}}}cat").addprevious(bars)
+        etree.SubElement(literal, f"{{{CHART_NS}}}ptCount").set("val", str(count))
+        for i, size in sizes.items():
+            point = etree.SubElement(literal, f"{{{CHART_NS}}}pt")
+            point.set("idx", str(i))
+            etree.SubElement(point, f"{{{CHART_NS}}}v").text = repr(float(size[place]))
+    series._element.find(f"{{{CHART_NS}}}cat").addprevious(bars)
 
 
-def _data_sheet(steps: Sequence[Step], columns: Sequence[Sequence[float]], readout: CampaignReadout) -> bytes:
-    """The sheet behind the chart; what is text stays text, and it says no time of its making."""
+def _data_sheet(data: _Sheet) -> bytes:
+    """The sheet behind a chart; what is text stays text, and it says no time of its making."""
     import xlsxwriter
 
     buffer = io.BytesIO()
     workbook = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
-    workbook.set_properties({"created": datetime.combine(readout.as_of.date(), time())})
+    workbook.set_properties({"created": datetime.combine(data.made, time())})
     sheet = workbook.add_worksheet("Sheet1")
-    for j, name in enumerate(SERIES, start=1):
+    for j, name in enumerate(data.names, start=1):
         sheet.write_string(0, j, name)
-        for i, column in enumerate(columns, start=1):
-            sheet.write_number(i, j, column[j - 1])
-    for i, step in enumerate(steps, start=1):
-        sheet.write_string(i, 0, f"{step.label}\n{step.shown}")
+        for i, row in enumerate(data.rows, start=1):
+            sheet.write_number(i, j, row[j - 1])
+    for i, label in enumerate(data.labels, start=1):
+        sheet.write_string(i, 0, label)
     workbook.close()
     return buffer.getvalue()
 
 
-__all__ = ["add_waterfall"]
+__all__ = ["add_arms", "add_waterfall"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netlift.report.charts import BLUE, GREY, to_svg
+from netlift.report.charts import BLUE, GREY, draw
 
-WIDTH, HEIGHT = 620, 320
+HEIGHT = 260
 
 
 def funnel_chart(
@@ -43,6 +43,6 @@ def funnel_chart(
         alt.Chart(alt.Data(values=sides)).mark_line(color=GREY, strokeDash=[5, 4]).encode(x=x, y=y, detail="side:N"),
         alt.Chart(alt.Data(values=spine)).mark_line(color=GREY).encode(x=x, y=y),
         base.mark_point(filled=True, size=70, color=BLUE, opacity=1).encode(x=x, y=y),
-        base.mark_text(align="left", dx=7, fontSize=11).encode(x=x, y=y, text="name:N"),
+        base.mark_text(align="left", dx=7).encode(x=x, y=y, text="name:N"),
     )
-    return to_svg(layers.properties(width=WIDTH, height=HEIGHT), language=language)
+    return draw(layers, language, height=HEIGHT)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
-from netlift.report.charts import to_svg
-from netlift.report.scorecard_charts import CONTRAST, PALETTE
+from netlift.report.charts import INK, color_series, draw, name_rows
+from netlift.report.palette import LIGHT, series_colors
 
-WIDTH, HEIGHT, ROW = 500, 270, 30
-GAIN, COST, GOOD, BAD = "#1b4f8a", "#d9772b", "#1f6b43", "#a3262a"
-INK, GREY, SOFT = "#1c2733", "#9aa3ad", "#d5dbe2"
-LABEL_WIDTH = 210
+ROW, LOW = 28, 170
+GAIN, GREY, GOOD, BAD, SOFT = (LIGHT[name] for name in ("blue", "grey", "gain", "loss", "line"))
 ENDS = ("lower", "upper")
+ROOM, EDGE = 0.24, 0.03  # of the width: for the numbers behind the bars, and before a bar that ends below zero
+MOVING, WIDEST = (0.02, 0.98), 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +41,8 @@ class Step:
 
     @property
     def color(self) -> str:
-        """Of the bar: gain or cost, good or bad."""
-        up = self.end >= self.start
-        if self.is_total:
-            return GOOD if up else BAD
-        return GAIN if up else COST
+        """Of the bar: what it adds, or what it takes."""
+        return GOOD if self.end >= self.start else BAD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,21 +88,22 @@ def waterfall_chart(steps: Sequence[Step], *, unit: str, language: str) -> bytes
         for step in steps
     ]
     base = alt.Chart(alt.Data(values=rows))
-    order = [step.label for step in steps]
-    x = alt.X("label:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelLimit=WIDTH // len(steps)))
-    y = alt.Y("start:Q", title=unit, scale=alt.Scale(padding=12))
+    y, least = name_rows([step.label for step in steps])
+    ends = [end for step in steps for end in (step.start, step.end, step.lower, step.upper) if end is not None]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    span = high - low or 1.0
+    scale = alt.Scale(domain=[low - (EDGE * span if low < 0 else 0.0), high + ROOM * span], nice=False)
+    x = alt.X("start:Q", title=unit, scale=scale)
     measured = base.transform_filter("isValid(datum.lower)")
-    ends = [
-        measured.mark_tick(thickness=2, size=16, color=INK).encode(x=x, y=alt.Y(f"{end}:Q", title=unit)) for end in ENDS
-    ]
+    ticks = [measured.mark_tick(thickness=2, size=14, color=INK).encode(y=y, x=f"{end}:Q") for end in ENDS]
     layers = alt.layer(
-        _zero("y", unit),
-        base.mark_bar(size=44).encode(x=x, y=y, y2="end:Q", color=alt.Color("color:N", scale=None)),
-        measured.mark_rule(strokeWidth=2, color=INK).encode(x=x, y=alt.Y("lower:Q", title=unit), y2="upper:Q"),
-        *ends,
-        base.mark_text(dy=-8, fontSize=12, color=INK).encode(x=x, y="high:Q", text="shown:N"),
+        _zero("x", unit),
+        base.mark_bar(size=20).encode(x=x, x2="end:Q", y=y, color=alt.Color("color:N", scale=None)),
+        measured.mark_rule(strokeWidth=2, color=INK).encode(x="lower:Q", x2="upper:Q", y=y),
+        *ticks,
+        base.mark_text(align="left", dx=6).encode(x="high:Q", y=y, text="shown:N"),
     )
-    return _draw(layers, language)
+    return draw(layers, language, height=max(ROW, least) * len(steps) + 10)
 
 
 def forest_chart(
@@ -126,13 +125,9 @@ def forest_chart(
     ]
     names, labels = list(colors), list(dict.fromkeys(w.label for w in whiskers))
     base = alt.Chart(alt.Data(values=rows))
-    y = alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(labelLimit=LABEL_WIDTH, grid=True, ticks=False))
+    y, least = name_rows(labels, grid=True)
     offset = alt.YOffset("series:N", scale=alt.Scale(domain=names, paddingOuter=0.6))
-    color = alt.Color(
-        "series:N",
-        scale=alt.Scale(domain=names, range=list(colors.values())),
-        legend=alt.Legend(labelLimit=240) if len(names) > 1 else None,
-    )
+    color = color_series("series", colors, columns=1)
     x = alt.X("lower:Q", title=unit, scale=alt.Scale(zero=zero, padding=10))
     layers = [
         base.mark_rule(strokeWidth=2).encode(x=x, x2="upper:Q", y=y, yOffset=offset, color=color),
@@ -140,7 +135,9 @@ def forest_chart(
             x=alt.X("point:Q", title=unit), y=y, yOffset=offset, color=color
         ),
     ]
-    return _draw(alt.layer(*([_zero("x", unit)] if zero else []), *layers), language, height=ROW * len(labels) + 20)
+    return draw(
+        alt.layer(*([_zero("x", unit)] if zero else []), *layers), language, height=max(ROW, least) * len(labels) + 20
+    )
 
 
 def density_chart(
@@ -159,7 +156,7 @@ def density_chart(
 
     rows = [{"at": at, "height": height, "color": GOOD if at >= 0 else BAD} for at, height in curve]
     low, high = min(curve[0][0], -tolerance), max(curve[-1][0], tolerance)
-    x = alt.X("at:Q", title=unit, scale=alt.Scale(domain=[low, high], nice=False), axis=alt.Axis(tickCount=6))
+    x = alt.X("at:Q", title=unit, scale=alt.Scale(domain=[low, high], nice=False))
     y = alt.Y("height:Q", axis=None)
     base = alt.Chart(alt.Data(values=rows))
     band = alt.Chart(alt.Data(values=[{"from": -tolerance, "to": tolerance}]))
@@ -172,7 +169,7 @@ def density_chart(
     ]
     if tolerance > 0:
         layers.insert(0, band.mark_rect(color=SOFT, opacity=0.7).encode(x=alt.X("from:Q", title=unit), x2="to:Q"))
-    return _draw(alt.layer(*layers), language, height=200)
+    return draw(alt.layer(*layers), language, height=LOW)
 
 
 def chance_chart(
@@ -191,13 +188,14 @@ def chance_chart(
     rows = [{"arm": arm, "at": at, "value": value} for arm, curve in curves.items() for at, value in curve]
     base = alt.Chart(alt.Data(values=rows))
     scale = alt.Scale(domain=[0, 1])
+    shown = alt.Scale(domain=_where_most_move(list(curves.values())), nice=False)
     y = alt.Y("value:Q", title=chance, scale=scale, axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1]))
-    line = base.mark_line(strokeWidth=2.5).encode(
-        x=alt.X("at:Q", title=hurdle, axis=alt.Axis(format=".0%", tickCount=6), scale=alt.Scale(nice=False)),
+    line = base.mark_line(strokeWidth=2.5, clip=True).encode(
+        x=alt.X("at:Q", title=hurdle, axis=alt.Axis(format=",.0%"), scale=shown),
         y=y,
         color=_colors(list(curves)),
     )
-    return _draw(alt.layer(_zero("x", hurdle), line), language, height=200)
+    return draw(alt.layer(_zero("x", hurdle), line), language, height=LOW)
 
 
 def days_chart(
@@ -231,22 +229,27 @@ def days_chart(
     y = alt.Y("lower:Q", title=unit)
     layers = [
         *([outer.mark_area(color=SOFT, opacity=0.6).encode(x=x, y=y, y2="upper:Q")] if wide else []),
-        inner.mark_area(color="#a9c4e4", opacity=0.55).encode(x=x, y=y, y2="upper:Q"),
+        inner.mark_area(color=GAIN, opacity=0.2).encode(x=x, y=y, y2="upper:Q"),
         _zero("y", unit),
         base.mark_line(strokeWidth=2.5).encode(x=x, y=alt.Y("value:Q", title=unit), color=color),
     ]
-    return _draw(alt.layer(*layers), language)
+    return draw(alt.layer(*layers), language)
+
+
+def _where_most_move(curves: Sequence[Sequence[tuple[float, float]]]) -> list[float]:
+    """The hurdles at which chances change, those of a curve left out that is much flatter than the rest."""
+    ranges = []
+    for curve in curves:
+        moving = [at for at, value in curve if MOVING[0] <= value <= MOVING[1]] or [at for at, _ in curve]
+        ranges.append((min(moving), max(moving)))
+    usual = median(last - first for first, last in ranges)
+    kept = [ends for ends in ranges if ends[1] - ends[0] <= WIDEST * usual]
+    low, high = min(0.0, *(first for first, _ in kept)), max(0.0, *(last for _, last in kept))
+    return [low, high if high > low else low + 1.0]
 
 
 def _colors(names: Sequence[str]) -> Any:
-    import altair as alt
-
-    colors = CONTRAST if len(names) <= len(CONTRAST) else PALETTE
-    return alt.Color(
-        "arm:N",
-        scale=alt.Scale(domain=list(names), range=[colors[i % len(colors)] for i in range(len(names))]),
-        legend=alt.Legend(columns=2, labelLimit=LABEL_WIDTH) if len(names) > 1 else None,
-    )
+    return color_series("arm", dict(zip(names, series_colors(len(names)), strict=True)))
 
 
 def _zero(axis: str, title: str) -> Any:
@@ -254,7 +257,3 @@ def _zero(axis: str, title: str) -> Any:
 
     encode = {axis: alt.X("zero:Q", title=title) if axis == "x" else alt.Y("zero:Q", title=title)}
     return alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1).encode(**encode)
-
-
-def _draw(chart: Any, language: str, *, height: int = HEIGHT) -> bytes:
-    return to_svg(chart.properties(width=WIDTH, height=height), language=language)

@@ -54,7 +54,7 @@ class Pen:
 
 
 def write_calculator(workbook: Any, readout: CampaignReadout, say: ReadoutWords) -> None:
-    """Add the sheet: the whole campaign on top, and below it each arm with the cells that may be changed.
+    """Add the sheet that the workbook opens on: the whole campaign on top, below it each arm with cells to change.
 
     Args:
         workbook: An open workbook of xlsxwriter.
@@ -63,6 +63,7 @@ def write_calculator(workbook: Any, readout: CampaignReadout, say: ReadoutWords)
     """
     text = say.words
     sheet = workbook.add_worksheet(text.say("readout.calculator"))
+    sheet.activate()
     pen = Pen(sheet, _formats(workbook, say), say)
     sheet.set_column(0, 0, 46)
     sheet.set_column(1, 4, 20)

@@ -5,24 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netlift.report.charts import to_svg
+from netlift.report.charts import color_series, draw
+from netlift.report.palette import series_colors
 
-WIDTH, HEIGHT = 620, 280
-PALETTE = (
-    "#1b4f8a",
-    "#4a90d0",
-    "#2a8f7a",
-    "#7fb069",
-    "#e0a526",
-    "#d9772b",
-    "#a5423b",
-    "#8a6bb1",
-    "#b58bb0",
-    "#7a6a58",
-    "#5d6670",
-    "#b5bac0",
-)
-CONTRAST = ("#1b4f8a", "#d9772b", "#2a8f7a", "#8a6bb1")
+NEAR_ZERO = 0.4  # of the highest value: what lies lower is drawn from zero
 
 
 def stacked_chart(
@@ -51,11 +37,11 @@ def stacked_chart(
         .encode(
             x=_months(months),
             y=alt.Y("value:Q", title=unit, stack="zero"),
-            color=_colors("part", names, columns=4),
+            color=_colors("part", names),
             order=alt.Order("order:Q"),
         )
     )
-    return _draw(chart, language)
+    return draw(chart, language)
 
 
 def lines_chart(
@@ -65,7 +51,7 @@ def lines_chart(
     unit: str,
     language: str,
     as_share: bool = False,
-    from_zero: bool = True,
+    from_zero: bool = False,
 ) -> bytes:
     """Figures by month with their intervals, one line each.
 
@@ -75,7 +61,7 @@ def lines_chart(
         unit: What is on the axis.
         language: How numbers are written.
         as_share: Write the axis in per cent.
-        from_zero: The axis holds zero.
+        from_zero: The axis holds zero however far from it the figures lie; else it does where they come near.
     """
     import altair as alt
 
@@ -87,39 +73,29 @@ def lines_chart(
         if value is not None
     ]
     axis = alt.Axis(format=".0%") if as_share else alt.Axis()
-    y = alt.Y("value:Q", title=unit, axis=axis, scale=alt.Scale(zero=from_zero))
+    y = alt.Y("value:Q", title=unit, axis=axis, scale=alt.Scale(zero=from_zero or _is_near_zero(rows)))
     base = alt.Chart(alt.Data(values=rows))
-    color = _colors("figure", names, columns=len(names))
+    color = _colors("figure", names)
     layers = alt.layer(
         base.transform_filter("isValid(datum.lower)")
         .mark_rule(strokeWidth=1.5, opacity=0.6)
         .encode(x=_months(months), y=alt.Y("lower:Q", title=unit), y2="upper:Q", color=color),
         base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=45)).encode(x=_months(months), y=y, color=color),
     )
-    return _draw(layers, language)
+    return draw(layers, language)
+
+
+def _is_near_zero(rows: Sequence[Mapping[str, Any]]) -> bool:
+    values = [float(row[name]) for row in rows for name in ("value", "lower", "upper") if row[name] is not None]
+    return bool(values) and min(map(abs, values)) <= NEAR_ZERO * max(map(abs, values))
 
 
 def _months(months: Sequence[str]) -> Any:
     import altair as alt
 
-    return alt.X(
-        "month:O",
-        title=None,
-        axis=alt.Axis(labelAngle=-45 if len(months) > 6 else 0),
-        scale=alt.Scale(domain=list(months)),
-    )
+    axis = alt.Axis(labelAngle=0, labelOverlap=True)
+    return alt.X("month:O", title=None, axis=axis, scale=alt.Scale(domain=list(months)))
 
 
-def _colors(field: str, names: Sequence[str], *, columns: int) -> Any:
-    import altair as alt
-
-    colors = CONTRAST if len(names) <= len(CONTRAST) else PALETTE
-    return alt.Color(
-        f"{field}:N",
-        scale=alt.Scale(domain=list(names), range=[colors[i % len(colors)] for i in range(len(names))]),
-        legend=alt.Legend(columns=columns, labelLimit=220) if len(names) > 1 else None,
-    )
-
-
-def _draw(chart: Any, language: str) -> bytes:
-    return to_svg(chart.properties(width=WIDTH, height=HEIGHT), language=language)
+def _colors(field: str, names: Sequence[str]) -> Any:
+    return color_series(field, dict(zip(names, series_colors(len(names)), strict=True)))

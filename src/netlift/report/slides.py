@@ -1,4 +1,4 @@
-"""A readout as three slides with native charts: the verdict, where the profit comes from, and whether to trust it."""
+"""A readout as slides with native charts: the verdict, where the profit comes from, its arms, whether to trust it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from typing import Any
 
 from netlift.abtest.readout import CampaignReadout
 from netlift.report.document import Cell
-from netlift.report.native_charts import add_waterfall
+from netlift.report.native_charts import add_arms, add_waterfall
 from netlift.report.pages.readout_checks import checks_grid
 from netlift.report.pages.readout_verdict import Headline, write_headline
 from netlift.report.pages.readout_words import ReadoutWords
+from netlift.report.palette import LIGHT
 from netlift.report.words import Words
 
 WIDTH, MARGIN = 13.333, 0.6
-INK, QUIET, BLUE = "1C2733", "566270", "1B4F8A"
-COLORS = {"good": "1F6B43", "bad": "A3262A", "warn": "8A5A00", "muted": QUIET, "": BLUE}
+INK, QUIET, SOFT, GOOD, BAD, WARN, BLUE = (
+    LIGHT[name].removeprefix("#").upper() for name in ("ink", "quiet", "soft", "gain", "loss", "warn", "blue")
+)
+COLORS = {"good": GOOD, "bad": BAD, "warn": WARN, "muted": QUIET, "": BLUE}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MOST_CHECKS, LONGEST = 11, 110
 
@@ -43,6 +46,8 @@ def to_pptx(readout: CampaignReadout, words: Words) -> bytes:
     properties.created = properties.modified = made
     _verdict_slide(deck, head)
     _money_slide(deck, readout, head, say)
+    if len(readout.arms) > 1:
+        _arms_slide(deck, readout, head, say)
     _trust_slide(deck, readout, head, say)
     buffer = io.BytesIO()
     deck.save(buffer)
@@ -91,6 +96,14 @@ def _money_slide(deck: Any, readout: CampaignReadout, head: Headline, say: Reado
     _text(slide, [(f"{profit} ({small})" if small else profit, 14, INK, False)], box=(MARGIN, 6.75, 12.1, 0.5))
 
 
+def _arms_slide(deck: Any, readout: CampaignReadout, head: Headline, say: ReadoutWords) -> None:
+    """What each arm earned, native as well."""
+    slide = _slide(deck, head)
+    _text(slide, [(say.say("arms"), 24, INK, True)], box=(MARGIN, 1.5, 12.1, 0.6))
+    _text(slide, [(say.say("simultaneous"), 13, QUIET, False)], box=(MARGIN, 2.05, 12.1, 0.4))
+    add_arms(slide, readout, say, box=(MARGIN, 2.5, 12.1, 4.6))
+
+
 def _trust_slide(deck: Any, readout: CampaignReadout, head: Headline, say: ReadoutWords) -> None:
     """The checks with their lights, failed ones first."""
     from pptx.util import Inches
@@ -137,7 +150,7 @@ def _text(
     shape = slide.shapes.add_textbox(*_emu(*box))
     if filled:
         shape.fill.solid()
-        shape.fill.fore_color.rgb = RGBColor.from_string("F4F7FA")
+        shape.fill.fore_color.rgb = RGBColor.from_string(SOFT)
     _write(shape.text_frame, parts)
 
 

@@ -42,7 +42,11 @@ def scorecard_document(card: Scorecard, quality: Table[MonthQuality], words: Wor
         currency=card.basis.currency,
         dated=card.newest,
         sections=tuple(_sections(card, quality, say)),
-        sheets=(long_grid(card, say), quality_grid(quality, card.months, say)),
+        sheets=(
+            *(months_grid(card, segment, say) for segment in card.segments if segment != TOTAL),
+            long_grid(card, say),
+            quality_grid(quality, card.months, say),
+        ),
     )
 
 
@@ -74,8 +78,12 @@ def _sections(card: Scorecard, quality: Table[MonthQuality], say: FigureWords) -
     if len(card.changes):
         title = words.say("scorecard.changes", month=newest)
         yield Section(name="changes", title=title, grids=(changes_grid(card, say),))
-    by_month = tuple(months_grid(card, segment, say) for segment in card.segments)
-    yield Section(name="months", title=words.say("scorecard.all_months"), grids=by_month)
+    yield Section(
+        name="months",
+        title=words.say("scorecard.all_months"),
+        paragraphs=(words.say("scorecard.months_of_segments"),),
+        grids=(months_grid(card, TOTAL, say),),
+    )
     if len(card.channels):
         yield Section(name="channels", title=words.say("scorecard.channels"), grids=(channels_grid(card, say),))
     title = f"{words.say('scorecard.quality')}, {newest}"
