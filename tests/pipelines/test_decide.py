@@ -305,7 +305,7 @@ def test_an_offer_that_no_model_knows_is_refused_or_explored_and_said(world, mon
     known = {offer: effect for offer, effect in EFFECTS.items() if offer != "push_reminder"}
     refused = decide(configure(world, small_budget), monkeypatch, effects=known)
     assert "push_reminder" not in set(read_run(refused)["decisions"]["offer_id"])
-    assert any(n.key == "untrained_refuse" and n.values["offers"] == "push_reminder" for n in refused.summary.notes)
+    assert any(n.key == "untrained_refuse" and n.values["offers"] == ("push_reminder",) for n in refused.summary.notes)
 
     def explore(decision):
         small_budget(decision)
@@ -373,6 +373,33 @@ def test_conditions_may_ask_for_scores_attributes_flags_and_segments(world, monk
     bought = receipts[~receipts["is_return"].fillna(False).astype(bool)].groupby("customer_id")["occurred_at"].max()
     assert (days(bought[wrote["export_email"]["customer_id"]]) < 0.3 * 400).all()
     assert run.summary.versions == {"uplift": 1, "churn": 1, "ltv": 1}
+    segments, strategies = (
+        {line.name: line for line in part} for part in (run.summary.segments, run.summary.strategies)
+    )
+    assert strategies["best"].customers == segments["champions"].customers > 0
+    assert set(strategies["best"].offers) <= {"push_reminder"}
+    for lines in (segments.values(), strategies.values()):
+        assert sum(line.customers for line in lines) == run.summary.customers
+        assert sum(line.profit for line in lines) == pytest.approx(sum(offer.profit for offer in run.summary.offers))
+
+
+def test_what_each_strategy_gets_is_that_of_its_customers_in_the_log(world, monkeypatch):
+    region = table(world, "customers")["region"].mode()[0]
+
+    def near(decision):
+        decision["strategies"] = [{"name": "near", "who": [f"region = {region}"], "channels": ["push", "email"]}]
+
+    run = decide(configure(world, near), monkeypatch)
+    log = read_run(run)["decisions"]
+    home = table(world, "customers").set_index("customer_id")["region"].reindex(log["customer_id"]) == region
+    assert [line.name for line in run.summary.strategies] == ["near", ""] and not run.summary.segments
+    for line, own in zip(run.summary.strategies, (log[home.to_numpy()], log[~home.to_numpy()]), strict=True):
+        given = own[own["offer_id"] != "none"]
+        assert line.customers == len(own) and line.offers == given["offer_id"].value_counts().to_dict()
+        assert line.profit == pytest.approx(own["expected_profit"].sum())
+        assert line.spend == pytest.approx((given["expected_reward"] + given["contact_cost"]).sum())
+    page = (Path(run.path) / "decisions_en.html").read_text()
+    assert "near" in page and "No strategy, every offer is open" in page
 
 
 def test_value_that_is_kept_counts_where_an_offer_claims_it(world, monkeypatch):
@@ -433,7 +460,7 @@ def test_the_run_fits_on_one_screen_in_both_languages(made):
     run, _ = made
     russian, english = run.to_text(), replace(run, language="en").to_text()
     assert "Ожидаемая прибыль" in russian and "Expected profit" in english and run.path in english
-    assert len(english.splitlines()) < 50 and "universal holdout" in english and "one more" in english.lower()
+    assert len(english.splitlines()) < 50 and "global control group" in english and "one more" in english.lower()
 
 
 def test_a_lost_list_is_told_and_a_changed_one_refused(world, monkeypatch):

@@ -157,10 +157,20 @@ def test_other_held_out_rows_are_other_inputs(folder, made, monkeypatch, tmp_pat
 def test_the_page_says_it_in_both_languages(made):
     run, _ = made
     english, russian = replace(run, language="en").to_text(), replace(run, language="ru").to_text()
-    for words in ("Before launch", "Better than contacting nobody", "everybody the best offer (beyond the limits)",
-                  "Conditions on region", "6,000 held-out contacts", "promised RUB"):  # fmt: skip
+    for words in (
+        "Before launch",
+        "Better than no contact: +RUB",
+        "the best offer to everybody (beyond the limits)",
+        "count as met: region",
+        "6,000 held-out contacts",
+        "Checked on past campaigns: forecast RUB",
+    ):
         assert words in english, words
-    for words in ("До запуска", "Лучше, чем никому не писать", "всем лучшее предложение (сверх ограничений)"):
+    for words in (
+        "Проверка до запуска",
+        "Лучше варианта «без коммуникаций»",
+        "всем лучшее предложение (сверх ограничений)",
+    ):
         assert words in russian, words
     assert len(english.splitlines()) < 75
 
@@ -176,17 +186,17 @@ def test_a_policy_certainly_worse_than_a_rule_says_so_first_and_is_written_all_t
     before = run.summary.before_launch
     assert before.beaten_by is before.nobody and before.nobody.ours_above.ci_upper < 0
     document = decision_document(run.summary, speak("en"), path="x", written=True)
-    assert document.notice.startswith("Careful: on held-out contacts these decisions are worse than this rule: nobody")
+    assert document.notice.startswith("On past campaigns these decisions are worse than this rule: no contact.")
     text = run.to_text()
     assert text.index("Careful") < text.index("Expected profit") and run.summary.contacted > 0
-    assert "Осторожно" in to_text(decision_document(run.summary, speak("ru"), path="x", written=True))
+    assert "Внимание" in to_text(decision_document(run.summary, speak("ru"), path="x", written=True))
 
 
 def test_few_held_out_contacts_leave_the_forecast_to_the_tenths(folder, monkeypatch, tmp_path):
     run = decide(configure(folder), monkeypatch, run_key="few", language="en", kept=kept(tmp_path, held_out(n=28)))
     before = run.summary.before_launch
     assert run.summary.forecast.basis == "tenths" and before.realised is None and before.contacts < 30
-    assert before.why_not == "" and "too few" in run.to_text() and "by tenths" in run.to_text()
+    assert before.why_not == "" and "Too few" in run.to_text() and "by tenths" in run.to_text()
 
 
 def test_without_rows_or_offers_in_common_the_page_says_why(folder, monkeypatch, tmp_path):
@@ -205,7 +215,7 @@ def test_the_list_of_a_trigger_has_the_line_and_no_table(folder, monkeypatch, tm
         configure(folder, unlimited), monkeypatch, trigger="silent too long", language="en", as_of=AS_OF,
         kept=kept(tmp_path, held_out()),
     )  # fmt: skip
-    assert run.summary.before_launch == BeforeLaunch(why_not="list") and "The list of a trigger" in run.to_text()
+    assert run.summary.before_launch == BeforeLaunch(why_not="list") and "a trigger's list" in run.to_text()
     assert run.summary.forecast.basis == "policy" and run.summary.contacted > 0
     log = read_run(run)["decisions"]
     assert run.summary.forecast.profit.point == pytest.approx(log["expected_profit"].sum())

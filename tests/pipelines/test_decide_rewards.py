@@ -77,8 +77,8 @@ def test_what_the_profit_rests_on_and_an_empty_strategy_are_on_the_page(world, m
     run = decide(configure(world, with_strategy), monkeypatch)
     assert run.summary.sensitivity
     english, russian = ((Path(run.path) / f"decisions_{lang}.html").read_text() for lang in ("en", "ru"))
-    assert "What the profit rests on" in english and "На чём держится прибыль" in russian
-    assert "No customer is in the strategies: VIP" in english
+    assert "What the profit is made of" in english and "Из чего складывается прибыль" in russian
+    assert "No customer is in these strategies: VIP" in english
     for page in (english, russian):
         assert "://" not in page.replace("http://www.w3.org", "")
         assert not any(customer in page for customer in table(world, "customers")["customer_id"][:50])

@@ -124,12 +124,34 @@ def test_the_challenger_chooses_at_the_prices_of_the_run_among_what_was_open(sho
     closed = [{"name": f"offer {name}", "side": "most", "price": 1e9} for name in record.offers[:-1]]
     with open_tables(settings) as tables:
         summary = {"versions": {"uplift": 1}, "prices": closed}
-        chosen = find_challengers(settings, tables, record, summary)["now netlift-uplift v7"]
+        chosen = find_challengers(settings, tables, record, summary).options["now netlift-uplift v7"]
         dear = {"versions": {"uplift": 1}, "prices": [*closed, {"name": "budget", "side": "most", "price": 1e9}]}
-        nothing = find_challengers(settings, tables, record, dear)["now netlift-uplift v7"]
+        nothing = find_challengers(settings, tables, record, dear).options["now netlift-uplift v7"]
     last = np.nan_to_num(log[f"p_{record.offers[-1]}"].to_numpy()) > 0
     assert (chosen == np.where(last, len(record.offers) - 1, -1)).all() and last.any()
     assert (nothing == -1).all()
+
+
+def test_a_model_that_leads_now_and_cannot_be_replayed_is_told_with_the_reason(shop, monkeypatch):
+    """After the tests above, whose contacts have come back."""
+    folder, config, _ = shop
+    (leads,) = make_deciders({"call_advice": constant(50.0)})[0].values()
+    monkeypatch.setattr(decision_challengers, "find_champions", lambda *_: ([replace(leads, version=7)], ()))
+    assert read(config).left_out is None
+
+    def without(decision):
+        decision["offers"].pop("email_discount_10")
+        decision["triggers"] = []
+
+    fewer = read(configure(folder, without, "fewer")).left_out
+    assert (fewer.model, fewer.why, fewer.offers) == ("netlift-uplift v7", "offers", ("email_discount_10",))
+
+    def refuse(*_, **__):
+        raise DataError("no past contacts")
+
+    monkeypatch.setattr(decision_challengers, "read_past_costs", refuse)
+    found = read(config)
+    assert found.left_out.why == "costs" and not any(row.policy.startswith("now ") for row in found.replay)
 
 
 def test_the_verb_writes_the_readout_of_a_run_once_and_names_it_again(shop):
@@ -162,7 +184,7 @@ def test_the_command_line_reads_a_run_of_decisions_by_its_key_and_not_as_a_campa
 
     told = invoke()
     assert told.exit_code == 0, told.exception
-    assert "universal holdout" in told.stdout and "What another policy would have earned" in told.stdout
+    assert "global control group" in told.stdout and "What another rule would have earned" in told.stdout
     assert "chance of luck" not in told.stdout and "p-value" not in told.stdout
     refused = invoke("--by", "region", "--pdf")
     assert isinstance(refused.exception, UsageError) and "--by, --pdf" in str(refused.exception)

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from netlift.data.sample_ratio import SampleRatio
-from netlift.evaluation.decision_readout import DecisionReadout, Drift, GroupLine
+from netlift.evaluation.decision_readout import DecisionReadout, Drift, GroupLine, LeftOut
 from netlift.evaluation.policy_proof import AT_RANDOM, ProofRow
 from netlift.evaluation.profit_forecast import WorthTenth
 from netlift.report.exports import to_html, to_markdown
@@ -84,14 +84,14 @@ def test_the_page_says_the_same_as_the_text_and_no_policy_name_comes_alive(langu
     for card in document.sections[0].cards:
         assert document.show(card.cell) in html and document.show(card.cell) in text
     assert "<script" not in html and "alert(1)" in html
-    assert {"ru": "12\xa0345", "en": "12,345"}[language] in html
-    assert {"ru": "Решения заработали", "en": "The decisions earned"}[language] in plain
+    assert {"ru": "12\xa0тыс.\xa0₽", "en": "RUB\xa012k"}[language] in html
+    assert {"ru": "Запуск заработал: около 12 тыс.\xa0₽", "en": "The run earned about RUB\xa012k"}[language] in plain
     assert {"ru": "Переобучите", "en": "Train again"}[language] in plain
 
 
 def test_a_loss_and_an_open_question_are_told_apart():
     words = speak("en")
-    for total, told in ((-9000, "lost money"), (100, "cannot be told yet")):
+    for total, told in ((-9000, "lost money: about −RUB\xa09.0k"), (100, "cannot be told yet")):
         groups = make_readout().groups.rows
         changed = Table(name="groups", rows=(line("decided", "holdout", total), *groups[1:]))
         document = decision_readout_document(make_readout(groups=changed), words)
@@ -103,7 +103,19 @@ def test_no_money_is_shown_where_the_groups_are_of_the_wrong_size():
     document = decision_readout_document(bad, speak("en"))
     assert [section.name for section in document.sections] == ["money", "checks"]
     text = to_text(document)
-    assert "12,345" not in text and "No figure can be trusted" in text and "not as it should be" in text
+    assert "12k" not in text and "These figures cannot be trusted" in text and "not as expected" in text
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (LeftOut(model="m v7", why="offers", offers=("mail",)), "no longer has these offers of the run: mail"),
+        (LeftOut(model="m v7", why="costs"), "do not tell what the offers cost then"),
+    ],
+)
+def test_the_model_that_leads_now_is_not_left_out_without_a_word(left, told):
+    text = to_text(decision_readout_document(make_readout(left_out=left), speak("en")))
+    assert "The model that leads now (m v7) is not compared" in text and told in text
 
 
 def test_a_log_without_expectations_says_so():

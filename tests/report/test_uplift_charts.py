@@ -129,7 +129,7 @@ def test_every_feature_of_the_catalogue_has_words_but_for_own_attributes():
     assert unsaid == []
     assert len({say_feature(feature, RU) for feature in CATALOGUE}) == len(CATALOGUE)
     assert say_feature(NAMED["share_category_it_s_365d"], EN) == 'share of category "it\'s" in 365 days'
-    assert say_feature(NAMED["contacts_sms_30d"], RU) == "контактов через «sms» за 30 дней"
+    assert say_feature(NAMED["contacts_sms_30d"], RU) == "контактов по каналу «SMS» за 30 дней"
     assert say_feature(NAMED["spend_trend_7d_30d"], RU) == "траты в день за 7 дней к тратам за 30 дней"
     assert say_feature(NAMED["margin_all"], EN) == "margin in all the time seen"
 
@@ -149,8 +149,8 @@ def test_every_feature_of_the_catalogue_has_words_but_for_own_attributes():
         ),
         (
             Split(feature=REGION, category="s", missing=False),
-            "region равно «s»",
-            "region не «s» (или нет данных)",
+            "регион равно «s»",
+            "регион не «s» (или нет данных)",
         ),
         (
             Split(feature=SINCE, missing=True),
@@ -172,10 +172,10 @@ def test_a_rule_says_whom_what_how_much_and_how_many():
     end = TreeEnd(path=path, offer="mail", effect=worth(12.0), share=0.34, on_offer=1.0, rows=100)
     assert say_rule(end, EN, "RUB").replace("\xa0", " ") == (
         'If days since the last purchase below 45 and region is not "s": offer mail, earns about RUB 12.00 '
-        "[10.00, 14.00] per customer, 34% of customers."
+        "(10.00 to 14.00) per customer, 34% of customers."
     )
     none = TreeEnd(path=(), offer=None, effect=None, share=1.0, on_offer=1.0, rows=100)
-    assert say_rule(none, RU, "RUB") == "Всем: не обращаться, 100\xa0% клиентов."
+    assert say_rule(none, RU, "RUB") == "Всем: без коммуникаций, 100\xa0% клиентов."
     unseen = TreeEnd(path=(), offer="mail", effect=None, share=1.0, on_offer=0.0, rows=100)
     assert "no campaign it was checked on" in say_rule(unseen, EN, "RUB")
 
@@ -196,12 +196,12 @@ def test_a_choice_is_said_with_its_reasons_for_and_against():
         "since the last purchase, here 12 (+RUB 30). Against it: region, here s (−RUB 4). Everything else: +RUB 4."
     )
     alone = Choice(offer="mail", instead=None, gain=1.0, typical=1.0, reasons=(), rest=0.0)
-    assert say_choice(alone, RU, "RUB").startswith("mail, а не «ничего не предлагать»: ")
+    assert say_choice(alone, RU, "RUB").startswith("«mail» вместо «без коммуникаций»: ")
 
 
 def test_constants_have_names():
     assert [say_constant(name, EN) for name in ("nobody", "everybody mail", "everybody the best offer")] == [
-        "contacting nobody",
-        "everybody mail",
-        "everybody the best offer there is",
+        "no contact",
+        "mail to everybody",
+        "the best offer there is to everybody",
     ]

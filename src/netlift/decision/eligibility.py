@@ -60,12 +60,14 @@ class Eligibility:
         explores_untrained: Whether options without a known effect may be drawn by exploration.
         counts: Option to the reasons of its refusals and their customers, `open` among them.
         strategies: Strategy to its customers; one without any is probably not what was meant.
+        strategy: Position of each customer's strategy, the number of strategies for who has none, shape (n,).
     """
 
     refused: np.ndarray
     explores_untrained: bool
     counts: Mapping[str, Mapping[str, int]]
     strategies: Mapping[str, int]
+    strategy: np.ndarray
 
     @property
     def eligible(self) -> np.ndarray:
@@ -145,6 +147,7 @@ def find_eligible(
         explores_untrained=settings.explore.untrained == "explore",
         counts={option.offer_id: count_reasons(refused[j]) for j, option in enumerate(options)},
         strategies={one.name: int((strategy == k).sum()) for k, one in enumerate(settings.strategies)},
+        strategy=strategy,
     )
 
 

@@ -40,6 +40,25 @@ class OfferLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartLine:
+    """The customers of one value segment, or of one strategy of the config.
+
+    Attributes:
+        name: The segment or strategy; empty for customers who are in none.
+        customers: How many they are.
+        offers: Offer to those who get it.
+        spend: Contacts and expected rewards, currency.
+        profit: Expected profit, corrected as the forecast is; without those whose effect nobody knows.
+    """
+
+    name: str
+    customers: int
+    offers: Mapping[str, int]
+    spend: float
+    profit: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """What the contacts of a run are expected to earn beyond no contact.
 
@@ -68,11 +87,11 @@ class Note:
 
     Attributes:
         key: Of the text.
-        values: What is put into it.
+        values: What is put into it: numbers, names, and several names at once.
     """
 
     key: str
-    values: Mapping[str, str | int | float]
+    values: Mapping[str, str | int | float | tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +120,8 @@ class DecisionSummary:
         versions: Task to the version of its champion.
         observational: Campaigns that nobody randomized and that the effects were learned from; empty for none.
         notes: What else a reader must know.
+        segments: Each value segment; empty where no rule of the config asks for segments.
+        strategies: Each strategy of the config, and those who are in none; empty without strategies.
     """
 
     run_key: str
@@ -124,11 +145,13 @@ class DecisionSummary:
     versions: Mapping[str, int]
     observational: str
     notes: tuple[Note, ...]
+    segments: tuple[PartLine, ...] = ()
+    strategies: tuple[PartLine, ...] = ()
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> DecisionSummary:
         """Read what `results.to_plain` made of a summary."""
-        own: dict[str, Any] = {field.name: plain[field.name] for field in fields(cls)}
+        own: dict[str, Any] = {field.name: plain[field.name] for field in fields(cls) if field.name in plain}
         forecast: dict[str, Any] = dict(own["forecast"])
         forecast["profit"] = Estimate(**_numbers(forecast["profit"], float("nan")))
         return cls(
@@ -141,9 +164,16 @@ class DecisionSummary:
                 "prices": tuple(Price(**_numbers(one, float("inf"))) for one in own["prices"]),
                 "offers": tuple(OfferLine(**one) for one in own["offers"]),
                 "sensitivity": tuple(Sensitivity(**one) for one in own["sensitivity"]),
-                "notes": tuple(Note(**one) for one in own["notes"]),
+                "notes": tuple(Note(key=one["key"], values=_with_tuples(one["values"])) for one in own["notes"]),
+                "segments": tuple(PartLine(**one) for one in own.get("segments", ())),
+                "strategies": tuple(PartLine(**one) for one in own.get("strategies", ())),
             }
         )
+
+
+def _with_tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """With tuples in place of the lists of JSON."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
 
 
 def _numbers(plain: Mapping[str, Any], missing: float) -> dict[str, Any]:
@@ -151,4 +181,4 @@ def _numbers(plain: Mapping[str, Any], missing: float) -> dict[str, Any]:
     return {name: missing if value is None else value for name, value in plain.items()}
 
 
-__all__ = ["Basis", "DecisionSummary", "Forecast", "Note", "OfferLine"]
+__all__ = ["Basis", "DecisionSummary", "Forecast", "Note", "OfferLine", "PartLine"]

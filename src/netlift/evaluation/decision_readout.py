@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from netlift.data.sample_ratio import SampleRatio
 from netlift.evaluation.policy_proof import ProofRow
@@ -58,6 +59,21 @@ class Drift:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """The model that leads now, where it could not be replayed.
+
+    Attributes:
+        model: Its name and version.
+        why: The config no longer has `offers` that the run had, or past contacts do not tell what `costs` were.
+        offers: These offers.
+    """
+
+    model: str
+    why: Literal["offers", "costs"]
+    offers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecisionReadout:
     """What a run of decisions earned.
 
@@ -76,6 +92,7 @@ class DecisionReadout:
             policy would have given those who explored was expected to earn.
         drift: Of the slope; None likewise.
         replay: The policy and challengers by logged chances; the policy first.
+        left_out: The model that leads now, where it is no challenger and should be; None otherwise.
     """
 
     run_key: str
@@ -91,6 +108,7 @@ class DecisionReadout:
     tenths: Table[WorthTenth] | None
     drift: Drift | None
     replay: Table[ProofRow]
+    left_out: LeftOut | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -98,4 +116,4 @@ class DecisionReadout:
         return not any(check.alarm for check in self.checks)
 
 
-__all__ = ["EVERYBODY", "LEADS_NOW", "OURS", "DecisionReadout", "Drift", "GroupLine"]
+__all__ = ["EVERYBODY", "LEADS_NOW", "OURS", "DecisionReadout", "Drift", "GroupLine", "LeftOut"]

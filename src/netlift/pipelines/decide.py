@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
 from time import perf_counter
@@ -44,6 +44,7 @@ from netlift.pipelines.decide_summary import summarize
 from netlift.pipelines.decide_triggers import find_trigger
 from netlift.pipelines.decision_log import Log
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.names import speak_of
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.proof_file import ProofFile, find_champions_file, read_proof_rows
 from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
@@ -52,7 +53,7 @@ from netlift.pipelines.scoring_contract import require_same_schema
 from netlift.registry.locks import exclusive
 from netlift.report.pages.decision import decision_document
 from netlift.report.plain_text import to_text
-from netlift.report.words import speak
+from netlift.report.words import LANGUAGES, speak
 from netlift.results import Told, to_plain
 
 
@@ -92,6 +93,7 @@ class DecideRun(Told):
         seconds: Wall time of the job that wrote it.
         written: False where the same decisions stood already.
         language: Of the texts.
+        names: What the business calls its offers and channels in that language, by `family.id`.
         left_out: What of the tables was not read, as the check found it.
     """
 
@@ -101,11 +103,12 @@ class DecideRun(Told):
     seconds: float
     written: bool
     language: str
+    names: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
         """The run on one screen, for people."""
-        words = speak(self.language)
+        words = speak(self.language).with_names(self.names)
         return to_text(decision_document(self.summary, words, path=self.path, written=self.written))
 
 
@@ -157,9 +160,10 @@ def decide_business(
             require_fresh_consent(updated_at, now=now, max_age_hours=decision.consent.max_age_hours)
             kept = find_champions_file(settings, champions[UPLIFT])
             inputs = _input_digests(settings, decision, champions, request, kept)
+            names = speak_of(settings, request.language, tables).names
             _require_same(scored or {}, inputs)
             if target.exists():
-                return _standing(target, inputs, request, files)
+                return _standing(target, inputs, request, files, names)
             progress.stage("decide", "holding the tables against the contract")
             whole = tables
             tables, checked = read_sound(whole, settings, verb="decide")
@@ -176,7 +180,7 @@ def decide_business(
                 write_files(
                     staging, log, [*decision.channels], outcome_days=known.outcome_days, for_excel=request.for_excel
                 )
-                write_pages(staging, summary)
+                write_pages(staging, summary, [speak_of(settings, language, whole) for language in LANGUAGES])
                 prove_exports(staging, tables, decision, log.decided, known.customers, known.positions)
                 manifest = {
                     "schema_version": 1,
@@ -194,7 +198,7 @@ def decide_business(
                 }
                 content = json.dumps(to_plain(manifest), ensure_ascii=False, indent=1)
                 write_bytes(staging / MANIFEST_FILE, content.encode())
-    return _run(target, json.loads(content), request, files, written=True)
+    return _run(target, json.loads(content), request, files, names, written=True)
 
 
 def _require_same(scored: Mapping[str, str], decided: Mapping[str, str]) -> None:
@@ -288,12 +292,19 @@ def _input_digests(
     if settings.readout is not None and settings.readout.household is not None:
         digests["household"] = settings.readout.household
     digests |= {"data": combine_digests(digest_sources(settings)), "csv": "excel" if request.for_excel else "plain"}
+    digests["names"] = settings.names.digest()
     digests["held_out"] = "none" if kept is None else kept.digest
     digests |= {"trigger": request.trigger} if request.trigger else {}
     return digests | {"inputs": combine_digests({**digests, "as_of": request.as_of.isoformat()})}
 
 
-def _standing(target: Path, inputs: Mapping[str, str], request: DecideRequest, files: Mapping[str, str]) -> DecideRun:
+def _standing(
+    target: Path,
+    inputs: Mapping[str, str],
+    request: DecideRequest,
+    files: Mapping[str, str],
+    names: Mapping[str, str],
+) -> DecideRun:
     """What was written under this key before, if it was made from the same inputs and is whole."""
     try:
         manifest = read_standing(target, inputs, request.key, files=files)
@@ -302,11 +313,17 @@ def _standing(target: Path, inputs: Mapping[str, str], request: DecideRequest, f
             f"{refusal}. Another key decides anew and counts these decisions as contacts; without {target} the same "
             "inputs give the same decisions, in either form of CSV"
         ) from refusal
-    return _run(target, manifest, request, files, written=False)
+    return _run(target, manifest, request, files, names, written=False)
 
 
 def _run(
-    target: Path, manifest: Mapping[str, Any], request: DecideRequest, files: Mapping[str, str], *, written: bool
+    target: Path,
+    manifest: Mapping[str, Any],
+    request: DecideRequest,
+    files: Mapping[str, str],
+    names: Mapping[str, str],
+    *,
+    written: bool,
 ) -> DecideRun:
     return DecideRun(
         summary=DecisionSummary.from_plain(manifest["summary"]),
@@ -315,6 +332,7 @@ def _run(
         seconds=manifest["seconds"],
         written=written,
         language=request.language,
+        names=names,
         left_out=read_findings(manifest.get("left_out", ())),
     )
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from netlift.config.business import BusinessSettings
+from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
+from netlift.config.segments import SEGMENTS
 from netlift.decision.budget_path import BudgetPoint, budget_path
 from netlift.decision.limits import BUDGET
 from netlift.decision.prices import Price
 from netlift.decision.reasons import count_reasons
-from netlift.decision.summary import DecisionSummary, Forecast, Note, OfferLine
+from netlift.decision.summary import DecisionSummary, Forecast, Note, OfferLine, PartLine
 from netlift.decision.value import find_sensitivity
 from netlift.errors import ConfigError, GateRefusedError
 from netlift.pipelines.decide_choice import Decided, spent
@@ -50,6 +52,7 @@ def summarize(
         raise ConfigError(f"config {settings.name}: no decision block")
     draw = decided.draw
     given = np.flatnonzero(draw.option >= 0)
+    profit = log.money()["expected_profit"]
     return DecisionSummary(
         run_key=log.run_key,
         as_of=log.as_of,
@@ -65,13 +68,15 @@ def summarize(
         gap=decided.allocation.gap,
         curve=_curve(decided),
         prices=_whole_limits(decided),
-        offers=_offers(log),
+        offers=_offers(decided, profit),
         reasons=count_reasons(decided.reason),
         refusals={offer: dict(counts) for offer, counts in decided.eligibility.counts.items()},
         sensitivity=find_sensitivity(decided.options, decided.values, _with_effect(log))[:SHOWN],
         versions=dict(log.versions),
         observational=observational,
         notes=tuple(_notes(decision, log, known, without)),
+        segments=_segments(decided, known, profit),
+        strategies=_strategies(decision, decided, profit),
     )
 
 
@@ -131,10 +136,8 @@ def _given_up(decided: Decided) -> float:
     return float(change[np.isfinite(change)].sum(dtype=np.float64))
 
 
-def _offers(log: Log) -> tuple[OfferLine, ...]:
-    decided = log.decided
+def _offers(decided: Decided, profit: np.ndarray) -> tuple[OfferLine, ...]:
     option, explored = decided.draw.option, decided.draw.explored
-    profit = log.money()["expected_profit"]
     lines = []
     for j, one in enumerate(decided.options):
         rows = np.flatnonzero(option == j)
@@ -152,31 +155,71 @@ def _offers(log: Log) -> tuple[OfferLine, ...]:
     return tuple(lines)
 
 
+def _segments(decided: Decided, known: Known, profit: np.ndarray) -> tuple[PartLine, ...]:
+    """Each value segment that has customers, where rules ask for segments."""
+    names = known.customers.columns.get(SEGMENT)
+    if names is None:
+        return ()
+    place = {name: k for k, name in enumerate(SEGMENTS)}
+    part = np.array([place.get(name, len(SEGMENTS)) for name in names])
+    return tuple(line for line in _parts(decided, profit, part, [*SEGMENTS, ""]) if line.customers)
+
+
+def _strategies(decision: DecisionSettings, decided: Decided, profit: np.ndarray) -> tuple[PartLine, ...]:
+    """Each strategy of the config, and those who are in none."""
+    if not decision.strategies:
+        return ()
+    names = [*(strategy.name for strategy in decision.strategies), ""]
+    return tuple(_parts(decided, profit, decided.eligibility.strategy, names))
+
+
+def _parts(decided: Decided, profit: np.ndarray, part: np.ndarray, names: Sequence[str]) -> Iterator[PartLine]:
+    """What the customers of each part get.
+
+    Args:
+        decided: The run.
+        profit: Expected of each customer, NaN where nobody knows, shape (n,).
+        part: Position of each customer's part, shape (n,).
+        names: Of the parts.
+    """
+    option = decided.draw.option
+    for k, name in enumerate(names):
+        rows = np.flatnonzero(part == k)
+        counts = np.bincount(option[rows] + 1, minlength=len(decided.options) + 1)[1:]
+        yield PartLine(
+            name=name,
+            customers=len(rows),
+            offers={o.offer_id: int(count) for o, count in zip(decided.options, counts, strict=True) if count},
+            spend=spent(decided, rows),
+            profit=float(np.nansum(profit[rows])),
+        )
+
+
 def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[str, ...]) -> Iterator[Note]:
     decided = log.decided
     untrained = [o.offer_id for j, o in enumerate(decided.options) if not known.customers.has_effect[:, j].any()]
     if untrained:
-        yield Note(key=f"untrained_{decision.explore.untrained}", values={"offers": ", ".join(untrained)})
+        yield Note(key=f"untrained_{decision.explore.untrained}", values={"offers": tuple(untrained)})
     empty = [name for name, customers in decided.eligibility.strategies.items() if not customers]
     if empty and len(log.ids):
-        yield Note(key="empty_strategy", values={"strategies": ", ".join(empty)})
+        yield Note(key="empty_strategy", values={"strategies": tuple(empty)})
     claims = [name for name, offer in decision.offers.items() if offer.save_rate]
     if claims and known.values.unknown_value:
-        yield Note(key="no_future", values={"customers": known.values.unknown_value, "offers": ", ".join(claims)})
+        yield Note(key="no_future", values={"customers": known.values.unknown_value, "offers": tuple(claims)})
     for task in without:
         if task in ("churn", "ltv") and claims:
             yield Note(key="no_champion", values={"task": task})
     if known.lists:
-        yield Note(key="lists", values={"lists": ", ".join(known.lists[:5]), "count": len(known.lists)})
+        yield Note(key="lists", values={"lists": known.lists[:5], "count": len(known.lists)})
     moved = known.values.reward_changed
     for j, one in enumerate(decided.options):
         if np.isfinite(moved[j]) and abs(moved[j] - 1) > REWARD_MOVED:
             yield Note(key="reward_moved", values={"offer": one.offer_id, "times": float(moved[j])})
     thin = [o.offer_id for o, kept in zip(decided.options, decided.exploration.kept, strict=True) if kept < 1]
     if thin:
-        yield Note(key="thinned", values={"offers": ", ".join(thin), "least": float(decided.exploration.kept.min())})
+        yield Note(key="thinned", values={"offers": tuple(thin), "least": float(decided.exploration.kept.min())})
     if known.drifted:
-        yield Note(key="drifted", values={"count": len(known.drifted), "features": ", ".join(known.drifted[:3])})
+        yield Note(key="drifted", values={"count": len(known.drifted), "features": known.drifted[:3]})
 
 
 __all__ = ["summarize"]

@@ -9,6 +9,7 @@ to leave is not in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from netlift.decision.options import Option, make_options
 from netlift.decision.prices import Prices, choose_by_prices
 from netlift.decision.value import AtRisk, value_options
 from netlift.errors import ConfigError, DataError
-from netlift.evaluation.decision_readout import EVERYBODY, LEADS_NOW
+from netlift.evaluation.decision_readout import EVERYBODY, LEADS_NOW, LeftOut
 from netlift.features.build import build_features
 from netlift.features.queries import Queries
 from netlift.pipelines.champions import Champion, find_champions
@@ -30,10 +31,23 @@ from netlift.pipelines.decision_record import DecisionRecord
 from netlift.pipelines.standing import encode_for
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Challengers:
+    """What is replayed beside a run's policy.
+
+    Attributes:
+        options: Name to option of each customer of the run, -1 for none, shape (n,).
+        left_out: The model that leads now, where what it would have chosen cannot be told; None otherwise.
+    """
+
+    options: Mapping[str, np.ndarray]
+    left_out: LeftOut | None = None
+
+
 def find_challengers(
     settings: BusinessSettings, tables: Tables, record: DecisionRecord, summary: Mapping[str, Any]
-) -> dict[str, np.ndarray]:
-    """Name to option of each customer of a run, -1 for none, shape (n,).
+) -> Challengers:
+    """What other policies would have given the customers of a run.
 
     Args:
         settings: The business, with a decision block.
@@ -48,25 +62,30 @@ def find_challengers(
         if open_to[:, j].any()
     }
     leads = next(iter(find_champions(settings, [UPLIFT])[0]), None)
-    if leads is not None and leads.version != summary["versions"].get(UPLIFT):
-        chosen = _choose_now(settings, tables, record, leads, summary, open_to)
-        if chosen is not None:
-            found[f"{LEADS_NOW}netlift-uplift v{leads.version}"] = chosen
-    return found
+    if leads is None or leads.version == summary["versions"].get(UPLIFT):
+        return Challengers(options=found)
+    model = f"netlift-uplift v{leads.version}"
+    decision = settings.decision
+    gone = tuple(offer for offer in record.offers if decision is None or offer not in decision.offers)
+    if decision is None or gone:
+        return Challengers(options=found, left_out=LeftOut(model=model, why="offers", offers=gone))
+    own = {option.offer_id: option for option in make_options(decision, offers_known(tables))}
+    options = tuple(own[offer] for offer in record.offers)
+    chosen = _choose_now(options, tables, record, leads, summary, open_to)
+    if chosen is None:
+        return Challengers(options=found, left_out=LeftOut(model=model, why="costs"))
+    return Challengers(options={**found, f"{LEADS_NOW}{model}": chosen})
 
 
 def _choose_now(
-    settings: BusinessSettings,
+    options: tuple[Option, ...],
     tables: Tables,
     record: DecisionRecord,
     leads: Champion,
     summary: Mapping[str, Any],
     open_to: np.ndarray,
 ) -> np.ndarray | None:
-    """What the model that leads now would have chosen; None where the config no longer speaks of the run's offers."""
-    options = _options_of(settings, tables, record)
-    if options is None:
-        return None
+    """What the model that leads now would have chosen; None where nobody can tell what offers cost that day."""
     predicted = _predict(tables, record, leads)
     n, m = len(record), len(options)
     uplift, reward = np.full((2, n, m), np.nan)
@@ -77,17 +96,10 @@ def _choose_now(
     try:
         costs = trained_costs(options, read_past_costs(tables, as_of=record.as_of), reward=reward)
         values = value_options(options, uplift=uplift, trained=costs, risk=nobody)
-    except (ConfigError, DataError):  # costs of that day that nobody can tell any more
+    except (ConfigError, DataError):
         return None
     cost = np.broadcast_to(values.cost(), (n, m))
     return choose_by_prices(values.profit(), cost, open_to, _prices(summary, options)).astype(np.int64)
-
-
-def _options_of(settings: BusinessSettings, tables: Tables, record: DecisionRecord) -> tuple[Option, ...] | None:
-    if settings.decision is None or not set(record.offers) <= set(settings.decision.offers):
-        return None
-    own = {option.offer_id: option for option in make_options(settings.decision, offers_known(tables))}
-    return tuple(own[offer] for offer in record.offers)
 
 
 def _predict(tables: Tables, record: DecisionRecord, leads: Champion) -> dict[str, np.ndarray]:
@@ -120,4 +132,4 @@ def _prices(summary: Mapping[str, Any], options: tuple[Option, ...]) -> Prices:
     return Prices(money=money, per_option=charge)
 
 
-__all__ = ["find_challengers"]
+__all__ = ["Challengers", "find_challengers"]

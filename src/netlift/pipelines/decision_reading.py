@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def read_run(
         slope_before=slope_before,
     )
     challengers = find_challengers(settings, tables, record, manifest["summary"])
-    return read_decisions(record, outcomes, reading, challengers=challengers)
+    found = read_decisions(record, outcomes, reading, challengers=challengers.options)
+    return replace(found, left_out=challengers.left_out)
 
 
 def _read(manifest: Path) -> dict[str, Any]:

@@ -13,17 +13,18 @@ from typing import Any
 from netlift.config.business import BusinessSettings
 from netlift.config.settings import did_you_mean, read_yaml
 from netlift.data.retailer.presets import PRESETS
+from netlift.data.retailer.world import OFFERS
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.errors import UsageError
 from netlift.pipelines.demo_year import DemoRequest, live_year
 from netlift.pipelines.fingerprint import combine_digests
+from netlift.pipelines.names import speak_of
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.run_key import MANIFEST_FILE, find_key, read_standing
 from netlift.registry.locks import exclusive
 from netlift.report.exports import to_html, to_json, to_markdown
 from netlift.report.pages.demo import demo_document
 from netlift.report.plain_text import to_text
-from netlift.report.words import speak
 from netlift.results import Told, to_plain
 
 FOLDER = "closed_loop"
@@ -77,7 +78,8 @@ def run_demo(
         BusyError: Another demo runs.
     """
     _require_sensible(request)
-    words = speak(request.language)
+    words = speak_of(settings, request.language)
+    words = words.with_names({**{f"offer.{offer.offer_id}": offer.name for offer in OFFERS}, **words.names})
     inputs = _digests(settings, request)
     key = find_key(settings.state / FOLDER, request.run_key, request.key, inputs)
     request = replace(request, run_key=key)
@@ -158,7 +160,12 @@ def _require_sensible(request: DemoRequest) -> None:
 
 def _digests(settings: BusinessSettings, request: DemoRequest) -> dict[str, str]:
     decision = settings.decision.digest() if settings.decision else ""
-    digests = {"config": settings.digest(), "decision": decision, "request": json.dumps(to_plain(request))}
+    digests = {
+        "config": settings.digest(),
+        "decision": decision,
+        "names": settings.names.digest(),
+        "request": json.dumps(to_plain(request)),
+    }
     return {**digests, "inputs": combine_digests(digests)}
 
 

@@ -22,6 +22,7 @@ from netlift.evaluation.off_policy import (
 from netlift.evaluation.refutation import RefutationRow
 from netlift.evaluation.uplift import DecileRow, Scored, calibration_slope, qini, uplift_by_decile
 from netlift.pipelines.contact_sets import build_contact_rows
+from netlift.pipelines.names import speak_of
 from netlift.pipelines.observational_mark import mark_observational
 from netlift.pipelines.proof_file import write_proof_rows
 from netlift.pipelines.proof_rows import gather_proof_rows
@@ -32,7 +33,6 @@ from netlift.pipelines.uplift_learning import UpliftLearning, constants_for, pol
 from netlift.pipelines.uplift_refutations import refute_uplift
 from netlift.registry.gate import Check, beats_baseline, features_believable, held_out_agrees
 from netlift.report.charts import deciles_chart, importance_chart, leaderboard_chart
-from netlift.report.words import speak
 from netlift.results import Estimate, Table, format_number
 
 MIN_DECILE_ROWS = 200
@@ -88,7 +88,7 @@ def train_uplift(assignment: Assignment) -> Trained:
         StoredModel(candidate.files, threads=learning.threads),
         learned=log_out_of_fold(learning, shipped.training),
         judged=ScoredContacts(rows=held_out, logged=logged),
-        words=speak("en"),
+        words=speak_of(assignment.settings, "en", assignment.tables),
         seed=learning.seed,
     )
     headline = _headline(row, best, len(held_out), shipped.how)

@@ -319,7 +319,11 @@ def _value_table(worth: TreeWorth) -> Table[RuleValueRow]:
 def _say_tree(tree: PolicyTree, worth: TreeWorth, words: Words, currency: str) -> str:
     if not tree.asks:
         offer = worth.ends.rows[0].offer
-        alike = words.say("constant.nobody") if offer is None else words.say("constant.everybody", offer=offer)
+        alike = (
+            words.say("constant.nobody")
+            if offer is None
+            else words.say("constant.everybody", offer=words.name("offer", offer))
+        )
         return words.say("explained.no_tree", constant=alike)
     constant = say_constant(worth.best_constant, words)
     said = words.say(

@@ -13,7 +13,9 @@ def to_text(document: Document) -> str:
     """The document as lines of text; charts are left out."""
     parts = [_line(document.title), _line(document.subtitle)]
     for section in document.sections:
+        banner = section.banner
         body = [
+            *(map(_line, [banner.title, *banner.lines]) if banner else ()),
             *map(_line, section.paragraphs),
             *(_card(document, card) for card in section.cards),
             *(f"- {_line(item)}" for item in section.items),
@@ -34,11 +36,16 @@ def _grid(document: Document, grid: Grid) -> str:
     heads = [_line(document.show(column)) for column in grid.columns]
     rows = [[_shown(document, cell) for cell in row] for row in grid.rows]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    right = [all(cell.kind in NUMBERS and not cell.text for cell in column) for column in zip(*grid.rows, strict=True)]
+    right = [all(_is_number(cell) for cell in column) for column in zip(*grid.rows, strict=True)]
     right = right or [False] * len(heads)
     lines = [_row(heads, widths, right), "  ".join("-" * width for width in widths)]
     lines += [_row(row, widths, right) for row in rows]
     return "\n".join([*([grid.title] if grid.title else []), *(f"  {line}".rstrip() for line in lines)])
+
+
+def _is_number(cell: Cell) -> bool:
+    """Whether a cell goes to the right: a number, or the blank of a total."""
+    return (cell.kind in NUMBERS and (not cell.text or cell.value is not None)) or cell.value == ""
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -103,7 +103,7 @@ def effect_shares_chart(
     values = [
         {
             "feature": said[row.feature],
-            "offer": row.offer,
+            "offer": words.name("offer", row.offer),
             "money": row.money.point,
             "lower": row.money.ci_lower,
             "upper": row.money.ci_upper,
@@ -124,7 +124,7 @@ def effect_shares_chart(
     whiskers = base.mark_rule(color=INK, strokeWidth=1).encode(x="lower:Q", x2="upper:Q", y=y)
     header = alt.Header(title=None, labelFontSize=12, labelLimit=180)
     chart = alt.layer(bars, whiskers, data=alt.Data(values=values)).facet(
-        column=alt.Column("offer:N", sort=offers, header=header), spacing=16
+        column=alt.Column("offer:N", sort=[words.name("offer", offer) for offer in offers], header=header), spacing=16
     )
     hint = words.say("uplift_chart.shares_hint", shown=words.number(len(first)), all=words.number(len(totals)))
     money = words.say("uplift_chart.money_moved", currency=words.symbol(currency))
@@ -212,7 +212,7 @@ def _say_box(end: TreeEnd, words: Words, currency: str) -> tuple[str, list[str],
     lines = [share]
     if end.effect is not None:
         lines.insert(0, words.say("rule.earns", money=say_money(end.effect, words, currency)))
-    return words.say("rule.offer", offer=end.offer), lines, CONTACT
+    return words.say("rule.offer", offer=words.name("offer", end.offer)), lines, CONTACT
 
 
 def _box(drawing: _Drawing, left: float, middle: float, title: str, lines: Sequence[str], fill: str) -> None:

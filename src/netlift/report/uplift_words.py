@@ -24,7 +24,7 @@ NO_DIRECTION = 0.1  # a rank correlation nearer to 0 is none
 
 
 def say_feature(feature: Feature, words: Words) -> str:
-    """What a feature is called; one that netlift has no words for by its name.
+    """What a feature is called: in netlift's words, else in those of the business, else by its name.
 
     Examples:
         >>> bought = Feature(name="purchases_90d", unit="receipts", source="transactions", formula="")
@@ -47,10 +47,13 @@ def say_feature(feature: Feature, words: Words) -> str:
         if mix:
             return words.say(f"feature.share_{mix['what']}", value=mix["value"], span=span)
         if sent:
-            return words.say("feature.contacts_by", value=sent["value"], span=span)
+            return words.say("feature.contacts_by", value=words.name("channel", sent["value"]), span=span)
         if words.has(f"feature.{window['stem']}"):
             return words.say(f"feature.{window['stem']}", span=span)
-    return name.replace("_", " ")
+    called = words.name("attribute", name)
+    if called == name:
+        return name.replace("_", " ")
+    return called if called[:2].isupper() else called[:1].lower() + called[1:]
 
 
 def say_value(feature: Feature, value: float, words: Words, currency: str) -> str:
@@ -64,7 +67,7 @@ def say_value(feature: Feature, value: float, words: Words, currency: str) -> st
     if math.isnan(value):
         return words.say("choice.not_known")
     if feature.kind == "category":
-        return feature.categories[int(value)]
+        return words.value(feature.name, feature.categories[int(value)])
     if feature.unit == "currency":
         return words.money(value, currency, digits=_digits(value, most=0 if abs(value) >= 10 else 2))
     if feature.unit == "share":
@@ -88,7 +91,8 @@ def say_answer(answer: Answer, words: Words, currency: str) -> str:
         key = "answer.below" if yes else "answer.from"
         value = say_value(split.feature, split.below, words, currency)
     elif split.category is not None:
-        key, value = ("answer.is" if yes else "answer.is_not"), split.category
+        key = "answer.is" if yes else "answer.is_not"
+        value = words.value(split.feature.name, split.category)
     else:
         return words.say("answer.missing" if yes else "answer.known", feature=feature)
     with_missing = f"{key}_or_missing"
@@ -114,9 +118,10 @@ def say_end(end: TreeEnd, words: Words, currency: str) -> str:
     share = words.share(end.share, digits=0)
     if end.offer is None:
         return words.say("rule.nobody", share=share)
+    offer = words.name("offer", end.offer)
     if end.effect is None:
-        return words.say("rule.contact_unseen", offer=end.offer, share=share)
-    return words.say("rule.contact", offer=end.offer, money=say_money(end.effect, words, currency), share=share)
+        return words.say("rule.contact_unseen", offer=offer, share=share)
+    return words.say("rule.contact", offer=offer, money=say_money(end.effect, words, currency), share=share)
 
 
 def say_money(estimate: Estimate, words: Words, currency: str, *, signed: bool = False) -> str:
@@ -125,12 +130,11 @@ def say_money(estimate: Estimate, words: Words, currency: str, *, signed: bool =
     Examples:
         >>> gain = Estimate(point=12.3, ci_lower=4.1, ci_upper=20.6, level=0.95, unit="EUR/customer", method="DR")
         >>> say_money(gain, Words(language="en"), "EUR", signed=True)
-        '+€12 [4, 21]'
+        '+€12 (4 to 21)'
     """
-    ends = (estimate.point, estimate.ci_lower, estimate.ci_upper)
-    digits = _money_digits(max(map(abs, ends)))
+    digits = money_digits(estimate)
     point = words.money(estimate.point, currency, digits=digits, signed=signed)
-    lower, upper = (words.number(value, digits=digits) for value in ends[1:])
+    lower, upper = (words.number(value, digits=digits) for value in (estimate.ci_lower, estimate.ci_upper))
     return words.say("rule.interval", point=point, lower=lower, upper=upper)
 
 
@@ -139,7 +143,9 @@ def say_constant(policy: str, words: Words) -> str:
     if policy == NOBODY:
         return words.say("constant.nobody")
     offer = policy.removeprefix("everybody ")
-    return words.say("constant.best") if offer == BEST_OFFER else words.say("constant.everybody", offer=offer)
+    if offer == BEST_OFFER:
+        return words.say("constant.best")
+    return words.say("constant.everybody", offer=words.name("offer", offer))
 
 
 def say_dependence(rows: Sequence[EffectShareRow], features: Mapping[str, Feature], words: Words, currency: str) -> str:
@@ -160,7 +166,9 @@ def say_dependence(rows: Sequence[EffectShareRow], features: Mapping[str, Featur
             direction=words.say(f"uplift_chart.{name_direction(row.direction)}"),
         )
 
-    return words.say("explained.depends", offer=rows[0].offer, features="; ".join(say(row) for row in rows))
+    return words.say(
+        "explained.depends", offer=words.name("offer", rows[0].offer), features="; ".join(say(row) for row in rows)
+    )
 
 
 def name_direction(correlation: float | None) -> Literal["higher", "lower", "unordered"]:
@@ -192,8 +200,8 @@ def say_choice(choice: Choice, words: Words, currency: str) -> str:
     }
     return words.say(
         "choice.sentence",
-        offer=choice.offer,
-        instead=words.say("choice.none") if choice.instead is None else choice.instead,
+        offer=words.name("offer", choice.offer),
+        instead=words.say("choice.none") if choice.instead is None else words.name("offer", choice.instead),
         gain=money(choice.gain),
         typical=money(choice.typical),
         reasons="".join(words.say(key, reasons="; ".join(said)) for key, said in sides.items() if said),
@@ -210,6 +218,11 @@ def _span(days: str | None, words: Words) -> str:
 def _digits(value: float, *, most: int) -> int:
     """Digits behind the point that are needed, `most` at most."""
     return next((digits for digits in range(most) if round(value, digits) == round(value, most)), most)
+
+
+def money_digits(estimate: Estimate) -> int:
+    """Digits behind the point that money and its interval are written with."""
+    return _money_digits(max(map(abs, (estimate.point, estimate.ci_lower, estimate.ci_upper))))
 
 
 def _money_digits(largest: float) -> int:

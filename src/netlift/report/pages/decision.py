@@ -1,18 +1,25 @@
-"""A run of decisions on one screen: money expected, what is short, who gets what, and why others get nothing."""
+"""A run of decisions: the profit expected and its check first, then who gets what, what limits it, and why others wait.
+
+A page shows all of it, and a terminal one screen.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from netlift.decision.prices import Price
-from netlift.decision.summary import DecisionSummary, Note, OfferLine
-from netlift.report.document import Card, Cell, Document, Grid, Section, Tone, text_cell
-from netlift.report.pages.decision_proof import before_launch_section, warn_before_launch
+from netlift.decision.summary import DecisionSummary, Note, OfferLine, PartLine
+from netlift.features.matrix import Feature
+from netlift.report.document import Banner, Card, Cell, Document, Grid, Section, Tone, text_cell
+from netlift.report.pages.decision_proof import before_launch_section, say_check, warn_before_launch
+from netlift.report.uplift_words import say_feature
 from netlift.report.words import Words
 
 GIVEN = ("policy", "explore")
-NUMBERED = ("customers", "rows", "count")
+MOST_GIVEN = 2
+FAMILIES = {"offers": "offer", "offer": "offer", "strategies": "strategy"}
+SHARES, COUNTS = ("times", "least"), ("customers", "rows", "count")
 
 
 def decision_document(
@@ -22,27 +29,24 @@ def decision_document(
 
     Args:
         summary: What was decided.
-        words: The language.
+        words: The language, with what the business calls its offers.
         path: The folder that holds it.
         written: Whether it was written now.
-        in_full: With what is for a page and not for a screen: what the profit rests on.
+        in_full: With what is for a page and not for a screen: parts of the customers, and what the profit is made of.
     """
     say = words.say
-    contacted = words.count("noun.customers", summary.contacted)
     told = (
         warn_before_launch(summary, words),
         say("decide.observational", campaigns=summary.observational) if summary.observational else "",
     )
     notices = tuple(filter(None, told))
-    notes = tuple(_notes(summary, words))
-    economics = tuple(_economics(summary, words)) if in_full else ()
     where = say(f"decide.{'written' if written else 'stood'}", path=path)
     return Document(
         title=say("decide.title", key=summary.run_key),
         subtitle=say(
             "decide.subtitle",
             day=words.day(summary.as_of),
-            contacted=contacted,
+            contacted=words.count("noun.customers", summary.contacted),
             customers=words.number(summary.customers),
         ),
         notice=" ".join(notices),
@@ -50,51 +54,67 @@ def decision_document(
         currency=summary.currency,
         dated=summary.as_of,
         sections=(
+            *(
+                (Section(name="careful", title=say("decide.careful"), items=notices),)
+                if notices and not in_full
+                else ()
+            ),
             Section(
                 name="money",
                 title=say("decide.money"),
-                paragraphs=notices,
+                banner=_banner(summary, words),
                 cards=tuple(_cards(summary, words)),
-                items=(
-                    *(_limit(price, summary, words) for price in _worth_telling(summary.prices)),
-                    *_basis(summary, words),
-                ),
-                grids=(_curve(summary, words),) if summary.curve else (),
+                items=tuple(_limit(price, summary, words) for price in _worth_telling(summary.prices)),
+                grids=(_offers(summary, words),),
             ),
+            *(_parts(summary, words) if in_full else ()),
             before_launch_section(summary, words),
-            Section(name="offers", title=say("decide.offers"), grids=(_offers(summary, words), *economics)),
+            *(_limits(summary, words) if in_full else ()),
             Section(name="why", title=say("decide.why"), grids=(_reasons(summary, words),)),
-            *((Section(name="notes", title=say("decide.notes"), items=notes),) if notes else ()),
+            Section(
+                name="notes",
+                title=say("decide.notes"),
+                items=(*_basis(summary, words), *(_note(note, words) for note in summary.notes)),
+            ),
             Section(name="next", title=say("decide.where"), items=(where, say("decide.next", key=summary.run_key))),
         ),
     )
 
 
+def _banner(summary: DecisionSummary, words: Words) -> Banner:
+    """The answer: what is expected, and whether past campaigns bear it out."""
+    profit = summary.forecast.profit
+    if not math.isfinite(profit.ci_lower):
+        money = words.short_money(profit.point, summary.currency)
+        return Banner(title=words.say("decide.profit_promised", money=money), tone="warn")
+    tone: Tone = "good" if profit.ci_lower > 0 else "bad" if profit.ci_upper < 0 else "warn"
+    money = words.about(profit.point, profit.ci_lower, profit.ci_upper, summary.currency, level=profit.level)
+    check = say_check(summary, words)
+    return Banner(title=words.say("decide.profit", money=money), tone=tone, lines=(check,) if check else ())
+
+
 def _cards(summary: DecisionSummary, words: Words) -> Iterator[Card]:
-    say, profit = words.say, summary.forecast.profit
-    known = math.isfinite(profit.ci_lower)
-    tone: Tone = "good" if known and profit.ci_lower > 0 else ""
+    say, currency = words.say, summary.currency
+    share = words.share(summary.contacted / summary.customers if summary.customers else 0.0, digits=0)
+    of_all = say("decide.of_customers", share=share, customers=words.number(summary.customers))
     yield Card(
-        title=say("decide.profit"),
-        cell=Cell(
-            kind="money",
-            value=profit.point,
-            lower=profit.ci_lower if known else None,
-            upper=profit.ci_upper if known else None,
-            tone=tone,
-        ),
-        lines=((say("decide.promised", money=words.money(summary.forecast.promised, summary.currency)), "muted"),),
+        title=say("decide.contacted"), cell=Cell(kind="count", value=summary.contacted), lines=((of_all, "muted"),)
     )
-    share = summary.budget and summary.spend / summary.budget
-    of = (
-        say("decide.of_budget", budget=words.money(summary.budget, summary.currency), share=words.share(share or 0.0))
-        if summary.budget is not None
-        else say("decide.no_budget")
-    )
-    yield Card(title=say("decide.spend"), cell=Cell(kind="money", value=summary.spend), lines=((of, ""),))
+    if summary.budget is None:
+        of = say("decide.no_budget")
+    else:
+        spent = words.share(summary.spend / summary.budget if summary.budget else 0.0, digits=0)
+        of = say("decide.of_budget", share=spent, budget=words.short_money(summary.budget, currency))
+    yield Card(title=say("decide.spend"), cell=_short(summary.spend, currency, words), lines=((of, "muted"),))
+    if summary.explored:
+        costs = say("decide.learning_costs", money=words.short_money(summary.forecast.exploration, currency))
+        yield Card(
+            title=say("decide.learning"), cell=Cell(kind="count", value=summary.explored), lines=((costs, "muted"),)
+        )
 
 
 def _basis(summary: DecisionSummary, words: Words) -> Iterator[str]:
+    """How the expected profit came about."""
     forecast, say = summary.forecast, words.say
     if forecast.basis != "promise":
         yield say(
@@ -106,90 +126,145 @@ def _basis(summary: DecisionSummary, words: Words) -> Iterator[str]:
         yield say("decide.basis_promise")
     if forecast.unknown:
         yield say("decide.unknown", customers=words.count("noun.customers", forecast.unknown))
-    if summary.explored:
-        yield say(
-            "decide.explored",
-            customers=words.count("noun.customers", summary.explored),
-            money=words.money(forecast.exploration, summary.currency),
-        )
-    yield say("decide.gap", gap=words.share(summary.gap, digits=4))
 
 
-def _curve(summary: DecisionSummary, words: Words) -> Grid:
+def _limits(summary: DecisionSummary, words: Words) -> tuple[Section, ...]:
+    """How near the choice is to the best possible, what another budget would earn, and what the profit is made of."""
+    bound = any(price.binding for price in summary.prices)
+    gap = words.say("decide.limits_words", gap=words.share(summary.gap, digits=4))
+    grids = (*_curve(summary, words), *_economics(summary, words))
+    told = gap if bound else words.say("decide.no_limits")
+    return (Section(name="limits", title=words.say("decide.limits"), paragraphs=(told,), grids=grids),)
+
+
+def _curve(summary: DecisionSummary, words: Words) -> Iterator[Grid]:
     """What other budgets would earn, by the model's word."""
-    heads = ("budget", "promise", "next_unit", "customers")
-    rows = tuple(
-        (
-            Cell(kind="money", value=point.budget),
-            Cell(kind="money", value=point.profit),
-            Cell(kind="money", value=point.price, digits=2),
-            Cell(kind="count", value=point.customers),
+    currency = summary.currency
+    if summary.curve:
+        heads = _heads(words, "budget", "promise", "next_unit", "customers", unit=words.money(1.0, currency))
+        rows = tuple(
+            (
+                _short(point.budget, currency, words),
+                _short(point.profit, currency, words),
+                Cell(kind="money", value=point.price, digits=2),
+                Cell(kind="count", value=point.customers),
+            )
+            for point in summary.curve
         )
-        for point in summary.curve
-    )
-    columns = tuple(text_cell(words.say(f"decide.column.{name}")) for name in heads)
-    return Grid(name="curve", title=words.say("decide.curve"), columns=columns, rows=rows)
+        yield Grid(name="curve", title=words.say("decide.curve"), columns=heads, rows=rows)
 
 
-def _worth_telling(prices: tuple[Price, ...]) -> list[Price]:
+def _worth_telling(prices: Sequence[Price]) -> list[Price]:
     """Limits that bind, and the budget always."""
     return [price for price in prices if price.binding or price.name == "budget"]
 
 
 def _limit(price: Price, summary: DecisionSummary, words: Words) -> str:
     """What one more unit of a limit earns, in words."""
-    say = words.say
+    say, currency = words.say, summary.currency
     kind, _, name = price.name.partition(" ")
-    money = words.money(price.price, summary.currency, digits=2)
-    used, bound = words.number(price.used), words.number(price.bound)
+    money = words.money(price.price, currency, digits=0 if price.price >= 20 else 2)
     if kind == "budget":
-        return say("decide.limit.budget" if price.binding else "decide.limit.budget_free", money=money)
-    what = say(f"decide.limit.what_{kind}", name=name)
-    key = "decide.limit.least" if price.side == "least" else "decide.limit.most"
-    return say(key, what=what, used=used, bound=bound, money=money)
+        if not price.binding:
+            return say("decide.limit.budget_free")
+        bound, unit = words.short_money(price.bound, currency), words.money(1.0, currency)
+        return say("decide.limit.budget", bound=bound, unit=unit, money=money)
+    told = words.name(kind, name)
+    values = {
+        "what": f"{told[:1].upper()}{told[1:]}",
+        "used": words.number(price.used),
+        "bound": words.number(price.bound),
+        "money": money,
+    }
+    if price.side == "least":
+        return say("decide.limit.least", **values)
+    channel = name if kind == "channel" else next((o.channel for o in summary.offers if o.offer_id == name), "")
+    known = words.has(f"decide.one_more.{channel}")
+    return say("decide.limit.most", **values, one_more=say(f"decide.one_more.{channel if known else 'contact'}"))
 
 
 def _economics(summary: DecisionSummary, words: Words) -> Iterator[Grid]:
     """What the expected profit owes to each economic input, and what a tenth more of it would change."""
-    say = words.say
     if summary.sensitivity:
-        heads = ("input", "offer", "in_all", "tenth_more")
-        yield Grid(
-            name="economics",
-            title=say("decide.economics"),
-            columns=tuple(text_cell(say(f"decide.column.{name}")) for name in heads),
-            rows=tuple(
-                (
-                    text_cell(say(f"decide.input.{line.input}")),
-                    text_cell(line.offer_id),
-                    Cell(kind="money", value=line.amount),
-                    Cell(kind="money", value=line.change),
-                )
-                for line in summary.sensitivity
-            ),
+        rows = tuple(
+            (
+                text_cell(words.say(f"decide.input.{line.input}")),
+                text_cell(words.name("offer", line.offer_id)),
+                _short(line.amount, summary.currency, words),
+                _short(line.change, summary.currency, words),
+            )
+            for line in summary.sensitivity
         )
+        heads = _heads(words, "input", "offer", "in_all", "tenth_more")
+        yield Grid(name="economics", title=words.say("decide.economics"), columns=heads, rows=rows)
 
 
 def _offers(summary: DecisionSummary, words: Words) -> Grid:
-    heads = ("offer", "channel", "customers", "explored", "open_to", "spend", "profit")
-    return Grid(
-        name="offers",
-        title="",
-        columns=tuple(text_cell(words.say(f"decide.column.{name}")) for name in heads),
-        rows=tuple(_offer(line) for line in summary.offers),
+    """What each offer brings, most money first, and all of them."""
+    lines = sorted(summary.offers, key=lambda line: -line.profit)
+    rows = [_offer(line, summary.currency, words) for line in lines]
+    total = (
+        text_cell(words.say("decide.in_all")),
+        text_cell(""),
+        Cell(kind="count", value=sum(line.customers for line in lines)),
+        Cell(kind="count", value=sum(line.explored for line in lines)),
+        text_cell(""),
+        _short(sum(line.spend for line in lines), summary.currency, words),
+        _short(sum(line.profit for line in lines), summary.currency, words),
     )
+    heads = _heads(words, "offer", "channel", "customers", "explored", "open_to", "spend", "profit")
+    return Grid(name="offers", title=words.say("decide.offers"), columns=heads, rows=(*rows, total))
 
 
-def _offer(line: OfferLine) -> tuple[Cell, ...]:
+def _offer(line: OfferLine, currency: str, words: Words) -> tuple[Cell, ...]:
     return (
-        text_cell(line.offer_id),
-        text_cell(line.channel),
+        text_cell(words.name("offer", line.offer_id)),
+        text_cell(words.name("channel", line.channel)),
         Cell(kind="count", value=line.customers),
         Cell(kind="count", value=line.explored),
         Cell(kind="count", value=line.open_to),
-        Cell(kind="money", value=line.spend),
-        Cell(kind="money", value=line.profit),
+        _short(line.spend, currency, words),
+        _short(line.profit, currency, words, tone=_tone(line.profit)),
     )
+
+
+def _parts(summary: DecisionSummary, words: Words) -> tuple[Section, ...]:
+    """What the customers of each segment and strategy get."""
+    found = {"segment": summary.segments, "strategy": summary.strategies}
+    grids = tuple(_part_grid(family, lines, summary.currency, words) for family, lines in found.items() if lines)
+    if not grids:
+        return ()
+    told = (words.say("decide.parts_words"),)
+    return (Section(name="parts", title=words.say("decide.parts"), paragraphs=told, grids=grids),)
+
+
+def _part_grid(family: str, lines: Sequence[PartLine], currency: str, words: Words) -> Grid:
+    nobody = {"segment": words.name("segment", "(outside)"), "strategy": words.say("decide.no_strategy")}[family]
+    rows = tuple(
+        (
+            text_cell(words.name(family, line.name) if line.name else nobody),
+            Cell(kind="count", value=line.customers),
+            Cell(kind="count", value=sum(line.offers.values())),
+            text_cell(_most_given(line.offers, words)),
+            _short(line.spend, currency, words),
+            _short(line.profit, currency, words, tone=_tone(line.profit)),
+            _each(line),
+        )
+        for line in lines
+    )
+    heads = _heads(words, family, "customers", "contacted", "most_given", "spend", "profit", "each")
+    name = "segments" if family == "segment" else "strategies"
+    return Grid(name=name, title=words.say(f"decide.{name}"), columns=heads, rows=rows)
+
+
+def _most_given(offers: Mapping[str, int], words: Words) -> str:
+    most = sorted(offers.items(), key=lambda pair: -pair[1])[:MOST_GIVEN]
+    return ", ".join(f"{words.name('offer', offer)} ({words.number(count)})" for offer, count in most)
+
+
+def _each(line: PartLine) -> Cell:
+    each = line.profit / line.customers if line.customers else None
+    return Cell(kind="money", value=each, digits=0 if each is None or abs(each) >= 20 or not each else 2)
 
 
 def _reasons(summary: DecisionSummary, words: Words) -> Grid:
@@ -203,20 +278,37 @@ def _reasons(summary: DecisionSummary, words: Words) -> Grid:
         )
         for reason, count in ordered
     )
-    heads = tuple(text_cell(words.say(f"decide.column.{name}")) for name in ("reason", "customers", "share"))
-    return Grid(name="reasons", title="", columns=heads, rows=rows)
+    return Grid(name="reasons", title="", columns=_heads(words, "reason", "customers", "share"), rows=rows)
 
 
-def _notes(summary: DecisionSummary, words: Words) -> Iterator[str]:
-    for note in summary.notes:
-        yield words.say(f"decide.note.{note.key}", **_written(note, words))
+def _note(note: Note, words: Words) -> str:
+    values = {name: _written(name, value, words) for name, value in note.values.items()}
+    return words.say(f"decide.note.{note.key}", **values)
 
 
-def _written(note: Note, words: Words) -> dict[str, str]:
-    return {
-        name: words.number(value, digits=0 if name in NUMBERED else 2) if isinstance(value, int | float) else value
-        for name, value in note.values.items()
-    }
+def _written(name: str, value: str | float | tuple[str, ...], words: Words) -> str:
+    """A number of a note as its kind is written, and ids by what they are called."""
+    if isinstance(value, int | float):
+        if name in SHARES:
+            return words.share(value, digits=0)
+        return words.number(value, digits=0 if name in COUNTS else 2)
+    ids = (value,) if isinstance(value, str) else value
+    if name == "features":
+        return ", ".join(say_feature(Feature(name=one, unit="", source="", formula=""), words) for one in ids)
+    return ", ".join(words.name(FAMILIES[name], one) if name in FAMILIES else one for one in ids)
+
+
+def _short(value: float, currency: str, words: Words, *, tone: Tone = "") -> Cell:
+    """Money in thousands or millions."""
+    return Cell(kind="money", value=value, text=words.short_money(value, currency), tone=tone)
+
+
+def _tone(value: float) -> Tone:
+    return "bad" if value < 0 else ""
+
+
+def _heads(words: Words, *names: str, unit: str = "") -> tuple[Cell, ...]:
+    return tuple(text_cell(words.say(f"decide.column.{name}", unit=unit)) for name in names)
 
 
 __all__ = ["decision_document"]

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from netlift.decision.before_launch import BeforeLaunch, ProvedPolicy
 from netlift.decision.summary import DecisionSummary
+from netlift.features.matrix import Feature
 from netlift.report.document import Cell, Grid, Section, Tone, text_cell
+from netlift.report.uplift_words import money_digits, say_feature
 from netlift.report.words import Words
 from netlift.results import Estimate
 
@@ -28,7 +30,21 @@ def warn_before_launch(summary: DecisionSummary, words: Words) -> str:
         unit=loss.unit,
         method=loss.method,
     )
-    return words.say("decide.before.worse", policy=_name(rival, words), **_numbers(turned, summary.currency, words))
+    told = _numbers(turned, summary.currency, words, signed=False)
+    return words.say("decide.before.worse", policy=_name(rival, words), **told)
+
+
+def say_check(summary: DecisionSummary, words: Words) -> str:
+    """What held-out contacts of past campaigns were forecast to bring, and brought; empty where too few were chosen."""
+    before, currency = summary.before_launch, summary.currency
+    if before.realised is None or before.predicted is None:
+        return ""
+    found = before.realised
+    return words.say(
+        "decide.checked",
+        predicted=words.short_money(before.predicted, currency),
+        realised=words.about(found.point, found.ci_lower, found.ci_upper, currency, level=found.level),
+    )
 
 
 def before_launch_section(summary: DecisionSummary, words: Words) -> Section:
@@ -37,7 +53,8 @@ def before_launch_section(summary: DecisionSummary, words: Words) -> Section:
     title = say("decide.before.title")
     if before.why_not:
         return Section(name="before", title=title, paragraphs=(say(f"decide.before.why_not.{before.why_not}"),))
-    how = say("decide.before.how", rows=words.number(before.rows), contacts=words.number(before.contacts))
+    level = next((words.share(one.ours_above.level, digits=0) for one in before.rivals if one.ours_above), "")
+    how = say("decide.before.how", rows=words.number(before.rows), contacts=words.number(before.contacts), level=level)
     return Section(
         name="before",
         title=title,
@@ -65,7 +82,7 @@ def _policy(one: ProvedPolicy, words: Words) -> tuple[Cell, ...]:
         Cell(kind="money", value=None)
         if above is None
         else _money(above, tone=TONES[_found(above)] if one.in_reach else ""),
-        Cell(kind="share", value=one.contacted, digits=1),
+        Cell(kind="share", value=one.contacted, digits=0),
     )
 
 
@@ -80,17 +97,23 @@ def _verdicts(summary: DecisionSummary, words: Words) -> Iterator[str]:
     else:
         yield say(
             "decide.before.curse",
-            predicted=words.money(before.predicted, summary.currency, digits=2),
-            promised=words.money(summary.forecast.promised, summary.currency),
-            profit=words.money(summary.forecast.profit.point, summary.currency),
-            **_numbers(before.realised, summary.currency, words),
+            predicted=words.short_money(before.predicted, summary.currency),
+            promised=words.short_money(summary.forecast.promised, summary.currency),
+            profit=words.short_money(summary.forecast.profit.point, summary.currency),
+            **_numbers(before.realised, summary.currency, words, signed=False),
         )
     if not all(one.in_reach for one in before.policies):
         yield say("decide.before.beyond_note")
     if before.not_asked:
-        yield say("decide.before.not_asked", names=", ".join(before.not_asked))
+        yield say("decide.before.not_asked", names=", ".join(_asked(name, words) for name in before.not_asked))
     if before.not_learned:
-        yield say("decide.before.not_learned", offers=", ".join(before.not_learned))
+        offers = ", ".join(words.name("offer", offer) for offer in before.not_learned)
+        yield say("decide.before.not_learned", offers=offers)
+
+
+def _asked(name: str, words: Words) -> str:
+    """What a condition asks about: a segment, an attribute, or a feature."""
+    return say_feature(Feature(name=name, unit="", source="", formula=""), words)
 
 
 def _found(difference: Estimate) -> str:
@@ -103,18 +126,24 @@ def _name(one: ProvedPolicy, words: Words) -> str:
     return words.say(f"decide.before.policy.{one.name}")
 
 
-def _numbers(difference: Estimate, currency: str, words: Words) -> dict[str, str]:
+def _numbers(difference: Estimate, currency: str, words: Words, *, signed: bool = True) -> dict[str, str]:
+    digits = money_digits(difference)
     return {
-        "money": words.money(difference.point, currency, digits=2),
-        "lower": words.number(difference.ci_lower, digits=2),
-        "upper": words.number(difference.ci_upper, digits=2),
+        "money": words.money(difference.point, currency, digits=digits, signed=signed),
+        "lower": words.number(difference.ci_lower, digits=digits),
+        "upper": words.number(difference.ci_upper, digits=digits),
     }
 
 
 def _money(estimate: Estimate, *, tone: Tone = "") -> Cell:
     return Cell(
-        kind="money", value=estimate.point, lower=estimate.ci_lower, upper=estimate.ci_upper, digits=2, tone=tone
+        kind="money",
+        value=estimate.point,
+        lower=estimate.ci_lower,
+        upper=estimate.ci_upper,
+        digits=money_digits(estimate),
+        tone=tone,
     )
 
 
-__all__ = ["before_launch_section", "warn_before_launch"]
+__all__ = ["before_launch_section", "say_check", "warn_before_launch"]

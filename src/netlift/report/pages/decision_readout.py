@@ -12,6 +12,7 @@ from netlift.evaluation.decision_readout import EVERYBODY, LEADS_NOW, OURS, Deci
 from netlift.evaluation.off_policy import NOBODY
 from netlift.evaluation.policy_proof import AT_RANDOM, ProofRow
 from netlift.report.document import Banner, Card, Cell, Document, Grid, Section, Tone, text_cell
+from netlift.report.uplift_words import money_digits
 from netlift.report.words import Words
 from netlift.results import Estimate
 
@@ -40,19 +41,17 @@ def _sections(readout: DecisionReadout, words: Words) -> Iterator[Section]:
     if not readout.is_sound:
         title, why = say("decision_readout.verdict.unsound"), say("decision_readout.verdict.unsound_why")
         banner = Banner(title=title, tone="bad", lines=(why,))
-        yield Section(name="money", title=say("decision_readout.money"), banner=banner, paragraphs=(f"{title}. {why}",))
+        yield Section(name="money", title=say("decision_readout.money"), banner=banner)
         yield checks
         return
     lines = {(line.group, line.against): line for line in readout.groups}
     decided = lines["decided", "holdout"]
     level = words.share(decided.total.level, digits=0)
-    banner = _verdict(decided, readout, words)
     yield Section(
         name="money",
         title=say("decision_readout.money"),
-        banner=banner,
-        paragraphs=(f"{banner.title}: {banner.lines[0]}.",),
-        cards=tuple(_cards(readout, decided, lines["policy", "explore"], words)),
+        banner=_verdict(decided.total, readout, words),
+        cards=tuple(_cards(decided, lines["policy", "explore"], words)),
         items=(say("decision_readout.sticky"), say("decision_readout.whole"), say("decision_readout.itt", level=level)),
         grids=(_groups(readout, words),),
     )
@@ -62,20 +61,18 @@ def _sections(readout: DecisionReadout, words: Words) -> Iterator[Section]:
         name="replay",
         title=say("decision_readout.replay"),
         paragraphs=(say("decision_readout.replay_how", customers=open_to),),
+        items=tuple(_left_out(readout, words)),
         grids=(_replay(readout, words),),
     )
     yield checks
 
 
-def _verdict(decided: GroupLine, readout: DecisionReadout, words: Words) -> Banner:
-    total = decided.total
+def _verdict(total: Estimate, readout: DecisionReadout, words: Words) -> Banner:
     name, tone = _found(total)
-    line = words.say(
-        "decision_readout.verdict.line",
-        money=words.money(total.point, readout.currency),
-        each=words.money(decided.per_customer.point, readout.currency, digits=2),
-    )
-    return Banner(title=words.say(f"decision_readout.verdict.{name}"), tone=tone, lines=(line,))
+    money = words.about(total.point, total.ci_lower, total.ci_upper, readout.currency, level=total.level)
+    title = words.say(f"decision_readout.verdict.{name}", money=money)
+    expected = words.short_money(readout.expected, readout.currency)
+    return Banner(title=title, tone=tone, lines=(words.say("decision_readout.verdict.line", expected=expected),))
 
 
 def _found(total: Estimate) -> tuple[str, Tone]:
@@ -84,17 +81,12 @@ def _found(total: Estimate) -> tuple[str, Tone]:
     return ("lost", "bad") if total.ci_upper < 0 else ("open", "warn")
 
 
-def _cards(readout: DecisionReadout, decided: GroupLine, explore: GroupLine, words: Words) -> Iterator[Card]:
+def _cards(decided: GroupLine, explore: GroupLine, words: Words) -> Iterator[Card]:
     say = words.say
-    expected = words.money(readout.expected, readout.currency)
-    yield Card(
-        title=say("decision_readout.card.decided"),
-        cell=_money(decided.total, tone=_found(decided.total)[1]),
-        lines=((say("decision_readout.card.expected", money=expected), "muted"),),
-    )
+    yield Card(title=say("decision_readout.card.each"), cell=_money(decided.per_customer), lines=())
     yield Card(
         title=say("decision_readout.card.explore"),
-        cell=_money(explore.per_customer, digits=2),
+        cell=_money(explore.per_customer),
         lines=((say("decision_readout.card.explore_line"), "muted"),),
     )
 
@@ -106,8 +98,8 @@ def _groups(readout: DecisionReadout, words: Words) -> Grid:
             text_cell(words.say(f"decision_readout.group.{line.against}")),
             Cell(kind="count", value=line.customers),
             Cell(kind="count", value=line.others),
-            _money(line.total),
-            _money(line.per_customer, digits=2),
+            _short(line.total, readout.currency, words),
+            _money(line.per_customer),
         )
         for line in readout.groups
     )
@@ -129,8 +121,8 @@ def _worth(readout: DecisionReadout, words: Words) -> Section:
         (
             Cell(kind="count", value=row.tenth),
             Cell(kind="count", value=row.contacts),
-            Cell(kind="money", value=row.predicted, digits=2),
-            _money(row.realised, digits=2),
+            Cell(kind="money", value=row.predicted, digits=money_digits(row.realised)),
+            _money(row.realised),
         )
         for row in readout.tenths
     )
@@ -138,7 +130,7 @@ def _worth(readout: DecisionReadout, words: Words) -> Section:
     return Section(
         name="worth",
         title=title,
-        paragraphs=(told,),
+        paragraphs=(told, say("decision_readout.worth_words")),
         grids=(Grid(name="tenths", title="", columns=heads, rows=rows),),
     )
 
@@ -162,17 +154,25 @@ def _policy(row: ProofRow, words: Words) -> tuple[Cell, ...]:
     name = words.say(f"decision_readout.{own[row.policy]}") if row.policy in own else _challenger(row.policy, words)
     return (
         text_cell(name),
-        _money(row.value, digits=2),
-        text_cell("") if row.ours_above is None else _money(row.ours_above, digits=2),
+        _money(row.value),
+        text_cell("") if row.ours_above is None else _money(row.ours_above),
         Cell(kind="share", value=row.contacted, digits=1),
         Cell(kind="count", value=row.effective_rows),
     )
 
 
+def _left_out(readout: DecisionReadout, words: Words) -> Iterator[str]:
+    """Why the model that leads now is not compared."""
+    left = readout.left_out
+    if left is not None:
+        offers = ", ".join(words.name("offer", offer) for offer in left.offers)
+        yield words.say(f"decision_readout.left_out.{left.why}", model=left.model, offers=offers)
+
+
 def _challenger(policy: str, words: Words) -> str:
     """The name of a policy that was not the run's."""
     if policy.startswith(EVERYBODY):
-        return words.say("decision_readout.everybody", offer=policy.removeprefix(EVERYBODY))
+        return words.say("decision_readout.everybody", offer=words.name("offer", policy.removeprefix(EVERYBODY)))
     if policy.startswith(LEADS_NOW):
         return words.say("decision_readout.leads_now", model=policy.removeprefix(LEADS_NOW))
     return policy
@@ -195,14 +195,24 @@ def _result(check: SampleRatio, words: Words) -> Cell:
     return Cell(kind="text", value=words.say(f"decision_readout.{result}"), tone=tone)
 
 
-def _money(estimate: Estimate, *, digits: int = 0, tone: Tone = "") -> Cell:
+def _money(estimate: Estimate) -> Cell:
     return Cell(
         kind="money",
         value=estimate.point,
         lower=estimate.ci_lower,
         upper=estimate.ci_upper,
-        digits=digits,
-        tone=tone,
+        digits=money_digits(estimate),
+    )
+
+
+def _short(estimate: Estimate, currency: str, words: Words) -> Cell:
+    """Money in thousands or millions with its interval."""
+    lower, upper = (words.short_money(end, currency) for end in (estimate.ci_lower, estimate.ci_upper))
+    return Cell(
+        kind="money",
+        value=estimate.point,
+        text=words.short_money(estimate.point, currency),
+        note=words.say("cell.interval", lower=lower, upper=upper),
     )
 
 

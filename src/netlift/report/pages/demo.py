@@ -16,14 +16,17 @@ from netlift.evaluation.closed_loop import (
     DemoReport,
     RestBand,
 )
-from netlift.report.document import Card, Cell, Document, Picture, Section, Tone, scale_money
+from netlift.report.charts import BLUE
+from netlift.report.document import Banner, Card, Cell, CellKind, Document, Picture, Section, Tone, scale_money
 from netlift.report.pages.demo_grids import (
     beliefs_grid,
+    money_cell,
     months_grid,
     scorecard_grid,
     segments_grid,
     source_grid,
 )
+from netlift.report.readout_charts import Whisker, forest_chart
 from netlift.report.scorecard_charts import lines_chart
 from netlift.report.words import Words
 from netlift.results import Estimate
@@ -57,12 +60,16 @@ def demo_document(report: DemoReport, words: Words, *, path: str) -> Document:
             Section(
                 name="money",
                 title=say("demo.money"),
-                paragraphs=tuple(_basis(report, words)),
+                banner=_verdict(report, words),
                 cards=tuple(_cards(report, words)),
-                items=(say("demo.rank", order=_order(report, words)),),
-                pictures=(_picture(report, words),),
+                pictures=(_bars(report, words), _lines(report, words)),
             ),
-            Section(name="rules", title=say("demo.scorecard"), grids=(scorecard_grid(report, words),)),
+            Section(
+                name="rules",
+                title=say("demo.scorecard"),
+                paragraphs=tuple(_basis(report, words)),
+                grids=(scorecard_grid(report, words),),
+            ),
             Section(
                 name="beliefs",
                 title=say("demo.beliefs"),
@@ -74,6 +81,7 @@ def demo_document(report: DemoReport, words: Words, *, path: str) -> Document:
                 name="source",
                 title=say("demo.source"),
                 paragraphs=(say("demo.source_words"),),
+                items=tuple(_compared(report, words)),
                 grids=(source_grid(report, words),),
             ),
             Section(name="segments", title=say("demo.by_segment"), grids=(segments_grid(report, words),)),
@@ -94,7 +102,7 @@ def _basis(report: DemoReport, words: Words) -> Iterator[str]:
     yield words.say("demo.intervals", level=words.share(shop.level, digits=0))
     yield words.say(
         "demo.rules",
-        offer=shop.constant,
+        offer=words.name("offer", shop.constant),
         likely=words.share(shop.likely_share, digits=0),
         holdout=words.share(shop.holdout, digits=0),
         epsilon=words.share(shop.epsilon, digits=0),
@@ -107,49 +115,73 @@ def _basis(report: DemoReport, words: Words) -> Iterator[str]:
 
 def _cards(report: DemoReport, words: Words) -> Iterator[Card]:
     say, currency = words.say, report.shop.currency
-    loop, oracle, quiet = report.world(LOOP), report.world(ORACLE), report.world(QUIET)
-    lines: list[tuple[str, Tone]] = []
-    if oracle.gain.point > 0:
-        lines.append((say("demo.of_oracle", share=words.share(loop.gain.point / oracle.gain.point, digits=0)), ""))
-    if quiet.profit > 0:
-        lines.append((say("demo.of_profit", share=words.share(loop.gain.point / quiet.profit, signed=True)), ""))
-    lines.append((say("demo.over_mass", money=words.money(report.world(MASS).gain.point, currency)), "muted"))
-    lines.append((say("demo.over_likely", money=words.money(report.world(LIKELY).gain.point, currency)), "muted"))
-    yield Card(title=say("demo.gain"), cell=_toned("money", loop.gain), lines=tuple(lines))
+    loop, quiet = report.world(LOOP), report.world(QUIET)
+    spend = Cell(kind="money", value=loop.spend, text=words.short_money(loop.spend, currency))
+    yield Card(title=say("demo.spend"), cell=spend, lines=())
     if loop.roi is not None:
-        lines = [(say("demo.spend", money=words.money(loop.spend, currency)), "")]
+        lines: tuple[tuple[str, Tone], ...] = ()
         if loop.roi_after is not None:
-            lines.append((say("demo.roi_after", share=words.share(loop.roi_after.point, digits=0)), ""))
-        yield Card(title=say("demo.roi"), cell=_toned("share", loop.roi), lines=tuple(lines))
+            lines = ((say("demo.roi_after", share=words.share(loop.roi_after.point, digits=0)), "muted"),)
+        yield Card(title=say("demo.roi"), cell=_toned("share", loop.roi), lines=lines)
     churn = loop.standing.churn
     without = say("demo.against_nobody", value=words.share(quiet.standing.churn.point))
     cell = Cell(kind="share", value=churn.point, lower=churn.ci_lower, upper=churn.ci_upper, digits=1)
     yield Card(title=say("demo.churn"), cell=cell, lines=((without, ""),))
-    yield Card(
-        title=say("demo.left"), cell=_toned("money", loop.left_behind), lines=((say("demo.left_line"), "muted"),)
-    )
+    left = money_cell(loop.left_behind, currency, words, judged=True)
+    yield Card(title=say("demo.left"), cell=left, lines=((say("demo.left_line"), "muted"),))
 
 
-def _toned(kind: str, estimate: Estimate) -> Cell:
+def _toned(kind: CellKind, estimate: Estimate) -> Cell:
     tone: Tone = "good" if estimate.ci_lower > 0 else "bad" if estimate.ci_upper < 0 else ""
-    return Cell(
-        kind="money" if kind == "money" else "share",
-        value=estimate.point,
-        lower=estimate.ci_lower,
-        upper=estimate.ci_upper,
-        tone=tone,
+    return Cell(kind=kind, value=estimate.point, lower=estimate.ci_lower, upper=estimate.ci_upper, tone=tone)
+
+
+def _verdict(report: DemoReport, words: Words) -> Banner:
+    """What the loop earned above no contact, and the other rules beside it."""
+    say, gain, currency = words.say, report.world(LOOP).gain, report.shop.currency
+    name, tone = _found(gain)
+    money = words.about(gain.point, gain.ci_lower, gain.ci_upper, currency, level=gain.level)
+    rules = ", ".join(
+        f"{say(f'demo.world.{rule}').lower()} {words.short_money(report.world(rule).gain.point, currency)}"
+        for rule in (MASS, LIKELY)
     )
+    lines = []
+    usual, best = report.world(QUIET).profit, report.world(ORACLE).gain.point
+    if usual > 0:
+        lines.append(say("demo.verdict.of_profit", share=words.share(gain.point / usual, signed=True)))
+    lines.append(say("demo.verdict.rivals", rules=rules))
+    if best > 0:
+        lines.append(say("demo.verdict.of_oracle", share=words.share(gain.point / best, digits=0)))
+    return Banner(title=say(f"demo.verdict.{name}", money=money), tone=tone, lines=tuple(lines))
 
 
-def _order(report: DemoReport, words: Words) -> str:
-    rows = sorted(report.worlds, key=lambda row: -row.gain.point)
-    shown = [
-        f"{words.say(f'demo.world.{row.world}')} {words.money(row.gain.point, report.shop.currency)}" for row in rows
+def _found(gain: Estimate) -> tuple[str, Tone]:
+    if gain.ci_lower > 0:
+        return "gain", "good"
+    return ("loss", "bad") if gain.ci_upper < 0 else ("open", "warn")
+
+
+def _bars(report: DemoReport, words: Words) -> Picture:
+    """The profit of each rule with its interval."""
+    rows = sorted((row for row in report.worlds if row.world != QUIET), key=lambda row: -row.gain.point)
+    ends = [end for row in rows for end in (row.gain.ci_lower, row.gain.ci_upper)]
+    scale, unit = scale_money(ends, report.shop.currency, words)
+    series = words.say("demo.bars")
+    whiskers = [
+        Whisker(
+            label=words.say(f"demo.world.{row.world}"),
+            series=series,
+            point=row.gain.point / scale,
+            lower=row.gain.ci_lower / scale,
+            upper=row.gain.ci_upper / scale,
+        )
+        for row in rows
     ]
-    return ", ".join(shown)
+    svg = forest_chart(whiskers, colors={series: BLUE}, unit=unit, language=words.language)
+    return Picture(svg=svg, title=series, alternative=words.say("demo.bars_words"))
 
 
-def _picture(report: DemoReport, words: Words) -> Picture:
+def _lines(report: DemoReport, words: Words) -> Picture:
     rows = [row for row in report.months if row.world != QUIET]
     scale, unit = scale_money([row.gain_so_far.point for row in rows], report.shop.currency, words)
     months = sorted({row.month for row in rows})
@@ -172,7 +204,7 @@ def _beliefs(report: DemoReport, words: Words) -> Iterator[str]:
         yield words.say(
             "demo.measured_all",
             measured=_with_interval(report.measured, words, currency),
-            truth=words.money(report.true_measured.point, currency),
+            truth=words.short_money(report.true_measured.point, currency),
             verdict=words.say(f"demo.{hit}"),
         )
     read = [row for row in report.rounds if row.measured is not None]
@@ -199,24 +231,38 @@ def _beliefs(report: DemoReport, words: Words) -> Iterator[str]:
 
 def _band(band: RestBand, words: Words, currency: str) -> str:
     days = words.count("noun.days", band.rest_days)
-    rested = words.money(band.rested.point, currency)
-    return words.say("demo.rest_band", days=days, gain=_with_interval(band.gain, words, currency), rested=rested)
+    when = words.say("demo.after", days=days) if band.rest_days else words.say("demo.at_once")
+    gain = _with_interval(band.gain, words, currency, level=band.gain.level)
+    return words.say("demo.rest_band", when=when, gain=gain, rested=words.short_money(band.rested.point, currency))
 
 
-def _with_interval(estimate: Estimate, words: Words, currency: str) -> str:
-    cell = Cell(kind="money", value=estimate.point, lower=estimate.ci_lower, upper=estimate.ci_upper)
-    return f"{cell.shown(words, currency)} ({cell.small_print(words, currency)})"
+def _compared(report: DemoReport, words: Words) -> Iterator[str]:
+    """The figures that the source's example is known for, beside what the loop changed here."""
+    loop, quiet = report.world(LOOP), report.world(QUIET)
+    share, churn = loop.left_share, loop.churn_change
+    point, lower, upper = (words.share(end, signed=True) for end in (share.point, share.ci_lower, share.ci_upper))
+    yield words.say("demo.compared.ltv", share=point, lower=lower, upper=upper)
+    ends = [words.number(100 * end, digits=1, signed=True) for end in (churn.point, churn.ci_lower, churn.ci_upper)]
+    points = words.say("demo.points", value=ends[0])
+    yield words.say("demo.compared.churn", points=points, lower=ends[1], upper=ends[2])
+    if loop.standing.nps is not None and quiet.standing.nps is not None:
+        answers = {"loop": loop.standing.nps.point, "quiet": quiet.standing.nps.point}
+        yield words.say("demo.compared.nps", **{name: words.number(nps) for name, nps in answers.items()})
+
+
+def _with_interval(estimate: Estimate, words: Words, currency: str, *, level: float | None = None) -> str:
+    return words.about(estimate.point, estimate.ci_lower, estimate.ci_upper, currency, level=level)
 
 
 def _notes(report: DemoReport, words: Words) -> Iterator[str]:
     say, currency, loop = words.say, report.shop.currency, report.world(LOOP)
     for name in (QUIET, MASS, LIKELY):
         if report.world(name).gain.point >= loop.gain.point:
-            gain = words.money(report.world(name).gain.point - loop.gain.point, currency)
+            gain = words.short_money(report.world(name).gain.point - loop.gain.point, currency)
             yield say("demo.note.beaten", rule=say(f"demo.world.{name}"), gain=gain)
     short = report.world(ORACLE).gain.point - loop.gain.point
     if short > 0:
-        yield say("demo.note.short", money=words.money(short, currency))
+        yield say("demo.note.short", money=words.short_money(short, currency))
     if loop.left_behind.ci_upper < 0:
         yield say("demo.note.left_worse", days=words.count("noun.days", OUTCOME_DAYS))
     elif loop.left_behind.ci_lower < 0:

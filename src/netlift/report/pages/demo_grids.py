@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from netlift.evaluation.closed_loop import LOOP, QUIET, DemoReport, Standing, WorldRow
 from netlift.report.document import Cell, CellKind, Grid, Tone, text_cell
@@ -10,23 +11,25 @@ from netlift.report.words import Words
 from netlift.results import Estimate
 
 FIGURES = ("ltv", "churn", "nps", "frequency", "roi")
+MOST_ROI = 20.0
 
 
 def scorecard_grid(report: DemoReport, words: Words) -> Grid:
     """A row per rule: money, contacts, customers."""
+    currency = report.shop.currency
     names = ("rule", "gain", "contacts", "spend", "roi", "churn", "frequency", "nps", "kept_ltv", "left")
     rows = [
         (
             text_cell(words.say(f"demo.world.{row.world}")),
-            _estimate("money", row.gain, judged=row.world != QUIET),
+            money_cell(row.gain, currency, words, judged=row.world != QUIET),
             Cell(kind="ratio", value=row.contacts_per_customer, digits=1),
-            Cell(kind="money", value=row.spend),
-            _estimate("share", row.roi, judged=True),
-            _estimate("share", row.churn_change, digits=1),
+            _money(row.spend, currency, words),
+            _roi(row.roi, words),
+            _points(row.churn_change, words),
             _estimate("ratio", row.frequency_change, digits=2),
             _estimate("score", row.standing.nps),
             _estimate("money", row.kept_ltv),
-            _estimate("money", row.left_behind, judged=row.world != QUIET),
+            money_cell(row.left_behind, currency, words, judged=row.world != QUIET),
         )
         for row in report.worlds
     ]
@@ -44,7 +47,7 @@ def segments_grid(report: DemoReport, words: Words) -> Grid:
             Cell(kind="count", value=row.customers),
             _estimate("money", row.gain, judged=True),
             Cell(kind="ratio", value=row.contacts_per_customer, digits=1),
-            _estimate("share", row.churn_change, digits=1),
+            _points(row.churn_change, words),
             _estimate("ratio", row.frequency_change, digits=2),
             _estimate("money", row.left_behind, judged=True),
         )
@@ -61,14 +64,15 @@ def report_segments(report: DemoReport) -> tuple[str, ...]:
 
 def months_grid(report: DemoReport, words: Words) -> Grid:
     """A row per rule and month."""
+    currency = report.shop.currency
     names = ("month", "rule", "gain", "so_far", "contacts", "lost", "nps")
     ordered = sorted(report.months, key=lambda row: row.month)
     rows = [
         (
             Cell(kind="month", value=row.month),
             text_cell(words.say(f"demo.world.{row.world}")),
-            _estimate("money", row.gain, judged=row.world != QUIET),
-            _estimate("money", row.gain_so_far, judged=row.world != QUIET),
+            money_cell(row.gain, currency, words, judged=row.world != QUIET),
+            money_cell(row.gain_so_far, currency, words, judged=row.world != QUIET),
             Cell(kind="ratio", value=row.contacts_per_customer, digits=2),
             _estimate("share", row.lost, digits=1),
             _estimate("score", row.nps),
@@ -80,6 +84,7 @@ def months_grid(report: DemoReport, words: Words) -> Grid:
 
 def beliefs_grid(report: DemoReport, words: Words) -> Grid:
     """A row per round: what the loop believed, and what the world knows."""
+    currency = report.shop.currency
     names = (
         "month", "rows", "gate", "rest", "contacted", "explored", "promised", "true_promise", "replayed",
         "true_replayed", "measured", "true_measured",
@@ -92,12 +97,12 @@ def beliefs_grid(report: DemoReport, words: Words) -> Grid:
             Cell(kind="count", value=row.rest_days),
             Cell(kind="count", value=row.contacted),
             Cell(kind="count", value=row.explored),
-            Cell(kind="money", value=row.promised),
-            Cell(kind="money", value=row.true_promise),
-            _estimate("money", row.replayed),
-            Cell(kind="money", value=row.true_replayed),
-            _estimate("money", row.measured),
-            Cell(kind="money", value=row.true_measured.point),
+            _money(row.promised, currency, words),
+            _money(row.true_promise, currency, words),
+            money_cell(row.replayed, currency, words),
+            _money(row.true_replayed, currency, words),
+            money_cell(row.measured, currency, words),
+            _money(row.true_measured.point, currency, words),
         )
         for row in report.rounds
     ]
@@ -112,32 +117,32 @@ def source_grid(report: DemoReport, words: Words) -> Grid:
         (
             text_cell(words.say(f"demo.figure.{name}")),
             text_cell(words.say(f"demo.claim.{name}")),
-            _standing(name, report.start, None),
-            _standing(name, quiet.standing, None),
-            _standing(name, loop.standing, loop),
-            _causal(name, loop),
+            _standing(name, report.start, None, words),
+            _standing(name, quiet.standing, None, words),
+            _standing(name, loop.standing, loop, words),
+            _causal(name, loop, words),
         )
         for name in FIGURES
     ]
     return Grid(name="source", title="", columns=_columns(names, words), rows=tuple(rows))
 
 
-def _standing(name: str, standing: Standing, row: WorldRow | None) -> Cell:
+def _standing(name: str, standing: Standing, row: WorldRow | None, words: Words) -> Cell:
     if name == "roi":
-        return _estimate("share", row.roi if row else None)
+        return _roi(row.roi if row else None, words)
     kinds: dict[str, CellKind] = {"ltv": "money", "churn": "share", "nps": "score", "frequency": "ratio"}
     return _estimate(kinds[name], getattr(standing, name), digits=1 if name in ("churn", "frequency") else 0)
 
 
-def _causal(name: str, loop: WorldRow) -> Cell:
+def _causal(name: str, loop: WorldRow, words: Words) -> Cell:
     """What the loop changed, where it is the same people that are compared."""
     if name == "churn":
-        return _estimate("share", loop.churn_change, digits=1)
+        return _points(loop.churn_change, words)
     if name == "frequency":
         return _estimate("ratio", loop.frequency_change, digits=2)
     if name == "ltv":
         return _estimate("share", loop.left_share, digits=1, judged=True)
-    return _estimate("share", loop.roi, judged=True) if name == "roi" else text_cell("")
+    return text_cell("")
 
 
 def _estimate(kind: CellKind, estimate: Estimate | None, *, digits: int = 0, judged: bool = False) -> Cell:
@@ -154,8 +159,42 @@ def _estimate(kind: CellKind, estimate: Estimate | None, *, digits: int = 0, jud
     )  # fmt: skip
 
 
+def money_cell(estimate: Estimate | None, currency: str, words: Words, *, judged: bool = False) -> Cell:
+    """Money in thousands or millions with its interval; blank for None."""
+    if estimate is None:
+        return Cell(kind="money", value=None)
+    plain = replace(_estimate("money", estimate, judged=judged), text=words.short_money(estimate.point, currency))
+    if plain.lower is None or plain.upper is None:
+        return plain
+    lower, upper = (words.short_money(end, currency) for end in (plain.lower, plain.upper))
+    return replace(plain, lower=None, upper=None, note=words.say("cell.interval", lower=lower, upper=upper))
+
+
+def _money(value: float | None, currency: str, words: Words) -> Cell:
+    text = "" if value is None else words.short_money(value, currency)
+    return Cell(kind="money", value=value, text=text)
+
+
+def _roi(roi: Estimate | None, words: Words) -> Cell:
+    """Return on cost; without a number where there is next to none."""
+    if roi is not None and abs(roi.point) > MOST_ROI:
+        return Cell(kind="share", value=None, text=words.say("demo.no_roi"), tone="muted")
+    return _estimate("share", roi, judged=True)
+
+
+def _points(estimate: Estimate | None, words: Words) -> Cell:
+    """A difference of shares, in points of per cent."""
+    if estimate is None:
+        return Cell(kind="share", value=None)
+    point, lower, upper = (
+        words.number(100 * end, digits=1, signed=True) for end in (estimate.point, estimate.ci_lower, estimate.ci_upper)
+    )
+    interval = "" if estimate.ci_lower == estimate.ci_upper else words.say("cell.interval", lower=lower, upper=upper)
+    return Cell(kind="share", value=estimate.point, text=words.say("demo.points", value=point), note=interval)
+
+
 def _columns(names: tuple[str, ...], words: Words) -> tuple[Cell, ...]:
     return tuple(text_cell(words.say(f"demo.column.{name}")) for name in names)
 
 
-__all__ = ["beliefs_grid", "months_grid", "scorecard_grid", "segments_grid", "source_grid"]
+__all__ = ["beliefs_grid", "money_cell", "months_grid", "scorecard_grid", "segments_grid", "source_grid"]
