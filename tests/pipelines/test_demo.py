@@ -323,7 +323,7 @@ def test_the_report_speaks_both_languages_and_a_study_needs_its_plan(quick, tmp_
     write_study(run, study)
     assert [*json.loads((study / "readout.json").read_text())["shops"]] == ["retailer"]
     told = (study / "readout.md").read_text()
-    assert told.startswith("# The closed loop")
+    assert told.startswith("# netlift in an invented shop")
     assert "seed 7 was looked at" in told and "- noise costs most" in told
 
 

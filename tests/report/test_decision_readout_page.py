@@ -85,7 +85,7 @@ def test_the_page_says_the_same_as_the_text_and_no_policy_name_comes_alive(langu
         assert document.show(card.cell) in html and document.show(card.cell) in text
     assert "<script" not in html and "alert(1)" in html
     assert {"ru": "12\xa0тыс.\xa0₽", "en": "RUB\xa012k"}[language] in html
-    assert {"ru": "Запуск заработал: около 12 тыс.\xa0₽", "en": "The run earned about RUB\xa012k"}[language] in plain
+    assert {"ru": "Запуск заработал: около 12\xa0тыс.\xa0₽", "en": "The run earned about RUB\xa012k"}[language] in plain
     assert {"ru": "Переобучите", "en": "Train again"}[language] in plain
 
 

@@ -44,8 +44,7 @@ def _grid(document: Document, grid: Grid) -> str:
 
 
 def _is_number(cell: Cell) -> bool:
-    """Whether a cell goes to the right: a number, or the blank of a total."""
-    return (cell.kind in NUMBERS and (not cell.text or cell.value is not None)) or cell.value == ""
+    return cell.kind in NUMBERS and not isinstance(cell.value, str)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -226,7 +226,7 @@ def _box(drawing: _Drawing, left: float, middle: float, title: str, lines: Seque
         }
     )
     said = [(line, True) for line in textwrap.wrap(title, LINE, max_lines=4 - len(lines), placeholder=" …")]
-    said += [(textwrap.shorten(line, LINE + 6, placeholder=" …"), False) for line in lines]
+    said += [(textwrap.shorten(line, LINE + 8, placeholder=" …"), False) for line in lines]
     for i, (text, bold) in enumerate(said):
         offset = 17 * (i - (len(said) - 1) / 2)
         drawing.texts.append({"x": left + BOX_WIDTH / 2, "y": middle + offset, "text": text, "bold": bold})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlift.abtest.planned import AssignReport
-from netlift.data.tables import CONTROL
 from netlift.report.document import Cell, Document, Grid, Section, text_cell
 from netlift.report.words import Words
 
@@ -48,7 +47,7 @@ def assignment_document(drawn: AssignReport, words: Words, *, path: str, written
 def _arms(drawn: AssignReport, words: Words) -> Grid:
     rows = tuple(
         (
-            text_cell(words.say("assignment.control") if arm.arm == CONTROL else arm.arm),
+            text_cell(words.name("offer", arm.arm)),
             Cell(kind="count", value=arm.customers),
             Cell(kind="share", value=arm.share, digits=2),
             Cell(kind="share", value=arm.planned, digits=2),

@@ -205,26 +205,26 @@ def _offers(summary: DecisionSummary, words: Words) -> Grid:
     rows = [_offer(line, summary.currency, words) for line in lines]
     total = (
         text_cell(words.say("decide.in_all")),
-        text_cell(""),
         Cell(kind="count", value=sum(line.customers for line in lines)),
-        Cell(kind="count", value=sum(line.explored for line in lines)),
-        text_cell(""),
-        _short(sum(line.spend for line in lines), summary.currency, words),
         _short(sum(line.profit for line in lines), summary.currency, words),
+        _short(sum(line.spend for line in lines), summary.currency, words),
+        text_cell(""),
+        Cell(kind="count", value=sum(line.explored for line in lines)),
+        Cell(kind="count", value=None),
     )
-    heads = _heads(words, "offer", "channel", "customers", "explored", "open_to", "spend", "profit")
+    heads = _heads(words, "offer", "customers", "profit", "spend", "channel", "explored", "open_to")
     return Grid(name="offers", title=words.say("decide.offers"), columns=heads, rows=(*rows, total))
 
 
 def _offer(line: OfferLine, currency: str, words: Words) -> tuple[Cell, ...]:
     return (
         text_cell(words.name("offer", line.offer_id)),
-        text_cell(words.name("channel", line.channel)),
         Cell(kind="count", value=line.customers),
+        _short(line.profit, currency, words, tone=_tone(line.profit)),
+        _short(line.spend, currency, words),
+        text_cell(words.name("channel", line.channel)),
         Cell(kind="count", value=line.explored),
         Cell(kind="count", value=line.open_to),
-        _short(line.spend, currency, words),
-        _short(line.profit, currency, words, tone=_tone(line.profit)),
     )
 
 
@@ -245,14 +245,14 @@ def _part_grid(family: str, lines: Sequence[PartLine], currency: str, words: Wor
             text_cell(words.name(family, line.name) if line.name else nobody),
             Cell(kind="count", value=line.customers),
             Cell(kind="count", value=sum(line.offers.values())),
-            text_cell(_most_given(line.offers, words)),
-            _short(line.spend, currency, words),
             _short(line.profit, currency, words, tone=_tone(line.profit)),
             _each(line),
+            _short(line.spend, currency, words),
+            text_cell(_most_given(line.offers, words)),
         )
         for line in lines
     )
-    heads = _heads(words, family, "customers", "contacted", "most_given", "spend", "profit", "each")
+    heads = _heads(words, family, "customers", "contacted", "profit", "each", "spend", "most_given")
     name = "segments" if family == "segment" else "strategies"
     return Grid(name=name, title=words.say(f"decide.{name}"), columns=heads, rows=rows)
 

@@ -138,7 +138,8 @@ def _toned(kind: CellKind, estimate: Estimate) -> Cell:
 
 def _verdict(report: DemoReport, words: Words) -> Banner:
     """What the loop earned above no contact, and the other rules beside it."""
-    say, gain, currency = words.say, report.world(LOOP).gain, report.shop.currency
+    say, currency = words.say, report.shop.currency
+    gain, left = report.world(LOOP).gain, report.world(LOOP).left_behind
     name, tone = _found(gain)
     money = words.about(gain.point, gain.ci_lower, gain.ci_upper, currency, level=gain.level)
     rules = ", ".join(
@@ -149,6 +150,8 @@ def _verdict(report: DemoReport, words: Words) -> Banner:
     usual, best = report.world(QUIET).profit, report.world(ORACLE).gain.point
     if usual > 0:
         lines.append(say("demo.verdict.of_profit", share=words.share(gain.point / usual, signed=True)))
+    if left.ci_upper < 0:
+        lines.append(say("demo.verdict.left", money=words.about(left.point, left.ci_lower, left.ci_upper, currency)))
     lines.append(say("demo.verdict.rivals", rules=rules))
     if best > 0:
         lines.append(say("demo.verdict.of_oracle", share=words.share(gain.point / best, digits=0)))
