@@ -84,7 +84,7 @@ def test_the_champion_and_its_held_out_tenths_are_used(shop):
     assert summary["versions"] == {"uplift": 1} and summary["forecast"]["rows"] == 4000
     assert summary["forecast"]["profit"]["point"] < summary["forecast"]["promised"]
     again = run(shop, "--lang", "en")
-    assert again.exit_code == 0 and "Already written" in again.stdout and "Who gets what" in again.stdout
+    assert again.exit_code == 0 and "Already written" in again.stdout and "Who gets which offer" in again.stdout
     assert "Кому что" in run(shop).stdout
 
 

@@ -118,6 +118,15 @@ def test_the_model_that_leads_now_is_not_left_out_without_a_word(left, told):
     assert "The model that leads now (m v7) is not compared" in text and told in text
 
 
+@pytest.mark.parametrize(
+    ("now", "half", "told"),
+    [(0.4, 0.2, "Train again"), (0.9, 0.4, "can still be trusted"), (2.3, 7.0, "This run cannot tell")],
+)
+def test_a_forecast_is_trusted_only_where_the_run_could_have_shown_it_wrong(now, half, told):
+    drift = Drift(now=money(now, half), before=money(1.0, 0.0), change=money(now - 1, half))
+    assert told in to_text(decision_readout_document(make_readout(drift=drift), speak("en")))
+
+
 def test_a_log_without_expectations_says_so():
     document = decision_readout_document(make_readout(tenths=None, drift=None), speak("ru"))
     assert "policy_profit" in to_text(document)

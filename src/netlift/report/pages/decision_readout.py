@@ -112,8 +112,9 @@ def _worth(readout: DecisionReadout, words: Words) -> Section:
     if readout.tenths is None or readout.drift is None:
         return Section(name="worth", title=title, paragraphs=(say("decision_readout.worth_none"),))
     drift = readout.drift
+    found = "drifted" if drift.has_drifted else "steady" if drift.now.ci_lower > 0 else "unclear"
     told = say(
-        f"decision_readout.{'drifted' if drift.has_drifted else 'steady'}",
+        f"decision_readout.{found}",
         now=_slope(drift.now, words),
         before=_slope(drift.before, words),
     )
