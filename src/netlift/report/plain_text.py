@@ -13,9 +13,9 @@ def to_text(document: Document) -> str:
     """The document as lines of text; charts are left out."""
     parts = [_line(document.title), _line(document.subtitle)]
     for section in document.sections:
-        banner = section.banner
+        banner = () if section.banner is None else (section.banner.title, *section.banner.lines)
         body = [
-            *(map(_line, [banner.title, *banner.lines]) if banner else ()),
+            *map(_line, banner),
             *map(_line, section.paragraphs),
             *(_card(document, card) for card in section.cards),
             *(f"- {_line(item)}" for item in section.items),
