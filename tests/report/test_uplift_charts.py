@@ -149,8 +149,8 @@ def test_every_feature_of_the_catalogue_has_words_but_for_own_attributes():
         ),
         (
             Split(feature=REGION, category="s", missing=False),
-            "регион — «s»",
-            "регион — не «s» (или нет данных)",
+            "в поле «регион» стоит «s»",
+            "в поле «регион» не «s» (или нет данных)",
         ),
         (
             Split(feature=SINCE, missing=True),
