@@ -63,6 +63,11 @@ class Prior:
         return float(self.chances @ self.centres)
 
     @property
+    def mean_sd(self) -> float:
+        """How uncertain that mean is: its standard deviation."""
+        return float(np.sqrt(self.chances @ (self.centres - self.mean) ** 2))
+
+    @property
     def sd(self) -> float:
         """Standard deviation of the effects about their mean."""
         return float(np.sqrt(self.chances @ self.weights @ self.scales**2))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Literal
 
 from netlift.results import Estimate
 
 ALL_ARMS = ""
+OfferAdvice = Literal["scale_up", "keep_testing", "stop"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,35 @@ class Line:
     chance_by_itself: float
     chance_of_profit: float
     q_value: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """An offer, a channel or a segment of customers, over all campaigns.
+
+    Attributes:
+        dimension: `offer`, `channel`, or what customers are split by.
+        name: The offer, the channel, or the segment, empty where it is missing.
+        campaigns: Campaigns in it.
+        contacts: Customers of its arms, who count once in each campaign.
+        raw: Total profit as seen; that of a segment before fixed cost.
+        shrunken: The same without luck; all totals of a dimension add up to the sum as seen.
+        per_contact: Profit without luck, currency per contact.
+        chance_by_itself: Chance that the total is above zero, as seen.
+        chance_of_profit: The same without luck.
+        advice: What to do with it.
+    """
+
+    dimension: str
+    name: str
+    campaigns: int
+    contacts: int
+    raw: Estimate
+    shrunken: Estimate
+    per_contact: float
+    chance_by_itself: float
+    chance_of_profit: float
+    advice: OfferAdvice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +172,9 @@ class Portfolio:
         campaigns: Each campaign, the best shrunken profit first.
         arms: Each arm.
         segments: Each segment of each arm, before fixed cost, which belongs to no segment.
+        offers: Each offer over all campaigns whose arms are read, the best first.
+        channels: Each channel likewise.
+        by_segment: Each segment over all campaigns and arms, likewise, before fixed cost.
         holdout: The universal holdout; None where the business has none.
         left_out: Campaigns that are not in the sum, and why.
         covariates: What the adjustment for the time before may use.
@@ -156,6 +190,9 @@ class Portfolio:
     campaigns: tuple[Line, ...]
     arms: tuple[Line, ...]
     segments: tuple[Line, ...]
+    offers: tuple[Total, ...]
+    channels: tuple[Total, ...]
+    by_segment: tuple[Total, ...]
     holdout: HoldoutReading | None
     left_out: tuple[LeftOut, ...]
     covariates: tuple[str, ...]

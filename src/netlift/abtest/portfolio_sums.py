@@ -17,7 +17,7 @@ out what was luck. Fixed cost is known and comes off after. Three things keep it
     p_j = doubt that profit was above zero, one-sided; q_j by Benjamini-Hochberg
 
 Arms are assigned independently from campaign to campaign, so that the campaigns' estimates are uncorrelated, even where
-the same customers were in several. Arms of one campaign share its control: their sums have no interval.
+the same customers were in several. Arms of one campaign share its control: how they add up is said in `totals`.
 
 References:
     Benjamini, Hochberg (1995), Controlling the false discovery rate, JRSS B 57(1), 289-300.
@@ -160,17 +160,20 @@ def believe(effects: Sequence[Effect]) -> Beliefs:
         return Beliefs(effects=tuple(effects), spread=spread)
     own = [effects[int(place)].contrast for place in spread]
     points = np.array([each.point(PROFIT) for each in own])
-    scale, noise = _scale_and_error(own)
-    posterior, prior = shrink(points / scale, noise / scale)
+    scale, errors_of = scale_and_errors(own)
+    posterior, prior = shrink(points / scale, np.sqrt(np.sum(errors_of**2, axis=1)) / scale)
     n = np.array([each.n_treated for each in own], dtype=np.float64)
-    variance = (scale * posterior.sd) ** 2
-    missing = float(n @ (points - scale * posterior.mean))
-    shift = missing * n * variance / float(n**2 @ variance)
+    shift = benchmark(n, points, scale * posterior.mean, scale * posterior.sd)
     return Beliefs(effects=tuple(effects), spread=spread, prior=prior, posterior=posterior, scale=scale, shift=shift)
 
 
-def _scale_and_error(contrasts: Sequence[Contrast]) -> tuple[np.ndarray, np.ndarray]:
-    """Standard deviation of a customer's profit, and the error of the difference made of it, each of shape (j,)."""
+def benchmark(n: np.ndarray, points: np.ndarray, means: np.ndarray, sds: np.ndarray) -> np.ndarray:
+    """What each is moved by, as far as its uncertainty allows, so that Σ n (mean + shift) is the sum as seen."""
+    return np.asarray(float(n @ (points - means)) * n * sds**2 / float(n**2 @ sds**2))
+
+
+def scale_and_errors(contrasts: Sequence[Contrast]) -> tuple[np.ndarray, np.ndarray]:
+    """Standard deviation of a customer's profit, shape (j,), and the errors of arm and control made of it, (j, 2)."""
     order = [weights_of(PROFIT, each.names) for each in contrasts]
     total = np.array([each.cov(PROFIT, PROFIT) for each in contrasts])
     of_control = np.array([w @ each.control_cov @ w for w, each in zip(order, contrasts, strict=True)])
@@ -178,7 +181,7 @@ def _scale_and_error(contrasts: Sequence[Contrast]) -> tuple[np.ndarray, np.ndar
     each_arm = np.column_stack([np.maximum(total - of_control, 0.0), of_control]) * n
     both = np.sum(n * each_arm, axis=1) / n.sum(axis=1)
     ratio = np.sum(n * each_arm / both[:, None], axis=0) / n.sum(axis=0)
-    return np.sqrt(both), np.sqrt(both * np.sum(ratio / n, axis=1))
+    return np.sqrt(both), np.sqrt(both[:, None] * ratio / n)
 
 
 def believed_of(beliefs: Beliefs, *, level: float) -> dict[int, Believed]:
@@ -202,14 +205,18 @@ def believed_of(beliefs: Beliefs, *, level: float) -> dict[int, Believed]:
         sd=scale * beliefs.prior.sd,
         level=level,
     )
-    # Where the interval of an effect leaves zero out, its chance says no less.
-    chance = np.where(lower > fixed, np.maximum(chance, (1 + level) / 2), chance)
-    chance = np.where(upper < fixed, np.minimum(chance, (1 - level) / 2), chance)
+    chance = agreeing(chance, lower - fixed, upper - fixed, level=level)
     columns = (mean, scale * beliefs.posterior.sd, np.minimum(lower, mean), np.maximum(upper, mean), chance)
     return {
         int(place): Believed(**dict(zip(("mean", "se", "lower", "upper", "chance"), map(float, row), strict=True)))
         for place, *row in zip(beliefs.spread, *columns, strict=True)
     }
+
+
+def agreeing(chance: np.ndarray, lower: np.ndarray, upper: np.ndarray, *, level: float) -> np.ndarray:
+    """Chances of a profit that say no less than an interval that leaves zero out."""
+    chance = np.where(lower > 0, np.maximum(chance, (1 + level) / 2), chance)
+    return np.where(upper < 0, np.minimum(chance, (1 - level) / 2), chance)
 
 
 def read_lines(beliefs: Beliefs, *, level: float, currency: str) -> tuple[Line, ...]:

@@ -67,7 +67,9 @@ def design(
     fixed_cost: Annotated[float, typer.Option(min=0, help="Cost that does not depend on the contacts.")] = 0.0,
     looks: Annotated[int, typer.Option(min=1, max=52, help="How often the result is looked at.")] = 1,
     level: Annotated[float | None, typer.Option(help="Confidence; the config's when left out.")] = None,
-    segments: Annotated[str, typer.Option(help="Columns of customers to report by, commas between.")] = "",
+    segments: Annotated[
+        str, typer.Option(help="Report by columns of customers, segment or strategy, commas between.")
+    ] = "",
     strata: Annotated[str, typer.Option(help="Columns within whose values shares are kept exactly.")] = "",
     cluster: Annotated[str | None, typer.Option(help="Column of customers who share an arm: a household.")] = None,
     holdout_share: Annotated[
@@ -160,7 +162,9 @@ def assign(
 def readout(
     target: Annotated[str, typer.Argument(help="Id of a campaign, its plan, or the key of a run of decisions.")],
     as_of: AsOfOption = None,
-    by: Annotated[str, typer.Option(help="Columns of customers to split by, commas between: exploratory.")] = "",
+    by: Annotated[
+        str, typer.Option(help="Split by columns of customers, segment or strategy, commas between: exploratory.")
+    ] = "",
     tolerance: Annotated[
         float | None, typer.Option(min=0, help="Loss that is immaterial, in money; else that of plan or config.")
     ] = None,
@@ -175,7 +179,7 @@ def readout(
 ) -> None:
     """What a campaign, or a run of decisions, really earned: how sure, for whom, and whether it can be trusted.
 
-    Example: netlift readout C08 --by region --lang en
+    Example: netlift readout C08 --by segment --lang en
     """
     from netlift.errors import UsageError
     from netlift.pipelines.decision_readout_files import is_run, make_decision_readout

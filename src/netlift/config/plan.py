@@ -111,7 +111,7 @@ class Plan(Settings):
         customers: At most so many are assigned, drawn by chance; None for all who are eligible.
         strata: Columns within whose values the shares are kept exactly; empty for one draw each.
         cluster: Column of customers who share an arm, such as a household; None for single customers.
-        segments: Columns whose segments are reported as planned.
+        segments: What the result is split by as planned: columns of customers, `segment`, `strategy`.
         looks: How often the result is looked at; 1 for once, at the end.
         level: Confidence of the intervals.
         tolerance: Loss that the business calls immaterial, currency for the whole campaign.

@@ -17,7 +17,8 @@ class ReadoutSettings(Settings):
         level: Confidence of the intervals.
         pre_days: Days before the assignment by which noise is taken out of the comparison.
         after_days: Days behind the window that are looked at for sales only brought forward.
-        segments: Columns of customers whose segments every readout shows.
+        segments: What every readout is split by: columns of customers, `segment` for the value segment as of the day on
+            which the campaign began, `strategy` for what the config does with that segment.
         household: Column of what customers share, such as a card or an address; None where each is his own.
         minimum_buyers: Segments with fewer buyers in arm and control together are not read.
         cap: Share of buyers whose spend is below the cap of the sensitivity line.

@@ -14,7 +14,7 @@ from netlift.abtest.design import Precision
 from netlift.abtest.design_request import EVERY_OFFER, DesignRequest
 from netlift.abtest.planned import PastSpend
 from netlift.config.business import BusinessSettings
-from netlift.config.criteria import SEGMENT, parse_criterion
+from netlift.config.criteria import parse_criterion
 from netlift.config.plan import ArmPlan, Basis, HoldoutPlan, Plan, freeze_plan
 from netlift.config.settings import did_you_mean
 from netlift.data.read import Tables
@@ -62,10 +62,6 @@ def _mistakes(request: DesignRequest, *, level: float) -> list[str]:
         (not _within(level, 0.5, 1), f"--level {level}: lies between 0.5 and 1"),
         (not 1 <= days <= 366, f"--outcome-days {days}: 1 to 366"),
         (request.looks < 1, "--looks is at least 1"),
-        (
-            SEGMENT in request.segments,
-            f"--segments {SEGMENT}: they change with time; name columns of customers, or put it into --strata",
-        ),
         (
             _SLUG.match(request.folder) is None,
             f"--slug {request.folder!r}: small letters, digits, '.', '-' and '_' only, no point first",

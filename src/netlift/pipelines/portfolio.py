@@ -25,6 +25,7 @@ from netlift.abtest.portfolio_sums import (
     with_q_values,
 )
 from netlift.abtest.readout import AmongCampaigns
+from netlift.abtest.totals import total_by
 from netlift.abtest.trust import ALARM
 from netlift.abtest.weighting import (
     AVERAGE,
@@ -50,6 +51,7 @@ from netlift.pipelines.portfolio_contacts import Contacts, judge_contacts
 from netlift.pipelines.portfolio_holdout import find_holdout, read_holdout
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout_rows import hold
+from netlift.pipelines.segment_splits import customer_columns, split_by_segment
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -112,9 +114,10 @@ def read_portfolio(
     whole, arms = believe(()), believe(())
     segments: tuple[Beliefs, ...] = ()
     if readable:
-        whole, arms, segments, small = _read_effects(tables, readable, how, until, progress)
+        whole, arms, segments, small = _read_effects(settings, tables, readable, how, until, progress)
         left_out += [replace(readable[campaign_id], reason="too_small") for campaign_id in small]
     written: Any = {"level": how.level, "currency": settings.currency}
+    channel_of = _channels(tables)
     lines = with_q_values(read_lines(whole, **written), whole)
     progress.stage("portfolio", "the universal holdout")
     universal = find_holdout(settings, plans)
@@ -128,6 +131,15 @@ def read_portfolio(
         campaigns=tuple(sorted(lines, key=lambda line: -line.shrunken.point)),
         arms=read_lines(arms, **written),
         segments=tuple(line for beliefs in segments for line in read_lines(beliefs, **written)),
+        offers=total_by(arms, lambda effect: effect.arm, dimension="offer", **written),
+        channels=total_by(arms, lambda effect: channel_of.get(effect.arm, ""), dimension="channel", **written),
+        by_segment=tuple(
+            total
+            for beliefs in segments
+            for total in total_by(
+                beliefs, lambda effect: effect.segment, dimension=beliefs.effects[0].dimension, **written
+            )
+        ),
         holdout=holdout,
         left_out=tuple(LeftOut(campaign_id=c.campaign_id, name=c.name, reason=c.reason) for c in left_out),
         covariates=COVARIATES,
@@ -167,7 +179,7 @@ def read_among(
     if campaign_id not in readable or len(readable) < FEWEST:
         return {}
     how = how.model_copy(update={"segments": ()})
-    whole, arms, _, _ = _read_effects(tables, readable, how, until, progress)
+    whole, arms, _, _ = _read_effects(settings, tables, readable, how, until, progress)
     found: dict[str, AmongCampaigns] = {}
     for beliefs in (whole, arms):
         for (campaign, arm), own in among_campaigns(beliefs, level=how.level, currency=settings.currency).items():
@@ -250,6 +262,14 @@ def find_campaigns(
     return tuple(_with_contacts(campaign, judged.get(campaign.campaign_id), costs) for campaign in found)
 
 
+def _channels(tables: Tables) -> dict[str, str]:
+    """Offer to its channel; nothing without a table of offers."""
+    if "offers" not in tables:
+        return {}
+    rows = tables["offers"].select("offer_id", "channel").to_pyarrow().to_pylist()
+    return {row["offer_id"]: row["channel"] for row in rows}
+
+
 def _with_contacts(campaign: Found, contacts: Contacts | None, fixed: Mapping[str, float]) -> Found:
     """The campaign with what other campaigns did to it; one that it stands for adds its costs to its own."""
     if contacts is None:
@@ -281,14 +301,21 @@ def _reason(assigned: Mapping[str, Any] | None, *, randomized: bool | None, faul
 
 
 def _read_effects(
-    tables: Tables, readable: Mapping[str, Found], how: ReadoutSettings, until: datetime, progress: Progress
+    settings: BusinessSettings,
+    tables: Tables,
+    readable: Mapping[str, Found],
+    how: ReadoutSettings,
+    until: datetime,
+    progress: Progress,
 ) -> tuple[Beliefs, Beliefs, tuple[Beliefs, ...], list[str]]:
     """Campaigns, arms and segments, and the campaigns that are too small to have any."""
-    columns = tuple(dict.fromkeys([*how.segments, *([how.household] if how.household else [])]))
+    columns = tuple(dict.fromkeys([*customer_columns(how.segments), *([how.household] if how.household else [])]))
     since = {name: campaign.since for name, campaign in readable.items() if campaign.since is not None}
     spans = Spans(pre_days=how.pre_days, until=until, since=since)
     progress.stage("portfolio", f"what {len(readable)} campaigns brought")
-    rows = hold(tables, assigned_outcomes(tables, list(readable), spans, dimensions=columns))
+    rows = assigned_outcomes(tables, list(readable), spans, dimensions=columns)
+    began = {name: campaign.started.date() for name, campaign in readable.items()}
+    rows = hold(tables, split_by_segment(settings, tables, rows, began, dimensions=how.segments, progress=progress))
     chances = read_chances(rows)
     cells = _moments(rows, (*OUTCOMES, *COVARIATES), how, chances)
     found = {name: list(_effects(cells, campaign)) for name, campaign in readable.items()}
@@ -296,7 +323,7 @@ def _read_effects(
     effects = [effect for own in found.values() for effect in own]
     whole = believe([effect for effect in effects if effect.arm == ALL_ARMS])
     arms = believe([effect for effect in effects if effect.arm != ALL_ARMS])
-    segments = tuple(believe(list(own)) for own in by_segment)
+    segments = tuple(believe(own) for own in map(list, by_segment) if own)
     return whole, arms, segments, [name for name, own in found.items() if not own]
 
 

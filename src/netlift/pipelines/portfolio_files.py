@@ -22,6 +22,7 @@ from netlift.pipelines.portfolio import own_plans, read_portfolio
 from netlift.pipelines.portfolio_holdout import find_holdout
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.run_key import MANIFEST_FILE, find_key, name_question, read_standing
+from netlift.pipelines.segment_splits import digest_splits
 from netlift.registry.locks import exclusive
 from netlift.report.document import Document
 from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
@@ -165,6 +166,7 @@ def _input_digests(settings: BusinessSettings, plans: Sequence[Plan], shape: str
     readout = settings.readout.digest() if settings.readout else ""
     digests = {"config": settings.digest(), "readout": readout, "data": combine_digests(digest_sources(settings))}
     digests["plans"] = combine_digests({plan.campaign_id: plan.digest() for plan in plans})
+    digests["segments"] = digest_splits(settings, settings.readout.segments if settings.readout else ())
     digests["names"] = settings.names.digest()
     digests["holdout"] = combine_digests({"universal": str(find_holdout(settings, plans))})
     return digests | {"inputs": combine_digests({**digests, "shape": shape})}

@@ -67,6 +67,7 @@ from netlift.pipelines.readout_rows import (
     hold,
     without_small_arms,
 )
+from netlift.pipelines.segment_splits import customer_columns, split_by_segment
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -92,7 +93,7 @@ class Reading:
         figures: Outcomes, covariates, delivery where it is logged, margin behind the window where it is seen.
         household: Column of what customers share.
         planned: Columns whose segments plan or config name.
-        dimensions: These and the columns asked for beside them.
+        dimensions: These and what is asked for beside them.
         lost: Customers of arms that hold fewer than three, which cannot be read.
     """
 
@@ -152,7 +153,9 @@ def read_campaign(
     planned = tuple(dict.fromkeys([*(request.plan.segments if request.plan else ()), *how.segments]))
     dimensions = tuple(dict.fromkeys([*planned, *request.split_by]))
     household = request.plan.cluster if request.plan and request.plan.cluster else how.household
-    rows = hold(tables, assigned_rows(tables, campaign, how, dimensions=dimensions, household=household))
+    rows = assigned_rows(tables, campaign, how, dimensions=customer_columns(dimensions), household=household)
+    began = {campaign.campaign_id: campaign.started.date()}
+    rows = hold(tables, split_by_segment(settings, tables, rows, began, dimensions=dimensions, progress=progress))
     rows, lost = without_small_arms(rows)
     chances = read_chances(rows)
     randomized = campaign.randomized is not False and not chances.unknown and not chances.impossible

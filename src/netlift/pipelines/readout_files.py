@@ -26,6 +26,7 @@ from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout import read_campaign
 from netlift.pipelines.readout_rows import ReadoutRequest
 from netlift.pipelines.run_key import MANIFEST_FILE, find_key, name_question, read_standing
+from netlift.pipelines.segment_splits import digest_splits
 from netlift.registry.locks import exclusive
 from netlift.report.exports import to_html, to_json, to_markdown
 from netlift.report.pages.readout import readout_brief, readout_document, readout_json, readout_workbook
@@ -48,7 +49,7 @@ class ReadoutOrder:
         target: Id of a campaign, or the plan of one: its file or its folder.
         language: Of the texts, ru or en.
         as_of: First moment not seen; None for the end of the receipts.
-        split_by: Columns of customers to split by beside those of plan and config: exploratory.
+        split_by: Columns of customers, `segment` or `strategy`, beside those of plan and config: exploratory.
         tolerance: Loss that is immaterial, in currency; None for that of plan or config.
         pdf: Whether a PDF is printed too.
         browser: Where Chromium is; searched when None.
@@ -296,8 +297,14 @@ def _input_digests(settings: BusinessSettings, request: ReadoutRequest, shape: t
         "plan": request.plan.digest() if request.plan else "",
         "plans": combine_digests({plan.campaign_id: plan.digest() for plan in request.plans}),
         "data": combine_digests(digest_sources(settings)),
+        "segments": digest_splits(settings, _split_by(settings, request)),
     }
     return digests | {"inputs": combine_digests({**digests, "shape": json.dumps(shape)})}
+
+
+def _split_by(settings: BusinessSettings, request: ReadoutRequest) -> tuple[str, ...]:
+    planned = request.plan.segments if request.plan else ()
+    return (*planned, *(settings.readout.segments if settings.readout else ()), *request.split_by)
 
 
 def _question(order: ReadoutOrder, until: datetime) -> Iterator[str]:

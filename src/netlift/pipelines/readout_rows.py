@@ -32,7 +32,7 @@ class ReadoutRequest:
         campaign_id: The campaign.
         plan: What was decided before it, if a plan was written.
         as_of: First moment not seen; None for the end of the receipts, which a later moment stands for too.
-        split_by: Columns of customers to split by, beyond those of plan and config: exploratory.
+        split_by: Columns of customers, `segment` or `strategy`, beyond those of plan and config: exploratory.
         tolerance: Loss that is immaterial, in currency; None for that of plan or config.
         plans: Plans of other campaigns of the business, which name their fixed costs.
         faults: Campaign to the errors that the check found of it; None where nobody checked.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -153,13 +153,6 @@ def take_snapshots(
     segments = require_segments(settings)
     history = read_history(tables)
     asked, without = champions or find_champions(settings, [task for task in TASKS if task in settings.models])
-    require_same_schema([champion.contract for champion in asked], tables)
-    frozen = _standing_edges(settings, segments, asked, refit=refit)
-    if frozen is None and segments.reference > history.end:
-        raise ConfigError(
-            f"segments.reference {segments.reference} is after the newest receipt, of "
-            f"{history.end - timedelta(days=1)}; name a day that the receipts reach"
-        )
     days = sorted(set(as_of))
     landmark = landmark_of(segments.lost, as_of=days[-1])
     revenue_based = is_revenue_based(tables)
@@ -167,16 +160,12 @@ def take_snapshots(
     if revenue_based:
         notes.append("margin equals revenue on every receipt, so there are no margins: all value here is revenue-based")
     followed = landmark if not _too_short(segments, history, landmark) else None
-    wanted = {*days, *([followed] if followed else []), *([] if frozen else [segments.reference])}
-    progress.stage("segments", f"customers as of {', '.join(str(day) for day in sorted(wanted))}")
-    raw = read_cutoffs(tables, settings, segments, asked, cutoffs=sorted(wanted))
-    for day in days:
-        _require_customers(raw[day], day)
-    if frozen is None:
-        frozen = _fit_edges(raw[segments.reference], segments, asked)
+    wanted = {*days, *([followed] if followed else [])}
+    standing = _standing_edges(settings, segments, asked, refit=refit)
+    divided, frozen = _divide_all(settings, tables, asked, wanted, standing, progress, peopled=days)
+    if standing is None:
         write_edges(settings.state / EDGES_FILE, frozen)
     notes += _edge_notes(frozen, segments, asked)
-    divided = {day: _divide(frame, day, segments, frozen) for day, frame in raw.items()}
     staying = _follow(tables, segments, divided[followed], days[-1]) if followed else None
     ltv = next((champion for champion in asked if champion.task == "ltv"), None)
     return Snapshots(
@@ -190,6 +179,69 @@ def take_snapshots(
         edges=frozen,
         staying=staying,
     )
+
+
+def name_segments(
+    settings: BusinessSettings,
+    tables: Tables,
+    *,
+    as_of: Sequence[date],
+    progress: Progress,
+    champions: Sequence[Champion],
+) -> dict[date, pd.DataFrame]:
+    """The segment and strategy of every customer as of some days, as `take_snapshots` has them, and nothing else.
+
+    Edges that are not frozen yet are made the same way, and not kept: nothing is written.
+
+    Args:
+        settings: The business, with its segments.
+        tables: Its tables.
+        as_of: First days not seen.
+        progress: Who watches.
+        champions: Those that the rules ask.
+
+    Returns:
+        Day to a frame of customer_id, segment, strategy.
+
+    Raises:
+        ConfigError: The config has no segments, or a reference that the receipts do not reach.
+        UsageError: The frozen edges are stale.
+    """
+    segments = require_segments(settings)
+    standing = _standing_edges(settings, segments, champions, refit=False)
+    divided, _ = _divide_all(settings, tables, champions, set(as_of), standing, progress)
+    return {day: divided[day][["customer_id", "segment", "strategy"]] for day in sorted(set(as_of))}
+
+
+def _divide_all(
+    settings: BusinessSettings,
+    tables: Tables,
+    champions: Sequence[Champion],
+    days: Collection[date],
+    standing: FrozenEdges | None,
+    progress: Progress,
+    *,
+    peopled: Collection[date] = (),
+) -> tuple[dict[date, pd.DataFrame], FrozenEdges]:
+    """Customers as of days with scores, tiers, risk, segment and strategy, over edges that stand or are made now.
+
+    Days of `peopled` must have somebody who had bought.
+    """
+    segments = require_segments(settings)
+    require_same_schema([champion.contract for champion in champions], tables)
+    newest = read_history(tables).end
+    if standing is None and segments.reference > newest:
+        raise ConfigError(
+            f"segments.reference {segments.reference} is after the newest receipt, of "
+            f"{newest - timedelta(days=1)}; name a day that the receipts reach"
+        )
+    wanted = sorted({*days, *([] if standing else [segments.reference])})
+    progress.stage("segments", f"customers as of {', '.join(map(str, wanted))}")
+    raw = read_cutoffs(tables, settings, segments, champions, cutoffs=wanted)
+    for day in peopled:
+        _require_customers(raw[day], day)
+    edges = standing or _fit_edges(raw[segments.reference], segments, champions)
+    return {day: _divide(frame, day, segments, edges) for day, frame in raw.items()}, edges
 
 
 def _standing_edges(
@@ -353,4 +405,4 @@ def _edge_notes(edges: FrozenEdges, segments: SegmentSettings, champions: Sequen
     return notes
 
 
-__all__ = ["SNAPSHOT_COLUMNS", "Snapshots", "Staying", "require_segments", "take_snapshots"]
+__all__ = ["SNAPSHOT_COLUMNS", "Snapshots", "Staying", "name_segments", "require_segments", "take_snapshots"]
