@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 import pytest
 
-from netlift.abtest.portfolio import HoldoutReading, LeftOut, Line, Portfolio, Sums
+from netlift.abtest.portfolio import HoldoutReading, LeftOut, Line, Portfolio, Sums, Total
 from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
 from netlift.report.pages.portfolio import portfolio_document
 from netlift.report.words import load_texts, speak
@@ -30,6 +30,13 @@ def line(number, *, name="", arm="", dimension="", segment=""):
     )  # fmt: skip
 
 
+def total(dimension, name, point, advice, **more):
+    return Total(
+        dimension=dimension, name=name, campaigns=3, contacts=3000, raw=money(2 * point), shrunken=money(point),
+        per_contact=point / 3000, chance_by_itself=0.9, chance_of_profit=0.8, advice=advice, **more,
+    )  # fmt: skip
+
+
 def portfolio(**changes):
     sums = Sums(
         raw=money(7406.4), shrunken=money(3600), winners=2, winners_raw=money(6172),
@@ -43,6 +50,15 @@ def portfolio(**changes):
         business="shop", currency="EUR", as_of=datetime(2026, 7, 1), level=0.95, sums=sums,
         campaigns=(line(3, name=EVIL), line(2), line(1)), arms=(line(3, arm="mail", name=EVIL),),
         segments=(line(1, arm="mail", dimension="tier", segment=EVIL), line(2, arm="mail", dimension="tier")),
+        offers=(
+            total("offer", "mail", 123_456.0, "scale_up", channel="email"),
+            total("offer", EVIL, 0.0, "keep_testing", channel="sms"),
+            total("offer", "text", -785_942.0, "stop", channel="sms"),
+        ),
+        channels=(
+            total("channel", "email", 123_456.0, "scale_up"), total("channel", "sms", -785_942.0, "stop"),
+        ),
+        by_segment=(total("segment", "champions", 50.0, "keep_testing"), total("tier", EVIL, 9.0, "keep_testing")),
         holdout=holdout, left_out=(LeftOut(campaign_id="K9", name=EVIL, reason="observational"),),
         covariates=("pre_revenue",), config_digest="0" * 64,
     )  # fmt: skip
@@ -64,10 +80,44 @@ def test_page_text_and_json_say_the_same_and_nothing_a_campaign_is_called_comes_
     assert len(sheets) >= 4 and not any("<f>" in sheet or "hyperlink" in sheet.lower() for sheet in sheets)
 
 
+def first_screen(language, **changes):
+    document = portfolio_document(portfolio(**changes), speak(language).with_names({"offer.mail": "Письмо"}))
+    return replace(document, sections=document.sections[:1])
+
+
 def test_page_one_speaks_plainly() -> None:
-    first = to_markdown(portfolio_document(portfolio(), speak("en"))).decode().split("## Campaigns")[0].lower()
+    document = portfolio_document(portfolio(), speak("en"))
+    page_one = replace(document, sections=document.sections[:2])
+    first = to_markdown(page_one).decode().lower()
     assert not any(word in first for word in ("significant", "p-value", "lift", "shrunk"))
-    assert "2 of 3 made money" in first
+    assert "made money: 2 of 3" in to_markdown(document).decode().lower()
+
+
+def test_the_first_screen_says_what_all_campaigns_brought_and_what_to_do_with_each_offer() -> None:
+    text = to_markdown(first_screen("ru")).decode()
+    banner = "Прибыль всех кампаний: около 3,6\xa0тыс.\xa0€ (95\xa0%: от 3,1 до 4,1\xa0тыс.)"
+    assert banner in text and text.count("95\xa0%") == 1
+    assert (
+        "Масштабировать: «Письмо» (прибыль 123\xa0тыс.\xa0€); остановить: «text» (прибыль −786\xa0тыс.\xa0€); " in text
+    )
+    assert "продолжить тест: «=HYPERLINK(1)" in text
+    assert "| Письмо | масштабировать | 123\xa0тыс.\xa0€ (от 123 до 124\xa0тыс.) | 80\xa0% |" in text
+    assert "−786\xa0тыс.\xa0€" in text and "786\xa0млн" not in text, "one unit for all rows of a table"
+    assert "push" not in text and "| SMS |" in text and "Каналы за все кампании" in text
+    english = to_markdown(first_screen("en")).decode()
+    assert "Scale up: “Письмо” (profit €123k); stop: “text” (profit −€786k); keep testing: “" in english
+
+
+def test_channels_that_are_offers_once_more_are_not_shown_twice_and_segments_come_by_their_names() -> None:
+    alike = portfolio().offers[:2]
+    assert "Каналы" not in to_markdown(first_screen("ru", offers=alike)).decode()
+    document = portfolio_document(portfolio(), speak("ru"))
+    segments = next(section for section in document.sections if section.name == "segments")
+    assert [grid.title for grid in segments.grids] == ["Сегмент ценности", "tier"]
+    assert document.show(segments.grids[0].rows[0][0]) == "Чемпионы"
+    assert [section.name for section in document.sections][-2:] == ["spread", "methods"]
+    totals = next(grid for grid in document.sheets if grid.name == "totals")
+    assert len(totals.rows) == 7 and [cell.value for cell in totals.rows[0]][8:11] == [123456.0, 122956.0, 123956.0]
 
 
 def test_the_gap_to_the_holdout_is_said_to_be_beyond_chance_only_when_it_is() -> None:
@@ -79,13 +129,15 @@ def test_the_gap_to_the_holdout_is_said_to_be_beyond_chance_only_when_it_is() ->
     assert "within chance" in sentences(money(100))
     assert "brought more than" in sentences(money(1400))
     assert "add up to more than" in sentences(money(-1400))
-    assert "3 of the universal holdout" in sentences(money(100))
+    assert "3 customers were contacted all the same" in sentences(money(100))
 
 
 def test_what_is_missing_is_said() -> None:
-    empty = portfolio(sums=None, campaigns=(), arms=(), segments=(), holdout=None)
+    empty = portfolio(
+        sums=None, campaigns=(), arms=(), segments=(), offers=(), channels=(), by_segment=(), holdout=None
+    )
     text = to_markdown(portfolio_document(empty, speak("en"))).decode()
-    assert "No campaign can be read" in text and "There is no universal holdout" in text
+    assert "No campaign can be read" in text and "There is no global control group" in text
     few = replace(portfolio().sums, effect_mean=None, effect_sd=None, worked=0, winners=0)
     text = to_markdown(portfolio_document(portfolio(sums=few, left_out=()), speak("en"))).decode()
     assert "Fewer than 10 campaigns" in text and "Of no campaign" in text and "All campaigns are counted" in text

@@ -68,6 +68,7 @@ class Total:
         chance_by_itself: Chance that the total is above zero, as seen.
         chance_of_profit: The same without luck.
         advice: What to do with it.
+        channel: Channel of an offer; empty for others, and where nobody says.
     """
 
     dimension: str
@@ -80,6 +81,7 @@ class Total:
     chance_by_itself: float
     chance_of_profit: float
     advice: OfferAdvice
+    channel: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

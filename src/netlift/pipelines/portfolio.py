@@ -131,7 +131,10 @@ def read_portfolio(
         campaigns=tuple(sorted(lines, key=lambda line: -line.shrunken.point)),
         arms=read_lines(arms, **written),
         segments=tuple(line for beliefs in segments for line in read_lines(beliefs, **written)),
-        offers=total_by(arms, lambda effect: effect.arm, dimension="offer", **written),
+        offers=tuple(
+            replace(offer, channel=channel_of.get(offer.name, ""))
+            for offer in total_by(arms, lambda effect: effect.arm, dimension="offer", **written)
+        ),
         channels=total_by(arms, lambda effect: channel_of.get(effect.arm, ""), dimension="channel", **written),
         by_segment=tuple(
             total

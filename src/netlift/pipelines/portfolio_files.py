@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from netlift.registry.locks import exclusive
 from netlift.report.document import Document
 from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
 from netlift.report.pages.portfolio import portfolio_document
+from netlift.report.plain_text import to_text
 from netlift.report.words import speak
 from netlift.results import SCHEMA_VERSION, Told, to_plain
 
@@ -75,7 +76,7 @@ class PortfolioSummary(Told):
     def to_text(self) -> str:
         """What is read first, and where the rest is."""
         where = speak(self.language).say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
-        return "\n".join([*self.lines, where])
+        return "\n".join([*self.lines, "", where])
 
 
 def make_portfolio(
@@ -137,7 +138,7 @@ def make_portfolio(
                 run_key=key,
                 language=words.language,
                 path=str(target),
-                lines=tuple(first_lines(document)),
+                lines=tuple(first_screen(document).split("\n")),
                 digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
                 portfolio=json.loads(contents["json"]),
                 written=True,
@@ -149,17 +150,9 @@ def make_portfolio(
     return summary
 
 
-def first_lines(document: Document) -> Iterator[str]:
-    """What is read first, as lines of text."""
-    yield document.title
-    yield document.subtitle
-    for section in document.sections[:1]:
-        yield ""
-        for card in section.cards:
-            interval = document.show_small(card.cell)
-            yield f"  {card.title}: {document.show(card.cell)}" + (f" ({interval})" if interval else "")
-        yield from (f"  {text}" for text in (*section.items, *(() if section.cards else section.paragraphs)))
-    yield ""
+def first_screen(document: Document) -> str:
+    """What is read first, as text."""
+    return to_text(replace(document, sections=document.sections[:1]))
 
 
 def _input_digests(settings: BusinessSettings, plans: Sequence[Plan], shape: str) -> dict[str, str]:

@@ -159,20 +159,39 @@ class Words:
             >>> Words(language="en").about(305206, -72772, 683184, "RUB")
             'about RUB\xa0305k (−73k to 683k)'
         """
-        widest = max(map(abs, (point, lower, upper)))
-        scale = _scale(widest)
-        if scale > 1e3 and abs(point) < scale / 10:
-            scale /= 1e3
-        digits = _digits(widest, scale)
+        money, interval = self.about_parts(point, lower, upper, currency)
         named = "" if level is None else f"{self.share(level, digits=_digits_of_level(level))}: "
+        return self.say("cell.about", money=money, interval=f"{named}{interval}")
+
+    def about_parts(
+        self, point: float, lower: float, upper: float, currency: str, *, scale: float | None = None
+    ) -> tuple[str, str]:
+        r"""Money and its interval in one unit of size, apart from each other.
+
+        Args:
+            point: Best estimate.
+            lower: Lower end of its interval.
+            upper: Upper end.
+            currency: Of all three.
+            scale: The unit, 1, 1,000 or a million, where a table has one for all; None for that of the three.
+
+        Examples:
+            >>> Words(language="ru").about_parts(305206, -72772, 683184, "RUB")
+            ('305\xa0тыс.\xa0₽', 'от −73 до 683\xa0тыс.')
+        """
+        widest = max(map(abs, (point, lower, upper)))
+        if scale is None:
+            scale = _scale(widest)
+            if scale > 1e3 and abs(point) < scale / 10:
+                scale /= 1e3
+        digits = _digits(widest, scale)
         ends = {
             name: self.number(end / scale, digits=digits) + (self._suffix(scale) if self.language == "en" else "")
             for name, end in (("lower", lower), ("upper", upper))
         }
         unit = self._suffix(scale) if self.language == "ru" else ""
         money = self._scaled_money(point, currency, scale, digits=digits)
-        interval = self.say("cell.interval", **ends)
-        return self.say("cell.about", money=money, interval=f"{named}{interval}{unit}")
+        return money, self.say("cell.interval", **ends) + unit
 
     def _scaled_money(self, value: float, currency: str, scale: float, *, digits: int, signed: bool = False) -> str:
         text = self.money(value / scale, currency, digits=digits, signed=signed)
