@@ -207,7 +207,7 @@ def test_a_holdout_is_sized_from_what_all_customers_spent(shop, frames):
         ({"eligible": ("region >= 3",)}, UsageError, "number with words"),
         ({"eligible": ("region = nowhere",)}, DataError, "nobody is left"),
         ({"segments": ("regoin",)}, UsageError, "did you mean region"),
-        ({"segments": ("segment",)}, UsageError, "put it into --strata"),
+        ({"segments": ("segment",)}, UsageError, "no segments block"),
         ({"start": END - timedelta(days=5)}, UsageError, "can be seen already"),
         ({"outcome_days": 900}, UsageError, "--outcome-days 900"),
         ({"campaign_id": "../x", "slug": "x"}, UsageError, "campaign_id"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from netlift.config.criteria import SPLITS
 from netlift.config.plan import HoldoutPlan
 
 EVERY_OFFER = ""
@@ -89,7 +90,8 @@ class DesignRequest:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of customers that the plan speaks of."""
-        return tuple(dict.fromkeys([*self.segments, *self.strata, *([self.cluster] if self.cluster else [])]))
+        segments = [name for name in self.segments if name not in SPLITS]
+        return tuple(dict.fromkeys([*segments, *self.strata, *([self.cluster] if self.cluster else [])]))
 
 
 __all__ = ["EVERY_OFFER", "DesignRequest"]

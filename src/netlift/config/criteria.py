@@ -15,7 +15,9 @@ BEHAVIOURS = (
     "revenue_365d",
     "tenure_days",
 )
-SEGMENT = "segment"
+SEGMENT, STRATEGY = "segment", "strategy"
+SPLITS = (SEGMENT, STRATEGY)
+"""What campaigns are split by that is no column of customers: it changes with time."""
 _CRITERION = re.compile(r"^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(<=|>=|!=|==?|<|>)\s*([^\s<>=!].*?)\s*$")
 
 
@@ -75,4 +77,4 @@ def _is_number(text: str) -> bool:
         return False
 
 
-__all__ = ["BEHAVIOURS", "SEGMENT", "Criterion", "parse_criterion"]
+__all__ = ["BEHAVIOURS", "SEGMENT", "SPLITS", "STRATEGY", "Criterion", "parse_criterion"]

@@ -14,7 +14,7 @@ from netlift.abtest.design import Precision
 from netlift.abtest.design_request import EVERY_OFFER, DesignRequest
 from netlift.abtest.planned import PastSpend
 from netlift.config.business import BusinessSettings
-from netlift.config.criteria import parse_criterion
+from netlift.config.criteria import SPLITS, parse_criterion
 from netlift.config.plan import ArmPlan, Basis, HoldoutPlan, Plan, freeze_plan
 from netlift.config.settings import did_you_mean
 from netlift.data.read import Tables
@@ -42,6 +42,11 @@ def complete(request: DesignRequest, settings: BusinessSettings) -> DesignReques
         cluster=request.cluster or (how.household if how else None),
     )
     mistakes = _mistakes(full, level=full.level or LEVEL) + mistakes
+    named = [name for name in SPLITS if name in request.segments]
+    if named and settings.segments is None:
+        mistakes.append(
+            f"--segments {', '.join(named)}: the config has no segments block, so nobody has said what one is"
+        )
     if mistakes:
         raise UsageError("\n".join(mistakes))
     return full

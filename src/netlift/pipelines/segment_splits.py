@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from netlift.config.business import BusinessSettings, TaskName
-from netlift.config.criteria import SEGMENT
+from netlift.config.criteria import SPLITS
 from netlift.data.read import Tables
 from netlift.pipelines.champions import Champion, find_champions
 from netlift.pipelines.fingerprint import combine_digests
@@ -19,8 +19,6 @@ from netlift.segments.edges import read_edges
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-STRATEGY = "strategy"
-SPLITS = (SEGMENT, STRATEGY)
 ASKED_OF: Mapping[str, TaskName] = {"value_tier": "ltv", "ltv": "ltv", "risk": "churn", "p_churn": "churn"}
 """Variables of rules to the task whose champion says them."""
 
@@ -93,4 +91,4 @@ def _champions(settings: BusinessSettings) -> list[Champion]:
     return find_champions(settings, tasks)[0]
 
 
-__all__ = ["SPLITS", "STRATEGY", "customer_columns", "digest_splits", "split_by_segment"]
+__all__ = ["customer_columns", "digest_splits", "split_by_segment"]
