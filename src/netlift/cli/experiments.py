@@ -216,7 +216,7 @@ def portfolio(
     lock_timeout: TimeoutOption = 0.0,
     json_output: JsonOption = False,
 ) -> None:
-    """What all campaigns together earned, without luck: sums, who worked, the universal holdout beside them.
+    """What all campaigns earned by offer, channel and segment, what to scale up or stop; the global control beside it.
 
     Example: netlift portfolio --as-of 2026-10-01 --lang en
     """

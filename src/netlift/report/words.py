@@ -143,7 +143,16 @@ class Words:
         scale = _scale(value)
         return self._scaled_money(value, currency, scale, digits=_digits(value, scale), signed=signed)
 
-    def about(self, point: float, lower: float, upper: float, currency: str, *, level: float | None = None) -> str:
+    def about(
+        self,
+        point: float,
+        lower: float,
+        upper: float,
+        currency: str,
+        *,
+        level: float | None = None,
+        scale: float | None = None,
+    ) -> str:
         r"""Money with its interval in one unit of size, the level named where it is given.
 
         Args:
@@ -152,6 +161,7 @@ class Words:
             upper: Upper end.
             currency: Of all three.
             level: Confidence of the interval as a share; None where the page has named it already.
+            scale: The unit, as in `about_parts`.
 
         Examples:
             >>> Words(language="ru").about(305206, -72772, 683184, "RUB", level=0.95)
@@ -159,7 +169,7 @@ class Words:
             >>> Words(language="en").about(305206, -72772, 683184, "RUB")
             'about RUB\xa0305k (−73k to 683k)'
         """
-        money, interval = self.about_parts(point, lower, upper, currency)
+        money, interval = self.about_parts(point, lower, upper, currency, scale=scale)
         named = "" if level is None else f"{self.share(level, digits=_digits_of_level(level))}: "
         return self.say("cell.about", money=money, interval=f"{named}{interval}")
 

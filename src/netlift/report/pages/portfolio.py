@@ -336,7 +336,7 @@ class _Page:
     def _about(self, estimate: Estimate, *, level: bool = False) -> str:
         ends = (estimate.ci_lower, estimate.ci_upper)
         named = estimate.level if level else None
-        return self._words.about(estimate.point, *ends, self._portfolio.currency, level=named)
+        return self._words.about(estimate.point, *ends, self._portfolio.currency, level=named, scale=_unit([estimate]))
 
 
 def _money_cell(estimate: Estimate, *, tone: Tone = "") -> Cell:
