@@ -117,6 +117,18 @@ def test_the_page_is_whole_and_can_be_read_without_seeing_it():
     assert inside <= {f"#{name}" for name in SEEN.ids}
 
 
+def test_neighbours_with_one_reason_are_one_cell_and_every_row_stays_as_wide_as_its_head():
+    tables = re.findall(r"<table>(.*?)</table>", PAGE, re.S)
+    spanned = 0
+    for table in tables:
+        head, *rows = (re.findall(r"<t[hd][^>]*>", row) for row in re.findall(r"<tr>(.*?)</tr>", table, re.S))
+        for row in rows:
+            widths = [int(found[1]) if (found := re.search(r'colspan="(\d+)"', cell)) else 1 for cell in row]
+            spanned += max(widths) > 1
+            assert sum(widths) == len(head)
+    assert tables and spanned, "the example has months without figures"
+
+
 def test_money_stands_first_and_a_figure_without_a_source_says_why():
     texts = [text.strip() for text in SEEN.texts if text.strip()]
     contents = texts.index("Что важно знать")

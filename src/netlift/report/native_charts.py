@@ -107,6 +107,7 @@ def _add(slide: Any, sheet: _Sheet, *, kind: Any, unit: str, box: Sequence[float
     chart.plots[0].gap_width = 60
     chart.category_axis.tick_labels.font.size = chart.value_axis.tick_labels.font.size = Pt(13)
     chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
+    chart.value_axis.tick_labels.number_format, chart.value_axis.tick_labels.number_format_is_linked = "General", False
     chart.value_axis.has_title = True
     chart.value_axis.axis_title.text_frame.text = unit
     return chart
