@@ -35,9 +35,9 @@ Models, scores and decisions:
 
 Customers as a whole:
 
-    netlift.segment(
-        shop, as_of=date(2026, 10, 1), previous=None, run_key="", progress=quiet, now=now, lock_timeout=0
-    )
+    from netlift.pipelines.segments import SegmentRequest
+    days = SegmentRequest(as_of=date(2026, 10, 1), previous=date(2026, 9, 1), language="en")
+    netlift.segment(shop, days, progress=quiet, now=now, lock_timeout=0)
     from netlift.pipelines.scorecard import Request
     months = Request(months=12, until=None, language="en")
     netlift.scorecard(shop, months, readouts=(), progress=quiet, now=now, lock_timeout=0)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from netlift import cli
 from netlift.config.business import load
 from netlift.errors import ConfigError, GateRefusedError, HistoryTooShortError, UsageError
-from netlift.pipelines import scorecard
+from netlift.pipelines import page_files, scorecard
 from netlift.pipelines.calendar import History
 from netlift.pipelines.campaign_effects import find_readouts
 from netlift.pipelines.progress import Silent
@@ -139,7 +139,7 @@ def test_a_key_whose_inputs_changed_is_refused_and_so_is_a_file_that_was_changed
 
 def test_a_job_that_fails_leaves_nothing(made, monkeypatch):
     settings, _ = made
-    monkeypatch.setattr(scorecard, "to_xlsx", lambda _: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr(page_files, "to_xlsx", lambda _: (_ for _ in ()).throw(MemoryError))
     with pytest.raises(MemoryError):
         run(settings, patch=monkeypatch, months=1, run_key="failed")
     folder = settings.state / "out" / "scorecard"

@@ -14,11 +14,14 @@ from netlift.config.business import load
 from netlift.errors import DataError, GateRefusedError, UsageError
 from netlift.pipelines import segments
 from netlift.pipelines.progress import Silent
-from netlift.pipelines.segment_report import SegmentReport
-from netlift.pipelines.segments import analyse_segments, segment_business
+from netlift.pipelines.segments import SegmentRequest, analyse_segments, segment_business
+from netlift.report.exports import to_html
+from netlift.report.pages.segments import segments_document
+from netlift.report.words import speak
 
 NOW = datetime(2026, 10, 1, 6, 0, tzinfo=UTC)
 NOBODY = ([], ("churn", "ltv"))
+SOURCES = ("surveys", "contacts", "acquisition_cost")
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +47,9 @@ def own_state(retailer, folder, change=lambda content: None):
 
 def run(settings, monkeypatch, *, champions=None, **asked):
     monkeypatch.setattr(segments, "find_champions", lambda *_: champions or make_champions())
-    arguments = {"as_of": AS_OF, "previous": None, "run_key": "", **asked}
-    return segment_business(settings, **arguments, progress=Silent(), now=NOW, lock_timeout=0)
+    refit = asked.pop("refit", False)
+    request = SegmentRequest(**{"as_of": AS_OF, "previous": None, "language": "en", **asked})
+    return segment_business(settings, request, progress=Silent(), now=NOW, lock_timeout=0, refit=refit)
 
 
 def test_the_rows_add_up_to_all_customers_and_all_money(analysed):
@@ -93,44 +97,52 @@ def test_the_share_lost_is_that_of_a_recount_of_the_receipts(retailer, analysed)
         assert row.lost is None or row.lost.point == pytest.approx(own.mean())
 
 
-def test_the_report_is_read_back_as_it_was_written(analysed):
-    report, _ = analysed
-    again = SegmentReport.from_json(report.to_json())
-    assert again.to_json() == report.to_json()
-    assert again.to_text() == report.to_text()
-    assert again.total == report.total
+def test_scores_of_recency_and_frequency_hold_everybody_once(analysed):
+    report, snapshots = analysed
+    frame = snapshots.frames[AS_OF]
+    cells = {(cell.r, cell.f): cell for cell in report.recency_frequency}
+    assert len(cells) == 25 + (frame["r"] == 0).any()
+    assert sum(cell.customers for cell in cells.values()) == len(frame)
+    best = frame[(frame["r"] == 5) & (frame["f"] == 5)]
+    assert cells[5, 5].customers == len(best) and cells[5, 5].margin_365d == pytest.approx(best["margin_365d"].sum())
 
 
-def test_the_text_begins_with_money(analysed):
-    report, _ = analysed
-    first = report.to_text().splitlines()[:3]
-    assert "RUB of margin in 365 days" in first[0]
-    assert first[1].startswith("  predicted for the next 182 days: ")
-    assert "at risk to be lost" in first[2]
+def test_the_terminal_begins_with_money_in_the_language_asked_for(retailer, tmp_path, monkeypatch):
+    settings = own_state(retailer, tmp_path)
+    english, russian = (run(settings, monkeypatch, previous=PREVIOUS, language=language) for language in ("en", "ru"))
+    lines = english.to_text().splitlines()
+    assert lines[3] == "Where is the money?" and lines[5].startswith("LTV of the base, forecast for half a year: RUB")
+    total = english.report["total"]
+    assert speak("en").short_money(total["ltv_total"]["point"], "RUB") in lines[5]
+    assert "Где деньги?" in russian.to_text() and "удержать" in russian.to_text()
+    assert russian.report == english.report and russian.path != english.path
+    with pytest.raises(UsageError, match="--lang de"):
+        run(settings, monkeypatch, language="de")
 
 
 def test_the_same_key_gives_the_same_bytes_or_a_refusal(retailer, tmp_path, monkeypatch):
     settings = own_state(retailer, tmp_path)
     first = run(settings, monkeypatch)
-    folder = tmp_path / "state" / "out" / "segments" / "2026-10-01"
+    folder = tmp_path / "state" / "out" / "segments" / "2026-10-01-en"
     content = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert sorted(content) == ["customers.parquet", "manifest.json", "segments.json", "segments.md"]
+    pages = [f"segments.{suffix}" for suffix in ("html", "json", "md", "xlsx")]
+    assert sorted(content) == ["customers.parquet", "manifest.json", *pages]
     second = run(settings, monkeypatch)
     assert (first.written, second.written) == (True, False)
-    assert second.report.to_json() == first.report.to_json()
+    assert second.report == first.report and second.text == first.text
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == content
     other = run(settings, monkeypatch, run_key="other")
-    for name in ("customers.parquet", "segments.json", "segments.md"):
+    for name in ("customers.parquet", *pages):
         assert (folder.with_name("other") / name).read_bytes() == content[name]
     assert other.written
     with pytest.raises(UsageError, match="previous changed since"):
         run(settings, monkeypatch, previous=PREVIOUS, run_key="other")
-    assert run(settings, monkeypatch, previous=PREVIOUS).run_key == f"{AS_OF}-since-{PREVIOUS}"
+    assert run(settings, monkeypatch, previous=PREVIOUS).run_key == f"{AS_OF}-since-{PREVIOUS}-en"
     longer = own_state(retailer, tmp_path, lambda c: c["segments"].update(lifetime_years=9))
     with pytest.raises(UsageError, match="segments changed since"):
         run(longer, monkeypatch, run_key="other")
     anew = run(longer, monkeypatch)
-    assert anew.written and anew.run_key.startswith("2026-10-01-anew-")
+    assert anew.written and anew.run_key.startswith("2026-10-01-en-anew-")
     assert not run(longer, monkeypatch).written
     with pytest.raises(UsageError, match="give --refit another --run-key"):
         run(settings, monkeypatch, refit=True)
@@ -144,7 +156,7 @@ def test_ids_stand_in_the_file_made_for_them_and_nowhere_else(retailer, tmp_path
     folder = tmp_path / "state" / "out" / "segments" / key
     ids = pd.read_parquet(folder / "customers.parquet")["customer_id"]
     assert len(ids) == ids.nunique() == json.loads((folder / "manifest.json").read_text())["customers"]
-    for name in ("segments.json", "segments.md", "manifest.json"):
+    for name in ("segments.json", "segments.md", "segments.html", "manifest.json"):
         text = (folder / name).read_text()
         assert not any(f'"{value}"' in text or f" {value} " in text for value in ids)
 
@@ -169,10 +181,11 @@ def test_without_champions_and_optional_tables_figures_are_left_out_and_the_note
     assert report.total.textbook_ltv > 0
     assert report.total.lost.point > 0
     assert report.flow_value == "margin_365d"
-    notes = " ".join(report.notes)
-    for words in ("no champion for churn", "no champion for ltv", "no surveys table", "no contacts table", "CAC"):
-        assert words in notes
-    assert "| champions " in report.to_text()
+    told = {note.code for note in report.notes}
+    assert told >= {"no_champion_churn", "no_champion_ltv", *(f"without_{name}" for name in SOURCES)}
+    for language in ("ru", "en"):
+        page = to_html(segments_document(report, speak(language))).decode()
+        assert "netlift train ltv" in page and "nan" not in page
 
 
 def test_a_model_without_spread_gives_totals_without_an_interval_and_says_so(retailer, tmp_path):
@@ -183,7 +196,8 @@ def test_a_model_without_spread_gives_totals_without_an_interval_and_says_so(ret
         )
     assert report.total.ltv_total.point > 0
     assert np.isnan(report.total.ltv_total.ci_lower)
-    assert any("gives no spread" in note for note in report.notes)
+    assert "no_spread" in {note.code for note in report.notes}
+    assert "nan" not in to_html(segments_document(report, speak("en"))).decode()
     assert len(report.flows) == 0
 
 

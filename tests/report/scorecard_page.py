@@ -98,7 +98,7 @@ def make_document(language: str = "ru", *, months: tuple[Month, ...] = MONTHS, c
         shown=months,
         channels=channels,
         effects={},
-        notes=[Note(code="plain", values={"text": EVIL[0]}), Note(code="past_models")],
+        notes=[Note(code="scores_empty", values={"scores": EVIL[0]}), Note(code="past_models")],
     )
     quality = [
         MonthQuality(

@@ -182,18 +182,48 @@ def test_a_change_within_the_intervals_is_not_clear():
             assert abs(change.difference) > max(now.ci_upper - now.point, then.ci_upper - then.point) * 0.7
 
 
-def test_the_sentence_of_a_segment_is_of_its_money_that_changed_most():
+def test_the_segments_named_are_those_where_most_money_surely_changed():
     card = make_card(months=(MONTH.before(1), MONTH))
-    named = {change.segment: change for change in card.highlights}
-    assert card.highlights.rows[0].segment == TOTAL
-    for segment, change in named.items():
-        rivals = [
-            c
-            for c in card.changes
-            if (c.segment, c.against) == (segment, "month") and c.metric in ("margin", "ltv_total", "value_at_risk")
-        ]
-        clear = [c for c in rivals if c.is_clear] or rivals
-        assert abs(change.relative or 0) == max(abs(c.relative or 0) for c in clear)
+    named = card.highlights.rows
+    assert named[0].segment == TOTAL and len({change.segment for change in named}) == len(named)
+    figures = card.index()
+
+    def surely(segment, metric):
+        now, then = (figures[month.first, segment, metric] for month in (MONTH, MONTH.before(1)))
+        if now.value is None or then.value is None:
+            return 0.0
+        halves = [(f.ci_upper - f.ci_lower) / 2 for f in (now, then) if f.ci_lower is not None]
+        return max(0.0, abs(now.value - then.value) - np.hypot.reduce([*halves, 0.0]))
+
+    money = ("margin", "ltv_total", "value_at_risk", "incremental_profit")
+    most = {segment: max(surely(segment, metric) for metric in money) for segment in card.segments if segment != TOTAL}
+    expected = sorted((value for value in most.values() if value > 0), reverse=True)[:5]
+    assert expected and [change.surely for change in named[1:]] == pytest.approx(expected)
+
+
+def test_ltv_at_risk_has_the_range_of_customers_who_leave_or_stay_with_an_error_that_all_share():
+    rng = np.random.default_rng(1)
+    snapshot = make_snapshot(make_frames(rng), rng, MONTH).dropna(subset=["ltv", "p_churn"])
+    worth, p = snapshot["ltv"].clip(lower=0), snapshot["p_churn"]
+    basis = make_basis()
+    figure = make_card(1, basis=basis).index()[MONTH.first, TOTAL, "value_at_risk"]
+    sd = np.hypot(np.sqrt((worth**2 * p * (1 - p)).sum()), basis.level_sd * figure.value)
+    assert figure.value == pytest.approx((worth * p).sum())
+    assert figure.ci_upper - figure.value == pytest.approx(1.959964 * sd)
+
+
+def test_a_small_segment_that_trebled_stands_behind_a_large_one_that_grew_a_little():
+    def sums(large, small):
+        rows = {"large": {"margin": large, "receipts": 900.0}, "small": {"margin": small, "receipts": 3.0}}
+        return pd.DataFrame(rows).T
+
+    months = {MONTH.before(1): sums(1_000_000.0, 100.0), MONTH: sums(1_050_000.0, 300.0)}
+    channels = pd.DataFrame(columns=["month", "channel", "joined", "cac_known", "cac_sum", "cac_sq"])
+    basis = make_basis(segments=("small", "large"), missing=frozenset({"ltv", "churn"}))
+    card = build_scorecard(basis, months, shown=tuple(months), channels=channels, effects={})
+    assert [(change.segment, change.difference) for change in card.highlights] == [
+        (TOTAL, 50_200.0), ("large", 50_000.0), ("small", 200.0),
+    ]  # fmt: skip
 
 
 def test_segments_stand_in_the_order_of_the_business_and_strangers_last():

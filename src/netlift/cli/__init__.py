@@ -16,9 +16,12 @@ from netlift.cli.terminal import (
     DEMO,
     EXPERIMENTS,
     STOP,
+    BrowserOption,
     ConfigOption,
     DataOption,
     JsonOption,
+    LangOption,
+    PdfOption,
     TimeoutOption,
     load_business,
     now,
@@ -176,26 +179,30 @@ def segments(
     config: ConfigOption = DEMO,
     data: DataOption = None,
     refit: Annotated[bool, typer.Option("--refit", help="Freeze new edges in place of those that stand.")] = False,
+    pdf: PdfOption = False,
+    browser: BrowserOption = None,
+    lang: LangOption = "ru",
     run_key: Annotated[str, typer.Option(help="Name of this job's output; the same key writes the same bytes.")] = "",
     lock_timeout: TimeoutOption = 0.0,
     json_output: JsonOption = False,
 ) -> None:
-    """Divide the customers into value segments: money, acquisition, loyalty, migration, lifetimes, strategy.
+    """Divide the customers into value segments: money, risk, strategy, migration, acquisition, churn, survival.
 
-    Example: netlift segments --as-of 2026-10-01 --previous 2026-09-01
+    Example: netlift segments --as-of 2026-10-01 --previous 2026-09-01 --lang en
     """
-    from netlift.pipelines.segments import segment_business
+    from netlift.pipelines.segments import SegmentRequest, segment_business
 
+    request = SegmentRequest(
+        as_of=as_of.date(),
+        previous=None if previous is None else previous.date(),
+        language=lang,
+        pdf=pdf,
+        browser=browser,
+        run_key=run_key,
+    )
     with watched(quiet=json_output) as progress:
         result = segment_business(
-            load_business(config, data),
-            as_of=as_of.date(),
-            previous=None if previous is None else previous.date(),
-            run_key=run_key,
-            progress=progress,
-            now=now(),
-            lock_timeout=lock_timeout,
-            refit=refit,
+            load_business(config, data), request, progress=progress, now=now(), lock_timeout=lock_timeout, refit=refit
         )
     show(result, json_output=json_output)
 
@@ -206,7 +213,7 @@ def scorecard(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m"], help="The newest month; the last whole one when left out.")
     ] = None,
-    lang: Annotated[str, typer.Option(help="Of the texts: ru or en.")] = "ru",
+    lang: LangOption = "ru",
     config: ConfigOption = DEMO,
     data: DataOption = None,
     run_key: Annotated[str, typer.Option(help="Name of this job's output; the same key writes the same bytes.")] = "",

@@ -26,6 +26,9 @@ DataOption = Annotated[
 TimeoutOption = Annotated[
     float, typer.Option("--lock-timeout", min=0, help="Seconds to wait for another job of this business.")
 ]
+LangOption = Annotated[str, typer.Option("--lang", help="Of the texts: ru or en.")]
+PdfOption = Annotated[bool, typer.Option("--pdf", help="Print a PDF too; needs Chromium.")]
+BrowserOption = Annotated[Path | None, typer.Option("--browser", help="Where Chromium is; searched when left out.")]
 DEMO = Path("configs/demo.yaml")
 EXPERIMENTS = Path("experiments")
 
@@ -188,6 +191,6 @@ class Bar:
 
 
 __all__ = [
-    "DEMO", "EXPERIMENTS", "Bar", "ConfigOption", "DataOption", "JsonOption", "Lines", "TimeoutOption",
-    "load_business", "now", "show", "watched",
+    "DEMO", "EXPERIMENTS", "Bar", "BrowserOption", "ConfigOption", "DataOption", "JsonOption", "LangOption", "Lines",
+    "PdfOption", "TimeoutOption", "load_business", "now", "show", "watched",
 ]  # fmt: skip

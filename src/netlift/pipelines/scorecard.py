@@ -14,7 +14,7 @@ from netlift.config.business import BusinessSettings
 from netlift.config.definitions import ChurnDefinition, load_definition
 from netlift.data.check import read_sound
 from netlift.data.findings import Finding, read_findings
-from netlift.data.quality import MonthQuality, measure_quality
+from netlift.data.quality import measure_quality
 from netlift.data.read import Tables, open_tables
 from netlift.data.readouts import read_readouts
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
@@ -23,16 +23,17 @@ from netlift.pipelines.campaign_effects import read_effects
 from netlift.pipelines.champions import Champion, find_champions
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.names import speak_of
+from netlift.pipelines.page_files import name_files, write_out
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.run_key import MANIFEST_FILE, find_key, read_standing
 from netlift.pipelines.scorecard_months import Span, plan_months
 from netlift.pipelines.snapshots import EDGES_FILE, TASKS, Snapshots, require_segments, take_snapshots
 from netlift.registry.locks import exclusive
 from netlift.report.document import Document
-from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
+from netlift.report.exports import to_json
 from netlift.report.pages.scorecard import scorecard_document
 from netlift.report.words import speak
-from netlift.results import Table, Told, to_plain
+from netlift.results import Told, to_plain
 from netlift.segments.figures import Basis, Effect, Note, Scorecard
 from netlift.segments.metrics import Source
 from netlift.segments.monthly import OUTSIDE, ChurnRule, Month, sum_channels, sum_month
@@ -42,7 +43,7 @@ from netlift.segments.sums import normal_level_sd
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES = {suffix: f"scorecard.{suffix}" for suffix in ("json", "md", "html", "xlsx")}
+FILES = name_files("scorecard")
 CUSTOMERS_AT_ONCE = 2_000_000
 
 
@@ -167,7 +168,7 @@ def make_scorecard(
         quality = measure_quality(tables, settings, months=[(month.first, month.end) for month in span.shown])
         document = scorecard_document(card, quality, words)
         progress.stage("report", "pages and workbook")
-        contents = _contents(card, quality, document)
+        contents = write_out(document, {**card.to_document(), "quality": quality.to_dicts()})
         inputs = _input_digests(settings, champions, readouts, shape)  # with the edges that were frozen meanwhile
         with staged_directory(target) as staging:
             for suffix, name in FILES.items():
@@ -206,11 +207,11 @@ def compute_scorecard(
     rule = _churn_rule(settings, read_history(tables))
     wanted = sorted({*span.shown, *span.compared})
     sums: dict[Month, pd.DataFrame] = {}
-    told: dict[str, None] = {}
+    told: list[Note] = []
     for part in _parts(tables, wanted):
         days = [month.first for month in part]
         taken = take_snapshots(settings, tables, as_of=days, progress=progress, champions=sources.champions)
-        told |= dict.fromkeys(taken.notes)
+        told += [note for note in taken.notes if note not in told]
         for month in part:
             sums[month] = sum_month(tables, month, taken.frames[month.first], lost=segments.lost, rule=rule)
             progress.advance("scorecard", len(sums), len(wanted), f"{month}")
@@ -234,7 +235,7 @@ def compute_scorecard(
         shown=span.shown,
         channels=sum_channels(tables, span.shown),
         effects=sources.effects,
-        notes=[*notes, *(Note(code="plain", values={"text": text}) for text in told)],
+        notes=[*notes, *told],
     )
 
 
@@ -292,15 +293,6 @@ def _missing(tables: Tables, taken: Snapshots, rule: ChurnRule | None, *, silenc
         yield "contacts"
     if not tables.has("contacts", "reward_cost"):
         yield "reward_cost"
-
-
-def _contents(card: Scorecard, quality: Table[MonthQuality], document: Document) -> dict[str, bytes]:
-    return {
-        "json": to_json({**card.to_document(), "quality": quality.to_dicts()}),
-        "md": to_markdown(document),
-        "html": to_html(document),
-        "xlsx": to_xlsx(document),
-    }
 
 
 def _input_digests(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,28 +24,66 @@ from netlift.features.queries import queries_at
 from netlift.pipelines.calendar import History, read_history
 from netlift.pipelines.champions import Champion, find_champions
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.names import speak_of
+from netlift.pipelines.page_files import name_files, write_out
 from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, find_key, read_standing, safe_key
+from netlift.pipelines.run_key import MANIFEST_FILE, find_key, name_question, read_standing, safe_key
 from netlift.pipelines.score import require_fresh
-from netlift.pipelines.segment_report import Remaining, SegmentReport
 from netlift.pipelines.snapshots import EDGES_FILE, TASKS, Snapshots, Staying, require_segments, take_snapshots
 from netlift.registry.locks import exclusive
-from netlift.results import Estimate, Table, Told, to_plain
+from netlift.report.exports import to_json
+from netlift.report.pages.segments import segments_document
+from netlift.report.plain_text import to_text
+from netlift.report.words import speak
+from netlift.results import SCHEMA_VERSION, Estimate, Table, Told, to_plain
 from netlift.segments.economics import SegmentRow, Valuation, observed_share, summarize_segment
 from netlift.segments.edges import read_edges
-from netlift.segments.grid import cross_value_and_risk
+from netlift.segments.figures import Note
+from netlift.segments.grid import cross_recency_and_frequency, cross_value_and_risk
 from netlift.segments.migration import trace_migration
 from netlift.segments.payback import Cohorts, find_payback, read_cohorts
+from netlift.segments.report import Remaining, SegmentReport
 from netlift.segments.sums import normal_level_sd
 from netlift.segments.survival import expected_lifetime
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CUSTOMERS_FILE, REPORT_FILE, TEXT_FILE = "customers.parquet", "segments.json", "segments.md"
-FILES = {"customers": CUSTOMERS_FILE, "report": REPORT_FILE, "text": TEXT_FILE}
+CUSTOMERS = {"customers": "customers.parquet"}
 ALL = "all"
 CURVE_STEPS = 13
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRequest:
+    """What is asked of the verb.
+
+    Attributes:
+        as_of: First day not seen.
+        previous: An earlier day to compare with; None for no migration.
+        language: Of the texts, ru or en.
+        pdf: Whether a PDF is printed too.
+        browser: Where Chromium is; searched when None.
+        run_key: Name of the output's folder; empty for one of the days and the language.
+    """
+
+    as_of: date
+    previous: date | None
+    language: str
+    pdf: bool = False
+    browser: Path | None = None
+    run_key: str = ""
+
+    @property
+    def own_key(self) -> str:
+        """The key of what is asked."""
+        since = f"-since-{self.previous}" if self.previous else ""
+        return name_question(f"{self.as_of}{since}-{self.language}", "pdf" if self.pdf else "")
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Name in the manifest's digests to file."""
+        return CUSTOMERS | name_files("segments", pdf=self.pdf)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,76 +92,80 @@ class SegmentRun(Told):
 
     Attributes:
         run_key: The job's key.
+        language: Of the texts.
         path: The folder that it wrote.
-        report: What it found.
+        text: What is read first.
+        digests: What it was made from, and of the files themselves.
+        report: What it found, as in its JSON file.
         written: False where this key had been written before from the same inputs; nothing was written again.
         left_out: What of the tables was not read, as the check found it.
     """
 
     run_key: str
+    language: str
     path: str
-    report: SegmentReport
+    text: str
+    digests: Mapping[str, str]
+    report: Mapping[str, Any]
     written: bool
     left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
-        """The report for people, and where it is."""
-        done = "written to" if self.written else "already written from the same inputs, nothing to do:"
-        return f"{self.report.to_text()}\n\nrun key {self.run_key}: {done} {self.path}"
+        """What is read first, and where the rest is."""
+        where = speak(self.language).say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
+        return f"{self.text}\n\n{where}"
 
 
 def segment_business(
     settings: BusinessSettings,
+    request: SegmentRequest,
     *,
-    as_of: date,
-    previous: date | None,
-    run_key: str,
     progress: Progress,
     now: datetime,
     lock_timeout: float,
     refit: bool = False,
 ) -> SegmentRun:
-    """Divide the customers of a business and write customers, report and manifest.
+    """Divide the customers of a business; write them, and the report as JSON, Markdown, HTML, XLSX, and PDF if asked.
 
     Args:
         settings: The business.
-        as_of: First day not seen.
-        previous: An earlier day to compare with; None for no migration.
-        run_key: Name of the output folder; empty for one of `as_of` and `previous`. The same key gives the same bytes,
-            or a refusal.
+        request: Which days, in which language, under which key. The same key gives the same bytes, or a refusal.
         progress: Who watches.
         now: Time of the call, for the manifest.
         lock_timeout: Seconds to wait for another job with this key.
         refit: Freeze new edges in place of those that stand.
 
     Raises:
-        ConfigError: The config has no segments.
-        UsageError: The frozen edges are stale, or the key was written before from other inputs.
+        ConfigError: The config has no segments, or a PDF is asked for and there is no Chromium.
+        UsageError: A language that netlift does not speak, the frozen edges are stale, or the key was written before
+            from other inputs.
         DataError: Nobody bought, or the newest receipt is older than the config allows.
         BusyError: Another job writes this key.
     """
-    started = perf_counter()
+    speak(request.language)
+    as_of, previous = request.as_of, request.previous
     require_segments(settings)
     if previous is not None and previous >= as_of:
         raise UsageError(f"--previous {previous} must be before --as-of {as_of}")
-    own = as_of.isoformat() if previous is None else f"{as_of}-since-{previous}"
-    place, named = settings.state / "out" / "segments", safe_key(run_key or own)
+    place, own, files = settings.state / "out" / "segments", request.own_key, request.files
+    named = safe_key(request.run_key or own)
     require_free_space(settings.state, needed_mb=200)
     lock = settings.state / "locks" / f"segments-{named}.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder=f"segments {named}"):
         champions = find_champions(settings, [task for task in TASKS if task in settings.models])
-        inputs = _input_digests(settings, champions[0], as_of, previous)
+        inputs = _input_digests(settings, champions[0], request)
         if refit and (place / named).exists():
             raise UsageError(
                 f"run key {named} was written over the edges as they stand; give --refit another --run-key"
             )
         edges = read_edges(settings.state / EDGES_FILE)
         standing = _with_edges(inputs, edges.digest if edges else "")
-        key = find_key(place, run_key, own, standing)
+        key = find_key(place, request.run_key, own, standing)
         target = place / key
         if target.exists():
-            return _standing(target, standing, key)
+            return _standing(target, standing, key, files)
         with open_tables(settings) as tables:
+            words = speak_of(settings, request.language, tables)
             progress.stage("check", "holding the tables against the contract")
             tables, checked = read_sound(tables, settings, verb="segments")
             require_fresh(tables, as_of, settings.score.max_data_age_days)
@@ -137,28 +178,32 @@ def segment_business(
                 refit=refit,
                 champions=champions,
             )
+        progress.stage("report", "pages and workbook")
+        document = segments_document(report, words)
+        result = {"schema_version": SCHEMA_VERSION, **to_plain(report)}
+        contents = write_out(document, result, pdf=request.pdf, browser=request.browser)
         with staged_directory(target) as staging:
-            _write_customers(staging / CUSTOMERS_FILE, snapshots.frames[as_of])
-            write_bytes(staging / REPORT_FILE, report.to_json())
-            write_bytes(staging / TEXT_FILE, (report.to_text() + "\n").encode())
-            digests = {
-                **_with_edges(inputs, snapshots.edges.digest),
-                **{name: file_digest(staging / file) for name, file in FILES.items()},
-            }
-            manifest = {
-                "schema_version": 1,
-                "written_at": now.isoformat(),
-                "run_key": key,
-                "as_of": as_of,
-                "customers": len(snapshots.frames[as_of]),
-                "versions": snapshots.versions,
-                "left_out": checked.left_out_of("segments"),
-                "digests": digests,
-                "seconds": round(perf_counter() - started, 3),
-            }
-            write_bytes(staging / MANIFEST_FILE, json.dumps(to_plain(manifest), indent=1).encode())
-    left_out = checked.left_out_of("segments")
-    return SegmentRun(run_key=key, path=str(target), report=report, written=True, left_out=left_out)
+            _write_customers(staging / CUSTOMERS["customers"], snapshots.frames[as_of])
+            for suffix, content in contents.items():
+                write_bytes(staging / files[suffix], content)
+            run = SegmentRun(
+                run_key=key,
+                language=words.language,
+                path=str(target),
+                text=to_text(replace(document, sections=document.sections[:1])),
+                digests={
+                    **_with_edges(inputs, snapshots.edges.digest),
+                    **{name: file_digest(staging / file) for name, file in files.items()},
+                },
+                report=json.loads(contents["json"]),
+                written=True,
+                left_out=checked.left_out_of("segments"),
+            )
+            about = {"written_at": now.isoformat(), "as_of": as_of, "customers": report.total.customers}
+            manifest = {"schema_version": SCHEMA_VERSION, **to_plain(about), **to_plain(run)}
+            del manifest["report"]
+            write_bytes(staging / MANIFEST_FILE, to_json(manifest))
+    return run
 
 
 def analyse_segments(
@@ -184,18 +229,14 @@ def analyse_segments(
     progress.stage("segments", "what each segment brings, costs and risks")
     cohorts = read_cohorts(tables, first=history.first, as_of=as_of, months=segments.payback_months)
     if cohorts.before_history:
-        notes.append(f"payback leaves out {cohorts.before_history:,} customers who joined before the first receipt")
+        notes.append(Note(code="payback_before_history", values={"customers": cohorts.before_history}))
     if len(cohorts.customer_id):
-        notes.append("payback of a segment is that of those who are in it now; of all, cancelled customers included")
+        notes.append(Note(code="payback_of_whom"))
     if snapshots.horizon_days is not None and frame["ltv_sd"].isna().all():
-        notes.append("the ltv champion gives no spread: its totals have no interval; run `netlift train ltv`")
+        notes.append(Note(code="no_spread"))
     elif snapshots.horizon_days is not None and not np.isnan(snapshots.level_sd):
-        notes.append(
-            f"intervals of predicted totals allow for an error of the level of {snapshots.level_sd:.1%}, seen in "
-            f"{snapshots.level_seen} totals out of time (Student's t)"
-        )
-    if "surveys" in tables:
-        notes.append(f"NPS and CSI are of each customer's newest answer of the last {segments.nps_days} days")
+        error = {"share": snapshots.level_sd, "totals": snapshots.level_seen}
+        notes.append(Note(code="level_error", values=error))
     valuation = Valuation(
         currency=settings.currency,
         horizon_days=snapshots.horizon_days,
@@ -208,16 +249,19 @@ def analyse_segments(
     before = None if previous is None else snapshots.frames[previous]
     if before is not None and value == "ltv":
         without = int(frame["ltv"].isna().sum())
-        notes.append(f"{without:,} customers outside the population of the ltv model count with no value in migration")
+        notes.append(Note(code="no_value_in_migration", values={"customers": without}))
     report = SegmentReport(
+        business=settings.name,
         as_of=as_of,
         previous=previous,
         currency=settings.currency,
         horizon_days=snapshots.horizon_days,
+        lifetime_years=segments.lifetime_years,
         level=segments.level,
         revenue_based=snapshots.revenue_based,
         segments=Table(name="segments", rows=tuple(rows[:-1])),
         total=rows[-1],
+        recency_frequency=cross_recency_and_frequency(frame),
         value_by_risk=cross_value_and_risk(frame),
         flow_value="" if before is None else value,
         flows=Table(name="migration", rows=())
@@ -226,6 +270,7 @@ def analyse_segments(
         followed_from=snapshots.staying.landmark if snapshots.staying else None,
         remaining=Table(name="remaining lifetime", rows=_remaining(snapshots.staying)),
         labels_from=mature,
+        nps_days=segments.nps_days if "surveys" in tables else None,
         versions=snapshots.versions,
         notes=(*snapshots.notes, *notes),
     )
@@ -262,7 +307,7 @@ def _segment_rows(
 
 def _mature_cutoff(
     settings: BusinessSettings, as_of: date, history: History
-) -> tuple[ChurnDefinition | None, date | None, list[str]]:
+) -> tuple[ChurnDefinition | None, date | None, list[Note]]:
     """The newest day whose label of churn is whole by `as_of`."""
     if "churn" not in settings.models:
         return None, None, []
@@ -272,7 +317,7 @@ def _mature_cutoff(
     windows = definition.windows
     mature = as_of - timedelta(days=windows.gap_days + windows.horizon_days)
     if (mature - history.first).days < windows.horizon_days:
-        return definition, None, ["the share observed lost is left out: no day is old enough for its label to be whole"]
+        return definition, None, [Note(code="lost_not_known")]
     return definition, mature, []
 
 
@@ -339,14 +384,18 @@ def _write_customers(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _input_digests(
-    settings: BusinessSettings, champions: Sequence[Champion], as_of: date, previous: date | None
+    settings: BusinessSettings, champions: Sequence[Champion], request: SegmentRequest
 ) -> dict[str, str]:
     digests = {f"model_{champion.task}": champion.digest for champion in champions}
     if "churn" in settings.models:
         digests["definition_churn"] = load_definition(settings.models["churn"], "churn").digest()
-    digests |= {"config": settings.digest(), "segments": require_segments(settings).digest()}
-    digests |= {"data": combine_digests(digest_sources(settings)), "previous": str(previous), "as_of": str(as_of)}
-    return digests
+    digests |= {
+        "config": settings.digest(),
+        "names": settings.names.digest(),
+        "segments": require_segments(settings).digest(),
+    }
+    digests |= {"data": combine_digests(digest_sources(settings)), "language": request.language}
+    return digests | {"previous": str(request.previous), "as_of": str(request.as_of), "pdf": str(request.pdf)}
 
 
 def _with_edges(inputs: dict[str, str], edges: str) -> dict[str, str]:
@@ -354,9 +403,16 @@ def _with_edges(inputs: dict[str, str], edges: str) -> dict[str, str]:
     return digests | {"inputs": combine_digests(digests)}
 
 
-def _standing(target: Path, inputs: dict[str, str], key: str) -> SegmentRun:
+def _standing(target: Path, inputs: dict[str, str], key: str, files: Mapping[str, str]) -> SegmentRun:
     """What was written under this key before, if it was made from the same inputs and edges and is whole."""
-    manifest = read_standing(target, inputs, key, files=FILES)
-    report = SegmentReport.from_json((target / REPORT_FILE).read_bytes())
-    left_out = read_findings(manifest.get("left_out", ()))
-    return SegmentRun(run_key=key, path=str(target), report=report, written=False, left_out=left_out)
+    manifest = read_standing(target, inputs, key, files=files)
+    return SegmentRun(
+        run_key=key,
+        language=manifest["language"],
+        path=str(target),
+        text=manifest["text"],
+        digests=manifest["digests"],
+        report=json.loads((target / files["json"]).read_text(encoding="utf-8")),
+        written=False,
+        left_out=read_findings(manifest.get("left_out", ())),
+    )

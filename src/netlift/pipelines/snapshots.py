@@ -22,7 +22,8 @@ from netlift.pipelines.money_basis import is_revenue_based
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.scoring_contract import require_same_schema
 from netlift.pipelines.snapshot_features import ltv_output, read_cutoffs
-from netlift.segments.edges import REFIT, FrozenEdges, read_edges, require_current, write_edges
+from netlift.segments.edges import FrozenEdges, read_edges, require_current, write_edges
+from netlift.segments.figures import Note
 from netlift.segments.rfm import COLUMNS, fit_rfm_edges, score_rfm
 from netlift.segments.silence import landmark_of, times_to_loss
 from netlift.segments.survival import LifetimeByRisk, SurvivalCurve, expected_lifetime, kaplan_meier, lifetime_by_risk
@@ -90,7 +91,7 @@ class Snapshots:
         horizon_days: Days that `ltv` is of; None without an LTV champion.
         level_sd: Relative error of the level of `ltv` that all customers share; NaN where the champion does not say.
         level_seen: How many biases it was learnt from.
-        notes: What is missing or approximate, in words.
+        notes: What is missing or approximate.
         versions: Task to the version of its champion.
         revenue_based: Whether margin equals revenue on every receipt, because the source has no margins.
         edges: The frozen edges that divided the customers.
@@ -101,7 +102,7 @@ class Snapshots:
     horizon_days: int | None
     level_sd: float
     level_seen: int
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     versions: Mapping[str, int]
     revenue_based: bool
     edges: FrozenEdges
@@ -158,7 +159,7 @@ def take_snapshots(
     revenue_based = is_revenue_based(tables)
     notes = [*_missing(settings, without), *_too_short(segments, history, landmark), *_sources(tables)]
     if revenue_based:
-        notes.append("margin equals revenue on every receipt, so there are no margins: all value here is revenue-based")
+        notes.append(Note(code="revenue_based"))
     followed = landmark if not _too_short(segments, history, landmark) else None
     wanted = {*days, *([followed] if followed else [])}
     standing = _standing_edges(settings, segments, asked, refit=refit)
@@ -359,49 +360,39 @@ def _level_sd(champion: Champion | None) -> float:
     return float("nan") if found is None else found
 
 
-def _missing(settings: BusinessSettings, without: Sequence[str]) -> list[str]:
-    told = {
-        "churn": "churn risk, value at risk and lifetime by risk are left out",
-        "ltv": "predicted value, its tiers and value at risk are left out",
-    }
+def _missing(settings: BusinessSettings, without: Sequence[str]) -> list[Note]:
     absent = [task for task in TASKS if task not in settings.models]
     return [
-        *(f"no champion for {task}: {told[task]}; run `netlift train {task}`" for task in without),
-        *(f"the config trains no {task} model: {told[task]}" for task in absent),
+        *(Note(code=f"no_champion_{task}") for task in without),
+        *(Note(code=f"no_model_{task}") for task in absent),
     ]
 
 
-def _too_short(segments: SegmentSettings, history: History, landmark: date) -> list[str]:
+def _too_short(segments: SegmentSettings, history: History, landmark: date) -> list[Note]:
     """Why nobody can be followed from the landmark; empty where they can."""
     earliest = history.first + timedelta(days=max(segments.lost.silence_days or 0, 1))
     if landmark >= earliest:
         return []
-    return [
-        f"survival and expected lifetimes are left out: following customers for {segments.lost.follow_days} days needs "
-        f"{(earliest - landmark).days:,} more days of receipts; shorten segments.lost.follow_days"
-    ]
+    days = {"follow": segments.lost.follow_days, "more": (earliest - landmark).days}
+    return [Note(code="too_short_to_follow", values=days)]
 
 
-def _sources(tables: Tables) -> list[str]:
+def _sources(tables: Tables) -> list[Note]:
     """What the tables do not hold, and figures that are left out for it."""
-    notes = []
-    if "surveys" not in tables:
-        notes.append("no surveys table: NPS and CSI are left out")
-    if "contacts" not in tables:
-        notes.append("no contacts table: contacts per customer are left out")
-    if not tables.has("customers", "acquisition_cost"):
-        notes.append("customers.acquisition_cost is missing: CAC, LTV to CAC and payback are left out")
-    return notes
+    there = {
+        "surveys": "surveys" in tables,
+        "contacts": "contacts" in tables,
+        "acquisition_cost": tables.has("customers", "acquisition_cost"),
+    }
+    return [Note(code=f"without_{name}") for name, is_there in there.items() if not is_there]
 
 
-def _edge_notes(edges: FrozenEdges, segments: SegmentSettings, champions: Sequence[Champion]) -> list[str]:
-    notes = [f"scores and tiers are over edges frozen at {segments.reference}, of {edges.customers:,} who had bought"]
+def _edge_notes(edges: FrozenEdges, segments: SegmentSettings, champions: Sequence[Champion]) -> list[Note]:
+    notes = [Note(code="edges_frozen", values={"day": segments.reference, "customers": edges.customers})]
     if edges.rfm.empty_scores:
-        notes.append(
-            f"scores {', '.join(edges.rfm.empty_scores)} are empty: too many customers share one value at the reference"
-        )
+        notes.append(Note(code="scores_empty", values={"scores": ", ".join(edges.rfm.empty_scores)}))
     if edges.tiers is None and any(champion.task == "ltv" for champion in champions):
-        notes.append(f"value tiers were not frozen, because there was no LTV champion then: {REFIT}")
+        notes.append(Note(code="tiers_not_frozen"))
     return notes
 
 

@@ -74,6 +74,9 @@ class Change:
         earlier: Then.
         difference: Now less then.
         relative: The difference over the earlier figure's size; None for shares and scores, and where that was zero.
+        ci_lower: Lower end of the difference's interval, the two figures taken as independent; the difference itself
+            for counts and sums.
+        ci_upper: Upper end.
         is_clear: The difference is larger than the two intervals explain; always so for counts and sums.
     """
 
@@ -84,7 +87,14 @@ class Change:
     earlier: float
     difference: float
     relative: float | None
+    ci_lower: float
+    ci_upper: float
     is_clear: bool
+
+    @property
+    def surely(self) -> float:
+        """How much changed at the least: how far the nearer end of the interval is from no change; 0 within it."""
+        return max(0.0, self.ci_lower, -self.ci_upper)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,12 +127,12 @@ class Note:
     """Something to know, as a word that the language catalogue says, with what stands in its places.
 
     Attributes:
-        code: The word; `plain` for a text that is said as it is.
-        values: What stands in its places.
+        code: The word.
+        values: What stands in its places: a text as it is, a day, a whole number, or a share of one.
     """
 
     code: str
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str | date | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +185,7 @@ class Scorecard:
         segments: The segments shown, all of them together first.
         figures: Every figure.
         changes: The newest month against the month before and the year before.
-        highlights: What changed most, one change per segment.
+        highlights: Where most money changed, one change per segment, all customers together first.
         channels: Acquisition cost by channel.
         notes: What to know.
     """

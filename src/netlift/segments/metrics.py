@@ -113,7 +113,12 @@ def _ltv(asked: Asked, *, per_customer: bool) -> Measured | Reason:
 
 def _value_at_risk(asked: Asked) -> Measured | Reason:
     reason = _predicted("value_at_risk_known", "ltv", asked) or _predicted("p_churn_known", "churn", asked)
-    return reason or counted(asked["value_at_risk"], asked["value_at_risk_known"])
+    return reason or prediction_of(
+        n=asked["value_at_risk_known"],
+        total=asked["value_at_risk"],
+        variance=asked["value_at_risk_var"],
+        level_sd=asked.level_sd,
+    )
 
 
 def _effect(asked: Asked, effect: Measured | None) -> Measured | Reason:

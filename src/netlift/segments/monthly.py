@@ -166,6 +166,7 @@ def _snapshot_sums(snapshot: pd.DataFrame) -> pd.DataFrame:
         "p_churn_var": p * (1 - p),
         "value_at_risk_known": snapshot["value_at_risk"].notna(),
         "value_at_risk": snapshot["value_at_risk"],
+        "value_at_risk_var": ltv.clip(lower=0.0) ** 2 * p * (1 - p),
         "both_known": both,
         "both_ltv": ltv.where(both),
         "both_var": (sd**2).where(both),

@@ -18,6 +18,7 @@ from netlift.segments.sums import LEVEL, Measured, Z, mean_of
 
 EXTRA_SEGMENTS = (JOINED, OUTSIDE)
 MONTHS_BACK: Mapping[Against, int] = {"month": 1, "year": 12}
+MOST_HIGHLIGHTS = 5
 
 
 def build_scorecard(
@@ -142,6 +143,7 @@ def _changes(figures: Sequence[Figure], segments: Sequence[str], *, newest: Mont
 def _change(metric: Metric, now: Figure, then: Figure, against: Against) -> Change:
     value, earlier = now.value or 0.0, then.value or 0.0
     relates = metric.kind not in ("share", "score") and earlier != 0
+    half = _half_width(now, then)
     return Change(
         segment=now.segment,
         metric=metric.name,
@@ -150,22 +152,22 @@ def _change(metric: Metric, now: Figure, then: Figure, against: Against) -> Chan
         earlier=earlier,
         difference=value - earlier,
         relative=(value - earlier) / abs(earlier) if relates else None,
-        is_clear=_is_clear(now, then),
+        ci_lower=value - earlier - half,
+        ci_upper=value - earlier + half,
+        is_clear=abs(value - earlier) > half,
     )
 
 
-def _is_clear(now: Figure, then: Figure) -> bool:
-    """Whether the difference lies outside what the two intervals, taken as independent, allow."""
-    errors = [_squared_error(figure.estimate) for figure in (now, then) if figure.estimate]
-    difference = abs((now.value or 0.0) - (then.value or 0.0))
-    return difference > Z * math.sqrt(sum(errors))
+def _half_width(now: Figure, then: Figure) -> float:
+    """Half the width of the difference's interval, the two figures taken as independent; 0 for counts and sums."""
+    return Z * math.sqrt(sum(_squared_error(figure.estimate) for figure in (now, then) if figure.estimate))
 
 
 def _highlights(changes: Sequence[Change], segments: Sequence[str]) -> Iterator[Change]:
-    """Of each segment's money, what changed most by share against the month before; the most money first.
+    """Of each segment's money, what changed most against the month before; the most money first.
 
-    A change beyond its interval is named before one within it. All customers together lead, and a segment without any
-    money to compare is not named.
+    Changes are ranked by the money that surely changed, then by the money itself, never by per cent: a small segment
+    that doubled is no news. All customers together lead; of the segments those are named whose change is clear.
     """
     named = []
     for segment in segments:
@@ -175,8 +177,14 @@ def _highlights(changes: Sequence[Change], segments: Sequence[str]) -> Iterator[
             if (change.segment, change.against) == (segment, "month") and change.metric in MONEY_FIRST
         ]
         if money:
-            named.append(max(money, key=lambda c: (c.is_clear, abs(c.relative or 0.0), -MONEY_FIRST.index(c.metric))))
-    yield from sorted(named, key=lambda c: (c.segment != TOTAL, not c.is_clear, -abs(c.difference)))
+            named.append(max(money, key=_weight))
+    total = [change for change in named if change.segment == TOTAL]
+    clear = [change for change in named if change.segment != TOTAL and change.surely > 0]
+    yield from [*total, *sorted(clear, key=_weight, reverse=True)[:MOST_HIGHLIGHTS]]
+
+
+def _weight(change: Change) -> tuple[float, float]:
+    return change.surely, abs(change.difference)
 
 
 def _channel_costs(channels: pd.DataFrame, months: set[date]) -> Iterator[ChannelCost]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netlift.data.quality import MonthQuality
 from netlift.report.document import Card, Document, Section
-from netlift.report.pages.figure_words import FigureWords, tone_of
+from netlift.report.pages.figure_words import MOST_TIMES, FigureWords, say_horizon, say_note, tone_of
 from netlift.report.pages.scorecard_grids import (
     changes_grid,
     channels_grid,
@@ -19,10 +19,8 @@ from netlift.report.pages.scorecard_grids import (
 from netlift.report.pages.scorecard_pictures import draw_pictures
 from netlift.report.words import Words
 from netlift.results import Table
-from netlift.segments.figures import TOTAL, Change, Note, Scorecard
+from netlift.segments.figures import TOTAL, Change, Scorecard
 from netlift.segments.metrics import METRIC, MONEY_FIRST, Metric
-
-HALF_YEAR_DAYS, YEAR_DAYS = range(180, 185), range(363, 367)
 
 
 def scorecard_document(card: Scorecard, quality: Table[MonthQuality], words: Words) -> Document:
@@ -33,7 +31,7 @@ def scorecard_document(card: Scorecard, quality: Table[MonthQuality], words: Wor
         quality: Quality of the tables in its months.
         words: The language.
     """
-    say = FigureWords(words=words, currency=card.basis.currency)
+    say = FigureWords(words=words, currency=card.basis.currency, horizon_days=card.basis.ltv_horizon_days)
     months = words.count("noun.months", len(card.months))
     return Document(
         title=words.say("scorecard.title", business=card.basis.business),
@@ -48,11 +46,6 @@ def scorecard_document(card: Scorecard, quality: Table[MonthQuality], words: Wor
             quality_grid(quality, card.months, say),
         ),
     )
-
-
-def say_note(note: Note, words: Words) -> str:
-    """A note in a language."""
-    return words.say(f"note.{note.code}", **note.values)
 
 
 def _sections(card: Scorecard, quality: Table[MonthQuality], say: FigureWords) -> Iterator[Section]:
@@ -72,7 +65,7 @@ def _sections(card: Scorecard, quality: Table[MonthQuality], say: FigureWords) -
         items=sentences,
         paragraphs=() if sentences else (words.say("scorecard.nothing_to_compare"),),
     )
-    pictures = tuple(draw_pictures(card, words, level=level))
+    pictures = tuple(draw_pictures(card, say, level=level))
     yield Section(name="charts", title=words.say("scorecard.charts"), pictures=pictures)
     yield Section(name="now", title=words.say("scorecard.now", month=newest), grids=(segments_grid(card, say),))
     if len(card.changes):
@@ -97,38 +90,41 @@ def _sections(card: Scorecard, quality: Table[MonthQuality], say: FigureWords) -
 def _card(card: Scorecard, metric: Metric, say: FigureWords) -> Card:
     figure = card.index()[card.newest, TOTAL, metric.name]
     changes = [change for change in card.changes if (change.segment, change.metric) == (TOTAL, metric.name)]
-    lines = [
-        (
-            say.words.say(f"change.against_{change.against}", size=say.size(change)) + say.doubt(change),
-            tone_of(change),
-        )
+    lines = tuple(
+        (say.words.say(f"change.against_{change.against}", size=_size(change, say)), tone_of(change))
         for change in changes
-    ]
-    return Card(title=say.name(metric), cell=say.cell(figure), lines=tuple(lines))
+    )
+    return Card(title=say.name(metric), cell=say.short_cell(figure), lines=lines)
+
+
+def _size(change: Change, say: FigureWords) -> str:
+    """How much money a change is, and how much of what was."""
+    money = say.words.short_money(change.difference, say.currency, signed=True)
+    told = [say.size(change)] if change.relative is not None and abs(change.relative) < MOST_TIMES else []
+    if not change.is_clear:
+        told.append(say.words.say("change.unclear"))
+    return f"{money} ({', '.join(told)})" if told else money
 
 
 def _sentence(change: Change, card: Scorecard, say: FigureWords) -> str:
-    """What changed most in a segment, in one plain sentence, and the year before where there is one."""
-    words, metric = say.words, METRIC[change.metric]
+    """How much money changed in a segment, in one plain sentence, with its customers and the year before."""
+    words, changes = say.words, {(c.segment, c.metric, c.against): c for c in card.changes}
     values = {
         "segment": words.name("segment", change.segment),
         "metric": words.say(f"highlight.{change.metric}"),
-        "value": say.number(metric, change.value),
+        "value": words.short_money(change.value, say.currency),
     }
     if change.difference == 0:
-        sentence = words.say("highlight.same", **values)
-    elif not change.is_clear:
-        sentence = words.say("highlight.unclear", **values, size=say.size(change))
-    else:
-        share = "" if change.relative is None else f" ({words.share(abs(change.relative))})"
-        size = say.number(metric, abs(change.difference)) + share
-        sentence = words.say(f"highlight.{'up' if change.difference > 0 else 'down'}", **values, size=size)
-    years = [
-        other
-        for other in card.changes
-        if (other.segment, other.metric, other.against) == (change.segment, change.metric, "year")
-    ]
-    return " ".join([sentence, *(words.say("highlight.year", size=say.size(year) + say.doubt(year)) for year in years)])
+        return words.say("highlight.same", **values)
+    sentences = [words.say(f"highlight.{'clear' if change.is_clear else 'unclear'}", **values, size=say.money(change))]
+    people = changes.get((change.segment, "customers", "month"))
+    if people is not None:
+        count = words.number(people.difference, signed=True)
+        sentences.append(words.say("highlight.customers", customers=words.number(people.value), size=count))
+    year = changes.get((change.segment, change.metric, "year"))
+    if year is not None:
+        sentences.append(words.say("highlight.year", size=_size(year, say)))
+    return " ".join(sentences)
 
 
 def _places(card: Scorecard, words: Words) -> dict[str, str]:
@@ -142,21 +138,7 @@ def _places(card: Scorecard, words: Words) -> dict[str, str]:
     lost = words.say("churn.lost_cancellation")
     if basis.lost.silence_days is not None:
         lost = words.say("churn.lost_silence", silence=words.count("noun.days", basis.lost.silence_days))
-    return {"horizon": _horizon(basis.ltv_horizon_days, words), "churn": churn, "lost": lost}
+    return {"horizon": say_horizon(basis.ltv_horizon_days, words), "churn": churn, "lost": lost}
 
 
-def _horizon(days: int | None, words: Words) -> str:
-    """A horizon as people say it.
-
-    Examples:
-        >>> _horizon(182, Words(language="ru")), _horizon(364, Words(language="en")), _horizon(91, Words(language="en"))
-        ('полгода', 'a year', '91 days')
-    """
-    if days is None:
-        return words.say("churn.undefined")
-    if days in HALF_YEAR_DAYS:
-        return words.say("horizon.half_year")
-    return words.say("horizon.year") if days in YEAR_DAYS else words.count("noun.days", days)
-
-
-__all__ = ["say_note", "scorecard_document"]
+__all__ = ["scorecard_document"]

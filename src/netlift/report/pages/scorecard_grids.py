@@ -83,7 +83,7 @@ def channels_grid(card: Scorecard, say: FigureWords) -> Grid:
     channels = sorted({row.channel for row in card.channels}, key=lambda name: (name is None, name or ""))
     rows = []
     for channel in channels:
-        cells = [text_cell(channel if channel is not None else say.words.say("cell.unknown"))]
+        cells = [text_cell(say.words.value("acquisition_channel", channel or ""))]
         for month in card.months:
             row = costs.get((channel, month))
             if row is None or row.cac is None:

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlift.report.document import Picture, scale_money
+from netlift.report.pages.figure_words import FigureWords
 from netlift.report.scorecard_charts import lines_chart, stacked_chart
-from netlift.report.words import Words
 from netlift.segments.figures import TOTAL, Figure, Scorecard
+from netlift.segments.metrics import METRIC
 
 Point = tuple[float | None, float | None, float | None]
 FLOWS = ("new_customers", "returned_customers", "lost_customers")
 CHURNS = {"churn_predicted": "predicted", "churn_observed": "observed"}
 
 
-def draw_pictures(card: Scorecard, words: Words, *, level: str) -> Iterator[Picture]:
+def draw_pictures(card: Scorecard, say: FigureWords, *, level: str) -> Iterator[Picture]:
     """The charts that the scorecard has figures for.
 
     Args:
         card: The scorecard.
-        words: The language.
+        say: How figures are said.
         level: Confidence of the intervals, in words.
     """
-    figures = card.index()
+    words, figures = say.words, card.index()
     months = [words.month(month, short=True) for month in card.months]
 
     def line(metric: str, segment: str = TOTAL, scale: float = 1.0) -> list[Point]:
@@ -43,14 +44,14 @@ def draw_pictures(card: Scorecard, words: Words, *, level: str) -> Iterator[Pict
     base = {name: line(name) for name in ("ltv_total", "value_at_risk")}
     if _any(*base.values()):
         scale, unit = scale_money([value for value, _, _ in base["ltv_total"]], card.basis.currency, words)
-        series = {words.say(f"metric.{name}"): line(name, scale=scale) for name in base if _any(base[name])}
+        series = {say.name(METRIC[name]): line(name, scale=scale) for name in base if _any(base[name])}
         yield picture("base", lines_chart(months, series, unit=unit, language=words.language), intervals=True)
     churn = {words.say(f"chart.{label}"): line(name) for name, label in CHURNS.items() if _any(line(name))}
     if churn:
         unit = words.say("chart.share")
         svg = lines_chart(months, churn, unit=unit, language=words.language, as_share=True, from_zero=False)
         yield picture("churn", svg, intervals=True)
-    flow = {words.say(f"metric.{name}"): line(name) for name in FLOWS if _any(line(name))}
+    flow = {say.name(METRIC[name]): line(name) for name in FLOWS if _any(line(name))}
     unit = words.say("chart.people")
     yield picture("flow", lines_chart(months, flow, unit=unit, language=words.language), intervals=False)
     if _any(line("nps")):
