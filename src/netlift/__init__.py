@@ -50,7 +50,7 @@ Experiments:
         start=datetime(2026, 10, 5), outcome_days=28, expected=60, chance=0.8,
     )
     plans = Path("experiments")
-    netlift.design(shop, request, experiments=plans, progress=quiet, lock_timeout=0)
+    netlift.design(shop, request, experiments=plans, progress=quiet, now=now, lock_timeout=0)
     netlift.assign(shop, plans / "2026-10-c12", progress=quiet, now=now, lock_timeout=0)
     from netlift.pipelines.readout_files import ReadoutOrder
     netlift.readout(shop, ReadoutOrder(target="C08", language="en"), progress=quiet, now=now, lock_timeout=0)

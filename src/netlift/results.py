@@ -147,7 +147,7 @@ class Table(Generic[Row]):
 
 
 def to_plain(value: Any) -> Any:
-    """Turn results into what JSON can hold: dataclasses to dictionaries, dates to text, non-finite numbers to null.
+    """Turn results into what JSON can hold: dataclasses and settings to dictionaries, dates to text, NaN to null.
 
     Examples:
         >>> to_plain({"a": (1, float("nan"))})
@@ -155,6 +155,8 @@ def to_plain(value: Any) -> Any:
     """
     if is_dataclass(value) and not isinstance(value, type):
         return to_plain({field.name: getattr(value, field.name) for field in fields(value)})
+    if hasattr(value, "model_dump"):
+        return to_plain(value.model_dump())
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, str | bool | int) or value is None:

@@ -123,7 +123,10 @@ def request(**changes) -> DesignRequest:
 
 def run_design(config: Path, **changes):
     experiments = config.parent / "experiments"
-    return design_campaign(load(config), request(**changes), experiments=experiments, progress=Silent(), lock_timeout=0)
+    now = datetime(2026, 10, 4)
+    return design_campaign(
+        load(config), request(**changes), experiments=experiments, progress=Silent(), now=now, lock_timeout=0
+    )
 
 
 def make_plan(config: Path, *, campaign_id: str, slug: str = "", offers: tuple[str, ...] = ("sms_bonus",), **changes):

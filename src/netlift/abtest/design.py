@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from netlift.abtest import sequential, skew
@@ -190,6 +191,31 @@ def balanced_control(setup: Setup, *, customers: int) -> float | None:
     return control_needed(replace(setup, half_width=None, chance=None), customers=customers)
 
 
+def profit_proven(setup: Setup, *, customers: int, control_share: float, chance: float) -> float:
+    """Smallest profit per treated customer, before fixed cost, whose verdict is "made money" with a chance.
+
+    Args:
+        setup: What is known before the test.
+        customers: Everybody in it.
+        control_share: Share of control.
+        chance: Between 0.5 and 1.
+
+    Examples:
+        >>> setup = Setup(spread=Spread(sd=20.0, skewness=0.0), weights={"sms": 1.0}, level=0.95)
+        >>> round(profit_proven(setup, customers=10_000, control_share=0.5, chance=0.8), 2)  # (1.96 + 0.84) x 0.4
+        1.12
+    """
+
+    def short(profit: float) -> float:
+        found = measure(replace(setup, expected=profit), customers=customers, control_share=control_share)
+        return (found.chance or 0.0) - chance
+
+    high = setup.spread.sd
+    while short(high) < 0:
+        high *= 2
+    return float(brentq(short, 0.0, high, xtol=1e-9 * high))
+
+
 def explained_share(outcome: np.ndarray, covariates: np.ndarray, *, fold: np.ndarray) -> float:
     """Share of an outcome's variance that a linear prediction explains for customers it was not fitted on, 0 to .99.
 
@@ -237,5 +263,5 @@ def _first(holds: Callable[[int], bool], *, least: int) -> int | None:
 
 __all__ = [
     "Lean", "Precision", "Setup", "balanced_control", "clustered_spread", "control_needed", "customers_for_balance",
-    "customers_needed", "explained_share", "joint_level", "measure",
+    "customers_needed", "explained_share", "joint_level", "measure", "profit_proven",
 ]  # fmt: skip

@@ -133,6 +133,21 @@ class Collision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Power:
+    """How likely a test is to prove a profit that is there.
+
+    Attributes:
+        expected: Profit per treated customer, after reward and contact and before fixed cost.
+        total: Of all treated together, after fixed cost.
+        chance: Of the verdict "made money".
+    """
+
+    expected: float
+    total: float
+    chance: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class DesignReport:
     """What a design found: numbers and codes, no sentences.
 
@@ -147,6 +162,8 @@ class DesignReport:
         arms: The arms with their costs.
         chosen: Precision with the control of the plan; None where no control up to half meets the aims.
         shares: Precision over shares of control.
+        power: Of the plan's control over profits that are assumed, in rising order; empty where there is none.
+        provable: The profit that it proves with the chance that was asked for, else with 80 %.
         needed: Customers that meet the aims with that control, or with the best of the table; None where none do.
         needed_share: The control of `needed`.
         needed_raw: The same number without the help of pre-period figures.
@@ -169,6 +186,8 @@ class DesignReport:
     arms: tuple[ArmPlan, ...]
     chosen: Precision | None
     shares: tuple[Precision, ...]
+    power: tuple[Power, ...]
+    provable: Power | None
     needed: int | None
     needed_share: float
     needed_raw: int | None
@@ -192,6 +211,15 @@ class DesignReport:
     def treated_of(self, arm: ArmPlan) -> int | None:
         """Customers planned to get an offer; None where no plan was made."""
         return None if self.chosen is None else round(self.chosen.customers * arm.share)
+
+    @property
+    def outlay(self) -> float | None:
+        """What contacts, rewards of who buys anyway and fixed cost take, whether it works or not; None without plan."""
+        treated = [(self.treated_of(arm), arm) for arm in self.arms]
+        if self.chosen is None:
+            return None
+        own = sum((n or 0) * (arm.contact_cost + self.reward_of(arm)) for n, arm in treated)
+        return own + self.request.fixed_cost
 
     @property
     def meets(self) -> bool:
@@ -254,5 +282,6 @@ class AssignReport:
 
 
 __all__ = [
-    "ArmCount", "AssignReport", "Collision", "DesignReport", "HoldoutRow", "HoldoutSize", "PastSpend", "Window",
+    "ArmCount", "AssignReport", "Collision", "DesignReport", "HoldoutRow", "HoldoutSize", "PastSpend", "Power",
+    "Window",
 ]  # fmt: skip

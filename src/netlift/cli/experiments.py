@@ -13,9 +13,12 @@ import typer
 from netlift.cli.terminal import (
     DEMO,
     EXPERIMENTS,
+    BrowserOption,
     ConfigOption,
     DataOption,
     JsonOption,
+    LangOption,
+    PdfOption,
     TimeoutOption,
     load_business,
     now,
@@ -24,7 +27,6 @@ from netlift.cli.terminal import (
 )
 from netlift.errors import UsageError
 
-LangOption = Annotated[str, typer.Option(help="Of the texts: ru or en.")]
 AsOfOption = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%d"], help="First day not seen; the end of the receipts when left out."),
@@ -84,6 +86,8 @@ def design(
     ] = None,
     name: Annotated[str, typer.Option(help="What the business calls the campaign.")] = "",
     slug: Annotated[str, typer.Option(help="Folder below experiments/; month and id when left out.")] = "",
+    pdf: PdfOption = False,
+    browser: BrowserOption = None,
     lang: LangOption = "ru",
     config: ConfigOption = DEMO,
     lock_timeout: TimeoutOption = 0.0,
@@ -130,7 +134,14 @@ def design(
     )
     with watched(quiet=json_output) as progress:
         run = design_campaign(
-            load_business(config), request, experiments=EXPERIMENTS, progress=progress, lock_timeout=lock_timeout
+            load_business(config),
+            request,
+            experiments=EXPERIMENTS,
+            progress=progress,
+            now=now(),
+            lock_timeout=lock_timeout,
+            pdf=pdf,
+            browser=browser,
         )
     show(run, json_output=json_output)
     run.raise_for_refusal()
@@ -168,8 +179,8 @@ def readout(
     tolerance: Annotated[
         float | None, typer.Option(min=0, help="Loss that is immaterial, in money; else that of plan or config.")
     ] = None,
-    pdf: Annotated[bool, typer.Option("--pdf", help="Print a PDF too; needs Chromium.")] = False,
-    browser: Annotated[Path | None, typer.Option(help="Where Chromium is; searched when left out.")] = None,
+    pdf: PdfOption = False,
+    browser: BrowserOption = None,
     lang: LangOption = "ru",
     config: ConfigOption = DEMO,
     data: DataOption = None,

@@ -25,12 +25,12 @@ from netlift.pipelines.calendar import read_history
 from netlift.pipelines.collisions import ASSIGNMENTS, CONTACTS_FILE
 from netlift.pipelines.contact_list import campaigns_table, contacts_table
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.names import speak_of
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.run_key import MANIFEST_FILE, read_standing
 from netlift.registry.locks import exclusive
 from netlift.report.pages.assignment import assignment_document
 from netlift.report.plain_text import to_text
-from netlift.report.words import speak
 from netlift.results import Told, to_plain
 
 FILES = {"contacts": CONTACTS_FILE, "contacts_csv": "contacts.csv", "campaigns": "campaigns.parquet"}
@@ -45,6 +45,7 @@ class AssignRun(Told):
         path: The folder that holds it.
         written: False where the same list stood already.
         language: Of the texts.
+        text: The list for people.
         left_out: What of the tables was not read, as the check found it.
     """
 
@@ -52,12 +53,12 @@ class AssignRun(Told):
     path: str
     written: bool
     language: str
+    text: str
     left_out: tuple[Finding, ...] = ()
 
     def to_text(self) -> str:
         """The list for people."""
-        words = speak(self.language)
-        return to_text(assignment_document(self.drawn, words, path=self.path, written=self.written))
+        return self.text
 
 
 def assign_campaign(
@@ -263,8 +264,16 @@ def _report(target: Path, settings: BusinessSettings, language: str, *, written:
         arms=tuple(ArmCount(**arm) for arm in manifest["arms"]),
         digests=manifest["digests"],
     )
-    left_out = read_findings(manifest.get("left_out", ()))
-    return AssignRun(drawn=drawn, path=str(target), written=written, language=language, left_out=left_out)
+    with open_tables(settings) as tables:
+        words = speak_of(settings, language, tables)
+    return AssignRun(
+        drawn=drawn,
+        path=str(target),
+        written=written,
+        language=language,
+        text=to_text(assignment_document(drawn, words, path=str(target), written=written)),
+        left_out=read_findings(manifest.get("left_out", ())),
+    )
 
 
 __all__ = ["FILES", "AssignRun", "assign_campaign"]

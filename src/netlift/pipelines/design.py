@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -15,33 +17,40 @@ from netlift.abtest.design import (
     customers_needed,
     joint_level,
     measure,
+    profit_proven,
 )
 from netlift.abtest.design_request import DesignRequest
-from netlift.abtest.planned import DesignReport, HoldoutSize, PastSpend, Window
+from netlift.abtest.planned import DesignReport, HoldoutSize, PastSpend, Power, Window
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT, parse_criterion
 from netlift.config.plan import PLAN_FILE, ArmPlan, Plan, dump_plan, load_plan
 from netlift.data.check import read_sound
 from netlift.data.findings import Finding
 from netlift.data.read import Tables, open_tables
-from netlift.data.write import write_bytes
+from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.errors import ConfigError, GateRefusedError, HistoryTooShortError, UsageError
 from netlift.pipelines.audience import Audience, Question, read_audience, read_segments
 from netlift.pipelines.calendar import History, read_history
 from netlift.pipelines.collisions import ASSIGNMENTS, find_collisions
+from netlift.pipelines.fingerprint import combine_digests
 from netlift.pipelines.holdout_size import size_holdout
 from netlift.pipelines.money_basis import is_revenue_based
+from netlift.pipelines.names import speak_of
+from netlift.pipelines.page_files import name_files, write_out
 from netlift.pipelines.past_spend import PRE_DAYS, last_window, read_spend, same_season, summarize_spend
 from netlift.pipelines.plan_making import HOLDOUT_MONTHS, LEVEL, complete, make_plan, plan_arms
 from netlift.pipelines.progress import Progress
+from netlift.pipelines.run_key import MANIFEST_FILE, find_key, name_question, read_standing
 from netlift.registry.locks import exclusive
+from netlift.report.exports import to_json
 from netlift.report.pages.design import design_document
 from netlift.report.plain_text import to_text
 from netlift.report.words import speak
-from netlift.results import Told
+from netlift.results import SCHEMA_VERSION, Told, to_plain
 
 CONTROL_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 ENROLMENT_DAYS, DAYS_A_WEEK = 28, 7
+USUAL_CHANCE, POWER_STEPS = 0.8, 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +60,17 @@ class DesignRun(Told):
     Attributes:
         design: What it found.
         path: The plan's file.
-        written: Whether it was written now; it may have stood before.
+        written: Whether the plan was written now; it may have stood before, or none was made.
+        pages: The folder of the page, workbook, Markdown and JSON.
+        text: The design for people.
         left_out: What of the tables was not read, as the check found it.
     """
 
     design: DesignReport
     path: str
     written: bool
+    pages: str
+    text: str
     left_out: tuple[Finding, ...] = ()
 
     @property
@@ -66,9 +79,11 @@ class DesignRun(Told):
         return self.design.request.language
 
     def to_text(self) -> str:
-        """The design for people."""
-        words = speak(self.design.request.language)
-        return to_text(design_document(self.design, words, path=self.path, written=self.written))
+        """The design for people, and where its page is."""
+        words = speak(self.language)
+        stood = self.design.plan is not None and not self.written
+        last = [words.say("design.plan_stood")] if stood else []
+        return "\n".join([self.text, "", *last, words.say("scorecard.saved", path=self.pages)])
 
     def raise_for_refusal(self) -> None:
         """Leave with exit code 4 where no plan was made.
@@ -87,25 +102,41 @@ class DesignRun(Told):
 
 
 def design_campaign(
-    settings: BusinessSettings, request: DesignRequest, *, experiments: Path, progress: Progress, lock_timeout: float
+    settings: BusinessSettings,
+    request: DesignRequest,
+    *,
+    experiments: Path,
+    progress: Progress,
+    now: datetime,
+    lock_timeout: float,
+    pdf: bool = False,
+    browser: Path | None = None,
 ) -> DesignRun:
     """Size a campaign from past spend and freeze its plan in `experiments/<slug>/plan.yaml`.
+
+    What it found stands in `<state>/out/designs/<run key>` as JSON, Markdown, HTML and XLSX, all or none, where no plan
+    was made too.
 
     Args:
         settings: The business.
         request: What is asked.
         experiments: Folder of experiments.
         progress: Who watches.
+        now: Time of the call, for the manifest of the page.
         lock_timeout: Seconds to wait for another design of this experiment.
+        pdf: Whether a PDF is printed too.
+        browser: Where Chromium is; searched when None.
 
     Raises:
         UsageError: The request cannot be met as it stands; all mistakes at once.
-        GateRefusedError: Another plan is frozen there, or a channel has no consents.
+        GateRefusedError: Another plan is frozen there, a channel has no consents, or a page is not what was written.
         DataError: The tables break the contract, nobody is eligible, or nobody like them bought.
         HistoryTooShortError: The receipts do not hold one outcome window.
     """
+    speak(request.language)
     request = complete(request, settings)
     target = experiments / request.folder / PLAN_FILE
+    require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / f"design-{request.folder}.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder=f"design {request.folder}"):
         standing = _standing(target)
@@ -113,17 +144,54 @@ def design_campaign(
             progress.stage("design", "holding the tables against the contract")
             tables, checked = read_sound(tables, settings, verb="design")
             report = _design(settings, tables, request, progress=progress)
-        left_out = checked.left_out_of("design")
-        if report.plan is None or standing == report.plan:
-            return DesignRun(design=report, path=str(target), written=False, left_out=left_out)
-        if standing is not None:
+            words = speak_of(settings, request.language, tables)
+        if standing is not None and report.plan not in (None, standing):
             raise GateRefusedError(
                 f"{target}: a plan of campaign {standing.campaign_id!r} is frozen there "
-                f"({standing.frozen_digest[:12]}), and this design gives another ({report.plan.frozen_digest[:12]}). A "
-                "plan is made once; give another --slug"
+                f"({standing.frozen_digest[:12]}), and this design gives another. A plan is made once; give another "
+                "--slug"
             )
-        write_bytes(target, dump_plan(report.plan))
-    return DesignRun(design=report, path=str(target), written=True, left_out=left_out)
+        progress.stage("report", "page and workbook")
+        document = design_document(report, words, path=str(target))
+        contents = write_out(document, {"schema_version": SCHEMA_VERSION, **to_plain(report)}, pdf=pdf, browser=browser)
+        pages = _write_pages(settings, request, contents, names=words.names, now=now)
+        if written := report.plan is not None and standing is None:
+            write_bytes(target, dump_plan(report.plan))
+    return DesignRun(
+        design=report,
+        path=str(target),
+        written=written,
+        pages=str(pages),
+        text=to_text(document),
+        left_out=checked.left_out_of("design"),
+    )
+
+
+def _write_pages(
+    settings: BusinessSettings,
+    request: DesignRequest,
+    contents: Mapping[str, bytes],
+    *,
+    names: Mapping[str, str],
+    now: datetime,
+) -> Path:
+    """The folder of the pages; where they stand already from the same design, nothing is written again."""
+    files = name_files("design", pdf="pdf" in contents)
+    digests = {"design": hashlib.sha256(contents["json"]).hexdigest(), "names": combine_digests(dict(names))}
+    inputs = digests | {"inputs": combine_digests(digests)}
+    place = settings.state / "out" / "designs"
+    own = name_question(f"{request.folder}-{request.language}", "pdf" if "pdf" in contents else "")
+    key = find_key(place, "", own, inputs)
+    if (place / key).exists():
+        read_standing(place / key, inputs, key, files=files)
+        return place / key
+    with staged_directory(place / key) as staging:
+        for suffix, name in files.items():
+            write_bytes(staging / name, contents[suffix])
+        written = {suffix: file_digest(staging / name) for suffix, name in files.items()}
+        manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), "run_key": key}
+        write_bytes(staging / MANIFEST_FILE, to_json({**manifest, "digests": {**inputs, **written}}))
+    return place / key
 
 
 def _standing(target: Path) -> Plan | None:
@@ -153,6 +221,7 @@ def _design(settings: BusinessSettings, tables: Tables, request: DesignRequest, 
     needed, needed_share = _needed(setup, shares, share)
     newcomers, weeks = reader.wait(audience, needed, outcome_days=request.outcome_days)
     chosen = None if share is None else measure(setup, customers=len(audience), control_share=share)
+    provable, power = (None, ()) if chosen is None else _power(setup, chosen)
     plan = None if chosen is None else make_plan(settings, tables, request, chosen=chosen, past=past)
     progress.stage("design", "the universal holdout, and campaigns that run in the same days")
     return DesignReport(
@@ -166,6 +235,8 @@ def _design(settings: BusinessSettings, tables: Tables, request: DesignRequest, 
         arms=plan.arms if plan else arms,
         chosen=chosen,
         shares=shares,
+        power=power,
+        provable=provable,
         needed=needed,
         needed_share=needed_share,
         needed_raw=customers_needed(replace(setup, explained=0.0), control_share=needed_share),
@@ -275,6 +346,21 @@ def _needed(setup: Setup, shares: tuple[Precision, ...], share: float | None) ->
     found = {row.control_share: customers_needed(setup, control_share=row.control_share) for row in shares}
     best = min(found, key=lambda row: (found[row] is None, found[row] or 0, row))
     return found[best], best
+
+
+def _power(setup: Setup, chosen: Precision) -> tuple[Power, tuple[Power, ...]]:
+    """The profit that the plan proves with the chance asked for, and the chance over profits on both sides of it."""
+    customers, share = chosen.customers, chosen.control_share
+    treated = customers - chosen.control
+
+    def at(profit: float) -> Power:
+        chance = measure(replace(setup, expected=profit), customers=customers, control_share=share).chance
+        return Power(expected=profit, total=profit * treated - setup.fixed_cost, chance=chance or 0.0)
+
+    wanted = setup.chance or USUAL_CHANCE
+    provable = profit_proven(setup, customers=customers, control_share=share, chance=wanted)
+    top = 1.6 * max(provable, setup.expected or 0.0)
+    return at(provable), tuple(at(top * step / POWER_STEPS) for step in range(POWER_STEPS + 1))
 
 
 def _holdout(tables: Tables, request: DesignRequest, history: History) -> HoldoutSize | None:

@@ -8,33 +8,34 @@ from collections.abc import Iterator, Sequence
 from netlift.abtest import skew
 from netlift.abtest.design import Precision
 from netlift.abtest.planned import DesignReport
-from netlift.report.document import Cell, Document, Grid, Section, Tone, text_cell
+from netlift.report.document import Cell, Document, Grid, Section, Tone, clean, text_cell
+from netlift.report.pages.design_first import design_cards, power_picture, share_pictures
 from netlift.report.pages.design_words import DesignWords, collisions_section, holdout_section, share_digits
 from netlift.report.words import Words
 
 DAYS_A_WEEK = 7
 WORTH_SAYING = 0.02
+SHOWN_POWERS = 5
 
 
-def design_document(design: DesignReport, words: Words, *, path: str, written: bool) -> Document:
+def design_document(design: DesignReport, words: Words, *, path: str) -> Document:
     """A design in a language.
 
     Args:
         design: What was found.
         words: The language.
         path: The plan's file.
-        written: Whether it was written now.
     """
     page = _Page(design, words)
     request = design.request
     days = words.count("noun.days", request.outcome_days)
     return Document(
-        title=words.say("design.title", campaign=request.name or request.campaign_id),
+        title=words.say("design.title", campaign=clean(request.name or request.campaign_id)),
         subtitle=words.say("design.subtitle", start=words.day(request.start.date()), days=days),
         words=words,
         currency=design.currency,
         dated=request.start.date(),
-        sections=tuple(page.sections(path, written=written)),
+        sections=tuple(page.sections(path)),
     )
 
 
@@ -45,14 +46,33 @@ class _Page:
         self._design, self._words = design, words
         self._page = DesignWords(words=words, currency=design.currency)
 
-    def sections(self, path: str, *, written: bool) -> Iterator[Section]:
+    def sections(self, path: str) -> Iterator[Section]:
         """The sections in the order of reading."""
-        say = self._words.say
-        design = self._design
-        yield Section(name="answer", title=say("design.answer"), items=tuple(self._answer()))
+        say, design = self._words.say, self._design
+        question = say("design.question", hypothesis=clean(design.request.hypothesis))
+        yield Section(
+            name="answer",
+            title=say("design.answer"),
+            paragraphs=(question,),
+            cards=tuple(design_cards(design, self._page)),
+            items=tuple(self._answer()),
+        )
+        yield Section(name="plan", title=say("design.plan"), items=tuple(self._plan(path)))
+        if design.power:
+            text = say("design.power_text", level=self._page.share(design.request.level or 0.0))
+            yield Section(
+                name="power",
+                title=say("design.power"),
+                paragraphs=(text,),
+                pictures=(power_picture(design, self._page),),
+                grids=(self._power(),),
+            )
         customers = self._page.count(design.customers)
         yield Section(
-            name="shares", title=say("design.shares", customers=customers), grids=(self._shares(design.shares),)
+            name="shares",
+            title=say("design.shares", customers=customers),
+            pictures=tuple(share_pictures(design, self._page)),
+            grids=(self._shares(design.shares),),
         )
         yield Section(name="skew", title=say("design.skew"), items=(self._skew(),))
         yield Section(name="past", title=say("design.past"), items=tuple(self._past()))
@@ -61,46 +81,32 @@ class _Page:
         if design.holdout is not None:
             yield holdout_section(design.holdout, self._page)
         yield collisions_section(design.collisions, self._page)
-        yield Section(name="plan", title=say("design.plan"), items=tuple(self._plan(path, written=written)))
 
     def _answer(self) -> Iterator[str]:
         say, design, chosen = self._words.say, self._design, self._design.chosen
+        if design.plan is None:
+            yield say("design.refused")
         if chosen is not None:
-            offers = ", ".join(design.request.offers)
-            yield say(
-                "design.assign",
-                customers=self._page.count(chosen.customers),
-                control=self._words.number(chosen.control),
-                share=self._page.share(chosen.control_share),
-                offers=say("design.offers_evenly", offers=offers) if len(design.request.offers) > 1 else offers,
-            )
+            if design.provable is not None:
+                yield say(
+                    "design.provable",
+                    chance=self._page.probability(design.provable.chance),
+                    expected=self._page.money(design.provable.expected),
+                    total=self._words.short_money(design.provable.total, design.currency),
+                )
             yield say(
                 "design.precision",
                 width=self._page.money(chosen.half_width),
-                total=self._page.money(chosen.half_width_total),
+                total=self._words.short_money(chosen.half_width_total, design.currency),
                 raw=self._page.money(chosen.half_width_raw),
             )
             if len(design.request.offers) > 1 or design.request.looks > 1:
                 yield say("design.worst_arm")
-            yield from self._assumed(chosen)
         yield from self._enough()
-
-    def _assumed(self, chosen: Precision) -> Iterator[str]:
-        request = self._design.request
-        if request.expected is None or chosen.chance is None or chosen.holdout_cost is None:
-            return
-        yield self._words.say(
-            "design.chance",
-            expected=self._page.money(request.expected),
-            fixed=self._page.money(request.fixed_cost),
-            chance=self._page.share(chosen.chance, digits=0),
-        )
-        yield self._words.say("design.cost", cost=self._page.money(chosen.holdout_cost))
 
     def _enough(self) -> Iterator[str]:
         say, design = self._words.say, self._design
         if not design.request.has_aim:
-            yield say("design.result", weeks=self._page.weeks(design.request.outcome_days / DAYS_A_WEEK))
             return
         if design.needed is None:
             yield say("design.never")
@@ -116,13 +122,25 @@ class _Page:
                 yield say("design.pace", pace=pace, weeks=self._page.weeks(design.weeks))
             elif design.request.customers is None:
                 yield say("design.no_pace")
-        else:
-            weeks = design.weeks or design.request.outcome_days / DAYS_A_WEEK
-            yield say("design.ready", weeks=self._page.weeks(weeks))
-            if design.needed < 0.9 * design.customers:
-                yield say("design.saving", needed=self._page.count(design.needed))
+        elif design.needed < 0.9 * design.customers:
+            yield say("design.saving", needed=self._page.count(design.needed))
         if design.needed_raw is not None and design.needed_raw != design.needed:
             yield say("design.needed_raw", needed=self._page.count(design.needed_raw))
+
+    def _power(self) -> Grid:
+        """A few profits that may be there, and how likely each is proved."""
+        power = self._design.power
+        shown = power[:: max(1, (len(power) - 1) // SHOWN_POWERS)]
+        rows = tuple(
+            (
+                self._page.money_cell(row.expected),
+                self._page.money_cell(row.total),
+                self._page.probability_cell(row.chance),
+            )
+            for row in shown
+        )
+        heads = self._page.heads("if_profit", "campaign_profit", "chance")
+        return Grid(name=self._words.say("design.power_chart"), title="", columns=heads, rows=rows)
 
     def _shares(self, shares: Sequence[Precision]) -> Grid:
         heads = ["share", "control", "width", "total", "chance", "cost", "lean"]
@@ -135,7 +153,7 @@ class _Page:
                 "control": Cell(kind="count", value=row.control),
                 "width": self._page.money_cell(row.half_width),
                 "total": self._page.money_cell(row.half_width_total),
-                "chance": Cell(kind="share", value=row.chance),
+                "chance": self._page.probability_cell(row.chance),
                 "cost": self._page.money_cell(row.holdout_cost),
                 "lean": Cell(kind="text", value=self._words.say(f"design.lean.{row.lean}"), tone=self._tone(row)),
             }
@@ -202,7 +220,7 @@ class _Page:
         for arm in design.arms:
             reward, n = design.reward_of(arm), design.treated_of(arm)
             cells = (arm.contact_cost, reward, None if n is None else n * (arm.contact_cost + reward))
-            rows.append((text_cell(arm.offer_id), *map(self._page.money_cell, cells)))
+            rows.append((text_cell(self._words.name("offer", arm.offer_id)), *map(self._page.money_cell, cells)))
         heads = self._page.heads("offer", "contact", "reward", "budget")
         return Grid(name="costs", title="", columns=heads, rows=tuple(rows))
 
@@ -216,9 +234,8 @@ class _Page:
         fixed = self._page.money(design.request.fixed_cost)
         yield self._words.say("design.break_even", margin=self._page.money(margin), fixed=fixed)
 
-    def _plan(self, path: str, *, written: bool) -> Iterator[str]:
+    def _plan(self, path: str) -> Iterator[str]:
         say, request, plan = self._words.say, self._design.request, self._design.plan
-        yield say("design.hypothesis", hypothesis=request.hypothesis)
         yield say(
             "design.rules",
             tolerance=self._page.money(request.tolerance or 0.0),
@@ -226,9 +243,8 @@ class _Page:
             level=self._page.share(request.level or 0.0),
         )
         if plan is None:
-            yield say("design.refused")
             return
-        yield say(f"design.{'written' if written else 'stood'}", path=path, digest=plan.frozen_digest[:12])
+        yield say("design.frozen", path=path, digest=plan.frozen_digest[:12])
         yield say("design.next", path=path)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netlift.abtest.planned import Collision, HoldoutSize
-from netlift.report.document import Cell, Grid, Section, text_cell
+from netlift.report.document import Cell, Grid, Section, clean, text_cell
 from netlift.report.words import Words
 
-MUCH = 100.0
+MUCH, SURE = 100.0, 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,23 @@ class DesignWords:
         """Per cent, with a digit behind the point where it says something."""
         return self.words.share(share, digits=share_digits(share) if digits is None else digits)
 
+    def probability(self, chance: float) -> str:
+        """A probability in whole per cent, never as good as certain."""
+        if chance >= SURE:
+            return self.words.say("design.over", share=self.words.share(SURE, digits=0))
+        if chance < 1 - SURE:
+            return self.words.say("design.under", share=self.words.share(1 - SURE, digits=0))
+        return self.words.share(chance, digits=0)
+
+    def probability_cell(self, chance: float | None) -> Cell:
+        """The same as a cell."""
+        return Cell(kind="share", value=chance, text="" if chance is None else self.probability(chance))
+
+    def offers(self, offers: Sequence[str]) -> str:
+        """What the offers are called; several share what control leaves."""
+        named = ", ".join(clean(self.words.name("offer", offer)) for offer in offers)
+        return self.words.say("design.offers_evenly", offers=named) if len(offers) > 1 else named
+
     def money(self, value: float) -> str:
         """Money, with small change where it says something."""
         return self.words.money(value, self.currency, digits=_money_digits(value))
@@ -54,7 +71,7 @@ def holdout_section(size: HoldoutSize, page: DesignWords) -> Section:
     """How large a universal holdout has to be, and what the plan has."""
     say, words = page.words.say, page.words
     months = words.count("noun.months", size.months)
-    customers, margin = page.count(size.customers), page.money(size.margin)
+    customers, margin = page.count(size.customers), words.short_money(size.margin, page.currency)
     lines = [say("design.holdout_read", months=months, customers=customers, margin=margin)]
     rows = tuple(
         (
