@@ -83,7 +83,12 @@ def test_segments_divide_all_customers_and_the_scorecard_is_written_whole(traine
     customers = pd.read_parquet(folder / "customers.parquet")
     assert customers.customer_id.is_unique and customers.segment.notna().all()
     told = next(run.stdout for command, run in ran.items() if "segments" in command)
-    assert "| champions" in told and "RUB" in told
+    assert "Champions" in told and "RUB" in told
+    assert {"segments.json", "segments.md", "segments.html", "segments.xlsx"} <= {
+        path.name for path in folder.iterdir()
+    }
+    (design,) = (out / "designs").iterdir()
+    assert "What the test will tell" in (design / "design.html").read_text()
     (card,) = (out / "scorecard").iterdir()
     assert {"scorecard.json", "scorecard.md", "scorecard.html", "scorecard.xlsx"} <= {
         path.name for path in card.iterdir()
