@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide demo test check lint types imports format bench bench-uplift bench-value calibrate readout studies clean
+.PHONY: help setup lock data train score decide demo test check lint types imports format bench bench-uplift bench-decisions bench-value calibrate readout studies clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ readout: .venv/.ready  ## What a campaign earned, CAMPAIGN=C08 or a plan; LANG_O
 
 bench-uplift: .venv-bench/.ready  ## Uplift against the libraries in worlds with known effects; QUICK=1, SEEDS='1 2', ROWS='100000 1000000'
 	@.venv-bench/bin/python benchmarks/uplift.py $(if $(QUICK),--quick) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ROWS),--rows $(ROWS))
+
+bench-decisions: .venv/.ready  ## What the uplift that ships earns, in markets with known truth; MARKETS='A retailer', CUSTOMERS=20000, SEEDS='1 2'
+	@$(BIN)/python benchmarks/decisions.py $(if $(MARKETS),--markets $(MARKETS)) $(if $(filter-out file,$(origin CUSTOMERS)),--customers $(CUSTOMERS)) $(if $(SEEDS),--seeds $(SEEDS))
 
 bench-value: .venv-bench/.ready  ## LTV and churn against published figures, peers and targets; QUICK=1, SEEDS='1 2'
 	@.venv-bench/bin/python benchmarks/value.py $(if $(QUICK),--quick) $(if $(SEEDS),--seeds $(SEEDS))
