@@ -7,45 +7,35 @@ import numpy as np
 import pytest
 
 import netlift.pipelines.demo_lessons as lessons
-from netlift.estimators.cross_fit import assign_folds
 from netlift.evaluation.closed_loop import CONSTANT, PASSED, SILENT, STANDS
 from netlift.evaluation.off_policy import LoggedOutcomes
 from netlift.features.matrix import Feature
 from netlift.pipelines.demo_lessons import Study, learn_uplift
 from netlift.pipelines.demo_policies import OFFER_IDS
 from netlift.pipelines.demo_rest import LONGEST, measure_rests, shortest_rest
-from netlift.pipelines.uplift_evidence import FOLDS, FOLDS_SEED
 
-SEED, CONFIDENCE = 4, 0.9
+CONFIDENCE = 0.9
 
 
-def evidence(*, gains, n=6000, shuffled=False):
+def evidence(*, gains, n=6000, feature="days_since_last_contact"):
     """Rows with a known gain by days since the last contact: 0 to 30, 31 to 60, 61 on."""
     rng = np.random.default_rng(8)
     since = rng.integers(1, 160, n).astype(np.float32)
     customer = rng.permutation(n)
     gain = np.array(gains)[np.searchsorted([31, 61], since, side="right")] + rng.normal(0, 20, n)
-    features = (Feature(name="days_since_last_contact", unit="days", source="contacts", formula=""),)
-    kept = np.arange(n) < n // 3
-    rows = SimpleNamespace(features=features, X=since[:, None], customer=customer)
-
-    def take(mask):
-        return SimpleNamespace(features=features, X=rows.X[mask], customer=customer[mask])
-
-    training, held_out = take(~kept), take(kept)
-    by_fold = np.argsort(assign_folds(training.customer, folds=FOLDS, seed=SEED + FOLDS_SEED), kind="stable")
-    order = np.concatenate([np.flatnonzero(kept), np.flatnonzero(~kept)[by_fold]])
-    order = rng.permutation(order) if shuffled else order
+    features = (Feature(name=feature, unit="days", source="contacts", formula=""),)
+    rows = SimpleNamespace(features=features, X=since[:, None])
+    order = rng.permutation(n)
     logged = LoggedOutcomes(
         y=np.zeros(n), arm=np.zeros(n, dtype=np.int64), propensity=np.full(n, 0.5), customer=customer[order],
         scores=np.column_stack([np.zeros(n), gain])[order], unit="RUB/customer", level=0.95,
     )  # fmt: skip
-    judged = SimpleNamespace(logged=logged, policy=np.ones(n, dtype=np.int64))
-    return SimpleNamespace(training=training, held_out=held_out, evidence=judged)
+    judged = SimpleNamespace(logged=logged, policy=np.ones(n, dtype=np.int64), rows=order)
+    return SimpleNamespace(rows=rows, evidence=judged)
 
 
 def test_gains_by_days_since_the_last_contact_are_recovered():
-    bands = measure_rests(evidence(gains=(2.0, 30.0, 50.0)), seed=SEED, confidence=CONFIDENCE)
+    bands = measure_rests(evidence(gains=(2.0, 30.0, 50.0)), confidence=CONFIDENCE)
     assert [band.rest_days for band in bands] == [0, 31]
     for band, truth in zip(bands, (2.0, 30.0), strict=True):
         assert band.gain.point == pytest.approx(truth, abs=4 * 20 / np.sqrt(band.rows))
@@ -63,11 +53,11 @@ def test_gains_by_days_since_the_last_contact_are_recovered():
     ],
 )
 def test_the_rest_is_the_shortest_that_is_proven_to_earn_over_half_of_a_rested_contact(gains, days):
-    assert shortest_rest(measure_rests(evidence(gains=gains), seed=SEED, confidence=CONFIDENCE)) == days
+    assert shortest_rest(measure_rests(evidence(gains=gains), confidence=CONFIDENCE)) == days
 
 
-def test_rows_that_cannot_be_told_apart_leave_the_longest_rest():
-    bands = measure_rests(evidence(gains=(9.0, 9.0, 9.0), shuffled=True), seed=SEED, confidence=CONFIDENCE)
+def test_features_that_do_not_tell_the_days_leave_the_longest_rest():
+    bands = measure_rests(evidence(gains=(9.0, 9.0, 9.0), feature="tenure_days"), confidence=CONFIDENCE)
     assert bands == () and shortest_rest(bands) == LONGEST
 
 

@@ -1,8 +1,9 @@
 """What the gate asks a policy by: out of fold, whole customers, and nothing that the choice has seen."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.evaluation.off_policy import NOBODY, best_constant
 from netlift.pipelines.choose_uplift import choose
-from netlift.pipelines.ship_uplift import ship_uplift
-from netlift.pipelines.uplift_evidence import FOLDS, join, judge_held_out, judge_out_of_fold, keep_back
+from netlift.pipelines.ship_uplift import guard_refit, ship_uplift
+from netlift.pipelines.uplift_evidence import FOLDS, Judged, join, judge_held_out, judge_out_of_fold, keep_back
 from netlift.pipelines.uplift_learning import UpliftLearning, constants_for
 from netlift.results import Estimate
 
@@ -63,19 +64,43 @@ def test_no_fold_is_judged_by_a_fit_that_saw_one_of_its_customers(rows):
         start += size
 
 
-def test_evidence_leaves_out_the_rows_that_made_another_learner_win(rows):
-    kept, _ = keep_back(rows, share=0.3, seed=5)
+def test_evidence_is_all_rows_but_those_that_made_another_learner_win(rows):
     steps = learning("response", "two_part")
     shipped = ship_uplift(steps, rows, advance=lambda done, of, words: None)
-    late, _ = keep_back(shipped.training, share=0.25, seed=6)
-    learned = len(rows) - kept.sum()
-    expected = len(rows) if shipped.candidate.name == "response" else len(rows) - late.sum()
-    assert len(shipped.evidence.logged) == expected
-    assert len(shipped.training) == learned
+    kept, _ = keep_back(rows, share=0.3, seed=5)
+    late, _ = keep_back(rows.take(~kept), share=0.25, seed=6)
+    first = shipped.judged.name == "response"
+    swayed = np.zeros(0, dtype=np.int64) if first else np.flatnonzero(~kept)[late]
+    assert np.array_equal(np.sort(shipped.evidence.rows), np.setdiff1d(np.arange(len(rows)), swayed))
+    assert np.array_equal(shipped.evidence.logged.y, rows.y[shipped.evidence.rows])
     assert np.array_equal(np.sort(shipped.held_out.customer), np.sort(rows.customer[kept]))
-    assert {len(fitted) for _, fitted in steps.seen} <= {len(shipped.training) - late.sum(), learned} | {
-        len(fitted) for _, fitted in steps.seen[-FOLDS:]
-    }
+    assert len(shipped.training) == len(rows) - kept.sum()
+
+
+def test_what_ships_learned_from_all_rows_and_what_is_shown_of_held_out_rows_did_not(rows):
+    steps = learning("response")
+    shipped = ship_uplift(steps, rows, advance=lambda done, of, words: None)
+    fits = [fitted for _, fitted in steps.seen]
+    assert fits[-1] is rows and "newest included" in shipped.notes[0]
+    judged = next(fitted for fitted in fits[1:])
+    assert judged is shipped.training
+    assert shipped.judged.files == UpliftLearning.fit(steps, "response", shipped.training).files
+    assert shipped.candidate.files == UpliftLearning.fit(steps, "response", rows).files
+
+
+def test_a_refit_that_chooses_otherwise_or_mails_many_more_stays_at_home(rows):
+    n = 1000
+    judged = np.arange(n) % 2
+    folds = np.where(np.arange(n) < 100, 1 - judged, judged)
+    logged = SimpleNamespace()
+    evidence = Judged(logged=logged, policy=folds, uplift=np.zeros((n, 1)), rows=np.arange(n))
+    near, other = folds.copy(), np.where(np.arange(n) < 250, 1 - judged, judged)
+    everybody = np.where(np.arange(n) < 600, 1, judged)
+    assert guard_refit(near, judged, evidence)[0]
+    assert not guard_refit(other, judged, evidence)[0]
+    loose = replace(evidence, policy=1 - judged)
+    assert guard_refit(other, judged, loose)[0]
+    assert not guard_refit(everybody, judged, loose)[0]
 
 
 def test_joined_evidence_is_the_mean_of_its_parts_by_size(rows):

@@ -147,7 +147,7 @@ def _rule(learning: UpliftLearning, rows: ContactRows, standing: Lesson | None) 
     checks = judge_by_gate(shipped, gates)
     said = tuple(check.words for check in checks)
     if all(check.passed for check in checks):
-        rests = measure_rests(shipped, seed=learning.seed, confidence=gates.confidence)
+        rests = measure_rests(shipped, confidence=gates.confidence)
         return Ruling(verdict=PASSED, said=said, rests=rests, rest_days=shortest_rest(rests))
     if standing is not None and standing.model is not None:
         return replace(standing.ruling, verdict=STANDS, said=said)

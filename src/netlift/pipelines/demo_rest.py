@@ -19,11 +19,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from netlift.estimators.cross_fit import assign_folds
 from netlift.evaluation.closed_loop import RestBand
 from netlift.evaluation.off_policy import LoggedOutcomes, policy_difference
 from netlift.pipelines.ship_uplift import ShippedUplift
-from netlift.pipelines.uplift_evidence import FOLDS, FOLDS_SEED
 from netlift.results import Estimate
 
 RESTS = (0, 31)  # days of rest to choose among: none, or a month
@@ -33,18 +31,17 @@ FEWEST_ROWS = 100
 WORTH = 0.5  # of a rested contact: two soon ones take its place
 
 
-def measure_rests(shipped: ShippedUplift, *, seed: int, confidence: float) -> tuple[RestBand, ...]:
+def measure_rests(shipped: ShippedUplift, *, confidence: float) -> tuple[RestBand, ...]:
     """What the policy earns by days since the last contact, on the evidence that the gate was asked by.
 
     Args:
         shipped: The chosen learner with its evidence.
-        seed: Of its folds, as in `UpliftLearning`.
         confidence: That the truth lies above the lower end of a gain.
 
     Returns:
         A band for each of `RESTS` that has enough rows; none where the features do not tell the days.
     """
-    since, bands = _days_since_contact(shipped, seed), []
+    since, bands = _days_since_contact(shipped), []
     if since is None:
         return ()
     for first, end in zip(RESTS, (*RESTS[1:], 2 * LONGEST), strict=True):
@@ -72,20 +69,12 @@ def shortest_rest(bands: tuple[RestBand, ...]) -> int:
     return min(proven, default=LONGEST)
 
 
-def _days_since_contact(shipped: ShippedUplift, seed: int) -> np.ndarray | None:
-    """Days since the last contact of each row of the evidence, NaN without one, shape (n,); None where not known.
-
-    The evidence is the held-out rows, then the training rows fold by fold; its customers tell whether it is.
-    """
-    training, held_out, logged = shipped.training, shipped.held_out, shipped.evidence.logged
-    names = [feature.name for feature in training.features]
-    fold = assign_folds(training.customer, folds=FOLDS, seed=seed + FOLDS_SEED)
-    by_fold = np.argsort(fold, kind="stable")
-    customers = np.concatenate([held_out.customer, training.customer[by_fold]])
-    if SINCE not in names or not np.array_equal(customers, logged.customer):
+def _days_since_contact(shipped: ShippedUplift) -> np.ndarray | None:
+    """Days since the last contact of each row of the evidence, NaN without one, shape (n,); None where not known."""
+    names = [feature.name for feature in shipped.rows.features]
+    if SINCE not in names:
         return None
-    column = names.index(SINCE)
-    return np.concatenate([held_out.X[:, column], training.X[by_fold, column]])
+    return np.asarray(shipped.rows.X[shipped.evidence.rows, names.index(SINCE)])
 
 
 def _gain(shipped: ShippedUplift, rows: np.ndarray, *, level: float) -> Estimate:

@@ -28,7 +28,7 @@ class ProofRows:
     Attributes:
         logged: Outcomes and doubly robust scores; customers are codes 0, 1, 2, ….
         offers: Names of the m offers; arm j is offers[j - 1].
-        uplift: The shipped model's prediction for each offer, shape (n, m).
+        uplift: Prediction for each offer by the model that never saw these rows, shape (n, m).
         reward: The reward that a contact of each offer is predicted to pay, shape (n, m); 0 where none is paid.
         likely: How likely each customer is to buy once contacted, by the response model: a rank score, shape (n,).
         best: The arm that did best in training among those on offer, whether it gained or not; 0 for none, shape (n,).
@@ -55,7 +55,7 @@ def gather_proof_rows(shipped: ShippedUplift, learning: UpliftLearning, *, most_
     """What is to be kept of a training.
 
     Args:
-        shipped: The model, with rows that nothing learned from.
+        shipped: The model, with rows that the judged one did not learn from.
         learning: How uplift is learned: the response model is fitted by it, on the training rows.
         most_rows: Rows at most; of more, a sample is drawn by the training's seed.
     """
@@ -65,7 +65,7 @@ def gather_proof_rows(shipped: ShippedUplift, learning: UpliftLearning, *, most_
         drawn.sort()
         how = f"{how}, of which {most_rows:,} were drawn by chance"
         rows, logged = rows.take(drawn), _take(logged, drawn)
-    model = StoredModel(shipped.candidate.files, threads=learning.threads)
+    model = StoredModel(shipped.judged.files, threads=learning.threads)
     return ProofRows(
         logged=replace(logged, customer=logged.clusters.code),
         offers=rows.offers,

@@ -1,4 +1,11 @@
-"""From contact rows to the uplift model that would ship, and everything it is judged by."""
+"""From contact rows to the uplift model that would ship, and everything it is judged by.
+
+The newest campaigns are kept apart while a learner is chosen and judged; once it is, the same learner learns from all
+rows, the newest included, for what customers do now is in no others. What is then shipped nobody has judged, so the
+refit is held against what was: fits without a fold of customers agree with the judged policy on so many rows, and the
+refit must agree nearly as often and mail no offer to many more. A refit that does not stays at home, and the judged
+model ships.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +16,13 @@ import numpy as np
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.pipelines.choose_uplift import Advance, CandidateRow, choose_learner
-from netlift.pipelines.uplift_evidence import Judged, join, judge_held_out, judge_out_of_fold, keep_back_randomized
-from netlift.pipelines.uplift_learning import UpliftLearning
+from netlift.pipelines.uplift_evidence import Judged, judge_held_out, judge_out_of_fold, keep_back_randomized
+from netlift.pipelines.uplift_learning import UpliftLearning, policy_of
 from netlift.results import Table
 
 VALIDATION_SHARE = 0.25
+LESS_AGREEMENT = 0.1  # share of rows on which a refit may differ more often than fits without a fold do
+MORE_MAILED = 0.2  # share of rows that an offer may gain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,28 +30,34 @@ class ShippedUplift:
     """A chosen and fitted candidate with what speaks for it.
 
     Attributes:
-        candidate: Fitted on all training rows, with the rewards that contacts will pay.
+        candidate: What ships: fitted on all rows, with the rewards that contacts will pay, or the judged one.
+        judged: The same learner fitted on the training rows alone: what figures on held-out rows are of.
         candidates: How it was chosen.
-        training: Rows that it learned from.
-        held_out: Rows that nothing learned from.
+        rows: All rows.
+        training: Rows that the judged model learned from.
+        held_out: Rows that it did not.
         how: What the held-out rows are, in words.
         on_held_out: Its policy on them.
-        evidence: Held-out rows, and training rows out of fold that did not decide the choice: what the gate asks.
+        evidence: All rows that did not decide the choice, out of fold: what the gate asks.
+        notes: Which of the two ships, and why.
     """
 
     candidate: Candidate
+    judged: Candidate
     candidates: Table[CandidateRow]
+    rows: ContactRows
     training: ContactRows
     held_out: ContactRows
     how: str
     on_held_out: Judged
     evidence: Judged
+    notes: tuple[str, ...]
 
 
 def ship_uplift(
     learning: UpliftLearning, rows: ContactRows, *, advance: Advance, randomized: np.ndarray | None = None
 ) -> ShippedUplift:
-    """Keep the newest rows back, choose a learner on a late part of the others, fit it, and gather the evidence.
+    """Keep the newest rows back, choose a learner on a late part of the others, judge it, and fit it on all.
 
     Args:
         learning: How it is learned.
@@ -52,20 +67,50 @@ def ship_uplift(
     """
     drawn = np.ones(len(rows), dtype=bool) if randomized is None else randomized
     kept, how = keep_back_randomized(rows, drawn, share=learning.definition.held_out_share, seed=learning.seed)
-    training, held_out, drawn = rows.take(~kept), rows.take(kept), drawn[~kept]
-    late, _ = keep_back_randomized(training, drawn, share=VALIDATION_SHARE, seed=learning.seed + 1)
+    training, held_out = rows.take(~kept), rows.take(kept)
+    late, _ = keep_back_randomized(training, drawn[~kept], share=VALIDATION_SHARE, seed=learning.seed + 1)
     chosen, candidates = choose_learner(learning, training.take(~late), training.take(late), advance=advance)
-    learning.say(f"{chosen}: fitted on all training campaigns")
-    candidate = learning.add_rewards(learning.fit(chosen, training), training)
-    unswayed = ~late | (chosen == learning.definition.candidates[0])
-    unswayed &= drawn | ~drawn.any()
-    on_held_out = judge_held_out(learning, training, held_out, StoredModel(candidate.files))
+    learning.say(f"{chosen}: fitted on the training campaigns")
+    judged = learning.add_rewards(learning.fit(chosen, training), training)
+    on_held_out = judge_held_out(learning, training, held_out, StoredModel(judged.files))
+    unswayed = drawn | ~drawn.any()
+    if chosen != learning.definition.candidates[0]:
+        unswayed[np.flatnonzero(~kept)[late]] = False
+    evidence = judge_out_of_fold(learning, chosen, rows, judged=unswayed)
+    learning.say(f"{chosen}: fitted on all campaigns")
+    refit = learning.add_rewards(learning.fit(chosen, rows), rows)
+    policies = [policy_of(StoredModel(one.files), rows) for one in (refit, judged)]
+    ships, why = guard_refit(policies[0], policies[1], evidence)
     return ShippedUplift(
-        candidate=candidate,
+        candidate=refit if ships else judged,
+        judged=judged,
         candidates=candidates,
+        rows=rows,
         training=training,
         held_out=held_out,
         how=how,
         on_held_out=on_held_out,
-        evidence=join([on_held_out, judge_out_of_fold(learning, chosen, training, judged=unswayed)]),
+        evidence=evidence,
+        notes=(why,),
     )
+
+
+def guard_refit(refit: np.ndarray, judged: np.ndarray, evidence: Judged) -> tuple[bool, str]:
+    """Whether a refit on all rows is near enough to what was judged to ship, and why, in words.
+
+    Args:
+        refit: Its arm for each of all rows, shape (n,).
+        judged: That of the judged model, shape (n,).
+        evidence: The policy out of fold, on some of these rows.
+    """
+    agreement = float(np.mean(refit == judged))
+    usual = float(np.mean(evidence.policy == judged[evidence.rows]))
+    arms = int(max(refit.max(), evidence.policy.max())) + 1
+    shares = [np.bincount(one, minlength=arms) / len(one) for one in (refit, evidence.policy)]
+    more = float(np.max((shares[0] - shares[1])[1:], initial=0.0))
+    told = f"agrees with the judged model on {agreement:.0%} of rows (fits without a fold: {usual:.0%})"
+    if agreement < usual - LESS_AGREEMENT:
+        return False, f"the model judged ships: a refit on all campaigns {told}, too rarely"
+    if more > MORE_MAILED:
+        return False, f"the model judged ships: a refit on all campaigns would contact {more:.0%} of rows more"
+    return True, f"after it was judged, fitted once more on all campaigns, the newest included; it {told}"

@@ -72,20 +72,20 @@ def train_uplift(assignment: Assignment) -> Trained:
         advance=partial(assignment.progress.advance, "uplift"),
         randomized=None if mark is None else ~mark.rows,
     )
-    candidate, held_out = shipped.candidate, shipped.held_out
+    candidate, judged, held_out = shipped.candidate, shipped.judged, shipped.held_out
     logged, policy = shipped.on_held_out.logged, shipped.on_held_out.policy
     constants = constants_for(shipped.training, held_out.available)
     board = judge_policies(logged, {candidate.name: policy}, constants)
     row = next(row for row in board if row.policy == candidate.name)
     best = next(r for r in board if r.policy == best_constant(logged, constants))
-    deciles = _deciles(logged, held_out, candidate, assignment)
+    deciles = _deciles(logged, held_out, judged, assignment)
     assignment.progress.note("uplift", f"{candidate.name}: held-out contacts to prove launches by")
     write_proof_rows(assignment.settings.state, candidate.files, gather_proof_rows(shipped, learning))
     assignment.progress.note("uplift", f"{candidate.name}: placebos and an unseen half")
     refutations, refuted = _refute(learning, shipped)
     assignment.progress.note("uplift", f"{candidate.name}: what it does, in words")
     explained = explain_uplift(
-        StoredModel(candidate.files, threads=learning.threads),
+        StoredModel(judged.files, threads=learning.threads),
         learned=log_out_of_fold(learning, shipped.training),
         judged=ScoredContacts(rows=held_out, logged=logged),
         words=speak_of(assignment.settings, "en", assignment.tables),
@@ -103,7 +103,7 @@ def train_uplift(assignment: Assignment) -> Trained:
         candidate=candidate,
         features=rows.features,
         headline=headline if mark is None else mark.mark(headline),
-        metrics=_metrics(row, logged, held_out, candidate, policy),
+        metrics=_metrics(row, logged, held_out, judged, policy),
         leaderboard=board,
         tables={
             "candidates": shipped.candidates,
@@ -120,8 +120,8 @@ def train_uplift(assignment: Assignment) -> Trained:
         population=f"Customers of {drawn}, features as of each one's assignment.",
         windows={"observation_days": definition.observation_days},
         row_counts={"training": len(shipped.training), "held_out": len(held_out), "gate": len(shipped.evidence.logged)},
-        notes=(*notes, f"judged on {shipped.how}", *candidate.notes, *refuted),
-        profile_rows=shipped.training.X,
+        notes=(*notes, f"judged on {shipped.how}", *shipped.notes, *candidate.notes, *refuted),
+        profile_rows=rows.X,
         active_within_days=None,
         observation_days=definition.observation_days,
         observational="" if mark is None else mark.tag,

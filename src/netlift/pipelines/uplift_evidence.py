@@ -2,10 +2,10 @@
 
 A held-out part alone is too small a witness: where the true gain is a tenth of a currency unit per customer and a
 receipt hundreds, its interval covers zero for most models worth having. So the learner is fitted anew without each
-fold of customers, calibration and fallback included, and its policy for the fold is judged there; those rows and the
-held-out ones, judged by the policy that ships, make one paired difference. Where the rows on which candidates were
-compared made another learner than the first of the list win, they are learned from and not judged on: the choice has
-seen their luck. Where the first stands, it was chosen before any of them was seen.
+fold of customers, calibration and fallback included, and its policy for the fold is judged there, on all campaigns.
+Where the rows on which candidates were compared made another learner than the first of the list win, they are learned
+from and not judged on: the choice has seen their luck. Where the first stands, it was chosen before any of them was
+seen.
 
 References:
     Zhou, Athey, Wager (2023), Offline Multi-Action Policy Learning, Operations Research 71(1): cross-fitted doubly
@@ -22,8 +22,8 @@ import numpy as np
 from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.evaluation.off_policy import LoggedOutcomes, policy_difference
-from netlift.pipelines.uplift_learning import UpliftLearning, policy_of
+from netlift.evaluation.off_policy import LoggedOutcomes, choose_arms, policy_difference
+from netlift.pipelines.uplift_learning import UpliftLearning, predict_uplift
 from netlift.results import Estimate
 
 FOLDS, FOLDS_SEED = 5, 2  # so many fits, each on all but a fifth: nearly the policy that ships
@@ -36,10 +36,14 @@ class Judged:
     Attributes:
         logged: The rows.
         policy: Arm per row, shape (n,).
+        uplift: Predicted uplift of each offer, by which the policy chose, shape (n, m).
+        rows: Position of each row among those that were given, shape (n,).
     """
 
     logged: LoggedOutcomes
     policy: np.ndarray
+    uplift: np.ndarray
+    rows: np.ndarray
 
     def gain_over(self, constant: np.ndarray, *, confidence: float) -> Estimate:
         """Paired profit of the policy above a constant's; the truth lies above the lower end with that confidence."""
@@ -55,6 +59,8 @@ def join(parts: Sequence[Judged]) -> Judged:
     return Judged(
         logged=LoggedOutcomes(**arrays, unit=parts[0].logged.unit, level=parts[0].logged.level),
         policy=np.concatenate([part.policy for part in parts]),
+        uplift=np.concatenate([part.uplift for part in parts]),
+        rows=np.concatenate([part.rows for part in parts]),
     )
 
 
@@ -103,7 +109,13 @@ def keep_back_randomized(
 
 def judge_held_out(learning: UpliftLearning, learned: ContactRows, judged: ContactRows, model: StoredModel) -> Judged:
     """The policy of a fitted model on rows that it never saw."""
-    return Judged(logged=learning.log_outcomes(learned, judged), policy=policy_of(model, judged))
+    uplift = predict_uplift(model, judged)
+    return Judged(
+        logged=learning.log_outcomes(learned, judged),
+        policy=choose_arms(uplift, judged.available),
+        uplift=uplift,
+        rows=np.arange(len(judged)),
+    )
 
 
 def judge_out_of_fold(learning: UpliftLearning, name: str, rows: ContactRows, *, judged: np.ndarray) -> Judged:
@@ -112,7 +124,7 @@ def judge_out_of_fold(learning: UpliftLearning, name: str, rows: ContactRows, *,
     Args:
         learning: How it is learned.
         name: The learner.
-        rows: All training rows.
+        rows: All rows.
         judged: Which of them are judged, bool (n,); the others are learned from in every fit.
 
     Raises:
@@ -122,7 +134,8 @@ def judge_out_of_fold(learning: UpliftLearning, name: str, rows: ContactRows, *,
     parts = []
     for k in range(FOLDS):
         learning.say(f"{name}: gate, fold {k + 1} of {FOLDS}")
-        learned, kept = rows.take(fold != k), rows.take((fold == k) & judged)
+        own = np.flatnonzero((fold == k) & judged)
+        learned = rows.take(fold != k)
         model = StoredModel(learning.fit(name, learned).files)
-        parts.append(judge_held_out(learning, learned, kept, model))
+        parts.append(replace(judge_held_out(learning, learned, rows.take(own), model), rows=own))
     return join(parts)
