@@ -57,7 +57,7 @@ class Run:
         shuffled: Whether features were shuffled among contacts.
         rows: Contacts learned from.
         learner: Which was chosen.
-        ships: What goes live, in words.
+        ships: What goes live: whole, constant, part, or nobody.
         share: In % of the oracle; 0 where nothing ships.
         learned: Of the learner alone.
         constant: Of the better of nobody and everybody one offer, with hindsight.
@@ -95,6 +95,7 @@ def run(market: str, customers: int, seed: int, *, label: str, shuffled: bool, d
     checks = judge_by_gate(shipped, definition.gates)
     spent = time.process_time() - begun
     passed = all(check.passed for check in checks)
+    kind = shipped.permission.kind
     uplift = predict(shipped, drawn)
     choice = choose_arms(uplift, drawn.available)
     gain = drawn.profit - drawn.profit[:, :1]
@@ -108,8 +109,8 @@ def run(market: str, customers: int, seed: int, *, label: str, shuffled: bool, d
         seed=seed,
         shuffled=shuffled,
         rows=len(drawn.rows),
-        learner=shipped.candidate.name,
-        ships=shipped.candidate.name if passed else "nobody",
+        learner=shipped.learner,
+        ships=kind if passed else "nobody",
         share=100 * earned / oracle if passed else 0.0,
         learned=100 * earned / oracle,
         constant=100 * max(0.0, float(constants.max())) / oracle,
@@ -210,7 +211,8 @@ def main() -> None:
                 with asked.json.open("a", encoding="utf-8") as lines:
                     lines.write(json.dumps(asdict(found)) + "\n")
                 print(
-                    f"{market} {customers:,} seed {seed}: {found.ships} {found.share:.0f} %, {found.cpu_s:.0f} s",
+                    f"{market} {customers:,} seed {seed}: {found.ships} of {found.learner}, {found.share:.0f} % of the "
+                    f"oracle, {found.cpu_s:.0f} s",
                     file=sys.stderr,
                     flush=True,
                 )

@@ -119,7 +119,7 @@ def fit_as_shipped(rows: ContactRows, *, trials: int, seed: int) -> Fitted:
         scores = model.predict_matrix(X)
         return np.column_stack([scores[f"uplift_{offer}"] for offer in OFFERS])
 
-    told = {"learner": shipped.candidate.name, "gate": "passed" if passed else "the best constant"}
+    told = {"learner": shipped.learner, "gate": shipped.permission.kind if passed else "the best constant"}
     return Fitted(predict=predict, chosen=told | {check.name: round(check.found, 4) for check in checks})
 
 

@@ -77,10 +77,11 @@ def learn(monkeypatch):
         monkeypatch.setattr(lessons, "read_history", lambda _: None)
         monkeypatch.setattr(lessons, "read_past_costs", lambda *_, **__: None)
         monkeypatch.setattr(lessons, "average_effects", lambda _: np.array([3.0, -1.0, 2.0, -5.0]))
-        monkeypatch.setattr(lessons, "ship_uplift", lambda *_, **__: None)
+        kind = "whole" if passes else "constant" if constant_pays else "nobody"
+        permission = SimpleNamespace(kind=kind, counted=None)
+        monkeypatch.setattr(lessons, "ship_uplift", lambda *_, **__: SimpleNamespace(permission=permission))
         monkeypatch.setattr(lessons, "judge_by_gate", lambda *_: (check,))
         monkeypatch.setattr(lessons, "measure_rests", lambda *_, **__: ())
-        monkeypatch.setattr(lessons, "_some_constant_pays", lambda *_: constant_pays)
         monkeypatch.setattr(lessons, "StoredModel", lambda files: files)
         monkeypatch.setattr(lessons.UpliftLearning, "fit", lambda *_: SimpleNamespace(files=model))
         study = Study(as_of=dt.date(2027, 1, 1), seed=1, currency="RUB", rows_per_partition=10, asks=asks)

@@ -10,6 +10,7 @@ import pytest
 
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.estimators.arm_outcomes import ArmOutcomes
+from netlift.estimators.counted_gains import count_gains
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.evaluation.off_policy import NOBODY, best_constant
@@ -69,7 +70,7 @@ def test_evidence_is_all_rows_but_those_that_made_another_learner_win(rows):
     shipped = ship_uplift(steps, rows, advance=lambda done, of, words: None)
     kept, _ = keep_back(rows, share=0.3, seed=5)
     late, _ = keep_back(rows.take(~kept), share=0.25, seed=6)
-    first = shipped.judged.name == "response"
+    first = shipped.learner == "response"
     swayed = np.zeros(0, dtype=np.int64) if first else np.flatnonzero(~kept)[late]
     assert np.array_equal(np.sort(shipped.evidence.rows), np.setdiff1d(np.arange(len(rows)), swayed))
     assert np.array_equal(shipped.evidence.logged.y, rows.y[shipped.evidence.rows])
@@ -81,11 +82,12 @@ def test_what_ships_learned_from_all_rows_and_what_is_shown_of_held_out_rows_did
     steps = learning("response")
     shipped = ship_uplift(steps, rows, advance=lambda done, of, words: None)
     fits = [fitted for _, fitted in steps.seen]
-    assert fits[-1] is rows and "newest included" in shipped.notes[0]
+    assert fits[-1] is rows and "newest included" in shipped.notes[1]
     judged = next(fitted for fitted in fits[1:])
     assert judged is shipped.training
-    assert shipped.judged.files == UpliftLearning.fit(steps, "response", shipped.training).files
-    assert shipped.candidate.files == UpliftLearning.fit(steps, "response", rows).files
+    for ships, learned in ((shipped.judged, shipped.training), (shipped.candidate, rows)):
+        fitted = UpliftLearning.fit(steps, "response", learned)
+        assert ships.files == count_gains(fitted, shipped.permission.counted, offers=rows.offers).files
 
 
 def test_a_refit_that_chooses_otherwise_or_mails_many_more_stays_at_home(rows):

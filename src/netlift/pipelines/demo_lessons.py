@@ -15,20 +15,20 @@ from netlift.config.business import BusinessSettings
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.data.read import Tables
 from netlift.errors import UsageError
+from netlift.estimators.counted_gains import Counted, count_gains
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift import average_effects
 from netlift.evaluation.closed_loop import CONSTANT, PASSED, SILENT, STANDS, RestBand, Verdict
-from netlift.evaluation.off_policy import NOBODY, best_constant, policy_difference
 from netlift.features.vocabulary import Vocabulary
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.contact_sets import build_contact_rows
 from netlift.pipelines.decide_inputs import PastCosts, read_past_costs
 from netlift.pipelines.demo_policies import OFFER_IDS
 from netlift.pipelines.demo_rest import LONGEST, measure_rests, shortest_rest
-from netlift.pipelines.ship_uplift import ShippedUplift, ship_uplift
+from netlift.pipelines.ship_uplift import ship_uplift
 from netlift.pipelines.train_uplift import judge_by_gate
-from netlift.pipelines.uplift_learning import UpliftLearning, constants_for
+from netlift.pipelines.uplift_learning import UpliftLearning
 
 LEARNERS = ("paired_effects",)
 LOSS = -1.0
@@ -43,12 +43,14 @@ class Ruling:
         said: Its words, check by check.
         rests: What contacts earned by days since the last one.
         rest_days: For how long a customer is left alone after a contact.
+        counted: Which gains of the model count; None for all.
     """
 
     verdict: Verdict
     said: tuple[str, ...]
     rests: tuple[RestBand, ...]
     rest_days: int
+    counted: Counted | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +132,10 @@ def learn_uplift(
     averages = average_effects(rows)[[rows.offers.index(offer) for offer in OFFER_IDS]]
     model = standing.model if standing else None
     if ruling.verdict == PASSED:
-        model = StoredModel(learning.fit(LEARNERS[0], rows).files)
+        fitted = learning.fit(LEARNERS[0], rows)
+        if ruling.counted is not None:
+            fitted = count_gains(fitted, ruling.counted, offers=rows.offers)
+        model = StoredModel(fitted.files)
     return Lesson(
         model=model,
         ruling=ruling,
@@ -146,21 +151,15 @@ def _rule(learning: UpliftLearning, rows: ContactRows, standing: Lesson | None) 
     shipped = ship_uplift(learning, rows, advance=lambda *_: None)
     checks = judge_by_gate(shipped, gates)
     said = tuple(check.words for check in checks)
-    if all(check.passed for check in checks):
+    permission = shipped.permission
+    if all(check.passed for check in checks) and permission.kind != "constant":
         rests = measure_rests(shipped, confidence=gates.confidence)
-        return Ruling(verdict=PASSED, said=said, rests=rests, rest_days=shortest_rest(rests))
+        counted = permission.counted
+        return Ruling(verdict=PASSED, said=said, rests=rests, rest_days=shortest_rest(rests), counted=counted)
     if standing is not None and standing.model is not None:
         return replace(standing.ruling, verdict=STANDS, said=said)
-    verdict: Verdict = CONSTANT if _some_constant_pays(shipped, gates.confidence) else SILENT
+    verdict: Verdict = CONSTANT if permission.kind == "constant" else SILENT
     return Ruling(verdict=verdict, said=said, rests=(), rest_days=LONGEST)
-
-
-def _some_constant_pays(shipped: ShippedUplift, confidence: float) -> bool:
-    """Whether some offer to everybody clearly did better than none, on all evidence."""
-    logged = replace(shipped.evidence.logged, level=2 * confidence - 1)
-    constants = constants_for(shipped.training, logged.available)
-    best = best_constant(logged, constants)
-    return best != NOBODY and policy_difference(logged, constants[best], constants[NOBODY]).ci_lower > 0
 
 
 __all__ = ["Lesson", "Ruling", "Study", "learn_uplift", "quick_definition"]

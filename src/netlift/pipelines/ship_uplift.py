@@ -4,7 +4,7 @@ The newest campaigns are kept apart while a learner is chosen and judged; once i
 rows, the newest included, for what customers do now is in no others. What is then shipped nobody has judged, so the
 refit is held against what was: fits without a fold of customers agree with the judged policy on so many rows, and the
 refit must agree nearly as often and mail no offer to many more. A refit that does not stays at home, and the judged
-model ships.
+model ships. How much of it may go live is for the evidence to say (`permit_uplift`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netlift.estimators.counted_gains import count_gains
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.pipelines.choose_uplift import Advance, CandidateRow, choose_learner
+from netlift.pipelines.permit_uplift import Permission, permit
 from netlift.pipelines.uplift_evidence import Judged, judge_held_out, judge_out_of_fold, keep_back_randomized
 from netlift.pipelines.uplift_learning import UpliftLearning, policy_of
 from netlift.results import Table
@@ -30,20 +32,25 @@ class ShippedUplift:
     """A chosen and fitted candidate with what speaks for it.
 
     Attributes:
-        candidate: What ships: fitted on all rows, with the rewards that contacts will pay, or the judged one.
+        learner: Which was chosen.
+        candidate: What ships: fitted on all rows, with the rewards that contacts will pay, or the judged one; as much
+            of it as is permitted.
         judged: The same learner fitted on the training rows alone: what figures on held-out rows are of.
+        permission: How much of it ships.
         candidates: How it was chosen.
         rows: All rows.
         training: Rows that the judged model learned from.
         held_out: Rows that it did not.
         how: What the held-out rows are, in words.
-        on_held_out: Its policy on them.
-        evidence: All rows that did not decide the choice, out of fold: what the gate asks.
-        notes: Which of the two ships, and why.
+        on_held_out: What is permitted of its policy on them.
+        evidence: The same on all rows that did not decide the choice, out of fold.
+        notes: Which of the two ships, how much of it, and why.
     """
 
+    learner: str
     candidate: Candidate
     judged: Candidate
+    permission: Permission
     candidates: Table[CandidateRow]
     rows: ContactRows
     training: ContactRows
@@ -81,17 +88,24 @@ def ship_uplift(
     refit = learning.add_rewards(learning.fit(chosen, rows), rows)
     policies = [policy_of(StoredModel(one.files), rows) for one in (refit, judged)]
     ships, why = guard_refit(policies[0], policies[1], evidence)
+    permission = permit(evidence, on_held_out, rows, learning.definition.gates)
+
+    def permitted(one: Candidate) -> Candidate:
+        return count_gains(one, permission.counted, offers=rows.offers)
+
     return ShippedUplift(
-        candidate=refit if ships else judged,
-        judged=judged,
+        learner=chosen,
+        candidate=permitted(refit if ships else judged),
+        judged=permitted(judged),
+        permission=permission,
         candidates=candidates,
         rows=rows,
         training=training,
         held_out=held_out,
         how=how,
-        on_held_out=on_held_out,
-        evidence=evidence,
-        notes=(why,),
+        on_held_out=on_held_out.count(permission.counted),
+        evidence=evidence.count(permission.counted),
+        notes=(permission.words, why),
     )
 
 

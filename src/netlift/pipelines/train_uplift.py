@@ -31,7 +31,7 @@ from netlift.pipelines.training import Assignment, Trained
 from netlift.pipelines.uplift_explanations import ScoredContacts, explain_uplift, log_out_of_fold
 from netlift.pipelines.uplift_learning import UpliftLearning, constants_for, policy_of, predict_uplift
 from netlift.pipelines.uplift_refutations import refute_uplift
-from netlift.registry.gate import Check, beats_baseline, features_believable, held_out_agrees
+from netlift.registry.gate import Check, features_believable
 from netlift.report.charts import deciles_chart, importance_chart, leaderboard_chart
 from netlift.results import Estimate, Table, format_number
 
@@ -91,7 +91,7 @@ def train_uplift(assignment: Assignment) -> Trained:
         words=speak_of(assignment.settings, "en", assignment.tables),
         seed=learning.seed,
     )
-    headline = _headline(row, best, len(held_out), shipped.how)
+    headline = _headline(row, best, len(held_out), shipped)
     drawn = f"{len(campaigns)} randomized campaigns"
     if mark is not None:
         drawn = f"{len(campaigns)} campaigns, of which nobody randomized {mark.tag}"
@@ -107,6 +107,7 @@ def train_uplift(assignment: Assignment) -> Trained:
         leaderboard=board,
         tables={
             "candidates": shipped.candidates,
+            "parts": shipped.permission.parts,
             "refutations": refutations,
             **({"uplift_by_decile": deciles} if deciles else {}),
             **explained.tables,
@@ -132,7 +133,7 @@ def _refute(learning: UpliftLearning, shipped: ShippedUplift) -> tuple[Table[Ref
     """Ask the chosen learner for effects where there are none."""
 
     def fit(learned: ContactRows) -> Callable[[ContactRows], np.ndarray]:
-        return partial(predict_uplift, StoredModel(learning.fit(shipped.candidate.name, learned).files))
+        return partial(predict_uplift, StoredModel(learning.fit(shipped.learner, learned).files))
 
     return refute_uplift(
         shipped.training,
@@ -155,21 +156,9 @@ def _learning(assignment: Assignment, definition: UpliftDefinition) -> UpliftLea
 
 
 def judge_by_gate(shipped: ShippedUplift, gates: UpliftGate) -> tuple[Check, ...]:
-    """The gate: against the best constant and nobody on all evidence, and no contradiction by the held-out rows."""
-    evidence = shipped.evidence
-    constants = constants_for(shipped.training, evidence.logged.available)
-    best = best_constant(evidence.logged, constants)
-    gain = evidence.gain_over(constants[best], confidence=gates.confidence)
-    checks = [beats_baseline(gain, baseline=_say(best), measure="profit", at_least=gates.min_gain_over_constant)]
-    if best != NOBODY:
-        over_nobody = evidence.gain_over(constants[NOBODY], confidence=gates.confidence)
-        checks.append(beats_baseline(over_nobody, baseline="contacting nobody", measure="profit"))
-    late = shipped.on_held_out
-    arms = constants_for(shipped.training, late.logged.available)
-    held = late.gain_over(arms.get(best, arms[NOBODY]), confidence=gates.confidence)
-    checks.append(held_out_agrees(held, baseline=_say(best)))
-    checks.append(features_believable(shipped.candidate.importance, bound=gates.max_gain_share))
-    return tuple(checks)
+    """The gate: what was asked of what ships, on all evidence and on the newest campaigns, and of its features."""
+    believable = features_believable(shipped.candidate.importance, bound=gates.max_gain_share)
+    return (*shipped.permission.checks, believable)
 
 
 def _deciles(
@@ -247,14 +236,16 @@ def _figures(
     return figures
 
 
-def _headline(row: PolicyRow, best: PolicyRow, n: int, how: str) -> str:
+def _headline(row: PolicyRow, best: PolicyRow, n: int, shipped: ShippedUplift) -> str:
     gain = row.gain_over_best_constant
     currency = row.value.unit.split("/", maxsplit=1)[0]
+    earns = f"earns {format_number(row.gain_over_nobody.point)} {currency} per customer more than no contact"
+    if shipped.permission.kind in ("constant", "part"):
+        return f"{shipped.permission.words.split(':')[0]}; on {shipped.how} it {earns}"
     return (
-        f"on {how}, choosing offers by {row.policy} earns {format_number(row.gain_over_nobody.point)} {currency} per "
-        f"customer more than no contact and {format_number(gain.point)} [{format_number(gain.ci_lower)}, "
-        f"{format_number(gain.ci_upper)}] more than {_say(best.policy)}: {format_number(gain.point * n)} {currency} on "
-        f"these {n:,}"
+        f"on {shipped.how}, choosing offers by {row.policy} {earns} and {format_number(gain.point)} "
+        f"[{format_number(gain.ci_lower)}, {format_number(gain.ci_upper)}] more than {_say(best.policy)}: "
+        f"{format_number(gain.point * n)} {currency} on these {n:,}"
     )
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from netlift.estimators.counted_gains import Counted
 from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
@@ -48,6 +49,11 @@ class Judged:
     def gain_over(self, constant: np.ndarray, *, confidence: float) -> Estimate:
         """Paired profit of the policy above a constant's; the truth lies above the lower end with that confidence."""
         return policy_difference(replace(self.logged, level=2 * confidence - 1), self.policy, constant)
+
+    def count(self, counted: Counted) -> Judged:
+        """The same rows with the policy of what counts of the predictions."""
+        uplift = counted.count(self.uplift)
+        return replace(self, uplift=uplift, policy=choose_arms(uplift, self.logged.available))
 
 
 def join(parts: Sequence[Judged]) -> Judged:

@@ -71,7 +71,9 @@ def beats_champion(gain: Estimate | None, *, measure: str, at_least: float = 0.0
     return _beats("beats_champion", gain, rival="the champion", measure=measure, at_least=at_least)
 
 
-def beats_baseline(gain: Estimate, *, baseline: str, measure: str, at_least: float = 0.0) -> Check:
+def beats_baseline(
+    gain: Estimate, *, baseline: str, measure: str, at_least: float = 0.0, subject: str = "The model"
+) -> Check:
     """Whether a model is better than the best simple rule on the same held-out customers.
 
     Args:
@@ -79,26 +81,30 @@ def beats_baseline(gain: Estimate, *, baseline: str, measure: str, at_least: flo
         baseline: What it is called in a sentence, such as "the best constant".
         measure: What was compared, such as "ROC-AUC"; not used where the unit is money per customer.
         at_least: What the lower end of the interval must exceed.
+        subject: What earns, at the beginning of a sentence.
 
     Examples:
         >>> gain = Estimate(point=12.3, ci_lower=4.1, ci_upper=20.5, level=0.95, unit="RUB/customer", method="paired")
         >>> print(beats_baseline(gain, baseline="the rule", measure="profit").words)
         The model earns 12.3 RUB per customer more than the rule, at least 4.1 (97.5 % sure). More than 0 was needed.
     """
-    return _beats("beats_baseline", gain, rival=baseline, measure=measure, at_least=at_least)
+    return _beats("beats_baseline", gain, rival=baseline, measure=measure, at_least=at_least, subject=subject)
 
 
-def held_out_agrees(gain: Estimate, *, baseline: str) -> Check:
+def held_out_agrees(gain: Estimate, *, baseline: str, subject: str = "the model") -> Check:
     """Whether the newest campaigns, kept apart from all learning, do not contradict the gain: its upper end is above 0.
+
+    Where the two do the same to everybody there is no gain, and nothing that could contradict it.
 
     Args:
         gain: Paired difference to the baseline on them, this model less the baseline.
         baseline: What it is called in a sentence.
+        subject: What earns.
     """
     currency = gain.unit.removesuffix("/customer")
     seen = f"{format_number(gain.point)} [{format_number(gain.ci_lower)}, {format_number(gain.ci_upper)}] {currency}"
-    words = f"On the newest campaigns alone the model earns {seen} per customer more than {baseline}"
-    passed = gain.ci_upper > 0
+    words = f"On the newest campaigns alone {subject} earns {seen} per customer more than {baseline}"
+    passed = gain.ci_upper > 0 or gain.ci_lower == gain.ci_upper == 0
     words += "." if passed else ": they contradict what earlier campaigns promised."
     return Check(name="held_out_agrees", passed=passed, found=gain.ci_upper, needed=0.0, words=words)
 
@@ -243,7 +249,9 @@ def _bounded(name: str, subject: str, *, found: float, bound: float, words: str)
     return Check(name=name, passed=abs(found) <= bound, found=found, needed=bound, words=words)
 
 
-def _beats(name: str, gain: Estimate, *, rival: str, measure: str, at_least: float) -> Check:
+def _beats(
+    name: str, gain: Estimate, *, rival: str, measure: str, at_least: float, subject: str = "The model"
+) -> Check:
     passed = gain.ci_lower > at_least
     if math.isnan(gain.ci_lower):
         words = f"The gain over {rival} could not be measured."
@@ -252,7 +260,7 @@ def _beats(name: str, gain: Estimate, *, rival: str, measure: str, at_least: flo
     more = gain.point >= 0
     if gain.unit.endswith("/customer"):
         currency = gain.unit.removesuffix("/customer")
-        claim = f"The model earns {size} {currency} per customer {'more' if more else 'less'} than {rival}"
+        claim = f"{subject} earns {size} {currency} per customer {'more' if more else 'less'} than {rival}"
     else:
         claim = f"The model's {measure} is {size} {'above' if more else 'below'} that of {rival}"
     sure = f"({50 * (1 + gain.level):g} % sure)"  # one end of a two-sided interval
