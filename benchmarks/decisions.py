@@ -152,7 +152,7 @@ def promise(
         worth = find_worth(proof.logged, held, proof.uplift[at, np.maximum(held - 1, 0)])
     except DataError:
         return None
-    lines = Lines.of([worth.gains], level=proof.logged.level)
+    lines = Lines.of([worth.gains], level=proof.logged.level, chosen=[True])
     given = np.flatnonzero(choice > 0)
     total = lines.total(uplift[given, choice[given] - 1], np.zeros(len(given), dtype=np.int64), unit="", method="")
     return total.point / len(choice), total.ci_lower / len(choice), total.ci_upper / len(choice)

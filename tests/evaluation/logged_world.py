@@ -67,5 +67,5 @@ def log(world: Planted, rng: np.random.Generator, *, customer: np.ndarray | None
 
 def forecast(worth: Worth, predicted: np.ndarray) -> Estimate:
     """The profit of a launch whose contacts were all chosen by the policy."""
-    lines = Lines.of([worth.line], level=worth.logged.level)
+    lines = Lines.of([worth.line], level=worth.logged.level, chosen=[False])
     return lines.total(predicted, np.zeros(len(predicted), dtype=np.int64), unit="RUB", method="")

@@ -53,7 +53,9 @@ def test_predictions_that_are_true_keep_their_slope():
         worth = find_worth(log(seen, rng), seen.choice, seen.chosen)
         slopes += worth.slope.ci_lower < 1 < worth.slope.ci_upper
         given = seen.chosen[seen.choice > 0]
-        error, _ = Lines.of([worth.line], level=0.95).errors(given, np.zeros(len(given), dtype=np.int64))
+        error, _ = Lines.of([worth.line], level=0.95, chosen=[False]).errors(
+            given, np.zeros(len(given), dtype=np.int64)
+        )
         away.append((forecast(worth, given).point - given.sum()) / error)
     assert slopes >= 52 and abs(np.mean(away)) < 3 / np.sqrt(60)
 
@@ -119,7 +121,7 @@ def test_no_predicted_gain_becomes_a_loss_and_the_total_of_the_rows_is_kept():
     assert worth.line.intercept < 0 and worth.gains.intercept == 0 and worth.gains.slope > 0
     given = predicted[seen.choice > 0]
     own = np.zeros(len(given), dtype=np.int64)
-    turned, kept = (Lines.of([line], level=0.95) for line in (worth.line, worth.gains))
+    turned, kept = (Lines.of([line], level=0.95, chosen=[False]) for line in (worth.line, worth.gains))
     assert (turned.correct(given, own)[given > 0] < 0).any() and (kept.correct(given, own)[given > 0] > 0).all()
     assert kept.correct(given, own).sum() == pytest.approx(worth.level.point * len(given))
     assert kept.errors(given, own)[0] > turned.errors(given, own)[0], "what the turn explained is noise again"

@@ -77,7 +77,7 @@ def test_forecasts_of_allocated_launches_cover_their_realised_profit_and_predict
         rows = np.arange(len(mu))
         worth = find_worth(logged, chosen + 1, np.column_stack([predicted, np.zeros(len(mu))])[rows, chosen])
         promise = value[taken, given[taken]]
-        lines = Lines.of([worth.line], level=0.95)
+        lines = Lines.of([worth.line], level=0.95, chosen=[True])
         profit = lines.total(promise, np.zeros(len(taken), dtype=np.int64), unit="RUB", method="")
         realised = float(np.sum(launch.profits[taken, given[taken] + 1] - launch.profits[taken, 0]))
         covered += profit.ci_lower <= realised <= profit.ci_upper

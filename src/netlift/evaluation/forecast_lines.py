@@ -5,6 +5,10 @@ of their predictions, and d = a_g + b_g x the group's line,
 
     total = Σ_g (K_g a_g + S_g b_g)        variance = c' V c + Σ_g K_g s²_g,    c = (K_1, S_1, K_2, S_2, …)
 
+Contacts that were chosen for their predictions are predicted too high by the luck of the choice and never too low by
+it, so their line may take off of the sum of their predictions and not add to it: K_g a_g + S_g b_g counts up to S_g.
+What a line would add beyond stands in the upper end of the total's interval alone.
+
 V is the covariance of all coefficients, clustered by customer; it ties the groups together, since they were fitted on
 the same rows. It is shared by all contacts, so it does not average out. s²_g is what one customer's profit varies by
 chance, with and without the contact.
@@ -14,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,16 +55,19 @@ class Lines:
         covariance: Of all coefficients in their order, shape (2 g, 2 g); NaN where nothing is known.
         own_noise: Variance that each contact of a group adds to a total by itself, shape (g,).
         level: Confidence of intervals.
+        chosen: Groups whose contacts were chosen for their predictions, bool, shape (g,): no line raises
+            what they are promised to earn together.
     """
 
     coefficients: np.ndarray
     covariance: np.ndarray
     own_noise: np.ndarray
     level: float
+    chosen: np.ndarray
 
     @classmethod
-    def of(cls, fitted: Sequence[FittedLine], *, level: float) -> Lines:
-        """Lines fitted on rows of the same customers, one group each."""
+    def of(cls, fitted: Sequence[FittedLine], *, level: float, chosen: Sequence[bool]) -> Lines:
+        """Lines fitted on rows of the same customers, one group each; `chosen` as the attribute."""
         who, code = np.unique(np.concatenate([line.customer for line in fitted]), return_inverse=True)
         parts, first = [], 0
         for line in fitted:
@@ -75,6 +82,7 @@ class Lines:
             covariance=covariance,
             own_noise=np.array([line.own_noise for line in fitted]),
             level=level,
+            chosen=np.array(chosen, dtype=bool),
         )
 
     def correct(self, predicted: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -119,9 +127,12 @@ class Lines:
         if unknown:
             raise DataError(f"launch: {unknown} of {len(predicted)} predictions are not finite; forecast what is known")
         counts, sums = self._sums(predicted, group)
-        point = float(counts @ self.coefficients[:, 0] + sums @ self.coefficients[:, 1]) + beside
+        worth = counts * self.coefficients[:, 0] + sums * self.coefficients[:, 1]
+        added = np.where(self.chosen, np.maximum(worth - sums, 0.0), 0.0)
+        point = float((worth - added).sum()) + beside
         half = interval_half(math.hypot(*self.errors(predicted, group)), self.level)
-        return make_estimate(point, half, level=self.level, unit=unit, method=method)
+        found = make_estimate(point, half, level=self.level, unit=unit, method=method)
+        return replace(found, ci_upper=found.ci_upper + float(added.sum()))
 
     def _sums(self, predicted: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Contacts and their predictions added up, by group, both shape (g,)."""

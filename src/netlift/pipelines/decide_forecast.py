@@ -20,6 +20,9 @@ chance is not in it, so realised profit may well lie outside.
 
 `promise`: where there are no tenths either. The model's word stands, without an interval.
 
+Whatever the grade, what the policy chose is never forecast above the sum of its predictions: luck in a choice makes
+predictions too high, never too low.
+
 No line says anything of the value beyond the outcome window or of costs that have changed since: these are taken over
 from the config as they stand.
 
@@ -96,12 +99,13 @@ class Evidence:
 def make_evidence(
     *, intercept: float, slope: float, covariance: np.ndarray, level: float, basis: Basis, rows: int, method: str
 ) -> Evidence:
-    """One line for all contacts."""
+    """One line for all contacts; it raises no promise of what the policy chooses."""
     lines = Lines(
         coefficients=np.array([[intercept, slope]] * 2),
         covariance=np.tile(covariance, (2, 2)),
         own_noise=np.zeros(2),
         level=level,
+        chosen=np.array([True, False]),
     )
     return Evidence(lines=lines, basis=basis, rows=rows, method=method)
 
@@ -122,7 +126,7 @@ def evidence_of(proof: PolicyProof | None) -> Evidence | None:
     if proof is None or proof.worth is None:
         return None
     worth, drawn = proof.worth, proof.drawn or proof.worth
-    lines = Lines.of([worth.gains, drawn.line], level=worth.logged.level)
+    lines = Lines.of([worth.gains, drawn.line], level=worth.logged.level, chosen=(True, False))
     method = f"line of DR effects on predictions over {worth.contacts:,} held-out contacts"
     return Evidence(lines=lines, basis="policy", rows=worth.contacts, method=method)
 
