@@ -232,6 +232,7 @@ class LtvDefinition(Definition):
 UpliftCandidate = Literal[
     "response",
     "recency_frequency",
+    "averaged_effects",
     "paired_effects",
     "two_part",
     "s_learner",

@@ -9,6 +9,7 @@ from typing import TypeGuard, get_args
 
 from netlift.config.definitions import Search, UpliftCandidate
 from netlift.estimators.arm_outcomes import ArmOutcomes, learn_outcomes
+from netlift.estimators.averaged_effects import fit_averaged_effects
 from netlift.estimators.boosting import Machine
 from netlift.estimators.causalml_adapter import Kind as CausalmlKind
 from netlift.estimators.causalml_adapter import fit_causalml
@@ -49,8 +50,8 @@ def fit_uplift(
     Args:
         name: One of the candidates in `config.definitions`.
         rows: Contact rows of randomized campaigns; rows kept for judgement must not be among them.
-        search: How LightGBM is tuned; the baselines, causalml's learners and `paired_effects` take its `fixed`
-            parameters and its early stopping at most.
+        search: How LightGBM is tuned; the baselines, causalml's learners, `paired_effects` and `averaged_effects` take
+            its `fixed` parameters and its early stopping at most.
         folds: Folds of customers for cross-fitting.
         seed: Of folds, thinning, search and LightGBM.
         threads: How many fits may run side by side; the result does not depend on it.
@@ -73,6 +74,8 @@ def fit_uplift(
         elif outcomes.known.boosting.rows is not rows:
             raise ValueError(f"{name} was given outcomes of other rows than the {len(rows):,} it learns from")
         return fit_meta_learner(kind, outcomes, search=search, progress=progress)
+    if name == "averaged_effects":
+        return fit_averaged_effects(rows, search=search, folds=folds, machine=machine, progress=progress)
     if name == "paired_effects":
         return fit_paired_effects(rows, search=search, folds=folds, machine=machine, progress=progress)
     if name == "two_part":
