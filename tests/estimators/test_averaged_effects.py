@@ -5,7 +5,7 @@ import pytest
 from contact_world import OFFERS, SEARCH, make_world
 from test_paired_effects import earn, fit, predict
 
-from netlift.estimators.averaged_effects import APART, SEEDS, average
+from netlift.estimators.averaged_effects import APART, MOST_SEEDS, average
 from netlift.estimators.boosting import Machine
 from netlift.estimators.rewards import add_rewards
 from netlift.estimators.stored import StoredModel
@@ -24,7 +24,7 @@ def fresh():
 
 @pytest.fixture(scope="module")
 def fits(world):
-    return [fit(world.rows, seed=1 + APART * k) for k in range(SEEDS)]
+    return [fit(world.rows, seed=1 + APART * k) for k in range(MOST_SEEDS)]
 
 
 def averaged(rows, *, threads=1):
@@ -40,7 +40,7 @@ def test_it_predicts_the_mean_of_the_fits_of_its_seeds(world, fits, fresh):
 
 
 def test_two_means_differ_less_than_two_fits_and_earn_no_less(world, fits, fresh):
-    others = average([fit(world.rows, seed=7 + APART * k) for k in range(SEEDS)])
+    others = average([fit(world.rows, seed=7 + APART * k) for k in range(MOST_SEEDS)])
     one, other = predict(average(fits), fresh.rows.X), predict(others, fresh.rows.X)
     singles = [predict(single, fresh.rows.X) for single in fits]
     apart = [np.mean((a - b) ** 2) for i, a in enumerate(singles) for b in singles[:i]]

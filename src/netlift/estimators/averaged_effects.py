@@ -1,10 +1,13 @@
 """`paired_effects` learned several times over, each with its own folds, draws and cuts, and averaged.
 
 Effects are so small beside what customers do anyway that another seed makes another model: two fits on the same 20,000
-contacts of a campaign rank customers differently, and choose differently for a fifth of them. What the fits have in
-common is what the data say; the rest is the draw of folds and cuts, and the mean over seeds has less of it:
+customers choose differently for a tenth to a fifth of them. What the fits have in common is what the data say; the rest
+is the draw of folds and cuts, and the mean over seeds has less of it:
 
     uplift_a(x) = mean over seeds s of uplift_a(x; s)
+
+Four seeds are worth their time where data are few. Where a matrix is so large that a fit takes seconds, fits differ
+less, and fewer are averaged: as many as `CELLS` of features allow, and one beyond.
 
 Each fit is calibrated on rows that it did not see, so the mean is too, and a fit that finds nothing to tell customers
 apart draws the mean towards one number for all.
@@ -29,14 +32,15 @@ from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.side_by_side import run_side_by_side
 from netlift.estimators.uplift_tuning import Progress
 
-SEEDS = 4
+MOST_SEEDS = 4
+CELLS = 8_000_000  # rows times features times seeds
 APART = 1_000  # between seeds: folds are drawn by the seed, and by the few next to it
 
 
 def fit_averaged_effects(
     rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress
 ) -> Candidate:
-    """Fit with `SEEDS` seeds and average.
+    """Fit with as many seeds as `seeds_for` says, and average.
 
     Args:
         rows: Contact rows, checked.
@@ -57,9 +61,19 @@ def fit_averaged_effects(
             machine=replace(machine, seed=machine.seed + APART * k, threads=1),
             progress=progress if k == 0 else _silent,
         )
-        for k in range(SEEDS)
+        for k in range(seeds_for(*rows.X.shape))
     ]
     return average(run_side_by_side(jobs, threads=machine.threads))
+
+
+def seeds_for(rows: int, features: int) -> int:
+    """How many fits are averaged.
+
+    Examples:
+        >>> seeds_for(20_000, 30), seeds_for(20_000, 115), seeds_for(80_000, 115)
+        (4, 3, 1)
+    """
+    return max(1, min(MOST_SEEDS, CELLS // (rows * features)))
 
 
 def average(fits: list[Candidate]) -> Candidate:
@@ -97,4 +111,4 @@ def _silent(_share: float, _words: str) -> None:
     return
 
 
-__all__ = ["average", "fit_averaged_effects"]
+__all__ = ["average", "fit_averaged_effects", "seeds_for"]
