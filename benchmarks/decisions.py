@@ -189,11 +189,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--shuffled", action="store_true", help="features shuffled among contacts: errors of the gate")
     parser.add_argument("--trials", type=int, default=6, help="settings that learners may try")
+    parser.add_argument("--candidates", nargs="+", help="learners to choose among, in place of the definition's")
     parser.add_argument("--label", default="now", help="of the code, to hold one against another")
     parser.add_argument("--json", type=Path, default=KEPT / "runs.jsonl", help="a line per run, appended")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     definition, runs = read_definition(asked.trials), []
+    if asked.candidates:
+        definition = definition.model_copy(update={"candidates": tuple(asked.candidates)})
     warm = MARKETS["A"](WARM_ROWS, 0)
     ship_uplift(
         UpliftLearning(definition=definition, seed=0, threads=1, unit=UNIT, say=lambda words: None),

@@ -35,7 +35,7 @@ CHECKOUT = Path(__file__).parents[2]
 class Shipped:
     """What a proof reads of a shipped model."""
 
-    candidate: Candidate
+    judged: Candidate
     training: object
     held_out: object
     how: str
@@ -63,11 +63,16 @@ def shipped_from(training, held_out) -> Shipped:
         level=0.95,
     )  # fmt: skip
     return Shipped(
-        candidate=Candidate(name="by hand", files=files),
+        judged=Candidate(name="by hand", files=files),
         training=training,
         held_out=rows,
         how="later campaigns",
-        on_held_out=Judged(logged=logged, policy=np.zeros(len(rows), dtype=np.int64)),
+        on_held_out=Judged(
+            logged=logged,
+            policy=np.zeros(len(rows), dtype=np.int64),
+            uplift=np.zeros((len(rows), 3)),
+            rows=np.arange(len(rows)),
+        ),
     )
 
 
@@ -138,7 +143,7 @@ def test_its_gain_over_nobody_is_the_true_one(proof, world, shipped):
     gain = {row.policy: row for row in proof.policies}[NOBODY].ours_above
     assert gain.ci_lower < truth.mean() < gain.ci_upper
     given = predicted[np.arange(len(X)), np.minimum(choice, 2)][choice < 3]
-    lines = Lines.of([proof.worth.line], level=0.95)
+    lines = Lines.of([proof.worth.line], level=0.95, chosen=[True])
     profit = lines.total(given, np.zeros(len(given), dtype=np.int64), unit="RUB", method="")
     assert profit.ci_lower < truth.sum() < profit.ci_upper
     assert proof.worth.contacts == proof.contacts == (choice < 3).sum() and proof.worth.without_support == 0
@@ -167,7 +172,7 @@ def test_a_rival_that_asks_for_more_of_what_is_short_is_out_of_reach(rows):
 
 def test_a_lot_has_a_line_of_its_own_which_knows_predictions_below_zero(proof, world, rows):
     late = world.rows.campaign >= 2
-    lines = Lines.of([proof.worth.line, proof.drawn.line], level=0.95)
+    lines = Lines.of([proof.worth.line, proof.drawn.line], level=0.95, chosen=[True, False])
     drawn = np.random.default_rng(1).integers(0, 3, late.sum())
     at = np.arange(late.sum())
     predicted, group = rows.uplift[at, drawn], np.ones(late.sum(), dtype=np.int64)
