@@ -87,11 +87,12 @@ def average(fits: list[Candidate]) -> Candidate:
     for k, fit in enumerate(fits):
         files |= {_name(file, k): content for file, content in fit.files.items() if file != "model.json"}
     first = fits[0]
+    told = f"the mean of {len(fits)} fits that differ by their seed; of the first:"
     return Candidate(
         name="averaged_effects",
         files=files,
         params={"seeds": len(fits), **first.params},
-        notes=(f"the mean of {len(fits)} fits that differ by their seed; of the first:", *first.notes),
+        notes=(told, *first.notes) if len(fits) > 1 else first.notes,
         importance={name: sum(fit.importance[name] for fit in fits) / len(fits) for name in first.importance},
     )
 
