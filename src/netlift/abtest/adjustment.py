@@ -23,7 +23,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,16 +93,39 @@ def adjusted(
         return Adjustment(contrast=raw, raw=raw, used=(), dropped=dropped)
     names = (*outcomes, *used)
     mean = (everyone or treated + control).take(used)
-    slope_t, mean_t, cov_t = _regressed(treated.take(names), len(used), mean.mean)
-    slope_0, mean_0, cov_0 = _regressed(control.take(names), len(used), mean.mean)
-    apart = slope_t - slope_0
-    covariance = cov_t + cov_0 + apart.T @ mean.mean_cov @ apart
-    found = Contrast(
-        names=tuple(outcomes), difference=mean_t - mean_0, covariance=covariance, n_treated=raw.n_treated,
-        n_control=raw.n_control, treated_mean=raw.treated_mean, control_mean=raw.control_mean, shape=raw.shape,
-        control_cov=cov_0, method=METHOD,
-    )  # fmt: skip
+    cells = (treated.take(names), control.take(names))
+    found = _at_centre(raw, cells, mean, _slopes(*cells, covariates=len(used)))
     return Adjustment(contrast=found, raw=raw, used=used, dropped=dropped)
+
+
+def adjusted_inside(
+    treated: Moments, control: Moments, whole: tuple[Moments, Moments], *, outcomes: Sequence[str],
+    covariates: Sequence[str], everyone: Moments | None = None, arm: str = "treated",
+) -> Contrast:  # fmt: skip
+    """A part of the customers, such as a segment, by the slopes of the whole arm and its control.
+
+    A segment has too few customers for slopes of its own; with those of the whole, effects of segments times their
+    treated add up to the arm's but for what the groups differ in composition.
+
+    Args:
+        treated: Outcomes and covariates of the part.
+        control: The same of control.
+        whole: Arm and control that the slopes are of.
+        outcomes: Names of the outcomes.
+        covariates: Those used of the whole; empty for a plain difference.
+        everyone: Whose past the difference is taken at; without it that of the part's treated.
+        arm: What an error calls the arm.
+
+    Raises:
+        DataError: Fewer than two customers.
+    """
+    raw = contrast(treated.take(outcomes), control.take(outcomes), arm=arm)
+    if not covariates:
+        return raw
+    names = (*outcomes, *covariates)
+    slopes = _slopes(*(cell.take(names) for cell in whole), covariates=len(covariates))
+    cells = (treated.take(names), control.take(names))
+    return _at_centre(raw, cells, (everyone or treated).take(covariates), slopes, fitted=False)
 
 
 def independent(covariates: Sequence[str], *cells: Moments) -> tuple[str, ...]:
@@ -135,14 +158,36 @@ def _varies(cov: np.ndarray) -> bool:
     return bool(own - told > COLLINEAR * own)
 
 
-def _regressed(cell: Moments, covariates: int, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Slopes, mean at the centre and its covariance, of outcomes on the last columns."""
-    k = len(cell.names) - covariates
-    # Scaled to unit variance first: tenure in days beside spend in millions must not look collinear.
-    scale = np.sqrt(np.diag(cell.cov)[k:])
-    slopes = np.linalg.solve(cell.cov[k:, k:] / np.outer(scale, scale), cell.cov[k:, :k] / scale[:, None])
-    slopes = slopes / scale[:, None]
+def _slopes(*cells: Moments, covariates: int) -> list[np.ndarray]:
+    """Slopes of the outcomes on the last columns, in each cell."""
+    found = []
+    for cell in cells:
+        k = len(cell.names) - covariates
+        # Scaled to unit variance first: tenure in days beside spend in millions must not look collinear.
+        scale = np.sqrt(np.diag(cell.cov)[k:])
+        slopes = np.linalg.solve(cell.cov[k:, k:] / np.outer(scale, scale), cell.cov[k:, :k] / scale[:, None])
+        found.append(slopes / scale[:, None])
+    return found
+
+
+def _at_centre(
+    raw: Contrast, cells: tuple[Moments, Moments], centre: Moments, slopes: Sequence[np.ndarray], *, fitted: bool = True
+) -> Contrast:
+    """The difference at the centre's past; `fitted` slopes are those of these very cells."""
+    (mean_t, cov_t), (mean_0, cov_0) = (
+        _regressed(cell, slope, centre.mean, fitted=fitted) for cell, slope in zip(cells, slopes, strict=True)
+    )
+    apart = slopes[0] - slopes[1]
+    return replace(
+        raw, difference=mean_t - mean_0, covariance=cov_t + cov_0 + apart.T @ centre.mean_cov @ apart,
+        control_cov=cov_0, method=METHOD,
+    )  # fmt: skip
+
+
+def _regressed(cell: Moments, slopes: np.ndarray, centre: np.ndarray, *, fitted: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the outcomes at the centre and its covariance."""
+    covariates, k = slopes.shape
     mean = cell.mean[:k] - (cell.mean[k:] - centre) @ slopes
     residual = np.vstack([np.eye(k), -slopes])
-    freedom = (cell.n - 1) / (cell.n - 1 - covariates)
-    return slopes, mean, residual.T @ cell.mean_cov @ residual * freedom
+    freedom = (cell.n - 1) / (cell.n - 1 - covariates) if fitted else 1.0
+    return mean, residual.T @ cell.mean_cov @ residual * freedom

@@ -148,7 +148,7 @@ def _log_spend(rows: ir.Table) -> dict[str, ir.Value]:
     return {"logs_0": log.count(), **{f"logs_{k}": power.sum() for k, power in powers.items()}}
 
 
-def _log_spend_of(total: Row) -> LogSpend:
+def log_spend_of(total: Row) -> LogSpend:
     """Logarithms of what buyers spent, out of a row of sums."""
     if "logs_0" not in total:
         return LogSpend()
@@ -160,7 +160,7 @@ def _moments(total: Row, figures: Sequence[str]) -> Moments:
     sums, products, shift = sums_and_products(total, figures)
     low, high = (np.array([total[f"{end}_{i}"] for i in range(len(figures))], dtype=float) for end in ("low", "high"))
     found = of_sums(figures, total["n"], sums, products, total["cubes"], buyers=total["buyers"], shift=shift)
-    return replace(found, spend=_log_spend_of(total), low=low + shift, high=high + shift)
+    return replace(found, spend=log_spend_of(total), low=low + shift, high=high + shift)
 
 
 def sums_and_products(total: Row, figures: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from scipy.special import ndtr
+
 from netlift.abtest import skew
 from netlift.abtest.adjustment import Adjustment
-from netlift.abtest.comparison import DELIVERED, contrast_arms, contrast_each
+from netlift.abtest.comparison import AFTER, DELIVERED, contrast_arms, contrast_each
 from netlift.abtest.contrast import Contrast, contrast, money, money_lines
 from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
 from netlift.abtest.portfolio import ALL_ARMS
@@ -40,7 +42,6 @@ from netlift.abtest.weighting import AVERAGE, arms_of, control_of
 from netlift.data.tables import CONTROL
 from netlift.results import Estimate
 
-AFTER = "margin_after"
 NET: Mapping[str, float] = {**PROFIT, AFTER: 1.0}
 
 
@@ -106,6 +107,21 @@ class Joint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OneCustomer:
+    """The money of a contacted customer before fixed cost: what more customers would bring.
+
+    Attributes:
+        profit: Profit, currency per customer; of the campaign's average customer where chances differed.
+        verdict: What may be said of it, times the treated.
+        after: The same with the days after the window; None where these are not seen.
+    """
+
+    profit: Estimate
+    verdict: Verdict
+    after: Verdict | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArmsRead:
     """All arms of a campaign, and the campaign as a whole.
 
@@ -117,6 +133,10 @@ class ArmsRead:
         verdict: Of all arms together, with the whole fixed cost.
         profit: Of all arms together.
         roi: Of all arms together.
+        customers: The money of one customer of each arm.
+        z: Normal score of the arms' intervals.
+        pull_forward: What followed the window, by arm; empty where those days are not seen.
+        after_window: The same of all arms together.
     """
 
     arms: tuple[ArmReadout, ...]
@@ -126,6 +146,10 @@ class ArmsRead:
     verdict: Verdict
     profit: Estimate
     roi: Roi
+    customers: tuple[OneCustomer, ...]
+    z: float
+    pull_forward: tuple[PullForward, ...] = ()
+    after_window: PullForward | None = None
 
 
 def read_arms(
@@ -134,6 +158,7 @@ def read_arms(
     *,
     average: Mapping[str, Moments] | None = None,
     left: Mapping[str, Moments] | None = None,
+    after_days: int = 0,
 ) -> ArmsRead:
     """Every arm against control, and all of them together.
 
@@ -142,6 +167,7 @@ def read_arms(
         terms: What was decided.
         average: Arms and control as pictures of the campaign's average customer, where chances differed.
         left: Arms as pictures of control, and control; where chances differed and are known.
+        after_days: Days behind the window whose `margin_after` the moments hold; 0 for none.
 
     Raises:
         DataError: An arm of fewer than two customers.
@@ -156,10 +182,11 @@ def read_arms(
     together = simultaneous_profits(contrasts, fixed=fixed, level=terms.level, currency=terms.currency)
     bests = chance_best([each.contrast for each in averages.values()], fixed=fixed)
     z = critical_value(contrasts, level=terms.level)
-    arms = []
+    bound = z if terms.bound is None else terms.bound_of_arm
+    arms, pulled, customers = [], [], []
     for (arm, cell), share, profit, best in zip(cells.items(), fixed, together, bests, strict=True):
         own = replace(terms, fixed=share)
-        joint = Joint(profit=profit, z=z, best=best, chance=_joint_chance(contrasts, found[arm], share))
+        joint = Joint(profit=profit, z=z, best=best, chance=_joint_chance(contrasts, found[arm].contrast, share))
         read = _read_arm(arm, cell, control_of(groups, arm), found[arm], terms=own, joint=joint)
         if average is not None:
             read = replace(
@@ -169,26 +196,78 @@ def read_arms(
                 cost_of_holdout=cost_of_holdout(others[arm].contrast, **_written(terms)),
             )
         arms.append(read)
+        assigned = cell.whole.n + control_of(groups, arm).whole.n
+        among = None if average is not None else terms.among.get(arm)
+        each = [one.contrast for one in averages.values()]
+        customers.append(
+            _read_customer(
+                each, averages[arm].contrast, among, after_days=after_days, assigned=assigned, terms=own, z=bound
+            )
+        )
+        if after_days:
+            seen = found[arm].contrast
+            chance = _joint_chance(contrasts, seen, share, NET)
+            pulled.append(
+                read_pull_forward(arm, seen, days=after_days, assigned=assigned, terms=own, z=bound, joint=chance)
+            )
     lines = money_lines(whole.contrast, raw=whole.raw, **_written(terms), fixed=terms.fixed)
     profit = _by_look(lines[-1].total, whole, terms)
+    everybody = treated + control.whole.n
     return ArmsRead(
         arms=tuple(arms),
         adjustments=tuple(found.values()),
         averages=tuple(averages.values()),
         money=lines,
-        verdict=_verdict(profit, whole, terms, assigned=treated + control.whole.n, among=terms.among.get(ALL_ARMS)),
+        verdict=_verdict(profit, whole, terms, assigned=everybody, among=terms.among.get(ALL_ARMS)),
         profit=profit,
         roi=roi(whole.contrast, **_written(terms), fixed=terms.fixed, z=terms.bound),
+        customers=tuple(customers),
+        z=z if bound is None else bound,
+        pull_forward=tuple(pulled),
+        after_window=read_pull_forward(
+            ALL_ARMS, whole.contrast, days=after_days, assigned=everybody, terms=terms, z=terms.bound
+        )
+        if after_days
+        else None,
     )
 
 
-def _joint_chance(contrasts: Sequence[Contrast], own: Adjustment, fixed: float) -> float | None:
+def _read_customer(
+    contrasts: Sequence[Contrast], own: Contrast, among: AmongCampaigns | None, *, after_days: int, assigned: int,
+    terms: Terms, z: float | None,
+) -> OneCustomer:  # fmt: skip
+    """The money of a customer of one arm, judged as that of all its customers is, but before fixed cost."""
+    chance = None
+    if among is not None:
+        is_whole = not terms.fixed or not among.effect_se
+        chance = among.chance_of_profit if is_whole else float(ndtr(among.effect / among.effect_se))
+    before = replace(terms, fixed=0.0)
+    total, each = money(own, PROFIT, **_written(terms), z=z)
+    verdict = decide(
+        total,
+        own.se(PROFIT) * own.n_treated,
+        tolerance=terms.tolerance,
+        assigned=assigned,
+        shape=own.shape,
+        chances=Chances(joint=_joint_chance(contrasts, own, 0.0), among=chance),
+        withheld=terms.withheld,
+    )
+    after = None
+    if after_days:
+        joint = _joint_chance(contrasts, own, 0.0, NET)
+        after = read_pull_forward("", own, days=after_days, assigned=assigned, terms=before, z=z, joint=joint).verdict
+    return OneCustomer(profit=each, verdict=verdict, after=after)
+
+
+def _joint_chance(
+    contrasts: Sequence[Contrast], own: Contrast, fixed: float, line: Mapping[str, float] = PROFIT
+) -> float | None:
     """Chance that an arm made a profit, for all arms at once; None for a single arm."""
-    error = own.contrast.se(PROFIT)
+    error = own.se(line)
     if len(contrasts) == 1 or not error:
         return None
-    t = (own.contrast.point(PROFIT) - fixed / own.contrast.n_treated) / error
-    return joint_chance(contrasts, float(skew.normal_score(t, own.contrast.shape)))
+    t = (own.point(line) - fixed / own.n_treated) / error
+    return joint_chance(contrasts, float(skew.normal_score(t, own.shape_of(line))))
 
 
 def _whole(groups: Mapping[str, ArmCells]) -> dict[str, Moments]:
@@ -203,24 +282,33 @@ def read_cell(arm: str, cell: Moments) -> ArmCell:
     return ArmCell(arm=arm, n=cell.n, buyers=cell.buyers, means=means, sds=sds)
 
 
-def read_pull_forward(arm: str, treated: Moments, control: Moments, *, days: int, terms: Terms) -> PullForward:
+def read_pull_forward(
+    arm: str, found: Contrast, *, days: int, assigned: int, terms: Terms, z: float | None, joint: float | None = None
+) -> PullForward:
     """What followed the window: margin of so many days behind it, and profit with them counted in.
 
     Args:
-        arm: Offer id.
-        treated: Moments with `margin_after`.
-        control: The same of control.
+        arm: Offer id; `ALL_ARMS` for the campaign.
+        found: The difference that the headline is made of, `margin_after` among its outcomes.
         days: How many days are seen.
+        assigned: Customers of arm and control.
         terms: What was decided, with the arm's fixed cost.
+        z: Normal score of the headline's interval; None for that of the level.
+        joint: Chance that `net` is above zero for all arms at once; None for a single arm.
     """
-    names = [*OUTCOMES, AFTER]
-    seen = contrast(treated.take(names), control.take(names), arm=arm)
-    return PullForward(
-        arm=arm,
-        days=days,
-        after=money(seen, {AFTER: 1.0}, **_written(terms))[0],
-        net=money(seen, NET, **_written(terms), fixed=terms.fixed)[0],
+    net = money(found, NET, **_written(terms), fixed=terms.fixed, z=z)[0]
+    verdict = decide(
+        net,
+        found.se(NET) * found.n_treated,
+        tolerance=terms.tolerance,
+        assigned=assigned,
+        shape=found.shape_of(NET),
+        fixed=terms.fixed,
+        chances=Chances(joint=joint),
+        withheld=terms.withheld,
     )
+    after = money(found, {AFTER: 1.0}, **_written(terms), z=z)[0]
+    return PullForward(arm=arm, days=days, after=after, net=net, verdict=verdict)
 
 
 def read_rollout(

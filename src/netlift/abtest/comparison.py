@@ -9,12 +9,13 @@ import numpy as np
 
 from netlift.abtest import skew
 from netlift.abtest.adjustment import Adjustment, adjusted
-from netlift.abtest.contrast import contrast
+from netlift.abtest.contrast import Contrast, contrast
 from netlift.abtest.moments import OUTCOMES, PROFIT, Moments
 from netlift.abtest.weighting import AVERAGE, arms_of, centre_of, control_of, is_pictured, treated_of
 from netlift.data.tables import CONTROL
 
-DELIVERED = "delivered"
+DELIVERED, AFTER = "delivered", "margin_after"
+"""What is compared beside the outcomes where it is known: the contact's delivery, and margin behind the window."""
 
 
 def campaign_score(groups: Mapping[str, Moments], *, covariates: Sequence[str], fixed: float) -> float:
@@ -74,6 +75,25 @@ def contrast_each(
     }
 
 
+def follow_days(
+    days: Mapping[str, Sequence[Moments]], arm: str, shown: Sequence[int], *, covariates: Sequence[str]
+) -> list[Contrast]:
+    """An arm against its control up to the end of each day, as `contrast_each` has it for the whole window.
+
+    Args:
+        days: Arms and control, or its pictures, to their moments by day.
+        arm: Offer id.
+        shown: The days wanted.
+        covariates: Those that the arm's own adjustment used.
+    """
+    found = []
+    for day in shown:
+        groups = {name: moments[day] for name, moments in days.items()}
+        own = _adjust(arm, groups[arm], control_of(groups, arm), centre_of(groups, arm), covariates)
+        found.append(own.contrast)
+    return found
+
+
 def add_up_arms(
     found: Sequence[Adjustment], treated: Moments, control: Moments, *, shared: np.ndarray | None = None
 ) -> Adjustment:
@@ -112,8 +132,8 @@ def add_up_arms(
 
 
 def _adjust(arm: str, treated: Moments, control: Moments, centre: Moments, covariates: Sequence[str]) -> Adjustment:
-    """Arm against control, adjusted for the time before, delivery among the outcomes where it is logged."""
-    outcomes = [*OUTCOMES, *([DELIVERED] if DELIVERED in treated.names else [])]
+    """Arm against control, adjusted for the time before, with what is known beside the outcomes."""
+    outcomes = [*OUTCOMES, *(name for name in (DELIVERED, AFTER) if name in treated.names)]
     names = [*outcomes, *covariates]
     return adjusted(
         treated.take(names),
@@ -125,4 +145,4 @@ def _adjust(arm: str, treated: Moments, control: Moments, centre: Moments, covar
     )
 
 
-__all__ = ["DELIVERED", "add_up_arms", "campaign_score", "contrast_arms", "contrast_each"]
+__all__ = ["AFTER", "DELIVERED", "add_up_arms", "campaign_score", "contrast_arms", "contrast_each", "follow_days"]

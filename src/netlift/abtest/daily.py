@@ -23,6 +23,7 @@ def day_points(
     level: float,
     currency: str,
     fixed: float = 0.0,
+    z: float | None = None,
 ) -> tuple[DayPoint, ...]:
     """Cumulative profit of all treated by day.
 
@@ -33,6 +34,8 @@ def day_points(
         level: Confidence of each interval, and of the band as a whole.
         currency: Unit of the totals.
         fixed: Fixed cost of the arm, spent on the first day.
+        z: Normal score of each interval in the place of the level's: that of the arm's profit, so that the last day's
+            interval is the headline's.
 
     Returns:
         A point a day; without a band while profit has never varied.
@@ -41,7 +44,9 @@ def day_points(
     points = []
     for day, seen in zip(days, contrasts, strict=True):
         n, point, se = seen.n_treated, seen.point(PROFIT) - fixed / seen.n_treated, seen.se(PROFIT)
-        each = skew.estimate(point, se, shape=seen.shape, level=level, unit=f"{currency}/customer", method=seen.method)
+        each = skew.estimate(
+            point, se, shape=seen.shape, level=level, z=z, unit=f"{currency}/customer", method=seen.method
+        )
         band = n * always_valid_half_width(se**2, end, level=level) if end > 0 else None
         points.append(
             DayPoint(

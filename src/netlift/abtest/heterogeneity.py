@@ -26,8 +26,9 @@ import numpy as np
 from scipy.special import chdtrc
 
 from netlift.abtest import skew
+from netlift.abtest.adjustment import adjusted_inside
 from netlift.abtest.contrast import Contrast, contrast, money
-from netlift.abtest.moments import PROFIT, Moments
+from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
 from netlift.abtest.readout import Heterogeneity, SegmentRow
 from netlift.errors import DataError
 from netlift.results import Estimate
@@ -59,6 +60,23 @@ class Pool:
     p_value: float
     shrunken: np.ndarray
     shrunken_se: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Whole:
+    """An arm as a whole, whose slopes its segments are adjusted by.
+
+    Attributes:
+        treated: Outcomes and covariates of the arm.
+        control: The same of its control.
+        covariates: Those that its adjustment used.
+        of_everybody: Whether the arm is a picture of the campaign's average customer, and taken at everybody's past.
+    """
+
+    treated: Moments
+    control: Moments
+    covariates: tuple[str, ...]
+    of_everybody: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +146,9 @@ def _errors_about(shrunken: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndar
 
 def segment_effects(
     dimension: str, arm: str, cells: Mapping[str, tuple[Moments, Moments]], *, planned: bool, minimum_buyers: int,
-    level: float, currency: str,
+    level: float, currency: str, whole: Whole | None = None,
 ) -> SegmentEffects:  # fmt: skip
-    """Profit per treated customer in each segment, raw and shrunken; fixed cost belongs to no segment.
+    """Profit per treated customer in each segment, as measured and shrunken; fixed cost belongs to no segment.
 
     Args:
         dimension: What customers are split by.
@@ -140,11 +158,12 @@ def segment_effects(
         minimum_buyers: Segments with fewer buyers in both arms together are left out, and named.
         level: Confidence of the intervals.
         currency: Unit of money.
+        whole: The arm as a whole, whose adjustment is used in each segment; None for plain differences.
     """
     kept: dict[str, tuple[Moments, Moments, Contrast]] = {}
     for segment, (treated, control) in cells.items():
         if min(treated.n, control.n) >= 2 and treated.buyers + control.buyers >= max(minimum_buyers, 1):
-            found = contrast(treated, control, arm=f"{arm}, {dimension} {segment}")
+            found = _contrast(treated, control, whole, arm=f"{arm}, {dimension} {segment}")
             if found.se(PROFIT) > 0:
                 kept[segment] = (treated, control, found)
     left_out = tuple(segment for segment in cells if segment not in kept)
@@ -156,6 +175,7 @@ def segment_effects(
         SegmentRow(
             dimension=dimension, segment=segment, arm=arm, treated=treated.n, control=control.n,
             buyers=treated.buyers + control.buyers,
+            total=money(each, PROFIT, level=level, currency=currency)[0],
             raw=money(each, PROFIT, level=level, currency=currency)[1],
             shrunken=_shrunken(together, place, level=level, currency=currency), planned=planned,
         )
@@ -164,6 +184,16 @@ def segment_effects(
     return SegmentEffects(
         rows=rows, heterogeneity=_tested(dimension, arm, together, planned=planned), left_out=left_out
     )
+
+
+def _contrast(treated: Moments, control: Moments, whole: Whole | None, *, arm: str) -> Contrast:
+    if whole is None:
+        return contrast(treated, control, arm=arm)
+    centre = merge(treated, control) if whole.of_everybody else treated
+    return adjusted_inside(
+        treated, control, (whole.treated, whole.control), outcomes=OUTCOMES, covariates=whole.covariates,
+        everyone=centre, arm=arm,
+    )  # fmt: skip
 
 
 def _shrunken(together: Pool, place: int, *, level: float, currency: str) -> Estimate:

@@ -17,6 +17,8 @@ VerdictCode = Literal[
 ]  # fmt: skip
 CheckStatus = Literal["passed", "warned", "failed", "not_checked"]
 Estimand = Literal["treated", "average"]
+Bound = Literal["", "offer", "channel", "budget"]
+AdviceCode = Literal["scale_up", "keep_testing", "stop", "withheld"]
 RoiKind = Literal["interval", "outside", "all", "saves_cost", "undefined"]
 
 
@@ -191,7 +193,9 @@ class SegmentRow:
         treated: Customers assigned to the arm.
         control: Customers assigned to control.
         buyers: Buyers of both.
-        raw: Profit per treated customer, as seen.
+        total: Profit of the segment's treated as measured, adjusted as the headline is, before fixed cost; those of a
+            dimension add up to the arm's with the `SegmentRemainder`.
+        raw: The same per treated customer.
         shrunken: The same, drawn toward the arm's mean by as much as the segments agree.
         planned: Whether the plan names the dimension; others are exploratory.
     """
@@ -202,9 +206,30 @@ class SegmentRow:
     treated: int
     control: int
     buyers: int
+    total: Estimate
     raw: Estimate
     shrunken: Estimate
     planned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRemainder:
+    """What the segments of one dimension leave of an arm's profit: segments + remainder - fixed cost = profit.
+
+    Attributes:
+        dimension: What customers are split by.
+        arm: Offer id.
+        remainder: Of segments that are not shown, and of what arm and control differ in composition by chance: the
+            headline compares whole groups, a segment customers of its own.
+        fixed: Fixed cost of the arm, which belongs to no segment.
+        profit: Of the arm.
+    """
+
+    dimension: str
+    arm: str
+    remainder: float
+    fixed: float
+    profit: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,7 +305,10 @@ class Overlap:
 
 @dataclass(frozen=True, kw_only=True)
 class DayPoint:
-    """Cumulative incremental profit up to a day since assignment, and its bands."""
+    """Cumulative incremental profit up to a day since assignment, by the headline's estimator, and its bands.
+
+    Costs count from the first day; the last point is the arm's profit.
+    """
 
     arm: str
     day: int
@@ -294,16 +322,18 @@ class PullForward:
     """Margin after the offer's window against the margin within it: a sale today that is missing tomorrow.
 
     Attributes:
-        arm: Offer id.
+        arm: Offer id; empty for the whole campaign.
         days: Days after the window that are seen.
-        after: Incremental margin in those days, total.
-        net: Incremental profit over the window and those days.
+        after: Incremental margin in those days, total, adjusted as the headline is.
+        net: Incremental profit over the window and those days: the headline and `after`.
+        verdict: What may be said of `net`.
     """
 
     arm: str
     days: int
     after: Estimate
     net: Estimate
+    verdict: Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,6 +353,62 @@ class Rollout:
     profit: Estimate
     budget: float
     outside: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What the config's own limits let one run do with an offer.
+
+    Attributes:
+        customers: Customers that fit into a run; None where nothing limits it.
+        bound: Which limit that is: of the offer, of its channel, or the budget; empty for none.
+        budget: Currency a run; None for no limit.
+        channel: Channel of the offer; empty where nobody says.
+    """
+
+    customers: int | None = None
+    bound: Bound = ""
+    budget: float | None = None
+    channel: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmAdvice:
+    """What to do with an arm, by the money of all its customers and by that of one (see `abtest.advice`).
+
+    Attributes:
+        arm: Offer id.
+        code: What to do.
+        reason: Why, as a code.
+        by_total: What the profit of all its customers says, with the fixed cost.
+        by_customer: What the profit of a contacted customer says, without it.
+        total: Profit of its customers, the headline.
+        per_customer: Profit per contacted customer before fixed cost; of the campaign's average customer where chances
+            differed.
+        chance: Chance that it is profitable, the smallest of those known: by itself, for all arms at once, among
+            campaigns, with the days after the window.
+        more_customers: About so many more assigned customers would settle it; None where that cannot be said.
+        runs: Runs that these take within the config's limits; None without such a limit.
+        pays_from: Customers of a run from which the fixed cost is earned back; None where there is none, or never.
+        room: What fits into one run.
+        reach: Customers that a run would reach: those eligible, as far as they fit.
+        expected: Profit to be expected of such a run, without luck, less the fixed cost.
+    """
+
+    arm: str
+    code: AdviceCode
+    reason: str
+    by_total: AdviceCode
+    by_customer: AdviceCode
+    total: Estimate
+    per_customer: Estimate
+    chance: float
+    more_customers: int | None
+    runs: int | None
+    pays_from: int | None
+    room: Room
+    reach: int
+    expected: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -388,9 +474,14 @@ class CampaignReadout:
         cells: Counts and moments, control first.
         segments: Effects by segment.
         heterogeneity: Whether segments differ.
+        segment_remainders: What the segments of each split leave of each arm's profit.
         checks: Can it be trusted.
         days: Cumulative profit by day since assignment.
-        pull_forward: What happened after the window.
+        pull_forward: What happened after the window, by arm.
+        after_window: The same of the whole campaign; None where those days are not seen.
+        advice: What to do with each arm.
+        best_in_total: Of several arms the one of which a run within the config's limits is expected to bring most;
+            `best_arm` brings most per customer.
         rollout: Forecasts.
         looks: Planned looks; empty for a test with one end.
         covariates: What the adjustment used.
@@ -437,6 +528,10 @@ class CampaignReadout:
     notes: dict[str, int] = field(default_factory=dict)
     among: AmongCampaigns | None = None
     overlaps: tuple[Overlap, ...] = ()
+    segment_remainders: tuple[SegmentRemainder, ...] = ()
+    after_window: PullForward | None = None
+    advice: tuple[ArmAdvice, ...] = ()
+    best_in_total: str = ""
 
     @property
     def month(self) -> date:

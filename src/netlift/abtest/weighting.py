@@ -153,22 +153,18 @@ def picture_the_treated(
 
 
 def weigh_the_treated(rows: ir.Table, chances: Chances) -> ir.Table:
-    """The groups of `picture_the_treated` with figures as they are, and a `relative_weight` of mean 1 in each.
+    """Each arm and its control as in `picture_the_treated`, figures as they are beside a `relative_weight`.
 
-    Sums over days of such rows, times the weight, give the weighted mean of every day; the spread is that of the
-    Horvitz-Thompson estimate with a known total, a little wider than the ratio's. A customer of several groups is a
-    row of each.
+    The weight r has mean 1 in each group; u = r (y - mean of r y) + mean of r y is what `picture_the_treated` makes of
+    any figure. A customer of several groups is a row of each, and control as the picture of all arms is none of them.
     """
     import ibis
 
     plain = _as_they_are(rows, chances).mutate(relative_weight=ibis.literal(1.0))
-    if not chances.unequal:
-        return plain
     weighted = _pictured(rows, chances)
     mean = weighted.weight.mean().over(group_by=[weighted[key] for key in KEYS])
-    weighted = weighted.mutate(relative_weight=weighted.weight / mean)
-    whole = _sum_by_share(weighted, rows, ("relative_weight",), chances, ())
-    return _stacked(plain.columns, [plain, weighted, whole])
+    weighted = weighted.mutate(relative_weight=weighted.weight / mean, mean_weight=mean)
+    return _stacked(plain.columns, [plain, weighted.filter(weighted.mean_weight > 0)])
 
 
 def picture_the_whole(rows: ir.Table, figures: Sequence[str], *, within: Sequence[str] = ()) -> ir.Table:

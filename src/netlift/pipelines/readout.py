@@ -9,31 +9,39 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 from netlift.abtest.adjustment import Adjustment
+from netlift.abtest.advice import best_in_total
 from netlift.abtest.aggregate import Cell, Cells, aggregate
-from netlift.abtest.aggregate_days import aggregate_days
 from netlift.abtest.arms import (
     ArmCells,
+    ArmsRead,
     Terms,
     read_arms,
     read_cell,
-    read_pull_forward,
     read_rollout,
 )
 from netlift.abtest.comparison import campaign_score
 from netlift.abtest.contrast import contrast
-from netlift.abtest.daily import day_points
 from netlift.abtest.extremes import capped, largest_shares, without_largest
-from netlift.abtest.heterogeneity import SegmentEffects, segment_effects
+from netlift.abtest.heterogeneity import SegmentEffects, Whole, segment_effects
 from netlift.abtest.moments import OUTCOMES, Moments
-from netlift.abtest.outcomes import COVARIATES, Spans, campaign_contacts, count_left_out, daily_outcomes
+from netlift.abtest.outcomes import COVARIATES, campaign_contacts, count_left_out
 from netlift.abtest.overlaps import Touch
 from netlift.abtest.portfolio import ALL_ARMS
-from netlift.abtest.readout import AmongCampaigns, Assumption, CampaignReadout, Check, DayPoint, Look
+from netlift.abtest.readout import (
+    AmongCampaigns,
+    ArmReadout,
+    Assumption,
+    CampaignReadout,
+    Check,
+    Look,
+    SegmentRemainder,
+)
 from netlift.abtest.sequential import bounds
 from netlift.abtest.sequential import looks as looks_at
 from netlift.abtest.simultaneous import shrink_arms
 from netlift.abtest.trust import ALARM, Facts, blocked, check_arm, check_campaign, check_clusters, check_reached
 from netlift.abtest.weighting import (
+    AVERAGE,
     Chances,
     arms_of,
     control_of,
@@ -43,7 +51,6 @@ from netlift.abtest.weighting import (
     picture_the_whole,
     read_chances,
     treated_of,
-    weigh_the_treated,
 )
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan
@@ -58,6 +65,8 @@ from netlift.errors import ConfigError, DataError
 from netlift.pipelines.money_basis import name_money
 from netlift.pipelines.portfolio import read_among
 from netlift.pipelines.progress import Progress
+from netlift.pipelines.readout_advice import advise_arms, channels_of
+from netlift.pipelines.readout_days import follow_arms, read_days
 from netlift.pipelines.readout_overlaps import INSIDE, find_touches, read_overlaps
 from netlift.pipelines.readout_rows import (
     Campaign,
@@ -71,9 +80,6 @@ from netlift.pipelines.segment_splits import customer_columns, split_by_segment
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-MOST_DAY_POINTS = 61
-DAYS_FIGURES = OUTCOMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +195,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     progress.stage("readout", "moments of every arm")
     cells = _by_arm(reading.cells(rows))
     _refuse_empty(cells, request)
-    days = _read_days(reading)
+    days = read_days(tables, campaign, rows, reading.chances, household=reading.household)
     terms = Terms(
         currency=settings.currency,
         level=how.level,
@@ -212,15 +218,25 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     weighted = bool(reading.chances.unequal)
     average = _by_arm(reading.average()) if weighted else None
     left = _by_arm(reading.left()) if weighted and not reading.chances.unlogged else {}
-    others = {"average": average, "left": left if set(arms_of(cells)) <= set(left) else None}
+    others: dict[str, Any] = {
+        "average": average,
+        "left": left if set(arms_of(cells)) <= set(left) else None,
+        "after_days": campaign.after_days,
+    }
     draft = read_arms(arms, terms, **others)
     checks = (*checks, *_arm_checks(draft.arms, draft.adjustments, cells), *_reached(reading, cells))
     withheld: Literal["blocked", "observational"] | None = "blocked" if blocked(checks) else None
     withheld = withheld if randomized else "observational"
     read = read_arms(arms, replace(terms, withheld=withheld), **others)
-    segments = list(_segments(reading, terms))
+    segments = list(_segments(reading, cells, read, terms))
     fixed = {arm.arm: _fixed(arm.assigned, read.arms, campaign) for arm in read.arms}
     people = int(tables["customers"].count().to_pyarrow().as_py())
+    shrunken = shrink_arms([each.contrast for each in read.averages])
+    rollout = tuple(
+        read_rollout(arm, pair, found.contrast, eligible=facts.assigned, outside=people - facts.assigned, terms=terms)
+        for arm, found, pair in zip(read.arms, read.averages, shrunken, strict=True)
+    )
+    advice = tuple(advise_arms(settings, tables, read, rollout, fixed=campaign.fixed_cost, control=cells[CONTROL].n))
     return CampaignReadout(
         campaign_id=campaign.campaign_id,
         name=campaign.name,
@@ -239,32 +255,14 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         cells=tuple(read_cell(arm, cells[arm]) for arm in [CONTROL, *(arm.arm for arm in read.arms)]),
         segments=tuple(row for effects in segments for row in effects.rows),
         heterogeneity=tuple(effects.heterogeneity for effects in segments if effects.heterogeneity is not None),
+        segment_remainders=tuple(_remainders(segments, read.arms)),
         checks=checks,
-        days=tuple(_day_points(days, fixed, reading, terms)),
-        pull_forward=tuple(
-            read_pull_forward(
-                arm,
-                cells[arm],
-                control_of(cells, arm),
-                days=campaign.after_days,
-                terms=replace(terms, fixed=fixed[arm]),
-            )
-            for arm in fixed
-            if campaign.after_days
-        ),
-        rollout=tuple(
-            read_rollout(
-                arm,
-                shrunken,
-                found.contrast,
-                eligible=facts.assigned,
-                outside=people - facts.assigned,
-                terms=terms,
-            )
-            for arm, found, shrunken in zip(
-                read.arms, read.averages, shrink_arms([each.contrast for each in read.averages]), strict=True
-            )
-        ),
+        days=tuple(follow_arms(days, read, fixed, terms)),
+        pull_forward=read.pull_forward,
+        after_window=read.after_window,
+        rollout=rollout,
+        advice=advice,
+        best_in_total=best_in_total(advice),
         looks=taken,
         covariates=read.adjustments[0].used,
         assumptions=tuple(_assumptions(reading, name_money(tables))),
@@ -365,23 +363,17 @@ def _reached(reading: Reading, cells: Mapping[str, Moments]) -> Iterator[Check]:
         yield from (check_reached(arm, cells[arm].value("delivered"), is_logged=True) for arm in arms)
         return
     logged = _channels_logged(reading.tables)
-    channels = _channels(reading.tables)
+    channels = channels_of(reading.tables)
     for arm in arms:
         yield check_reached(arm, 0.0 if logged else None, is_logged=channels.get(arm, arm) in logged)
 
 
 def _channels_logged(tables: Tables) -> set[str]:
     """Channels of which any contact in the table was delivered; an offer of no known channel is one."""
-    contacts, channels = tables["contacts"], _channels(tables)
+    contacts, channels = tables["contacts"], channels_of(tables)
     offers = contacts.filter(contacts.delivered_at.notnull() & (contacts.offer_id != CONTROL)).offer_id
     found = offers.as_table().distinct().to_pyarrow()["offer_id"].to_pylist()
     return {channels.get(offer, offer) for offer in found}
-
-
-def _channels(tables: Tables) -> dict[str, str]:
-    if "offers" not in tables:
-        return {}
-    return {row["offer_id"]: row["channel"] for row in tables["offers"].to_pyarrow().to_pylist() if row["channel"]}
 
 
 def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool, touches: Mapping[str, Touch]) -> Facts:
@@ -435,52 +427,6 @@ def _own_receipts(tables: Tables, campaign: Campaign) -> ir.Table:
     return tables["transactions"].filter((at >= campaign.started) & (at < campaign.ended) & (at < campaign.until))
 
 
-def _read_days(reading: Reading) -> dict[str, tuple[Moments, ...]]:
-    """Arm to its moments at the end of each day since assignment that everybody has lived through."""
-    campaign, rows = reading.campaign, reading.rows
-    lived = (campaign.until - campaign.started).days
-    last = min(campaign.outcome_days, lived) - 1
-    if last < 0:
-        return {}
-    spans = Spans(pre_days=0, until=campaign.until, since=campaign.since)
-    days = daily_outcomes(reading.tables, [campaign.campaign_id], spans)
-    if reading.chances.unequal:
-        rows = weigh_the_treated(rows, reading.chances)
-        rows = rows.mutate(copy=rows.customer_id + " as " + rows.arm)
-        weight = rows.relative_weight
-        rows = rows.mutate(reward=rows.reward * weight, contact_cost=rows.contact_cost * weight)
-        days = days.inner_join(
-            rows.select("campaign_id", "customer_id", "relative_weight", "copy"), ["campaign_id", "customer_id"]
-        )
-        days = days.mutate(
-            revenue=days.revenue * days.relative_weight,
-            margin=days.margin * days.relative_weight,
-            customer_id=days.copy,
-        )
-        rows = rows.mutate(customer_id=rows.copy)
-    found = aggregate_days(rows, days, last_day=last, figures=DAYS_FIGURES)
-    return {arm: moments for (_, arm), moments in found.items()}
-
-
-def _day_points(
-    days: Mapping[str, tuple[Moments, ...]], fixed: Mapping[str, float], reading: Reading, terms: Terms
-) -> Iterator[DayPoint]:
-    if not days:
-        return
-    last = len(days[CONTROL]) - 1
-    step = max(1, -(-last // (MOST_DAY_POINTS - 1)))
-    shown = sorted({*range(last, -1, -step)})
-    for arm, cost in fixed.items():
-        yield from day_points(
-            arm,
-            [contrast(days[arm][day], control_of(days, arm)[day], arm=arm) for day in shown],
-            days=shown,
-            level=terms.level,
-            currency=terms.currency,
-            fixed=cost,
-        )
-
-
 def as_of_last_look(campaign: Campaign, plan: Plan | None) -> Campaign:
     """The campaign as of its last planned look, while its window is open: what came after waits for the next one."""
     due = list(_due(campaign, plan))
@@ -526,9 +472,11 @@ def _among_campaigns(reading: Reading, progress: Progress) -> dict[str, AmongCam
     )  # fmt: skip
 
 
-def _segments(reading: Reading, terms: Terms) -> Iterator[SegmentEffects]:
+def _segments(reading: Reading, whole: Mapping[str, Moments], read: ArmsRead, terms: Terms) -> Iterator[SegmentEffects]:
+    figures = (*OUTCOMES, *COVARIATES)
+    used = {arm.arm: adjustment.used for arm, adjustment in zip(read.arms, read.adjustments, strict=True)}
     for dimension in reading.dimensions:
-        found = reading.cells(reading.rows, figures=OUTCOMES, by=dimension)
+        found = reading.cells(reading.rows, figures=figures, by=dimension)
         inside = {cell: moments for cell, moments in found.items() if cell.dimension == dimension}
         segments: dict[str, dict[str, Moments]] = {}
         for cell, moments in inside.items():
@@ -547,6 +495,24 @@ def _segments(reading: Reading, terms: Terms) -> Iterator[SegmentEffects]:
                 minimum_buyers=reading.settings.minimum_buyers,
                 level=terms.level,
                 currency=terms.currency,
+                whole=Whole(
+                    treated=whole[arm],
+                    control=control_of(whole, arm),
+                    covariates=used[arm],
+                    of_everybody=AVERAGE in whole,
+                ),
+            )
+
+
+def _remainders(segments: Sequence[SegmentEffects], arms: Sequence[ArmReadout]) -> Iterator[SegmentRemainder]:
+    """What the segments of each split leave of each arm's profit."""
+    whole = {arm.arm: {line.name: line.total.point for line in arm.money} for arm in arms}
+    for effects in segments:
+        if effects.rows:
+            first, shown = effects.rows[0], sum(row.total.point for row in effects.rows)
+            profit, fixed = whole[first.arm]["profit"], whole[first.arm]["fixed_cost"]
+            yield SegmentRemainder(
+                dimension=first.dimension, arm=first.arm, remainder=profit + fixed - shown, fixed=fixed, profit=profit
             )
 
 
