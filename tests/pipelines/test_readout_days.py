@@ -43,7 +43,7 @@ DESIGNS = {
     "adjusted": lambda: (make_market(900, seed=3), {}),
     "several_arms": lambda: (with_second_arm(make_market(1200, seed=4)), {}),
     "households": lambda: (with_homes(make_market(900, seed=5)), {"household": "home"}),
-    "several_arms_of_households": lambda: (with_homes(with_second_arm(make_market(1200, seed=6))), {"household": "home"}),
+    "arms_of_households": lambda: (with_homes(with_second_arm(make_market(1200, seed=6))), {"household": "home"}),
     "weighted": lambda: (make_unequal(1200, seed=7, chances=ONE_ARM, fixed_cost=300.0)[0], {}),
     "weighted_arms": lambda: (make_unequal(1500, seed=8, chances=TWO_ARMS, logged=True)[0], {}),
     "unlogged_arms": lambda: (make_unequal(1500, seed=9, chances=TWO_ARMS, fixed_cost=300.0)[0], {}),
@@ -75,7 +75,7 @@ def test_the_last_day_is_the_headline_and_every_other_day_that_of_a_shorter_wind
     for arm in short.arms:
         assert shown[arm.arm].profit.point == pytest.approx(arm.profit.point, rel=1e-7)
         # Of several arms each window has its own critical value, that of how much the arms' errors go together.
-        close(shown[arm.arm].profit, arm.profit, rel=1e-7 if len(found.arms) == 1 else 5e-3)
+        close(shown[arm.arm].profit, arm.profit, rel=1e-7 if len(found.arms) == 1 else 2e-2)
 
 
 def test_while_windows_are_open_the_curve_ends_where_the_headline_stands():

@@ -6,8 +6,9 @@ profit of a contacted customer, without it, which is what more customers would b
     scale_up        the verdict says made, or probably made, money, *and* no other line of the page takes that back: the
                     chance among all campaigns, and that with the days after the window, are .90 as well
     stop            the verdict says lost money, or a chance of profit of .10 at most, by itself and among campaigns, at
-                    an expected loss of stopping within the tolerance; or nothing material to be had. Not where the days
-                    after the window more likely than not bring it back
+                    an expected loss of stopping within the tolerance; or nothing material to be had; or more likely
+                    a loss than a profit, and not customers enough to make sure. Not where the days after the window
+                    more likely than not bring it back
     keep_testing    anything else: about so many more customers would settle it
     withheld        a blocking check failed, or nobody drew the arms by chance
 
@@ -87,11 +88,16 @@ def advise(seen: Seen) -> ArmAdvice:
     each = _judge(customer.profit, customer.verdict, customer.after)
     code, reason = _together(total, each)
     more = after.more_customers if after is not None and reason == "after_window" else verdict.more_customers
+    people = seen.rollout.eligible + seen.rollout.outside
+    is_enough = more is not None and more <= people
+    if reason == "cannot_tell_yet" and not is_enough and _best_chance(verdict) < EVEN:
+        code, reason = "stop", "not_worth_testing"
     more = more if code == "keep_testing" else None
     cost = (seen.rollout.budget - seen.fixed) / seen.rollout.eligible if seen.rollout.eligible else 0.0
     room = find_room(seen.limits, cost)
     reach = seen.rollout.eligible if room.customers is None else min(room.customers, seen.rollout.eligible)
     effect = (seen.rollout.profit.point + seen.fixed) / max(seen.rollout.eligible, 1)
+    effect = effect if arm.among is None else min(effect, arm.among.effect)
     earns = seen.fixed > 0 and customer.profit.point > 0
     return ArmAdvice(
         arm=arm.arm,
@@ -101,11 +107,15 @@ def advise(seen: Seen) -> ArmAdvice:
         by_customer=each[0],
         total=arm.profit,
         per_customer=customer.profit,
-        chance=_least(verdict, after),
+        chance=verdict.chance_of_profit,
+        chance_among=verdict.chance_among_campaigns,
+        chance_after=None if after is None else after.chance_of_profit,
         more_customers=more,
+        is_enough=is_enough,
         runs=_runs(more, arm.assigned / (arm.assigned + seen.control), room),
         pays_from=math.ceil(seen.fixed / customer.profit.point) if earns else None,
         room=room,
+        eligible=seen.rollout.eligible,
         reach=reach,
         expected=reach * effect - seen.fixed,
     )
@@ -130,7 +140,7 @@ def find_room(limits: Limits, cost: float) -> Room:
         800
     """
     known: dict[Bound, int | None] = {"offer": limits.offer, "channel": limits.channel}
-    if limits.budget is not None and cost > 0:
+    if limits.budget is not None and cost > 0 and math.isfinite(limits.budget / cost):
         known["budget"] = math.floor(limits.budget / cost)
     found: dict[Bound, int] = {name: customers for name, customers in known.items() if customers is not None}
     bound: Bound = min(found, key=lambda name: found[name], default="")
@@ -159,8 +169,7 @@ def _judge(profit: Estimate, verdict: Verdict, after: Verdict | None) -> tuple[A
         if after is not None and _chance(after) < PROBABLE:
             return "keep_testing", "after_window"
         return "scale_up", verdict.code
-    likely = max(verdict.chance_of_profit, among or 0.0)
-    is_faint = likely <= 1 - PROBABLE and verdict.expected_loss_if_stopped <= verdict.tolerance
+    is_faint = _best_chance(verdict) <= 1 - PROBABLE and verdict.expected_loss_if_stopped <= verdict.tolerance
     if verdict.code == "lost_money" or is_faint:
         if after is not None and after.chance_of_profit >= EVEN:
             return "keep_testing", "after_window"
@@ -185,10 +194,9 @@ def _chance(verdict: Verdict) -> float:
     return min(chance for chance in (verdict.chance_of_profit, verdict.chance_jointly) if chance is not None)
 
 
-def _least(verdict: Verdict, after: Verdict | None) -> float:
-    """The smallest of the chances that are known."""
-    known = (_chance(verdict), verdict.chance_among_campaigns, None if after is None else _chance(after))
-    return min(chance for chance in known if chance is not None)
+def _best_chance(verdict: Verdict) -> float:
+    """The larger of the chances of profit by itself and among campaigns."""
+    return max(verdict.chance_of_profit, verdict.chance_among_campaigns or 0.0)
 
 
 def _runs(more: int | None, share: float, room: Room) -> int | None:

@@ -385,13 +385,16 @@ class ArmAdvice:
         total: Profit of its customers, the headline.
         per_customer: Profit per contacted customer before fixed cost; of the campaign's average customer where chances
             differed.
-        chance: Chance that it is profitable, the smallest of those known: by itself, for all arms at once, among
-            campaigns, with the days after the window.
+        chance: Chance that it is profitable, by itself.
+        chance_among: The same without luck, among all campaigns; None where these are too few.
+        chance_after: The same with the days after the window; None where these are not seen.
         more_customers: About so many more assigned customers would settle it; None where that cannot be said.
+        is_enough: Whether the business has so many customers; false where `more_customers` cannot be said.
         runs: Runs that these take within the config's limits; None without such a limit.
         pays_from: Customers of a run from which the fixed cost is earned back; None where there is none, or never.
         room: What fits into one run.
-        reach: Customers that a run would reach: those eligible, as far as they fit.
+        eligible: Customers that it could go to: all of the campaign.
+        reach: Of them, as many as fit into a run.
         expected: Profit to be expected of such a run, without luck, less the fixed cost.
     """
 
@@ -403,10 +406,14 @@ class ArmAdvice:
     total: Estimate
     per_customer: Estimate
     chance: float
+    chance_among: float | None
+    chance_after: float | None
     more_customers: int | None
+    is_enough: bool
     runs: int | None
     pays_from: int | None
     room: Room
+    eligible: int
     reach: int
     expected: float
 

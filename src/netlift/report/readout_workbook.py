@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from netlift.abtest.readout import ArmReadout, CampaignReadout
-from netlift.report.pages.readout_words import ReadoutWords, clean
+from netlift.report.pages.readout_words import ReadoutWords
 
 INPUT = {"bg_color": "#FFF4CC", "border": 1, "locked": False}
 BOLD = {"bold": True}
@@ -78,6 +78,7 @@ def write_calculator(workbook: Any, readout: CampaignReadout, say: ReadoutWords)
     for arm, top in zip(blocks, tops, strict=True):
         _write_arm(pen, arm, top)
     _write_whole(pen, readout, blocks, tops)
+    sheet.activate()
     sheet.freeze_panes(4, 1)
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
@@ -88,9 +89,7 @@ def _blocks(readout: CampaignReadout, say: ReadoutWords) -> tuple[ArmReadout, ..
     if all(arm.estimand == "treated" for arm in readout.arms):
         return readout.arms
     assigned = sum(arm.assigned for arm in readout.arms)
-    one = replace(
-        readout.arms[0], arm=say.say("all_arms"), assigned=assigned, money=readout.money, profit=readout.profit
-    )
+    one = replace(readout.arms[0], arm="", assigned=assigned, money=readout.money, profit=readout.profit)
     return (one,)
 
 
@@ -111,7 +110,7 @@ def _write_arm(pen: Pen, arm: ArmReadout, top: int) -> None:
     """What one arm was given and cost; the yellow cells drive the rest."""
     words, sheet = pen.say.words, pen.sheet
     each = {line.name: line.per_customer.point for line in arm.money}
-    sheet.write_string(top, 0, clean(arm.arm), pen.formats["bold"])
+    sheet.write_string(top, 0, pen.say.arm(arm.arm), pen.formats["bold"])
     names = {name: words.say(f"readout_money.{name}") for name in LINES}
     per = words.say("readout_column.per_customer").lower()
     pen.enter(top + 1, words.say("readout_column.assigned"), float(arm.assigned), form="count")

@@ -8,6 +8,7 @@ from typing import Any
 from netlift.abtest.readout import CampaignReadout, PullForward
 from netlift.report.document import Document, Section
 from netlift.report.exports import to_xlsx
+from netlift.report.pages.readout_advice import advice_grid
 from netlift.report.pages.readout_appendix import appendix_section, segments_sheet
 from netlift.report.pages.readout_checks import checks_grid, trust_section
 from netlift.report.pages.readout_grids import (
@@ -20,8 +21,8 @@ from netlift.report.pages.readout_grids import (
     whose_money,
 )
 from netlift.report.pages.readout_pictures import draw_arms, draw_days, draw_segments, draw_sure, draw_waterfall
-from netlift.report.pages.readout_verdict import best_of, write_headline
-from netlift.report.pages.readout_words import ReadoutWords, clean
+from netlift.report.pages.readout_verdict import write_headline
+from netlift.report.pages.readout_words import WITHHELD, ReadoutWords, best_of, clean
 from netlift.report.readout_workbook import write_calculator
 from netlift.report.words import Words
 from netlift.results import SCHEMA_VERSION, to_plain
@@ -50,8 +51,13 @@ def readout_brief(readout: CampaignReadout, words: Words) -> Document:
     say = ReadoutWords(words=words, currency=readout.currency)
     head = write_headline(readout, say)
     notice = (head.notice,) if head.notice else ()
+    advice = (advice_grid(readout, say),) if readout.advice else ()
     verdict = Section(
-        name="verdict", title=head.banner.title, paragraphs=(*notice, *head.banner.lines), cards=head.cards
+        name="verdict",
+        title=head.banner.title,
+        paragraphs=(*notice, *head.banner.lines),
+        cards=head.cards,
+        grids=advice,
     )
     whose = tuple(whose_money(readout, say))
     arms = Section(name="arms", title=say.say("arms"), grids=(arms_grid(readout, say),), items=whose)
@@ -130,10 +136,12 @@ def _sections(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> It
     """The sections in the order of reading; without what is drawn, for who cannot show it."""
     head, many = write_headline(readout, say), len(readout.arms) > 1
     tested = (say.say("hypothesis", text=clean(readout.hypothesis)),) if readout.hypothesis else ()
-    yield Section(name="verdict", title=say.say("verdict"), banner=head.banner, cards=head.cards, paragraphs=tested)
+    advice = (advice_grid(readout, say),) if readout.advice else ()
+    yield Section(name="verdict", title=say.say("verdict"), banner=head.banner, paragraphs=tested, grids=advice)
     yield Section(
         name="money",
-        title=say.say("money"),
+        title=say.say("cash"),
+        cards=head.cards,
         paragraphs=(say.say("money_text"),),
         items=tuple(whose_money(readout, say)),
         pictures=(draw_waterfall(readout, say),) if drawn else (),
@@ -141,8 +149,7 @@ def _sections(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> It
     )
     pictures = tuple(draw_sure(readout, say)) if drawn else ()
     if pictures:
-        text = say.say("density_text", tolerance=say.money(readout.verdict.tolerance))
-        yield Section(name="sure", title=say.say("sure"), paragraphs=(text,), pictures=pictures)
+        yield Section(name="sure", title=say.say("sure"), paragraphs=tuple(_sure(readout, say)), pictures=pictures)
     yield Section(
         name="arms",
         title=say.say("arms" if many else "arm_single"),
@@ -166,16 +173,29 @@ def _sections(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> It
     yield appendix_section(readout, say)
 
 
+def _sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
+    """What a wrong choice costs on average, and how the curve is to be read."""
+    verdict = readout.verdict
+    if verdict.code not in WITHHELD:
+        ship, stop = (max(loss, 0.0) for loss in (verdict.expected_loss_if_shipped, verdict.expected_loss_if_stopped))
+        yield say.say(
+            "loss", ship=say.words.short_money(ship, say.currency), stop=say.words.short_money(stop, say.currency)
+        )
+    yield say.say("density_text", tolerance=say.money(verdict.tolerance))
+
+
 def _time(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> Section:
     best, many = best_of(readout), len(readout.arms) > 1
-    lines = [say.say("band", arm=clean(best.arm)) if many else say.say("band_single")]
+    whole = (readout.after_window,) if readout.after_window is not None and many else ()
+    lines = [say.say("band", arm=say.arm(best.arm)) if many else say.say("band_single")]
+    lines.append(say.say("band_ends"))
     if any(point.sequential_lower is not None for point in readout.days):
         lines.append(say.say("band_wide"))
     return Section(
         name="time",
         title=say.say("time"),
         paragraphs=(" ".join(lines),),
-        items=tuple(_after(row, say) for row in readout.pull_forward),
+        items=tuple(_after(row, say) for row in (*readout.pull_forward, *whole)),
         pictures=(draw_days(readout, say),) if drawn else (),
     )
 
@@ -183,10 +203,10 @@ def _time(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> Sectio
 def _after(row: PullForward, say: ReadoutWords) -> str:
     return say.say(
         "after",
-        arm=clean(row.arm),
+        arm=say.arm(row.arm),
         days=say.words.count("noun.days", row.days),
-        after=say.ranged(row.after),
-        net=say.whole(row.net),
+        after=say.about(row.after),
+        net=say.about(row.net),
     )
 
 
@@ -206,7 +226,7 @@ def _responders(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> 
     return Section(
         name="responders",
         title=say.say("responders"),
-        paragraphs=(say.say("responders_text"),),
+        paragraphs=(say.say("responders_text"), say.say("segments_add_up", arm=say.arm(best.arm))),
         items=tuple(lines),
         pictures=tuple(draw_segments(readout, say)) if drawn else (),
         grids=tuple(segment_grids(readout, best.arm, say)),
@@ -214,11 +234,11 @@ def _responders(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> 
 
 
 def _rollout(readout: CampaignReadout, say: ReadoutWords) -> Section:
-    withheld = readout.verdict.code in ("blocked", "observational")
+    withheld = readout.verdict.code in WITHHELD
     first = (say.say("rollout_blocked"),) if withheld else ()
     average = (say.say("rollout_average"),) if any(arm.average_profit for arm in readout.arms) else ()
     outside = tuple(
-        say.say("rollout_outside", arm=clean(row.arm), customers=say.words.count("noun.customers", row.outside))
+        say.say("rollout_outside", arm=say.arm(row.arm), customers=say.words.count("noun.customers", row.outside))
         for row in readout.rollout
         if row.outside
     )

@@ -44,7 +44,7 @@ def segments_sheet(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Grid
             columns=say.heads("arm", "dimension", *SEGMENT_COLUMNS),
             rows=tuple(
                 (
-                    text_cell(clean(row.arm)),
+                    text_cell(say.arm(row.arm)),
                     text_cell(say.name("attribute", row.dimension)),
                     *segment_cells(row, say),
                 )
@@ -74,7 +74,7 @@ def _cells(readout: CampaignReadout, say: ReadoutWords) -> Grid:
         columns=(*say.heads("arm", "n", "buyers"), *heads),
         rows=tuple(
             (
-                text_cell(clean(cell.arm)),
+                text_cell(say.arm(cell.arm)),
                 Cell(kind="count", value=float(cell.n)),
                 Cell(kind="count", value=float(cell.buyers)),
                 *(_fine(values.get(name)) for name in CELL_FIGURES for values in (cell.means, cell.sds)),
@@ -91,7 +91,7 @@ def _contrasts(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             each = line.per_customer
             rows.append(
                 (
-                    text_cell(clean(arm.arm)),
+                    text_cell(say.arm(arm.arm)),
                     text_cell(say.words.say(f"readout_money.{line.name}")),
                     *map(_fine, (each.point, each.ci_lower, each.ci_upper)),
                     say.money_cell(line.total, digits=2),
@@ -114,7 +114,7 @@ def _returns(readout: CampaignReadout, say: ReadoutWords) -> Grid:
         ratio = _fine(None if iroas is None else iroas.point)
         roi = arm.roi
         ends = (roi.point, roi.lower, roi.upper, roi.g)
-        rows.append((text_cell(clean(arm.arm)), text_cell(roi.kind), *map(_fine, (*ends, arm.gamma)), ratio))
+        rows.append((text_cell(say.arm(arm.arm)), text_cell(roi.kind), *map(_fine, (*ends, arm.gamma)), ratio))
     return Grid(
         name=say.say("returns"),
         title=say.say("returns"),
@@ -130,7 +130,7 @@ def _heterogeneity(readout: CampaignReadout, say: ReadoutWords) -> Grid:
         columns=say.heads("arm", "dimension", "q", "freedom", "p_value", "between_sd", "planned"),
         rows=tuple(
             (
-                text_cell(clean(row.arm)),
+                text_cell(say.arm(row.arm)),
                 text_cell(say.name("attribute", row.dimension)),
                 _fine(row.q),
                 Cell(kind="count", value=float(row.freedom)),

@@ -29,7 +29,7 @@ def trust_section(readout: CampaignReadout, say: ReadoutWords) -> Section:
     return Section(
         name="trust",
         title=say.say("trust"),
-        paragraphs=(summary,),
+        paragraphs=(summary, say.say("sensitivity_text")),
         grids=(checks_grid(readout, say), *overlaps_grid(readout, say), sensitivity_grid(readout, say)),
     )
 
@@ -78,7 +78,7 @@ def sensitivity_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
         others = (profit.raw_total, arm.profit_capped, arm.profit_without_largest)
         cells = [say.money_cell(estimate) for estimate in (arm.profit, *others)]
         each = text_cell("") if arm.cace_profit is None else say.money_cell(arm.cace_profit, digits=2)
-        rows.append((text_cell(clean(arm.arm)), *cells, each))
+        rows.append((text_cell(say.arm(arm.arm)), *cells, each))
     return Grid(
         name=say.say("sensitivity"),
         title=say.say("sensitivity"),
@@ -90,8 +90,8 @@ def sensitivity_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
 def check_name(check: Check, say: ReadoutWords) -> str:
     """What a check is called, and of which arm it is where it is of one."""
     name = say.name("readout_check", check.name)
-    arm = "" if check.name in NOT_OF_AN_ARM else clean(check.where.partition(": ")[0])
-    return f"{name} ({arm})" if arm else name
+    arm = "" if check.name in NOT_OF_AN_ARM else check.where.partition(": ")[0]
+    return f"{name} ({say.arm(arm)})" if arm else name
 
 
 def check_said(check: Check, say: ReadoutWords) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from netlift.abtest.readout import ArmReadout, Assumption, CampaignReadout, SegmentRow
+from netlift.abtest.readout import ArmReadout, Assumption, CampaignReadout, SegmentRemainder, SegmentRow
 from netlift.data.tables import CONTROL
 from netlift.report.document import Cell, Grid, text_cell
 from netlift.report.pages.readout_pictures import by_dimension, by_profit
-from netlift.report.pages.readout_verdict import somebody_bought
-from netlift.report.pages.readout_words import ReadoutWords, clean
+from netlift.report.pages.readout_words import ReadoutWords, clean, somebody_bought
 
-SEGMENT_COLUMNS = ("segment", "treated", "control", "buyers", "raw", "shrunken", "planned")
+SEGMENT_COLUMNS = ("segment", "treated", "control", "buyers", "segment_total", "raw", "shrunken", "planned")
 CENTS = 2
 
 
@@ -43,7 +42,7 @@ def _money_of_arms(readout: CampaignReadout, say: ReadoutWords) -> Grid:
     for whole, *lines in zip(readout.money, *(arm.money for arm in arms), strict=True):
         totals = (say.money_cell(line.total, digits=CENTS) for line in (whole, *lines))
         rows.append((text_cell(say.words.say(f"readout_money.{whole.name}")), *totals))
-    heads = (say.head("line"), text_cell(say.say("all_arms")), *(text_cell(clean(arm.arm)) for arm in arms))
+    heads = (say.head("line"), text_cell(say.say("all_arms")), *(text_cell(say.arm(arm.arm)) for arm in arms))
     return Grid(name=say.say("money"), title="", columns=heads, rows=tuple(rows))
 
 
@@ -52,27 +51,22 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
     many = len(readout.arms) > 1
     names = ["arm", "assigned", "buyers", "spend", "delivered", "profit", "roi"]
     withheld = readout.verdict.code in ("blocked", "observational")
-    names += [] if withheld else ["chance"]
     names += ["best"] if many and not withheld else []
-    differ = any(arm.average_profit is not None for arm in readout.arms)
     rows = []
     for arm in by_profit(readout.arms):
         bought = somebody_bought(readout, arm.arm, CONTROL)
         cells = [
-            text_cell(clean(arm.arm)),
+            text_cell(say.arm(arm.arm)),
             _count(arm.assigned),
             _share(arm.buyers / arm.assigned),
             _money(_spend(arm)),
             text_cell("") if arm.delivered_share is None else _share(arm.delivered_share),
             say.money_cell(arm.profit),
             say.roi_cell(arm.roi, bought=bought),
-            text_cell(say.hundred(arm.verdict.chance_of_profit) if bought else ""),
-            text_cell(say.hundred(arm.chance_best) if bought else ""),
+            text_cell(say.chance(arm.chance_best) if bought else ""),
         ]
-        average = (say.money_cell(arm.average_profit, digits=CENTS),) if differ else ()
         verdict = text_cell(say.words.say(f"readout_verdict_arm.{arm.verdict.code}"))
-        rows.append((*cells[: len(names)], *average, verdict))
-    names += ["average"] if differ else []
+        rows.append((*cells[: len(names)], verdict))
     return Grid(
         name=say.say("arms"),
         title="",
@@ -85,8 +79,14 @@ def segment_grids(readout: CampaignReadout, arm: str, say: ReadoutWords) -> Iter
     """Profit per customer by segment, a table a split."""
     for dimension, rows in by_dimension(readout, arm).items():
         name = say.name("attribute", dimension)
-        cells = tuple(segment_cells(row, say) for row in rows)
-        yield Grid(name=name, title=name, columns=say.heads(*SEGMENT_COLUMNS), rows=cells)
+        cells = [segment_cells(row, say) for row in rows]
+        cells += [
+            line
+            for left in readout.segment_remainders
+            if (left.dimension, left.arm) == (dimension, arm)
+            for line in _remainder(left, say)
+        ]
+        yield Grid(name=name, title=name, columns=say.heads(*SEGMENT_COLUMNS), rows=tuple(cells))
 
 
 def segment_cells(row: SegmentRow, say: ReadoutWords) -> tuple[Cell, ...]:
@@ -96,10 +96,25 @@ def segment_cells(row: SegmentRow, say: ReadoutWords) -> tuple[Cell, ...]:
         _count(row.treated),
         _count(row.control),
         _count(row.buyers),
+        say.money_cell(row.total),
         say.money_cell(row.raw, digits=CENTS, tone="muted"),
         say.money_cell(row.shrunken, digits=CENTS),
         text_cell(say.yes(so=row.planned)),
     )
+
+
+def _remainder(left: SegmentRemainder, say: ReadoutWords) -> Iterator[tuple[Cell, ...]]:
+    """What makes the sum of the segments the arm's profit, and that."""
+    lines = {
+        "remainder": left.remainder,
+        **({"fixed_row": -left.fixed} if left.fixed else {}),
+        "profit_row": left.profit,
+    }
+    place = SEGMENT_COLUMNS.index("segment_total")
+    for name, value in lines.items():
+        cells = [text_cell("") for _ in SEGMENT_COLUMNS]
+        cells[0], cells[place] = text_cell(say.say(name)), Cell(kind="money", value=value)
+        yield tuple(cells)
 
 
 def rollout_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
@@ -110,7 +125,7 @@ def rollout_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
         columns=say.heads("arm", "eligible", "forecast", "budget"),
         rows=tuple(
             (
-                text_cell(clean(row.arm)),
+                text_cell(say.arm(row.arm)),
                 text_cell(say.words.count("noun.customers", row.eligible)),
                 say.money_cell(row.profit)
                 if somebody_bought(readout, row.arm, CONTROL)
@@ -123,15 +138,10 @@ def rollout_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
 
 
 def whose_money(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
-    """Whose money the page shows where customers had different chances, and what the average customer earns."""
-    if all(arm.average_profit is None for arm in readout.arms):
-        return
-    logged = all(arm.estimand == "treated" for arm in readout.arms)
-    yield say.say("whose_treated" if logged else "whose_unlogged")
-    for arm in by_profit(readout.arms):
-        if arm.average_profit is not None:
-            values = {"arm": clean(arm.arm), "interval": say.interval(arm.average_profit)}
-            yield say.say("whose_average", each=say.money(arm.average_profit.point, digits=CENTS), **values)
+    """Whose money the page shows where customers had different chances."""
+    if any(arm.average_profit is not None for arm in readout.arms):
+        logged = all(arm.estimand == "treated" for arm in readout.arms)
+        yield say.say("whose_treated" if logged else "whose_unlogged")
 
 
 def assumptions_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
@@ -154,7 +164,7 @@ def flips(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
         if not somebody_bought(readout, arm.arm, CONTROL):
             continue
         lines = {line.name: line.per_customer.point for line in arm.money}
-        name = clean(arm.arm)
+        name = say.arm(arm.arm)
         if arm.break_even_margin_rate is not None and lines["revenue"]:
             rates = (arm.break_even_margin_rate, lines["margin"] / lines["revenue"])
             rate, now = (say.words.share(value, digits=1) for value in rates)

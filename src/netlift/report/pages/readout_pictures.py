@@ -7,8 +7,7 @@ from statistics import NormalDist
 
 from netlift.abtest.readout import ArmReadout, CampaignReadout, SegmentRow
 from netlift.report.document import Picture, scale_money
-from netlift.report.pages.readout_verdict import best_of
-from netlift.report.pages.readout_words import ReadoutWords, clean, is_bounded, is_exact
+from netlift.report.pages.readout_words import ReadoutWords, best_of, clean, is_bounded, is_exact
 from netlift.report.readout_charts import (
     GAIN,
     GREY,
@@ -75,7 +74,7 @@ def draw_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Picture]:
             language=language,
         )
         yield Picture(svg=svg, title=say.say("density"), alternative=say.say("density_alt", profit=say.whole(profit)))
-    label = short_names(arm.arm for arm in readout.arms)
+    label = _labels(readout, say)
     curves = {label[arm.arm]: [(p.at, p.value) for p in arm.roi_curve] for arm in readout.arms if arm.roi_curve}
     if curves:
         hurdles = [at for curve in curves.values() for at, _ in curve]
@@ -86,7 +85,7 @@ def draw_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Picture]:
 
 def draw_arms(readout: CampaignReadout, say: ReadoutWords) -> Picture:
     """Profit of each arm, with intervals that hold for all together."""
-    label = short_names(arm.arm for arm in readout.arms)
+    label = _labels(readout, say)
     found = [(label[arm.arm], arm.profit) for arm in by_profit(readout.arms)]
     scale, unit = scale_money([end for _, e in found for end in (e.ci_lower, e.ci_upper)], readout.currency, say.words)
     whiskers = [_whisker(label, "", estimate, scale) for label, estimate in found]
@@ -113,7 +112,7 @@ def draw_segments(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Pictu
         name = say.name("attribute", dimension)
         title = say.say("segments_chart", dimension=name, unit=unit)
         if len(readout.arms) > 1:
-            title = say.say("segments_chart_arm", dimension=name, unit=unit, arm=short_names([best.arm])[best.arm])
+            title = say.say("segments_chart_arm", dimension=name, unit=unit, arm=_labels(readout, say)[best.arm])
         svg = forest_chart(whiskers, colors=series, unit=unit, language=say.words.language)
         yield Picture(svg=svg, title=title, alternative=say.say("segments_alt"))
 
@@ -123,12 +122,13 @@ def draw_days(readout: CampaignReadout, say: ReadoutWords) -> Picture:
     best = best_of(readout)
     ends = [end for p in readout.days for end in (p.profit.ci_lower, p.profit.ci_upper)]
     scale, unit = scale_money(ends, readout.currency, say.words)
-    label = short_names(arm.arm for arm in readout.arms)
+    label = _labels(readout, say)
     lines: dict[str, list[tuple[int, float, float, float]]] = {name: [] for name in label.values()}
     wide = []
     for p in readout.days:
-        low, high = p.profit.ci_lower / scale, p.profit.ci_upper / scale
-        lines[label[p.arm]].append((p.day + 1, p.profit.point / scale, low, high))
+        reach = (p.profit.ci_lower, p.profit.ci_upper) if is_bounded(p.profit) else (p.profit.point,) * 2
+        lower, upper = (end / scale for end in reach)
+        lines[label[p.arm]].append((p.day + 1, p.profit.point / scale, lower, upper))
         if p.arm == best.arm and p.sequential_lower is not None and p.sequential_upper is not None:
             wide.append((p.day + 1, p.sequential_lower / scale, p.sequential_upper / scale))
     svg = days_chart(
@@ -150,6 +150,13 @@ def by_dimension(readout: CampaignReadout, arm: str) -> Mapping[str, list[Segmen
     for row in rows:
         found.setdefault(row.dimension, []).append(row)
     return {name: sorted(members, key=lambda row: -row.shrunken.point) for name, members in found.items()}
+
+
+def _labels(readout: CampaignReadout, say: ReadoutWords) -> Mapping[str, str]:
+    """What each arm is called in a drawing."""
+    called = {arm.arm: say.arm(arm.arm) for arm in readout.arms}
+    short = short_names(called[arm.arm] if len({*called.values()}) == len(called) else arm.arm for arm in readout.arms)
+    return dict(zip(called, short.values(), strict=True))
 
 
 def _density(profit: Estimate) -> list[tuple[float, float]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlift.abtest.readout import AmongCampaigns, ArmReadout, CampaignReadout, Check
+from netlift.abtest.advice import after_turns
+from netlift.abtest.readout import CampaignReadout, Check
 from netlift.report.document import Banner, Card, Cell, Tone
+from netlift.report.pages.readout_advice import say_advice
 from netlift.report.pages.readout_checks import check_name, check_said
-from netlift.report.pages.readout_words import ReadoutWords, clean, is_bounded, is_exact
-from netlift.results import Estimate
+from netlift.report.pages.readout_words import WITHHELD, ReadoutWords, clean, is_exact, somebody_bought
 
 TONES: dict[str, Tone] = {
     "blocked": "bad",
@@ -20,7 +21,6 @@ TONES: dict[str, Tone] = {
     "no_material_effect": "muted",
     "cannot_tell_yet": "warn",
 }
-WITHHELD = ("blocked", "observational")
 SHAKY_COST = 0.05
 
 
@@ -81,99 +81,59 @@ def write_headline(readout: CampaignReadout, say: ReadoutWords) -> Headline:
     )
 
 
-def best_of(readout: CampaignReadout) -> ArmReadout:
-    """The arm that a decision is about."""
-    return next((arm for arm in readout.arms if arm.arm == readout.best_arm), readout.arms[0])
-
-
-def somebody_bought(readout: CampaignReadout, *arms: str) -> bool:
-    """Whether anybody of some arms bought within the window, or of all: else only the cost is known."""
-    return any(cell.buyers for cell in readout.cells if not arms or cell.arm in arms)
-
-
 def failed(readout: CampaignReadout) -> tuple[Check, ...]:
     """Checks that take the verdict away."""
     return tuple(check for check in readout.checks if check.blocking and check.status == "failed")
 
 
 def _sentences(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
-    """Why where there is no verdict, else how much, how sure and at what risk; then what to do."""
-    verdict, best = readout.verdict, best_of(readout)
+    """Why where there is no verdict, else how much, how sure, and what could turn it; then what to do."""
+    verdict = readout.verdict
     if verdict.code == "blocked":
         for check in failed(readout):
             yield say.say("because", check=check_name(check, say), said=check_said(check, say))
-    yield _best_estimate(readout.profit, say)
-    if verdict.code not in WITHHELD:
-        yield from _how_sure(readout, say)
-        if len(readout.arms) > 1 and somebody_bought(readout):
-            yield say.say(
-                "best_arm",
-                arm=clean(best.arm),
-                profit=say.ranged(best.profit),
-                chance=say.chance(best.chance_best),
-            )
-    else:
+    yield _profit(readout, say)
+    if verdict.code in WITHHELD:
         yield say.say("numbers_observed" if readout.observational else "numbers_stay")
-    yield _advice(readout, best, say)
+    else:
+        yield from _how_sure(readout, say)
+    yield from say_advice(readout, say)
 
 
-def _best_estimate(profit: Estimate, say: ReadoutWords) -> str:
+def _profit(readout: CampaignReadout, say: ReadoutWords) -> str:
+    profit = readout.profit
     if is_exact(profit):
         return say.say("best_exact", profit=say.whole(profit))
-    if not is_bounded(profit):
-        return say.say("best_unbounded", profit=say.whole(profit))
-    return say.say("best", profit=say.whole(profit), interval=say.interval(profit))
+    assigned = sum(arm.assigned for arm in readout.arms)
+    each = say.money(profit.point / assigned, digits=2)
+    return say.say("best", profit=say.about(profit, level=True), each=each)
 
 
 def _how_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
-    verdict, profit = readout.verdict, readout.profit
-    if not is_exact(profit):
-        yield _chance(verdict.chance_of_profit, say)
-        if readout.among is not None:
-            yield _among(readout.among, say)
-        ship, stop = (max(loss, 0.0) for loss in (verdict.expected_loss_if_shipped, verdict.expected_loss_if_stopped))
-        yield say.say("loss", ship=say.money(ship), stop=say.money(stop))
+    verdict, after = readout.verdict, readout.after_window
+    if not is_exact(readout.profit):
+        chance = say.chance(verdict.chance_of_profit)
+        if readout.among is None:
+            yield say.say("chance", chance=chance)
+        else:
+            yield say.say(
+                "chance_among",
+                chance=chance,
+                campaigns=say.words.number(readout.among.campaigns),
+                among=say.chance(readout.among.chance_of_profit),
+                profit=say.about(readout.among.profit),
+            )
+    if after is not None and after_turns(readout.profit, verdict, after):
+        yield say.say(
+            "after_turns",
+            days=say.words.count("noun.days", after.days),
+            net=say.about(after.net),
+            chance=say.chance(after.verdict.chance_of_profit),
+        )
     if verdict.code == "no_material_effect":
         yield say.say("within", tolerance=say.money(verdict.tolerance))
-    if verdict.code == "cannot_tell_yet" and not somebody_bought(readout):
-        yield say.say("nobody_bought")
-    elif verdict.code == "cannot_tell_yet":
-        yield say.say("not_proven")
-        if verdict.more_customers is None:
-            yield say.say("hopeless")
-        else:
-            yield say.say("more", customers=say.words.count("noun.customers", _round(verdict.more_customers)))
-
-
-def _among(among: AmongCampaigns, say: ReadoutWords) -> str:
-    """The same campaign as the page of all campaigns shows it, and why that is another figure."""
-    chance = among.chance_of_profit
-    said = say.say("almost_sure") if chance > 0.99 else say.say("almost_never") if chance < 0.01 else say.chance(chance)
-    return say.say(
-        "among",
-        campaigns=say.words.number(among.campaigns),
-        profit=say.whole(among.profit),
-        interval=say.interval(among.profit),
-        chances=said,
-    )
-
-
-def _chance(chance: float, say: ReadoutWords) -> str:
-    """How many of a hundred such campaigns would have been profitable."""
-    if chance > 0.99:
-        return say.say("chance_high")
-    if chance < 0.01:
-        return say.say("chance_low")
-    return say.say("chance", chances=say.words.count("readout_noun.chances", round(100 * chance)))
-
-
-def _advice(readout: CampaignReadout, best: ArmReadout, say: ReadoutWords) -> str:
-    code = readout.verdict.code
-    if code in WITHHELD or len(readout.arms) == 1:
-        return say.words.say(f"readout_advice.{code}")
-    texts = f"readout_advice_arm.{best.verdict.code}"
-    values = {"arm": clean(best.arm)} if best.verdict.code in ("made_money", "probably_made_money") else {}
-    return say.words.say(texts, **values)
+    if verdict.code == "cannot_tell_yet":
+        yield say.say("not_proven" if somebody_bought(readout) else "nobody_bought")
 
 
 def _cards(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Card]:
@@ -183,7 +143,7 @@ def _cards(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Card]:
     each = say.say("per_customer", value=say.money(readout.profit.point / assigned, digits=2))
     yield Card(
         title=say.say("tile_profit"),
-        cell=say.money_cell(readout.profit, tone=tone),
+        cell=say.about_cell(readout.profit, tone=tone),
         lines=((each, ""), (against, "muted")),
     )
     yield Card(title=say.say("tile_revenue"), cell=_revenue(readout, say), lines=((against, "muted"),))
@@ -200,10 +160,4 @@ def _cards(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Card]:
 
 def _revenue(readout: CampaignReadout, say: ReadoutWords) -> Cell:
     """Of all arms together, with its interval."""
-    return say.money_cell(next(line.total for line in readout.money if line.name == "revenue"))
-
-
-def _round(customers: int) -> int:
-    """Two figures are all that is known of so rough a number."""
-    size = 10 ** max(len(str(customers)) - 2, 0)
-    return -(-customers // size) * size
+    return say.about_cell(next(line.total for line in readout.money if line.name == "revenue"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from netlift.abtest.readout import CampaignReadout, Roi
+from netlift.abtest.readout import ArmReadout, CampaignReadout, Roi
 from netlift.report.document import Cell, Tone, clean, text_cell
 from netlift.report.words import Words
 from netlift.results import Estimate
 
 SMALLEST_MONEY, SMALL_MONEY = 0.005, 100.0
 SMALLEST_CHANCE = 1e-4
+WITHHELD = ("blocked", "observational")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +39,21 @@ class ReadoutWords:
         """Heads of columns."""
         return tuple(map(self.head, names))
 
+    def note(self, key: str, **values: str) -> str:
+        """A note on advice."""
+        return self.words.say(f"readout_note_of.{key}", **values)
+
     def name(self, family: str, name: str) -> str:
         """What a thing is called, else its own name made harmless to who reads it."""
         return clean(self.words.name(family, name))
+
+    def arm(self, arm: str) -> str:
+        """What an offer is called; all of them together where it is none."""
+        return self.name("offer", arm) if arm else self.say("all_arms")
+
+    def quoted(self, arm: str) -> str:
+        """An offer in a sentence."""
+        return self.say("quoted", arm=self.arm(arm))
 
     def segment(self, dimension: str, name: str) -> str:
         """What a segment of a split is called; customers without a value have one too."""
@@ -53,6 +66,25 @@ class ReadoutWords:
     def whole(self, estimate: Estimate) -> str:
         """The best estimate of money."""
         return self.money(estimate.point, digits=money_digits(*_ends(estimate)))
+
+    def about(self, estimate: Estimate, *, level: bool = False) -> str:
+        """Money in thousands with its interval, for a first page; the level where it is to be named."""
+        if not is_bounded(estimate):
+            return self.say("about_unbounded", money=self.words.short_money(estimate.point, self.currency))
+        if is_exact(estimate):
+            return self.words.short_money(estimate.point, self.currency)
+        ends = (estimate.point, estimate.ci_lower, estimate.ci_upper)
+        return self.words.about(*ends, self.currency, level=estimate.level if level else None)
+
+    def about_cell(self, estimate: Estimate, *, tone: Tone = "") -> Cell:
+        """The same as a figure with its interval below; the number itself stays whole."""
+        if is_bounded(estimate) and not is_exact(estimate):
+            ends = (estimate.point, estimate.ci_lower, estimate.ci_upper)
+            text, note = self.words.about_parts(*ends, self.currency)
+        else:
+            text = self.words.short_money(estimate.point, self.currency)
+            note = "" if is_exact(estimate) else self.say("no_bounds")
+        return Cell(kind="money", value=estimate.point, text=text, note=note, tone=tone)
 
     def ranged(self, estimate: Estimate) -> str:
         """Money with its interval behind it, where it has one."""
@@ -82,16 +114,10 @@ class ReadoutWords:
         return Cell(kind="share", value=roi.point, lower=roi.lower, upper=roi.upper, digits=1)
 
     def chance(self, chance: float) -> str:
-        """A chance in 100 that never claims to be certain."""
+        """A probability that never claims to be certain."""
         if chance > 0.99:
             return self.say("almost_sure")
-        return self.say("almost_never") if chance < 0.01 else self.words.number(round(100 * chance))
-
-    def hundred(self, chance: float) -> str:
-        """A chance in 100, for a column that says so."""
-        if chance > 0.99:
-            return "> 99"
-        return "< 1" if chance < 0.01 else self.chance(chance)
+        return self.say("almost_never") if chance < 0.01 else self.words.share(chance, digits=0)
 
     def rare(self, chance: float) -> str:
         """A chance that may be very small, as per cent."""
@@ -106,6 +132,16 @@ class ReadoutWords:
     def yes(self, *, so: bool) -> str:
         """Yes or no."""
         return self.words.say(f"readout_is.{'so' if so else 'not_so'}")
+
+
+def best_of(readout: CampaignReadout) -> ArmReadout:
+    """The arm that a decision is about."""
+    return next((arm for arm in readout.arms if arm.arm == readout.best_arm), readout.arms[0])
+
+
+def somebody_bought(readout: CampaignReadout, *arms: str) -> bool:
+    """Whether anybody of some arms bought within the window, or of all: else only the cost is known."""
+    return any(cell.buyers for cell in readout.cells if not arms or cell.arm in arms)
 
 
 def money_digits(*values: float) -> int:
