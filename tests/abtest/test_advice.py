@@ -1,4 +1,4 @@
-"""What to do with an arm: the ladder, what takes it back, the config's limits, and how often chance alone is believed."""
+"""What to do with an arm: the ladder, what takes it back, the limits of a run, and how often chance is believed."""
 
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from netlift.abtest.simultaneous import shrink_arms
 from netlift.results import Estimate
 
 N = 400
+NO_LIMITS = Limits()
 
 
 def draw(rng, effects, *, after=None, n=N):
@@ -33,10 +34,11 @@ def draw(rng, effects, *, after=None, n=N):
     return groups
 
 
-def read(groups, *, fixed=0.0, among=None, withheld=None, limits=Limits(), tolerance=100.0, outside=10_000):
+def read(groups, *, fixed=0.0, among=None, withheld=None, limits=NO_LIMITS, tolerance=100.0, outside=10_000):
     has_after = "margin_after" in groups["control"].whole.names
     terms = Terms(
-        currency="EUR", level=0.95, tolerance=tolerance, fixed=fixed, covariates=(), withheld=withheld, among=among or {},
+        currency="EUR", level=0.95, tolerance=tolerance, fixed=fixed, covariates=(), withheld=withheld,
+        among=among or {},
     )  # fmt: skip
     found = read_arms(groups, terms, after_days=28 if has_after else 0)
     pairs = shrink_arms([each.contrast for each in found.averages])
@@ -47,8 +49,8 @@ def read(groups, *, fixed=0.0, among=None, withheld=None, limits=Limits(), toler
         advice.append(
             advise(
                 Seen(
-                    arm=arm, customer=customer, after=late, rollout=rollout, fixed=fixed, control=groups["control"].whole.n,
-                    limits=limits,
+                    arm=arm, customer=customer, after=late, rollout=rollout, fixed=fixed, limits=limits,
+                    control=groups["control"].whole.n,
                 )
             )
         )  # fmt: skip

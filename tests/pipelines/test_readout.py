@@ -90,7 +90,7 @@ def test_days_end_where_the_total_is(spring):
     arm = spring.arms[0]
     last = spring.days[-1]
     assert last.day == DAYS - 1
-    assert last.profit.point == pytest.approx(arm.money[-1].raw_total.point)
+    assert last.profit.point == pytest.approx(arm.profit.point)
     assert spring.days[0].profit.point < last.profit.point
 
 
@@ -223,9 +223,33 @@ def test_pull_forward_is_read_where_the_days_behind_the_window_are_seen(market):
     ahead = found.pull_forward[0]
     assert ahead.days == 28
     assert ahead.after.point == pytest.approx(-2.0 * len(mail))
-    assert ahead.net.point == pytest.approx(found.arms[0].money[-1].raw_total.point - 2.0 * len(mail))
+    assert ahead.net.point == pytest.approx(found.arms[0].profit.point - 2.0 * len(mail))
+    assert (found.after_window.after, found.after_window.net) == (ahead.after, ahead.net)
     short = read(market, as_of=datetime(2026, 3, 17))
-    assert short.pull_forward == ()
+    assert short.pull_forward == () and short.after_window is None
+
+
+def test_segments_their_remainder_and_the_fixed_cost_add_up_to_the_arm(market):
+    found = read(market, how=settings(segments=("region",), minimum_buyers=600))
+    (arm,), (left,) = found.arms, found.segment_remainders
+    shown = sum(row.total.point for row in found.segments)
+    assert 0 < len(found.segments) < 3, "one segment has too few buyers"
+    assert shown + left.remainder - left.fixed == pytest.approx(arm.profit.point)
+    assert (left.fixed, left.profit) == (200.0, arm.profit.point)
+    for row in found.segments:
+        assert row.total.point == pytest.approx(row.treated * row.raw.point)
+    every = read(market, how=settings(segments=("region",)))
+    assert len(every.segments) == 3
+    assert abs(every.segment_remainders[0].remainder) < 0.2 * (arm.profit.ci_upper - arm.profit.ci_lower)
+
+
+def test_a_segment_of_everybody_is_the_arm(market):
+    one = market.but(customers=market.customers.assign(region="all"))
+    found = read(one, how=settings(segments=("region",)))
+    (arm,), (row,), (left,) = found.arms, found.segments, found.segment_remainders
+    assert left.remainder == pytest.approx(0.0, abs=1e-6)
+    assert row.total.point - 200.0 == pytest.approx(arm.profit.point)
+    assert row.total.ci_upper - 200.0 == pytest.approx(arm.profit.ci_upper, rel=1e-3)
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the public data sets are not beside the checkout")

@@ -54,7 +54,7 @@ def test_the_total_is_what_the_treated_earned_and_the_average_customer_stands_be
     assert found.rollout[0].budget == pytest.approx(8000 * cost, rel=0.02)
     assert arm.estimand == "treated"
     assert {one.name: one.value for one in found.assumptions}["weighted_by_chance"] == "treated"
-    assert found.days[-1].profit.point == pytest.approx(arm.money[-1].raw_total.point)
+    assert found.days[-1].profit.point == pytest.approx(arm.profit.point)
     assert {check.status for check in found.checks} <= {"passed", "not_checked"}
 
 

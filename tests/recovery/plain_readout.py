@@ -18,17 +18,20 @@ import pandas as pd
 from scipy.stats import norm
 
 OUTCOMES = ["revenue", "margin", "reward", "contact_cost"]
+FIGURES = [*OUTCOMES, "margin_after"]
 PAST = ["pre_revenue", "pre_margin", "pre_purchases", "tenure_days", "no_history"]
 PRE_DAYS = 365
 CONTROL = "control"
 LINES = {
-    "revenue": np.array([1.0, 0, 0, 0]),
-    "margin": np.array([0, 1.0, 0, 0]),
-    "reward": np.array([0, 0, 1.0, 0]),
-    "contact_cost": np.array([0, 0, 0, 1.0]),
-    "profit": np.array([0, 1.0, -1.0, -1.0]),
+    "revenue": np.array([1.0, 0, 0, 0, 0]),
+    "margin": np.array([0, 1.0, 0, 0, 0]),
+    "reward": np.array([0, 0, 1.0, 0, 0]),
+    "contact_cost": np.array([0, 0, 0, 1.0, 0]),
+    "profit": np.array([0, 1.0, -1.0, -1.0, 0]),
 }
 PROFIT, MARGIN, COST = LINES["profit"], LINES["margin"], LINES["reward"] + LINES["contact_cost"]
+AFTER = np.array([0, 0, 0, 0, 1.0])
+AFTER_DAYS = 28
 Z = float(norm.ppf(0.975))
 
 
@@ -46,6 +49,7 @@ def read_assigned(folder: Path, campaign_id: str) -> pd.DataFrame:
     receipts = receipts.merge(rows.assigned_at, left_on="customer_id", right_index=True)
     since, never = receipts.occurred_at - receipts.assigned_at, pd.Timedelta(0)
     receipts = receipts.assign(purchases=~receipts.is_return, receipts=1)
+    behind = receipts[(since >= window) & (since < window + pd.Timedelta(days=AFTER_DAYS))].groupby("customer_id")
     within = receipts[(since >= never) & (since < window)].groupby("customer_id")
     before = receipts[(since < never) & (since >= -pd.Timedelta(days=PRE_DAYS))].groupby("customer_id")
     rows = rows.rename(columns={"offer_id": "arm", "reward_cost": "reward"})
@@ -53,6 +57,7 @@ def read_assigned(folder: Path, campaign_id: str) -> pd.DataFrame:
         rows[name] = within[name].sum().reindex(rows.index).fillna(0.0)
         past = before[name].sum().reindex(rows.index).fillna(0.0)
         rows[f"pre_{name}"] = np.log1p(past.clip(lower=0) / 0.01)
+    rows["margin_after"] = behind.margin.sum().reindex(rows.index).fillna(0.0)
     rows["no_history"] = (before.receipts.sum().reindex(rows.index).fillna(0) == 0).astype(float)
     joined = customers.set_index("customer_id").joined_at.reindex(rows.index)
     rows["tenure_days"] = (rows.assigned_at - joined).dt.total_seconds() / 86_400
@@ -71,7 +76,7 @@ def chances_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 def picture(rows: pd.DataFrame, weight: pd.Series) -> pd.DataFrame:
     """The rows as a picture of others."""
-    w, y = weight / weight.mean(), rows[OUTCOMES + PAST]
+    w, y = weight / weight.mean(), rows[FIGURES + PAST]
     mean = y.mul(w, axis=0).sum() / w.sum()
     return rows.assign(**(mean + (y - mean).mul(w, axis=0)))
 
@@ -127,7 +132,7 @@ def difference(treated: pd.DataFrame, control: pd.DataFrame, centre: pd.DataFram
     at = (treated if centre is None else centre)[past].to_numpy()
     means, slopes, parts = [], [], []
     for rows in (treated, control):
-        x, y = rows[past].to_numpy(), rows[OUTCOMES].to_numpy()
+        x, y = rows[past].to_numpy(), rows[FIGURES].to_numpy()
         slope = np.linalg.lstsq(x - x.mean(axis=0), y - y.mean(axis=0), rcond=None)[0]
         without_past = y - (x - at.mean(axis=0)) @ slope
         means.append(without_past.mean(axis=0))
@@ -307,7 +312,7 @@ def read_plainly(folder: Path, campaign_id: str) -> PlainReadout:
     else:
         at_control = own
     shares = {arm: len(own[arm]) / len(treated) for arm in arms}
-    mixed = sum(share * controls[arm][OUTCOMES + PAST] for arm, share in shares.items())
+    mixed = sum(share * controls[arm][FIGURES + PAST] for arm, share in shares.items())
     control = own[CONTROL].assign(**mixed)
     fixed_cost = pd.read_parquet(folder / "campaigns.parquet").set_index("campaign_id").fixed_cost[campaign_id]
     raw = {arm: difference(own[arm], controls[arm]) for arm in arms}

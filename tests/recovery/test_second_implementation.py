@@ -14,6 +14,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from plain_readout import (
+    AFTER,
+    AFTER_DAYS,
     CONTROL,
     COST,
     LINES,
@@ -189,6 +191,30 @@ def test_money_of_the_campaign_is_that_of_its_arms(both):
         assert own == pytest.approx(by_arms, rel=0.01)
     assert found.profit == lines["profit"].total
     assert found.verdict.chance_of_profit == pytest.approx(norm.cdf(score_of(plain.whole, fixed)), abs=1e-6)
+
+
+def test_what_followed_the_window(both):
+    """Margin of the 28 days behind it, and profit with them, by the same lines through the past as the headline."""
+    found, plain = both
+    assert {row.days for row in (*found.pull_forward, found.after_window)} == {AFTER_DAYS}
+    z = critical_value(plain)
+    for arm, row in zip(found.arms, found.pull_forward, strict=True):
+        own, fixed = plain.adjusted[arm.arm], plain.fixed[arm.arm]
+        agree_jointly(row.after, own.n * per_customer(own, AFTER, 0.0, z), arms=len(found.arms))
+        agree_jointly(row.net, own.n * per_customer(own, PROFIT + AFTER, fixed, z), arms=len(found.arms))
+        assert row.net.point == pytest.approx(arm.profit.point + row.after.point)
+    whole, fixed = found.after_window, sum(plain.fixed.values())
+    agree(whole.after, plain.whole.n * per_customer(plain.whole, AFTER))
+    agree(whole.net, plain.whole.n * per_customer(plain.whole, PROFIT + AFTER, fixed))
+    assert whole.net.point == pytest.approx(found.profit.point + whole.after.point)
+
+
+def test_the_curve_of_every_arm_ends_where_its_headline_stands(both):
+    found, _ = both
+    last = {point.arm: point.profit for point in found.days}
+    for arm in found.arms:
+        ends = [(each.point, each.ci_lower, each.ci_upper) for each in (last[arm.arm], arm.profit)]
+        assert ends[0] == pytest.approx(ends[1], rel=1e-6, abs=0.01)
 
 
 def test_costs_are_those_that_were_paid(both):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from readout_parts import LINES, STARTED, Z, arm, checks, days, estimate, roi, segments, verdict
+from readout_parts import LINES, STARTED, Z, advise, arm, checks, days, estimate, remainders, roi, segments, verdict
 
 from netlift.abtest.readout import (
     ArmCell,
@@ -64,6 +64,9 @@ def make_readout(
     se = sum((one.profit.ci_upper - one.profit.ci_lower) / (2 * Z) for one in arms) * (1 if len(arms) == 1 else 0.8)
     cost = sum(one.roi.cost.point for one in arms)
     dimensions = SEGMENTS if dimensions is None else dimensions
+    if code is not None:
+        arms = [replace(one, verdict=replace(one.verdict, code=code, more_customers=None)) for one in arms]
+    rows, advice = segments(arms, dimensions), tuple(advise(one) for one in arms)
     result = CampaignReadout(
         campaign_id=campaign_id,
         name=name,
@@ -98,7 +101,10 @@ def make_readout(
                 for one in arms
             ),
         ),
-        segments=segments(arms, dimensions),
+        segments=rows,
+        segment_remainders=remainders(arms, rows),
+        advice=advice,
+        best_in_total=max(advice, key=lambda one: one.expected).arm,
         heterogeneity=tuple(
             Heterogeneity(
                 dimension=dimension,
@@ -120,8 +126,16 @@ def make_readout(
                 days=14,
                 after=estimate(-0.2 * one.profit.point, 0.3 * abs(one.profit.point) + 1),
                 net=estimate(0.8 * one.profit.point, abs(one.profit.point) + 1),
+                verdict=verdict(0.8 * one.profit.point, abs(one.profit.point) + 1, tolerance=30_000),
             )
             for one in arms
+        ),
+        after_window=PullForward(
+            arm="",
+            days=14,
+            after=estimate(-1.3 * total, abs(total) + 1),
+            net=estimate(-0.3 * total, 1.5 * abs(total) + 1),
+            verdict=verdict(-0.3 * total, 1.5 * abs(total) + 1, tolerance=30_000),
         ),
         rollout=(
             Rollout(

@@ -8,12 +8,15 @@ import numpy as np
 from scipy.stats import norm
 
 from netlift.abtest.readout import (
+    ArmAdvice,
     ArmReadout,
     Check,
     CurvePoint,
     DayPoint,
     Money,
     Roi,
+    Room,
+    SegmentRemainder,
     SegmentRow,
     Verdict,
 )
@@ -143,12 +146,46 @@ def segments(arms: list[ArmReadout], dimensions: dict[str, list[str]], seed: int
                         treated=treated,
                         control=treated // 9,
                         buyers=treated // 10,
+                        total=estimate(raw * treated, se * treated),
                         raw=estimate(raw, se, "RUB/customer"),
                         shrunken=estimate(mean + 0.25 * (raw - mean), 0.5 * se, "RUB/customer"),
                         planned=dimension != "region",
                     )
                 )
     return tuple(rows)
+
+
+def remainders(arms: list[ArmReadout], rows: tuple[SegmentRow, ...]) -> tuple[SegmentRemainder, ...]:
+    found = []
+    for one in arms:
+        fixed, profit = (next(m.total.point for m in one.money if m.name == n) for n in ("fixed_cost", "profit"))
+        for dimension in dict.fromkeys(row.dimension for row in rows):
+            shown = sum(row.total.point for row in rows if (row.dimension, row.arm) == (dimension, one.arm))
+            found.append(
+                SegmentRemainder(
+                    dimension=dimension, arm=one.arm, remainder=profit + fixed - shown, fixed=fixed, profit=profit
+                )
+            )
+    return tuple(found)
+
+
+CODES = {
+    "made_money": "scale_up", "probably_made_money": "scale_up", "lost_money": "stop", "no_material_effect": "stop",
+    "cannot_tell_yet": "keep_testing", "blocked": "withheld", "observational": "withheld",
+}  # fmt: skip
+
+
+def advise(one: ArmReadout, *, eligible: int = 100_000) -> ArmAdvice:
+    """Advice that the arm's own verdict would have alone, with room for 300 contacts a run."""
+    code, fixed = CODES[one.verdict.code], next(m.total.point for m in one.money if m.name == "fixed_cost")
+    each = one.average_profit or estimate((one.profit.point + fixed) / one.assigned, 0.9, "RUB/customer")
+    return ArmAdvice(
+        arm=one.arm, code=code, reason=one.verdict.code, by_total=code, by_customer=code, total=one.profit,
+        per_customer=each, chance=one.verdict.chance_of_profit, chance_among=None, chance_after=0.8,
+        more_customers=one.verdict.more_customers, is_enough=one.verdict.more_customers is not None, runs=141,
+        pays_from=5000, room=Room(customers=300, bound="channel", budget=60_000.0, channel="call"), eligible=eligible,
+        reach=300, expected=300 * each.point - fixed,
+    )  # fmt: skip
 
 
 def checks(arms: tuple[str, ...] = ("email_10",)) -> tuple[Check, ...]:

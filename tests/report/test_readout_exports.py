@@ -111,7 +111,7 @@ def test_the_workbook_computes_profit_and_return_from_the_cells_finance_may_chan
     cells = calculator(readout_workbook(found, EN))
     rows = {text: int(place[1:]) for place, text in cells.items() if isinstance(text, str) and place[0] == "A"}
     profit, rate, reward, fixed = (
-        f"C{rows[name]}" for name in ("Profit", "Margin / revenue", "Rewards, per customer", "Fixed cost")
+        f"C{rows[name]}" for name in ("Profit", "Margin / revenue", "Discounts and points, per customer", "Fixed cost")
     )
     roi, even = f"C{rows['ROI']}", f"C{rows['Margin rate at which the profit is zero']}"
     same = recalculate(cells, {})
@@ -142,7 +142,19 @@ def test_every_example_becomes_a_workbook_and_slides_and_the_same_again(name):
     found = EXAMPLES[name]()
     assert readout_workbook(found, RU) == readout_workbook(found, RU)
     slides = to_pptx(found, RU)
-    assert slides == to_pptx(found, RU) and len(slide_texts(slides)) == (4 if len(found.arms) > 1 else 3)
+    assert slides == to_pptx(found, RU) and len(slide_texts(slides)) == (5 if len(found.arms) > 1 else 4)
+
+
+def test_the_workbook_opens_on_the_calculator():
+    book = parts(readout_workbook(make_readout(), RU))
+    assert b'activeTab="1"' in book.read("xl/workbook.xml")
+
+
+def test_a_slide_says_what_to_do_with_every_arm():
+    found = EXAMPLES["six_arms"]()
+    slide = slide_texts(to_pptx(found, RU))[1]
+    assert all(one.arm in slide for one in found.advice)
+    assert {"масштабировать", "остановить"} & set(slide)
 
 
 def test_nothing_a_table_says_becomes_a_formula_or_a_link_in_the_workbook():

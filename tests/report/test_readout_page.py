@@ -76,10 +76,10 @@ def test_the_page_is_read_in_the_order_of_questions():
         ("made_money", "This campaign made money."),
         ("lost_money", "This campaign lost money."),
         ("probably", "This campaign probably made money."),
-        ("no_effect", "This campaign changed next to nothing in money."),
+        ("no_effect", "This campaign changed the profit next to nothing."),
         ("cannot_tell", "It cannot be told yet whether this campaign made money."),
-        ("blocked", "No verdict yet: something must be put right first."),
-        ("observational", "No verdict: nobody drew the control by chance."),
+        ("blocked", "No verdict yet: the data must be put right first."),
+        ("observational", "No verdict: the control group was not drawn by chance."),
     ],
 )
 def test_each_step_of_the_ladder_has_its_sentence_and_says_what_to_do(name, said):
@@ -88,25 +88,64 @@ def test_each_step_of_the_ladder_has_its_sentence_and_says_what_to_do(name, said
     assert banner.lines[-1].startswith("What to do: ") and banner.tone
 
 
-def test_how_sure_is_said_in_chances_and_never_as_certain():
+def test_how_sure_is_said_as_a_probability_and_never_as_certain():
     say = ReadoutWords(words=EN, currency="RUB")
     found = EXAMPLES["probably"]()
-    lines = write_headline(found, say).banner.lines
-    assert "About 97 chances in 100 that it was profitable." in lines
-    for chance, said in ((0.9999, "More than 99 chances"), (0.0001, "Fewer than 1 chance"), (0.5, "About 50 chances")):
+    start = "The probability that the campaign is profitable is"
+    assert f"{start} 97%." in write_headline(found, say).banner.lines
+    for chance, said in ((0.9999, "more than 99%"), (0.0001, "less than 1%"), (0.5, "50%")):
         verdict = replace(found.verdict, chance_of_profit=chance)
-        assert any(line.startswith(said) for line in write_headline(replace(found, verdict=verdict), say).banner.lines)
-    russian = ReadoutWords(words=RU, currency="RUB")
+        assert f"{start} {said}." in write_headline(replace(found, verdict=verdict), say).banner.lines
     verdict = replace(found.verdict, chance_of_profit=0.91)
-    lines = write_headline(replace(found, verdict=verdict), russian).banner.lines
-    assert "Примерно 91 шанс из 100, что кампания прибыльна." in lines
+    lines = write_headline(replace(found, verdict=verdict), ReadoutWords(words=RU, currency="RUB")).banner.lines
+    assert "Вероятность, что кампания прибыльна, — 91\xa0%." in lines
+
+
+def test_money_on_page_one_is_in_thousands_with_the_level_said_once():
+    found = EXAMPLES["probably"]()
+    lines = write_headline(found, ReadoutWords(words=RU, currency="RUB")).banner.lines
+    assert lines[0].startswith("Прибыль: около 211\xa0тыс.\xa0₽ (95\xa0%: от ") and lines[0].endswith("на клиента.")
+    assert sum(line.count("95\xa0%") for line in lines) == 1
 
 
 def test_not_proven_is_not_no_effect_and_how_many_more_customers_are_needed_is_said():
     found = EXAMPLES["cannot_tell"]()
     lines = write_headline(found, ReadoutWords(words=EN, currency="RUB")).banner.lines
     assert "Not proven is not the same as no effect." in lines
-    assert "About 42,000 customers more would settle it." in lines
+    assert lines[-1] == "What to do: keep testing (about 42,000 customers more)."
+
+
+def test_what_came_after_the_window_stands_in_the_verdict_where_it_could_turn_it():
+    found = EXAMPLES["made_money"]()
+    say = ReadoutWords(words=EN, currency="RUB")
+    (said,) = [line for line in write_headline(found, say).banner.lines if line.startswith("With the 14 days after")]
+    assert "−RUB" in said and "the probability that the campaign is profitable" in said
+    same = replace(found.after_window, net=found.profit, verdict=found.verdict)
+    lines = write_headline(replace(found, after_window=same), say).banner.lines
+    assert not [line for line in lines if "after the window" in line]
+
+
+def test_advice_names_what_to_do_with_every_arm_the_limits_of_a_run_and_who_is_best_by_what():
+    found = EXAMPLES["six_arms"]()
+    head = write_headline(found, ReadoutWords(words=EN, currency="RUB"))
+    do = next(line for line in head.banner.lines if line.startswith("What to do"))
+    text = see(found, EN).sections["verdict"]
+    for one in found.advice:
+        assert one.arm in text and f"“{one.arm}”" in do
+    assert "a run has room for 300 of 100,000 customers (limit of the channel, calls)" in text
+    assert "in total and per customer" in text and "with the days after: 80%" in text
+    best = next(one.arm for one in found.advice if one.arm != found.best_arm)
+    advice = tuple(replace(one, expected=1e6) for one in found.advice)
+    other = replace(found, best_in_total=best, advice=advice)
+    lines = write_headline(other, ReadoutWords(words=EN, currency="RUB")).banner.lines
+    line = next(line for line in lines if line.startswith("Per customer"))
+    assert f"“{found.best_arm}” earns most" in line and f"“{other.best_in_total}” (forecast" in line
+
+
+def test_segments_stand_with_the_remainder_that_makes_them_the_profit_of_the_arm():
+    text = see(make_readout(), EN).sections["responders"]
+    for key in ("remainder", "fixed_row", "profit_row"):
+        assert EN.say(f"readout.{key}") in text
 
 
 def test_a_blocked_readout_says_why_first_and_still_shows_the_numbers():
@@ -114,8 +153,9 @@ def test_a_blocked_readout_says_why_first_and_still_shows_the_numbers():
     head = write_headline(found, ReadoutWords(words=EN, currency="RUB"))
     assert head.banner.lines[0].startswith("Not so: “Customers split as planned”.")
     assert "less than 0.01%" in head.banner.lines[0]
-    text = see(found, EN).sections["verdict"]
-    assert head.shown(head.cards[0].cell) in text and "chances in 100" not in text
+    page = see(found, EN).sections
+    text = page["verdict"] + page["money"]
+    assert head.shown(head.cards[0].cell) in text and "probability that" not in text
 
 
 def test_an_observational_readout_says_so_everywhere_and_claims_no_chance():
@@ -125,20 +165,23 @@ def test_an_observational_readout_says_so_everywhere_and_claims_no_chance():
     assert notice in page.sections[""]
     assert notice in to_markdown(document).decode() and notice in to_text(readout_brief(found, RU))
     assert readout_json(found, RU)["observational"] is True
-    assert "Шанс прибыли" not in page.sections["arms"]
+    assert "Вероятность, что" not in page.sections["verdict"]
 
 
 @pytest.mark.parametrize("kind", ["outside", "all", "saves_cost"])
 def test_a_return_that_is_not_defined_is_said_in_words_and_never_as_a_number(kind):
     found = EXAMPLES[kind]()
-    text = see(found, EN).sections["verdict"]
-    assert EN.say(f"readout_roi_said.{kind}") in text and "%" not in text.split("ROI")[1].split("What was tested")[0]
+    text = see(found, EN).sections["money"]
+    assert (
+        EN.say(f"readout_roi_said.{kind}") in text and "%" not in text.split("ROI")[1].split("Everything is counted")[0]
+    )
     assert readout_json(found, EN)["roi"] is None
 
 
 def test_no_money_at_all_is_said_without_a_range():
-    text = see(EXAMPLES["zero_money"](), EN).sections["verdict"]
-    assert "Profit: RUB\xa00." in text and "There is no extra cost" in text and "chances in 100" not in text
+    page = see(EXAMPLES["zero_money"](), EN).sections
+    text = page["verdict"] + page["money"]
+    assert "Profit: RUB\xa00." in text and "There is no extra cost" in text and "probability that" not in text
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
@@ -201,4 +244,4 @@ def test_the_json_is_what_the_scorecard_reads(tmp_path):
 
 
 def test_the_terminal_shows_one_screen():
-    assert len(to_text(readout_brief(make_readout(), RU)).splitlines()) < 40
+    assert len(to_text(readout_brief(make_readout(), RU)).splitlines()) < 44

@@ -1,4 +1,4 @@
-"""A readout as slides with native charts: the verdict, where the profit comes from, its arms, whether to trust it."""
+"""A readout as slides with native charts: verdict, what to do with each arm, where the profit comes from, trust."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from datetime import datetime, time
 from typing import Any
 
 from netlift.abtest.readout import CampaignReadout
-from netlift.report.document import Cell
+from netlift.report.document import Cell, Grid
 from netlift.report.native_charts import add_arms, add_waterfall
+from netlift.report.pages.readout_advice import advice_grid
 from netlift.report.pages.readout_checks import checks_grid
 from netlift.report.pages.readout_verdict import Headline, write_headline
 from netlift.report.pages.readout_words import ReadoutWords
@@ -23,7 +24,7 @@ INK, QUIET, SOFT, GOOD, BAD, WARN, BLUE = (
 )
 COLORS = {"good": GOOD, "bad": BAD, "warn": WARN, "muted": QUIET, "": BLUE}
 EPOCH = (1980, 1, 1, 0, 0, 0)
-MOST_CHECKS, LONGEST = 11, 110
+MOST_ARMS, MOST_CHECKS, LONGEST = 6, 11, 160
 
 
 def to_pptx(readout: CampaignReadout, words: Words) -> bytes:
@@ -45,6 +46,8 @@ def to_pptx(readout: CampaignReadout, words: Words) -> bytes:
     properties.title, properties.author, properties.last_modified_by = head.title[:255], "netlift", "netlift"
     properties.created = properties.modified = made
     _verdict_slide(deck, head)
+    if readout.advice:
+        _advice_slide(deck, readout, head, say)
     _money_slide(deck, readout, head, say)
     if len(readout.arms) > 1:
         _arms_slide(deck, readout, head, say)
@@ -104,26 +107,41 @@ def _arms_slide(deck: Any, readout: CampaignReadout, head: Headline, say: Readou
     add_arms(slide, readout, say, box=(MARGIN, 2.5, 12.1, 4.6))
 
 
+def _advice_slide(deck: Any, readout: CampaignReadout, head: Headline, say: ReadoutWords) -> None:
+    """What to do with each arm, its money in total and per customer."""
+    slide = _slide(deck, head)
+    grid = advice_grid(readout, say)
+    _text(slide, [(say.say("advice"), 24, INK, True)], box=(MARGIN, 1.5, 12.1, 0.6))
+    _table(slide, grid, head, widths=(2.3, 1.9, 2.0, 1.9, 1.7, 2.3), rows=MOST_ARMS, height=0.62)
+    _say_rest(slide, say.say("more_arms", n=say.words.number(len(grid.rows) - MOST_ARMS)), grid, MOST_ARMS)
+
+
 def _trust_slide(deck: Any, readout: CampaignReadout, head: Headline, say: ReadoutWords) -> None:
     """The checks with their lights, failed ones first."""
+    slide = _slide(deck, head)
+    grid = checks_grid(readout, say)
+    _text(slide, [(say.say("trust"), 24, INK, True)], box=(MARGIN, 1.5, 12.1, 0.6))
+    _table(slide, grid, head, widths=(4.2, 1.7, 6.2), rows=MOST_CHECKS, height=0.36)
+    _say_rest(slide, say.say("more_checks", n=say.words.number(len(grid.rows) - MOST_CHECKS)), grid, MOST_CHECKS)
+
+
+def _table(slide: Any, grid: Grid, head: Headline, *, widths: Sequence[float], rows: int, height: float) -> None:
+    """The first rows of a grid as a table of the slide."""
     from pptx.util import Inches
 
-    slide = _slide(deck, head)
-    _text(slide, [(say.say("trust"), 24, INK, True)], box=(MARGIN, 1.5, 12.1, 0.6))
-    grid = checks_grid(readout, say)
-    rows = grid.rows[:MOST_CHECKS]
-    place = [Inches(inches) for inches in (MARGIN, 2.15, 12.1, 0.36 * (len(rows) + 1))]
-    table = slide.shapes.add_table(len(rows) + 1, len(grid.columns), *place).table
-    for j, width in enumerate((4.2, 1.7, 6.2)):
+    shown = grid.rows[:rows]
+    place = [Inches(inches) for inches in (MARGIN, 2.15, sum(widths), height * (len(shown) + 1))]
+    table = slide.shapes.add_table(len(shown) + 1, len(grid.columns), *place).table
+    for j, width in enumerate(widths):
         table.columns[j].width = Inches(width)
-    for i, row in enumerate((grid.columns, *rows)):
+    for i, row in enumerate((grid.columns, *shown)):
         for j, cell in enumerate(row):
-            _fill(table.cell(i, j), cell, bold=i == 0)
-    left = len(grid.rows) - len(rows)
-    if left:
-        _text(
-            slide, [(say.say("more_checks", n=say.words.number(left)), 11, QUIET, False)], box=(MARGIN, 6.95, 12.1, 0.4)
-        )
+            _fill(table.cell(i, j), cell, head, bold=i == 0)
+
+
+def _say_rest(slide: Any, text: str, grid: Grid, rows: int) -> None:
+    if len(grid.rows) > rows:
+        _text(slide, [(text, 11, QUIET, False)], box=(MARGIN, 6.95, 12.1, 0.4))
 
 
 def _slide(deck: Any, head: Headline) -> Any:
@@ -131,8 +149,8 @@ def _slide(deck: Any, head: Headline) -> Any:
     slide = deck.slides.add_slide(deck.slide_layouts[5])
     title = slide.shapes.title
     title.left, title.top, title.width, title.height = _emu(MARGIN, 0.25, 12.1, 0.65)
-    _write(title.text_frame, [(_cut(head.title, LONGEST), 20 if len(head.title) < 70 else 15, QUIET, True)])
-    _text(slide, [(_cut(head.subtitle, LONGEST + 60), 12, QUIET, False)], box=(MARGIN, 0.85, 12.1, 0.35))
+    _write(title.text_frame, [(_cut(head.title, 110), 20 if len(head.title) < 70 else 15, QUIET, True)])
+    _text(slide, [(_cut(head.subtitle, LONGEST), 12, QUIET, False)], box=(MARGIN, 0.85, 12.1, 0.35))
     if head.notice:
         _text(slide, [(head.notice, 11, COLORS["bad"], True)], box=(MARGIN, 1.15, 12.1, 0.4))
     return slide
@@ -170,15 +188,17 @@ def _write(frame: Any, parts: Sequence[tuple[str, int, str, bool]]) -> None:
         run.font.color.rgb = RGBColor.from_string(color)
 
 
-def _fill(place: Any, cell: Cell, *, bold: bool) -> None:
+def _fill(place: Any, cell: Cell, head: Headline, *, bold: bool) -> None:
     from pptx.dml.color import RGBColor
     from pptx.util import Inches
 
     place.margin_top = place.margin_bottom = Inches(0.03)
     place.fill.solid()
     place.fill.fore_color.rgb = RGBColor.from_string("E8EEF5" if bold else "FFFFFF")
-    color = COLORS[cell.tone] if cell.tone else INK
-    _write(place.text_frame, [(_cut(str(cell.value or ""), LONGEST), 11, color, bold)])
+    small = head.small(cell)
+    parts = [(_cut(head.shown(cell), LONGEST), 11, COLORS[cell.tone] if cell.tone else INK, bold)]
+    parts += [(_cut(small, LONGEST), 9, QUIET, False)] if small else []
+    _write(place.text_frame, parts)
 
 
 def _cut(text: str, longest: int) -> str:

@@ -27,7 +27,7 @@ def say_advice(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
             arms = [say.quoted(one.arm) for one in advice if one.code == code]
             shown = say.say("every_arm") if len(arms) == len(advice) else ", ".join(arms)
             if arms:
-                parts.append(say.say("do_arms", advice=say.words.say(f"readout_advice.{code}"), arms=shown))
+                parts.append(say.words.say(f"readout_do.{code}", arms=shown))
         yield say.say("do", what="; ".join(parts))
         yield from _best(readout, say)
 
@@ -67,10 +67,9 @@ def in_order(advice: Sequence[ArmAdvice]) -> list[ArmAdvice]:
 
 
 def _one(one: ArmAdvice, say: ReadoutWords) -> str:
-    word = say.words.say(f"readout_advice.{one.code}")
     if one.more_customers is None or not one.is_enough:
-        return word
-    return say.say("do_more", advice=word, customers=say.words.count("noun.customers", _round(one.more_customers)))
+        return say.words.say(f"readout_advice.{one.code}")
+    return say.say("do_more", customers=say.words.count("noun.customers", _round(one.more_customers)))
 
 
 def _best(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:

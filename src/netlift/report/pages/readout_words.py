@@ -12,6 +12,7 @@ from netlift.results import Estimate
 
 SMALLEST_MONEY, SMALL_MONEY = 0.005, 100.0
 SMALLEST_CHANCE = 1e-4
+QUOTES = {"ru": "«»", "en": "“”"}
 WITHHELD = ("blocked", "observational")
 
 
@@ -53,7 +54,8 @@ class ReadoutWords:
 
     def quoted(self, arm: str) -> str:
         """An offer in a sentence."""
-        return self.say("quoted", arm=self.arm(arm))
+        first, last = QUOTES[self.words.language]
+        return f"{first}{self.arm(arm)}{last}"
 
     def segment(self, dimension: str, name: str) -> str:
         """What a segment of a split is called; customers without a value have one too."""
