@@ -111,7 +111,8 @@ def test_the_workbook_computes_profit_and_return_from_the_cells_finance_may_chan
     cells = calculator(readout_workbook(found, EN))
     rows = {text: int(place[1:]) for place, text in cells.items() if isinstance(text, str) and place[0] == "A"}
     profit, rate, reward, fixed = (
-        f"C{rows[name]}" for name in ("Profit", "Margin / revenue", "Discounts and points, per customer", "Fixed cost")
+        f"C{rows[name]}"
+        for name in ("Profit", "Margin / revenue", "Discounts and\xa0points, per customer", "Fixed cost")
     )
     roi, even = f"C{rows['ROI']}", f"C{rows['Margin rate at which the profit is zero']}"
     same = recalculate(cells, {})
@@ -187,6 +188,9 @@ def test_the_slide_chart_is_native_and_stacks_to_the_profit_with_its_interval(na
     values = [[float(v.text) for v in series.find(f"{C}val").iter(f"{C}v")] for series in chart.iter(f"{C}ser")]
     base, above, below = values
     assert above[-1] + below[-1] == pytest.approx(found.profit.point / 1000) and base[-1] == 0
+    points = list(chart.iter(f"{C}dPt"))
+    assert points and all([each.tag for each in point][:2] == [f"{C}idx", f"{C}invertIfNegative"] for point in points)
+    assert {each.get("val") for each in chart.iter(f"{C}invertIfNegative")} == {"0"}, "losses keep their colour"
     series = list(chart.iter(f"{C}ser"))[1 if found.profit.point >= 0 else 2]
     tags = [child.tag.removeprefix(C) for child in series]
     assert tags.index("dPt") < tags.index("errBars") < tags.index("cat")

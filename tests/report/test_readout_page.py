@@ -132,7 +132,7 @@ def test_advice_names_what_to_do_with_every_arm_the_limits_of_a_run_and_who_is_b
     text = see(found, EN).sections["verdict"]
     for one in found.advice:
         assert one.arm in text and f"“{one.arm}”" in do
-    assert "a run has room for 300 of 100,000 customers (limit of the channel, calls)" in text
+    assert "a run has room for 300 of 100,000 customers (limit: calls)" in text
     assert "in total and per customer" in text and "with the days after: 80%" in text
     best = next(one.arm for one in found.advice if one.arm != found.best_arm)
     advice = tuple(replace(one, expected=1e6) for one in found.advice)

@@ -6,8 +6,8 @@ profit of a contacted customer, without it, which is what more customers would b
     scale_up        the verdict says made, or probably made, money, *and* no other line of the page takes that back: the
                     chance among all campaigns, and that with the days after the window, are .90 as well
     stop            the verdict says lost money, or a chance of profit of .10 at most, by itself and among campaigns, at
-                    an expected loss of stopping within the tolerance; or nothing material to be had; or more likely
-                    a loss than a profit, and not customers enough to make sure. Not where the days after the window
+                    an expected loss of stopping within the tolerance; or nothing material to be had; or any of
+                    these chances below .50 and not customers enough to make sure. Not where the days after the window
                     more likely than not bring it back
     keep_testing    anything else: about so many more customers would settle it
     withheld        a blocking check failed, or nobody drew the arms by chance
@@ -90,7 +90,7 @@ def advise(seen: Seen) -> ArmAdvice:
     more = after.more_customers if after is not None and reason == "after_window" else verdict.more_customers
     people = seen.rollout.eligible + seen.rollout.outside
     is_enough = more is not None and more <= people
-    if reason == "cannot_tell_yet" and not is_enough and _best_chance(verdict) < EVEN:
+    if reason == "cannot_tell_yet" and not is_enough and _least_chance(verdict, after) < EVEN:
         code, reason = "stop", "not_worth_testing"
     more = more if code == "keep_testing" else None
     cost = (seen.rollout.budget - seen.fixed) / seen.rollout.eligible if seen.rollout.eligible else 0.0
@@ -197,6 +197,16 @@ def _chance(verdict: Verdict) -> float:
 def _best_chance(verdict: Verdict) -> float:
     """The larger of the chances of profit by itself and among campaigns."""
     return max(verdict.chance_of_profit, verdict.chance_among_campaigns or 0.0)
+
+
+def _least_chance(verdict: Verdict, after: Verdict | None) -> float:
+    """The smallest of the chances of profit by itself, among campaigns and with the days after the window."""
+    known = (
+        verdict.chance_of_profit,
+        verdict.chance_among_campaigns,
+        None if after is None else after.chance_of_profit,
+    )
+    return min(chance for chance in known if chance is not None)
 
 
 def _runs(more: int | None, share: float, room: Room) -> int | None:

@@ -41,6 +41,7 @@ def add_waterfall(slide: Any, readout: CampaignReadout, say: ReadoutWords, *, bo
     chart.plots[0].overlap = 100
     base, *bars = chart.plots[0].series
     base.format.fill.background()
+    base.invert_if_negative = False
     for series in bars:
         _paint(series, [step.color for step in steps])
     last = steps[-1]
@@ -130,6 +131,17 @@ def _paint(series: Any, colors: Sequence[str]) -> None:
         fill = series.points[i].format.fill
         fill.solid()
         fill.fore_color.rgb = RGBColor.from_string(color.removeprefix("#").upper())
+    _keep_colors(series)
+
+
+def _keep_colors(series: Any) -> None:
+    """Bars below zero in the colour of their point: without a word for each point some programs draw them white."""
+    from lxml import etree
+
+    for point in series._element.findall(f"{{{CHART_NS}}}dPt"):
+        stays = etree.Element(f"{{{CHART_NS}}}invertIfNegative")
+        stays.set("val", "0")
+        point.find(f"{{{CHART_NS}}}idx").addnext(stays)
 
 
 def _whiskers(series: Any, sizes: Mapping[int, tuple[float, float]], count: int) -> None:

@@ -12,7 +12,7 @@ from netlift.results import Estimate
 
 SMALLEST_MONEY, SMALL_MONEY = 0.005, 100.0
 SMALLEST_CHANCE = 1e-4
-QUOTES = {"ru": "«»", "en": "“”"}
+QUOTES = {"ru": ("«", "»"), "en": ("“", "”")}
 WITHHELD = ("blocked", "observational")
 
 
