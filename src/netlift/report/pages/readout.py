@@ -187,6 +187,7 @@ def _sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
 def _time(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> Section:
     best, many = best_of(readout), len(readout.arms) > 1
     whole = (readout.after_window,) if readout.after_window is not None and many else ()
+    shown = {best.arm, readout.best_in_total or best.arm}
     lines = [say.say("band", arm=say.arm(best.arm)) if many else say.say("band_single")]
     lines.append(say.say("band_ends"))
     if any(point.sequential_lower is not None for point in readout.days):
@@ -195,7 +196,7 @@ def _time(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> Sectio
         name="time",
         title=say.say("time"),
         paragraphs=(" ".join(lines),),
-        items=tuple(_after(row, say) for row in (*readout.pull_forward, *whole)),
+        items=tuple(_after(row, say) for row in (*whole, *(row for row in readout.pull_forward if row.arm in shown))),
         pictures=(draw_days(readout, say),) if drawn else (),
     )
 

@@ -87,7 +87,7 @@ def _cells(readout: CampaignReadout, say: ReadoutWords) -> Grid:
 def _contrasts(readout: CampaignReadout, say: ReadoutWords) -> Grid:
     rows = []
     for arm in readout.arms:
-        for line in arm.money:
+        for line in (line for line in arm.money if line.name != "fixed_cost"):  # known, no contrast
             each = line.per_customer
             rows.append(
                 (

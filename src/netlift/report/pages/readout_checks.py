@@ -35,17 +35,21 @@ def trust_section(readout: CampaignReadout, say: ReadoutWords) -> Section:
 
 
 def checks_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
-    """Every check, its light and what was seen; failed ones first."""
+    """Every check, its light and what was seen; failed ones first, and one row for what all arms have passed alike."""
     order = ("failed", "warned", "passed", "not_checked")
     ordered = sorted(readout.checks, key=lambda check: order.index(check.status))
+    rows, told = [], set()
+    for check in ordered:
+        alike = [other for other in ordered if other.name == check.name]
+        if len(alike) > 1 and all(one.status == "passed" and _arm_of(one) for one in alike):
+            if check.name not in told:
+                name = f"{say.name('readout_check', check.name)} ({say.say('every_arm')})"
+                rows.append((text_cell(name), _light(check, say), text_cell(say.words.say("readout_said.passed"))))
+            told.add(check.name)
+            continue
+        rows.append((text_cell(check_name(check, say)), _light(check, say), text_cell(check_said(check, say))))
     return Grid(
-        name=say.say("checks"),
-        title=say.say("checks"),
-        columns=say.heads("check", "light", "said"),
-        rows=tuple(
-            (text_cell(check_name(check, say)), _light(check, say), text_cell(check_said(check, say)))
-            for check in ordered
-        ),
+        name=say.say("checks"), title=say.say("checks"), columns=say.heads("check", "light", "said"), rows=tuple(rows)
     )
 
 
@@ -90,8 +94,13 @@ def sensitivity_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
 def check_name(check: Check, say: ReadoutWords) -> str:
     """What a check is called, and of which arm it is where it is of one."""
     name = say.name("readout_check", check.name)
-    arm = "" if check.name in NOT_OF_AN_ARM else check.where.partition(": ")[0]
+    arm = _arm_of(check)
     return f"{name} ({say.arm(arm)})" if arm else name
+
+
+def _arm_of(check: Check) -> str:
+    """The arm that a check is of; empty where it is of the campaign."""
+    return "" if check.name in NOT_OF_AN_ARM else check.where.partition(": ")[0]
 
 
 def check_said(check: Check, say: ReadoutWords) -> str:

@@ -65,13 +65,12 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             say.roi_cell(arm.roi, bought=bought),
             text_cell(say.chance(arm.chance_best) if bought else ""),
         ]
-        verdict = text_cell(say.words.say(f"readout_verdict_arm.{arm.verdict.code}"))
-        rows.append((*cells[: len(names)], verdict))
+        rows.append(tuple(cells[: len(names)]))
     return Grid(
         name=say.say("arms"),
         title="",
-        columns=say.heads(*names, "verdict"),
-        rows=(*rows, *_control_row(readout, len(names) + 1, say)),
+        columns=say.heads(*names),
+        rows=(*rows, *_control_row(readout, len(names), say)),
     )
 
 
