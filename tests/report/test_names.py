@@ -14,8 +14,12 @@ from datetime import datetime
 
 import pytest
 from decision_example import about, make_loop, make_summary
+from readout_example import ONE, make_readout
+from readout_parts import arm
+from segments_page import make_report
 from test_decision_readout_page import make_readout as make_decision_readout
 from test_decision_readout_page import proof
+from test_portfolio_page import line, portfolio
 from test_uplift_charts import SHARES, TREE, WORTH
 
 from netlift.abtest.planned import ArmCount, AssignReport
@@ -31,6 +35,9 @@ from netlift.report.pages.assignment import assignment_document
 from netlift.report.pages.decision import decision_document
 from netlift.report.pages.decision_readout import decision_readout_document
 from netlift.report.pages.demo import demo_document
+from netlift.report.pages.portfolio import portfolio_document
+from netlift.report.pages.readout import readout_brief, readout_document
+from netlift.report.pages.segments import segments_document
 from netlift.report.plain_text import to_text
 from netlift.report.uplift_charts import effect_shares_chart, policy_tree_chart
 from netlift.report.uplift_words import say_choice, say_constant, say_dependence, say_feature, say_rule
@@ -88,6 +95,28 @@ def assignment(words: Words) -> Shown:
     yield from pages(assignment_document(drawn, words, path="x", written=True))
 
 
+def readout(words: Words) -> Shown:
+    arms = [arm(offer, per_customer=ONE, se=0.95, fixed=45_000, treated=90_000) for offer in OFFERS]
+    made = make_readout(arms=arms, dimensions={ATTRIBUTE: [VALUE, "b", "c"], "segment": [SEGMENT, "loyal"]})
+    yield from pages(readout_document(made, words))
+    yield to_text(readout_brief(made, words))
+
+
+def all_campaigns(words: Words) -> Shown:
+    parts = (
+        line(1, arm=OFFERS[0], dimension=ATTRIBUTE, segment=VALUE),
+        line(1, arm=OFFERS[1], dimension="segment", segment=SEGMENT),
+    )
+    yield from pages(portfolio_document(portfolio(arms=(line(3, arm=OFFERS[0]),), segments=parts), words))
+
+
+def segments(words: Words) -> Shown:
+    report = make_report()
+    rows = tuple(replace(row, segment=SEGMENT, strategy=STRATEGY) for row in report.segments.rows[:1])
+    named = replace(report.segments, rows=(*rows, *report.segments.rows[1:]))
+    yield from pages(segments_document(replace(report, segments=named), words))
+
+
 def uplift(words: Words) -> Shown:
     """The sentences and charts of an uplift model's card."""
     own = Feature(
@@ -119,6 +148,9 @@ DOCUMENTS: dict[str, tuple[Callable[[Words], Shown], tuple[str, ...]]] = {
     "decision readout": (decision_readout, OFFERS),
     "demo": (demo, OFFERS[:1]),
     "assignment": (assignment, OFFERS),
+    "readout": (readout, (*OFFERS, SEGMENT, ATTRIBUTE, VALUE)),
+    "portfolio": (all_campaigns, OFFERS[:1]),
+    "segments": (segments, (SEGMENT,)),
     "uplift": (uplift, (*OFFERS, CHANNELS[0], ATTRIBUTE, VALUE)),
 }
 
