@@ -38,7 +38,7 @@ from netlift.pipelines.readout import read_campaign
 from netlift.pipelines.readout_rows import ReadoutRequest
 
 CONFIG = Path(__file__).parents[2] / "configs/demo.yaml"
-AS_MADE, EVEN, SINGLE = ("C01", "C07", "C10"), "C05", "C11"
+AS_MADE, EVEN, SINGLE = ("C01", "C06", "C10"), "C13", "C15"
 CAMPAIGNS = (*AS_MADE, EVEN, SINGLE)
 
 
@@ -61,10 +61,10 @@ def cut(folder):
     campaigns[campaigns.campaign_id.isin(CAMPAIGNS)].to_parquet(folder / "campaigns.parquet")
     # Of those who got the message every third buys by the pallet: another spread of spend than in control.
     receipts = pd.read_parquet(folder / "transactions.parquet")
-    many = single.customer_id[(single.offer_id != CONTROL) & (single.customer_id.astype(int) % 3 == 0)]
-    start = single.assigned_at.iloc[0]
-    pallet = receipts.customer_id.isin(many) & receipts.occurred_at.between(start, start + pd.Timedelta(days=28))
-    receipts.loc[pallet, ["revenue", "margin"]] *= 6.0
+    many = single[(single.offer_id != CONTROL) & (single.customer_id.astype(int) % 3 == 0)]
+    start = receipts.customer_id.map(many.set_index("customer_id").assigned_at)
+    pallet = receipts.occurred_at.between(start, start + pd.Timedelta(days=28))
+    receipts.loc[pallet, ["revenue", "margin"]] *= 12.0
     receipts.to_parquet(folder / "transactions.parquet")
 
 
@@ -249,7 +249,8 @@ def test_all_arms_at_once(both):
         agree_in_width([arm.profit_simultaneous.ci_lower, arm.profit_simultaneous.ci_upper], ends)
         assert arm.profit_simultaneous.point == arm.profit.point
         joint = np.mean(errors.max(axis=1) < score_of(own, fixed))
-        assert arm.verdict.chance_jointly == pytest.approx(joint, abs=0.02)
+        # The product takes what all arms share of control for what each pair shares: to 3 in 100.
+        assert arm.verdict.chance_jointly == pytest.approx(joint, abs=0.03)
 
 
 def test_chance_of_being_the_best(both):

@@ -86,7 +86,7 @@ CATEGORIES = (
 )
 
 OFFERS = (
-    # Lovers of promotions and those who are late answer to a price. Who comes every week cannot well come more often, and
+    # Lovers of promotions and those who are late answer to a price. Who comes every week can hardly come more often and
     # takes the discount all the same: margin given away.
     Offer(
         offer_id="email_discount_10",
