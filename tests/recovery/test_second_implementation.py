@@ -249,8 +249,8 @@ def test_all_arms_at_once(both):
         agree_in_width([arm.profit_simultaneous.ci_lower, arm.profit_simultaneous.ci_upper], ends)
         assert arm.profit_simultaneous.point == arm.profit.point
         joint = np.mean(errors.max(axis=1) < score_of(own, fixed))
-        # The product takes what all arms share of control for what each pair shares: to 3 in 100.
-        assert arm.verdict.chance_jointly == pytest.approx(joint, abs=0.03)
+        # The product takes the least that two arms share of control for what all of them share, and so is careful.
+        assert joint - 0.04 < arm.verdict.chance_jointly < joint + 0.02
 
 
 def test_chance_of_being_the_best(both):
