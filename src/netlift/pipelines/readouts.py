@@ -42,10 +42,16 @@ class Published:
     written: bool
 
     @classmethod
-    def of(cls, made: ReadoutSummary) -> Published:
+    def of(cls, campaign: Found, made: ReadoutSummary) -> Published:
         """What matters of a readout that was made."""
-        own = {name: made.readout[name] for name in ("campaign_id", "name", "incremental_profit")}
-        return cls(**own, path=made.path, written=made.written)
+        profit = made.readout["incremental_profit"]
+        return cls(
+            campaign_id=campaign.campaign_id,
+            name=campaign.name,
+            incremental_profit=profit,
+            path=made.path,
+            written=made.written,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +115,13 @@ def make_readouts(
     planned = {
         plan.get("campaign_id"): path for path, plan in frozen.items() if plan.get("currency") == settings.currency
     }
-    readable = [one.campaign_id for one in found if not one.reason]
+    readable = [one for one in found if not one.reason]
     readouts = []
-    for number, name in enumerate(readable, start=1):
-        own = replace(order, target=planned.get(name, name))
+    for number, one in enumerate(readable, start=1):
+        own = replace(order, target=planned.get(one.campaign_id, one.campaign_id))
         made = make_readout(settings, own, progress=progress, now=now, lock_timeout=lock_timeout, plans=plans)
-        progress.advance(TASK, number, len(readable), name)
-        readouts.append(Published.of(made))
+        progress.advance(TASK, number, len(readable), one.campaign_id)
+        readouts.append(Published.of(one, made))
     return ReadoutsSummary(
         language=order.language,
         currency=settings.currency,
