@@ -450,8 +450,8 @@ def expect_profits(lives, day):
 
 @pytest.fixture(scope="module")
 def campaign_outcome():
-    """The first wave of C15, to everybody: expected profit under each arm, and what then came of the arm drawn."""
-    lives, index = start_lives(25_000, seed=21), 14
+    """C18 in one wave to everybody: expected profit under each arm, and what then came of the arm drawn."""
+    lives, index = start_lives(25_000, seed=21), 17
     day = DAYS - CAMPAIGNS[index].days_before_end
     for before in range(day):
         live_day(lives, before, end_day=DAYS)

@@ -95,7 +95,7 @@ def design(
 ) -> None:
     """Size a campaign from past spend and freeze its plan: customers, control, weeks, what it will tell and cost.
 
-    Example: netlift design --campaign-id C17 --offers sms_bonus_300 --start 2026-10-05 --outcome-days 28
+    Example: netlift design --campaign-id C20 --offers sms_bonus_300 --start 2026-10-05 --outcome-days 28
     --expect 60 --chance 0.8 --reward 60 --hypothesis "A bonus brings sleepers back"
     """
     from netlift.abtest.design_request import DesignRequest
@@ -157,7 +157,7 @@ def assign(
 ) -> None:
     """Draw the arms of a frozen plan: contacts as Parquet and CSV, the campaign's row, and a manifest.
 
-    Example: netlift assign experiments/2026-10-c17/plan.yaml
+    Example: netlift assign experiments/2026-10-c20/plan.yaml
     """
     from netlift.pipelines.assign import assign_campaign
     from netlift.report.words import speak

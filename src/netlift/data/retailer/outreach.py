@@ -1,10 +1,10 @@
 """The demo retailer's campaigns: whom each one contacts, and with what known chances.
 
-The shop campaigns all year round, eight weeks each. A campaign goes out in weekly waves, to a random part of those who
+The shop campaigns all the time, eight weeks each. A campaign goes out in weekly waves, to a random part of those who
 are left of its audience, so that neither the call centre nor the till feels it in one day; the newest one is under way
-when the books close. Fifteen of the campaigns are randomized: within a tier of value everybody in the audience has the
+when the books close. All campaigns but one are randomized: within a tier of value everybody in the audience has the
 same chances of each arm, which differ from tier to tier and from campaign to campaign. The audience consents to all
-channels of a campaign, so that every arm was possible for everyone in it. One campaign was hand-picked by a marketer.
+channels of a campaign, so that every arm was possible for everyone in it. That one was hand-picked by a marketer.
 """
 
 from __future__ import annotations
@@ -65,6 +65,30 @@ _ALL = (EMAIL, SMS, PUSH, CALL)
 CAMPAIGNS = (
     Campaign(
         campaign_id="C01",
+        name="Первые письма",
+        days_before_end=19 * CAMPAIGN_DAYS,
+        offers=(EMAIL, SMS),
+        shares=((0.4, 0.3, 0.3), (0.4, 0.3, 0.3), (0.3, 0.35, 0.35)),
+        fixed_cost=8_000.0,
+    ),
+    Campaign(
+        campaign_id="C02",
+        name="Зима: все каналы",
+        days_before_end=18 * CAMPAIGN_DAYS,
+        offers=_ALL,
+        shares=_EVEN,
+        fixed_cost=12_000.0,
+    ),
+    Campaign(
+        campaign_id="C03",
+        name="Начало весны",
+        days_before_end=17 * CAMPAIGN_DAYS,
+        offers=_ALL,
+        shares=_DEAR,
+        fixed_cost=12_000.0,
+    ),
+    Campaign(
+        campaign_id="C04",
         name="Весенние письма",
         days_before_end=16 * CAMPAIGN_DAYS,
         offers=(EMAIL, PUSH),
@@ -72,7 +96,7 @@ CAMPAIGNS = (
         fixed_cost=8_000.0,
     ),
     Campaign(
-        campaign_id="C02",
+        campaign_id="C05",
         name="Летние бонусы",
         days_before_end=15 * CAMPAIGN_DAYS,
         offers=(SMS,),
@@ -80,7 +104,7 @@ CAMPAIGNS = (
         fixed_cost=8_000.0,
     ),
     Campaign(
-        campaign_id="C03",
+        campaign_id="C06",
         name="Конец лета",
         days_before_end=14 * CAMPAIGN_DAYS,
         offers=_ALL,
@@ -88,7 +112,7 @@ CAMPAIGNS = (
         fixed_cost=12_000.0,
     ),
     Campaign(
-        campaign_id="C04",
+        campaign_id="C07",
         name="Осенний сезон",
         days_before_end=13 * CAMPAIGN_DAYS,
         offers=_ALL,
@@ -96,7 +120,7 @@ CAMPAIGNS = (
         fixed_cost=12_000.0,
     ),
     Campaign(
-        campaign_id="C05",
+        campaign_id="C08",
         name="Новогодние скидки",
         days_before_end=12 * CAMPAIGN_DAYS,
         offers=(EMAIL, SMS),
@@ -104,7 +128,7 @@ CAMPAIGNS = (
         fixed_cost=12_000.0,
     ),
     Campaign(
-        campaign_id="C06",
+        campaign_id="C09",
         name="Верните спящих",
         days_before_end=11 * CAMPAIGN_DAYS,
         offers=(SMS, PUSH, CALL),
@@ -113,7 +137,7 @@ CAMPAIGNS = (
         idle_days=(45, 365),
     ),
     Campaign(
-        campaign_id="C07",
+        campaign_id="C10",
         name="Весна: все каналы",
         days_before_end=10 * CAMPAIGN_DAYS,
         offers=_ALL,
@@ -121,7 +145,7 @@ CAMPAIGNS = (
         fixed_cost=12_000.0,
     ),
     Campaign(
-        campaign_id="C08",
+        campaign_id="C11",
         name="Начало лета",
         days_before_end=9 * CAMPAIGN_DAYS,
         offers=_ALL,
@@ -129,7 +153,7 @@ CAMPAIGNS = (
         fixed_cost=12_000.0,
     ),
     Campaign(
-        campaign_id="C09",
+        campaign_id="C12",
         name="Лучшим клиентам",
         days_before_end=8 * CAMPAIGN_DAYS,
         offers=(EMAIL, SMS),
@@ -138,7 +162,7 @@ CAMPAIGNS = (
         idle_days=(1, 40),
     ),
     Campaign(
-        campaign_id="C10",
+        campaign_id="C13",
         name="Осень: все каналы",
         days_before_end=7 * CAMPAIGN_DAYS,
         offers=_ALL,
@@ -146,7 +170,7 @@ CAMPAIGNS = (
         fixed_cost=12_000.0,
     ),
     Campaign(
-        campaign_id="C11",
+        campaign_id="C14",
         name="Новый год: все каналы",
         days_before_end=6 * CAMPAIGN_DAYS,
         offers=_ALL,
@@ -154,7 +178,7 @@ CAMPAIGNS = (
         fixed_cost=18_000.0,
     ),
     Campaign(
-        campaign_id="C12",
+        campaign_id="C15",
         name="Спящие: вторая попытка",
         days_before_end=5 * CAMPAIGN_DAYS,
         offers=(SMS, PUSH, CALL),
@@ -163,7 +187,7 @@ CAMPAIGNS = (
         idle_days=(45, 365),
     ),
     Campaign(
-        campaign_id="C13",
+        campaign_id="C16",
         name="Конец зимы",
         days_before_end=4 * CAMPAIGN_DAYS,
         offers=_ALL,
@@ -171,7 +195,7 @@ CAMPAIGNS = (
         fixed_cost=12_000.0,
     ),
     Campaign(
-        campaign_id="C14",
+        campaign_id="C17",
         name="Весенние предложения",
         days_before_end=3 * CAMPAIGN_DAYS,
         offers=_ALL,
@@ -179,7 +203,7 @@ CAMPAIGNS = (
         fixed_cost=12_000.0,
     ),
     Campaign(
-        campaign_id="C15",
+        campaign_id="C18",
         name="Лето: все каналы",
         days_before_end=2 * CAMPAIGN_DAYS,
         offers=_ALL,
@@ -187,7 +211,7 @@ CAMPAIGNS = (
         fixed_cost=12_000.0,
     ),
     Campaign(
-        campaign_id="C16",
+        campaign_id="C19",
         name="Новый сезон",
         days_before_end=CAMPAIGN_DAYS,
         offers=_ALL,
