@@ -46,12 +46,12 @@ Experiments:
 
     from netlift.abtest.design_request import DesignRequest
     request = DesignRequest(
-        campaign_id="C12", hypothesis="A bonus brings sleepers back", offers=("sms_bonus_300",),
+        campaign_id="C20", hypothesis="A bonus brings sleepers back", offers=("sms_bonus_300",),
         start=datetime(2026, 10, 5), outcome_days=28, expected=60, chance=0.8,
     )
     plans = Path("experiments")
     netlift.design(shop, request, experiments=plans, progress=quiet, now=now, lock_timeout=0)
-    netlift.assign(shop, plans / "2026-10-c12", progress=quiet, now=now, lock_timeout=0)
+    netlift.assign(shop, plans / "2026-10-c20", progress=quiet, now=now, lock_timeout=0)
     from netlift.pipelines.readout_files import ReadoutOrder
     netlift.readout(shop, ReadoutOrder(target="C08", language="en"), progress=quiet, now=now, lock_timeout=0)
     from netlift.pipelines.portfolio_files import PortfolioRequest

@@ -49,3 +49,9 @@ def test_json_is_one_document_and_a_refusal_leaves_no_plan(run, tmp_path):
 def test_a_cost_that_is_no_number_is_refused(run, option, value):
     with pytest.raises(UsageError, match="offer=number"):
         run(*DESIGN, "--control-share", "0.2", option, value)
+
+
+@pytest.mark.parametrize("arguments", [(), ("K1", "--all")])
+def test_a_readout_is_of_one_campaign_or_of_all(run, arguments):
+    with pytest.raises(UsageError, match="or --all"):
+        run("readout", *arguments, "--config", "shop.yaml")

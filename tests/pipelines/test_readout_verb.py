@@ -12,12 +12,15 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent))
 from readout_world import CHECKOUT, make_market
 
+from netlift.cli.terminal import show
 from netlift.config.business import load
 from netlift.data.readouts import read_readouts
 from netlift.errors import UsageError
+from netlift.pipelines.campaign_effects import find_readouts
 from netlift.pipelines.portfolio_files import PortfolioRequest, make_portfolio
 from netlift.pipelines.progress import Silent
 from netlift.pipelines.readout_files import FILES, ReadoutOrder, make_readout
+from netlift.pipelines.readouts import make_readouts
 
 NOW = datetime(2026, 5, 2, tzinfo=UTC)
 
@@ -104,3 +107,23 @@ def test_a_portfolio_of_changed_data_is_no_dead_end_either(tmp_path):
     second = make_portfolio(settings, at_end, **asked)
     assert second.written and second.run_key.startswith(f"{first.run_key}-anew-")
     assert not make_portfolio(settings, PortfolioRequest(language="en"), **asked).written
+
+
+def test_all_campaigns_at_once_are_read_as_one_by_one_and_the_scorecard_finds_them(tmp_path, capsys):
+    settings, asked = make_business(tmp_path), {"progress": Silent(), "now": NOW, "lock_timeout": 0.0}
+    campaigns = pd.read_parquet(tmp_path / "campaigns.parquet")
+    later = campaigns.assign(campaign_id="K9", started_at=campaigns.started_at + pd.Timedelta(days=1))
+    pd.concat([campaigns, later]).to_parquet(tmp_path / "campaigns.parquet")
+    order = ReadoutOrder(target="", language="en")
+    found = make_readouts(settings, order, **asked)
+    assert [one.campaign_id for one in found.readouts] == ["K1"] and found.unread == {"K9": "no_contacts"}
+    alone = make_readout(settings, replace(order, target="K1"), **asked)
+    assert found.readouts[0].written and not alone.written
+    assert found.readouts[0].incremental_profit == alone.readout["incremental_profit"]
+    (own,) = read_readouts(find_readouts(settings.state, tmp_path / "experiments"))
+    assert own.incremental_profit.point == alone.readout["incremental_profit"]["point"]
+    show(found, json_output=False)
+    told = capsys.readouterr().out
+    assert "K1" in told and "K9: nobody was assigned" in told
+    with pytest.raises(UsageError, match="one key cannot name"):
+        make_readouts(settings, replace(order, run_key="mine"), **asked)

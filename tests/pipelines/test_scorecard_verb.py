@@ -172,6 +172,9 @@ def test_readouts_become_profit_and_unmeasured_campaigns_are_said(made, monkeypa
     assert figures[f"{month}-01", TOTAL, "incremental_profit"]["value"] == 5000.0
     assert figures[f"{month}-01", TOTAL, "contacts_roi"]["value"] == 2.0
     assert "readouts_partial" in {note["code"] for note in summary.scorecard["notes"]}
+    later = run(settings, patch=monkeypatch, readouts=files, months=3, language="en", run_key="later")
+    assert figures_of(later)["2026-09-01", TOTAL, "incremental_profit"]["absent"] == "no_readout"
+    assert f", {newest['started_at']:%B %Y}: " in later.to_text() and month < "2026-09"
 
 
 def test_tables_that_are_not_there_are_said_and_never_zero(retailer, monkeypatch):

@@ -40,7 +40,7 @@ from netlift.pipelines.readout import read_campaign
 from netlift.pipelines.readout_rows import ReadoutRequest
 
 CONFIG = Path(__file__).parents[2] / "configs/demo.yaml"
-AS_MADE, EVEN, SINGLE = ("C01", "C07", "C10"), "C05", "C11"
+AS_MADE, EVEN, SINGLE = ("C04", "C09", "C13"), "C14", "C18"
 CAMPAIGNS = (*AS_MADE, EVEN, SINGLE)
 
 
@@ -63,10 +63,10 @@ def cut(folder):
     campaigns[campaigns.campaign_id.isin(CAMPAIGNS)].to_parquet(folder / "campaigns.parquet")
     # Of those who got the message every third buys by the pallet: another spread of spend than in control.
     receipts = pd.read_parquet(folder / "transactions.parquet")
-    many = single.customer_id[(single.offer_id != CONTROL) & (single.customer_id.astype(int) % 3 == 0)]
-    start = single.assigned_at.iloc[0]
-    pallet = receipts.customer_id.isin(many) & receipts.occurred_at.between(start, start + pd.Timedelta(days=28))
-    receipts.loc[pallet, ["revenue", "margin"]] *= 6.0
+    many = single[(single.offer_id != CONTROL) & (single.customer_id.astype(int) % 3 == 0)]
+    start = receipts.customer_id.map(many.set_index("customer_id").assigned_at)
+    pallet = receipts.occurred_at.between(start, start + pd.Timedelta(days=28))
+    receipts.loc[pallet, ["revenue", "margin"]] *= 12.0
     receipts.to_parquet(folder / "transactions.parquet")
 
 
@@ -277,7 +277,8 @@ def test_all_arms_at_once(both):
         agree_in_width([arm.profit_simultaneous.ci_lower, arm.profit_simultaneous.ci_upper], ends)
         assert arm.profit_simultaneous.point == arm.profit.point
         joint = np.mean(errors.max(axis=1) < score_of(own, fixed))
-        assert arm.verdict.chance_jointly == pytest.approx(joint, abs=0.02)
+        # The product takes the least that two arms share of control for what all of them share, and so is careful.
+        assert joint - 0.04 < arm.verdict.chance_jointly < joint + 0.02
 
 
 def test_chance_of_being_the_best(both):

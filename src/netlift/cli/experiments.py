@@ -95,7 +95,7 @@ def design(
 ) -> None:
     """Size a campaign from past spend and freeze its plan: customers, control, weeks, what it will tell and cost.
 
-    Example: netlift design --campaign-id C12 --offers sms_bonus_300 --start 2026-10-05 --outcome-days 28
+    Example: netlift design --campaign-id C20 --offers sms_bonus_300 --start 2026-10-05 --outcome-days 28
     --expect 60 --chance 0.8 --reward 60 --hypothesis "A bonus brings sleepers back"
     """
     from netlift.abtest.design_request import DesignRequest
@@ -157,7 +157,7 @@ def assign(
 ) -> None:
     """Draw the arms of a frozen plan: contacts as Parquet and CSV, the campaign's row, and a manifest.
 
-    Example: netlift assign experiments/2026-10-c12/plan.yaml
+    Example: netlift assign experiments/2026-10-c20/plan.yaml
     """
     from netlift.pipelines.assign import assign_campaign
     from netlift.report.words import speak
@@ -171,7 +171,8 @@ def assign(
 
 
 def readout(
-    target: Annotated[str, typer.Argument(help="Id of a campaign, its plan, or the key of a run of decisions.")],
+    target: Annotated[str, typer.Argument(help="Id of a campaign, its plan, or the key of a run of decisions.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Every campaign, for the scorecard, in place of one.")] = False,
     as_of: AsOfOption = None,
     by: Annotated[
         str, typer.Option(help="Split by columns of customers, segment or strategy, commas between: exploratory.")
@@ -188,13 +189,14 @@ def readout(
     lock_timeout: TimeoutOption = 0.0,
     json_output: JsonOption = False,
 ) -> None:
-    """What a campaign, or a run of decisions, really earned: how sure, for whom, and whether it can be trusted.
+    """What a campaign, all of them, or a run of decisions really earned: how sure, for whom, can it be trusted.
 
     Example: netlift readout C08 --by segment --lang en
     """
     from netlift.errors import UsageError
     from netlift.pipelines.decision_readout_files import is_run, make_decision_readout
     from netlift.pipelines.readout_files import ReadoutOrder, make_readout
+    from netlift.pipelines.readouts import make_readouts
 
     order = ReadoutOrder(
         target=target,
@@ -207,12 +209,15 @@ def readout(
         run_key=run_key,
     )
     settings = load_business(config, data)
-    decided = is_run(settings, target)
+    if every == bool(target):
+        raise UsageError("name one campaign, plan or run of decisions, or --all for every campaign, and not both")
+    decided = not every and is_run(settings, target)
     given = {"--by": by, "--tolerance": tolerance is not None, "--pdf": pdf}
     if decided and any(given.values()):
         strange = ", ".join(option for option, value in given.items() if value)
         raise UsageError(f"{target} is a run of decisions, whose readout has no {strange}; leave it out")
-    make = make_decision_readout if decided else partial(make_readout, plans=sorted(EXPERIMENTS.glob("*/plan.yaml")))
+    make_own = make_readouts if every else make_readout
+    make = make_decision_readout if decided else partial(make_own, plans=sorted(EXPERIMENTS.glob("*/plan.yaml")))
     with watched(quiet=json_output) as progress:
         run = make(settings, order, progress=progress, now=now(), lock_timeout=lock_timeout)
     show(run, json_output=json_output)

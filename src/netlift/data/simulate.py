@@ -147,7 +147,7 @@ def _schemas() -> dict[str, pa.Schema]:
 
 def _tables(settings: SimulationSettings, progress: Callable[[float], None]) -> Iterator[tuple[str, pa.Table]]:
     """Every table of the retailer by name, those of customers chunk by chunk."""
-    yield "campaigns", campaigns_table(end=settings.end)
+    yield "campaigns", campaigns_table(first_day=settings.first_day, end=settings.end)
     yield "offers", offers_table(first_day=settings.first_day)
     days = settings.history_days
     calendar = Calendar.from_date(settings.first_day, days=days + LONG_HORIZON_DAYS)

@@ -163,7 +163,7 @@ class Books:
         lives = self._lives
         campaign, person = np.nonzero(lives.arm != NO_ARM)
         arm = lives.arm[campaign, person]
-        assigned_at = self._instants(lives.campaign_days[campaign], _CONTACT_TIME)
+        assigned_at = self._instants(lives.assigned_day[campaign, person], _CONTACT_TIME)
         delivered_at = assigned_at + self._rng.integers(*_DELIVERY_SECONDS, len(arm)).astype("timedelta64[s]")
         delivered_at[~lives.delivered[campaign, person]] = np.datetime64("NaT")
         cost = np.array([0.0, *(offer.contact_cost for offer in OFFERS)])
@@ -226,8 +226,8 @@ class Books:
         return np.asarray(self._first_day + seconds.astype("timedelta64[s]"))
 
 
-def campaigns_table(*, end: dt.date) -> pa.Table:
-    """The campaigns, in order of time; the hand-picked one is not randomized."""
+def campaigns_table(*, first_day: dt.date, end: dt.date) -> pa.Table:
+    """The campaigns that began within these days, in order of time; the hand-picked one is not randomized."""
     eight = dt.time(_CONTACT_TIME // _HOUR)
     rows = [
         {
@@ -239,6 +239,7 @@ def campaigns_table(*, end: dt.date) -> pa.Table:
             "randomized": one.is_randomized,
         }
         for one in CAMPAIGNS
+        if one.took_place(days=(end - first_day).days)
     ]
     return pa.Table.from_pylist(rows, schema=schema_of("campaigns"))
 

@@ -33,6 +33,8 @@ EVENT_KINDS = ("open", "visit", "complaint")
 OPEN, VISIT, COMPLAINT = range(3)
 NO_ARM = -1
 CONTROL_ARM = 0
+NEVER = -10_000
+NPS_EVERY_DAYS = 91
 
 RECEIPT = np.dtype(
     [
@@ -115,6 +117,7 @@ class Lives:
         propensity: Chance of that arm, NaN where nobody knows it, shape (campaigns, n).
         tier: Position of the chances that it was drawn by among the campaign's, -1 where nothing was drawn, shape
             (campaigns, n).
+        assigned_day: Day of that, `NEVER` where there was none, shape (campaigns, n).
         delivered: Whether its contact arrived, shape (campaigns, n).
         reward: What its reward cost, shape (campaigns, n).
         receipts: Receipts, rows of `RECEIPT`; a return is written down at once and may lie some days ahead.
@@ -142,9 +145,9 @@ class Lives:
         self.arm = np.full((campaigns, count), NO_ARM, dtype=np.int8)
         self.propensity = np.full((campaigns, count), np.nan)
         self.tier = np.full((campaigns, count), -1, dtype=np.int8)
+        self.assigned_day = np.full((campaigns, count), NEVER, dtype=np.int16)
         self.delivered = np.zeros((campaigns, count), dtype=bool)
         self.reward = np.zeros((campaigns, count))
-        self.campaign_days = np.full(campaigns, -10_000)
         self.receipts, self.events, self.answers = Journal(RECEIPT), Journal(HAPPENING), Journal(HAPPENING)
         self._open_until = np.zeros(count, dtype=np.int32)
         self._open_offer = np.zeros(count, dtype=np.int8)
@@ -155,12 +158,18 @@ class Lives:
 
     def recent_contacts(self, day: int) -> np.ndarray:
         """Contacts that reached each person in the `FATIGUE_DAYS` days before a day, shape (n,)."""
-        recent = (self.campaign_days >= day - FATIGUE_DAYS) & (self.campaign_days < day)
-        return np.asarray(self.delivered[recent].sum(axis=0))
+        recent = (self.assigned_day >= day - FATIGUE_DAYS) & (self.assigned_day < day)
+        return np.asarray((self.delivered & recent).sum(axis=0))
 
-    def open_offers(self, day: int) -> int:
-        """How many persons have an offer that is still open on a day."""
-        return int((self._open_until > day).sum())
+    def open_offers(self, day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What stands open on the morning of a day, arrays of shape (n,).
+
+        Returns:
+            Days left, 0 for no offer; the factor of the pace meanwhile; by what share the first receipt grows.
+        """
+        days_left = np.maximum(self._open_until - day, 0)
+        lift = np.array([offer.basket_lift for offer in OFFERS])[self._open_offer] * self._is_reward_open
+        return days_left, np.where(days_left > 0, self._open_factor, 1.0), np.where(days_left > 0, lift, 0.0)
 
     def margin_between(self, first_day: int, end_day: int) -> np.ndarray:
         """Margin of each person over days, the end not included, returns taken off, shape (n,)."""
@@ -174,6 +183,7 @@ class Lives:
         response = respond(
             people, offer, idle_days=day - self.last_day[persons], recent_contacts=self.recent_contacts(day)[persons]
         )
+        self.assigned_day[campaign, persons] = day
         chance = fate.uniform(persons, day, "delivered")
         self.delivered[campaign, persons] = chance < offer.reach
         is_seen = (chance < response.seen) & (self.stage[persons] != GONE)
@@ -210,10 +220,10 @@ class Lives:
         self._buy(np.union1d(movers[self.steps[movers] == 0], joining), day)
 
     def ask(self, day: int) -> None:
-        """Ask a sample of recent buyers how likely they are to recommend the shop."""
-        fate = self.fate
-        is_asked = fate.uniform(self._everybody, day, "asked") < 0.25
-        asked = np.flatnonzero(self.has_bought & (day - self.last_day <= 180) & is_asked)
+        """Ask some recent buyers whether they would recommend the shop; everybody's turn comes once a quarter."""
+        fate, in_turn = self.fate, self._everybody[day % NPS_EVERY_DAYS :: NPS_EVERY_DAYS]
+        in_turn = in_turn[self.has_bought[in_turn] & (day - self.last_day[in_turn] <= 180)]
+        asked = in_turn[fate.uniform(in_turn, day, "asked") < 0.25]
         willing = fate.uniform(asked, day, "willing") < np.array([0.04, 0.2, 0.4])[self.stage[asked]]
         persons = asked[willing]
         mood = 7.7 + 1.5 * self.people.satisfaction[persons] - 2.0 * (self.stage[persons] != WARM)

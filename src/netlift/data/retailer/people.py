@@ -88,7 +88,7 @@ def draw_people(count: int, rng: np.random.Generator, *, history_days: int) -> P
     rare purchases and a short stay.
     """
     before = rng.random(count) < 0.35
-    joined_day = np.where(before, -rng.integers(1, 1400, count), (history_days - 10) * rng.random(count) ** 0.8)
+    joined_day = np.where(before, -rng.integers(1, 1400, count), history_days * rng.random(count) ** 0.8)
     age = np.clip(np.where(rng.random(count) < 0.6, rng.normal(35, 9, count), rng.normal(58, 10, count)), 18, 84)
     source = rng.choice(len(SOURCES), count, p=[one.share for one in SOURCES])
     satisfaction = rng.standard_normal(count)
@@ -201,8 +201,8 @@ def respond(people: People, offer: Offer, *, idle_days: np.ndarray, recent_conta
         seen=offer.reach * (people.openness if offer.opened else np.ones(len(people))),
         pull=pull,
         leave=np.minimum(leave * (1 + FATIGUE_LEAVE * recent_contacts), LEAVE_LIMIT),
-        warm_up=np.clip(0.12 + 0.3 * pull, 0.0, 0.5),
-        redeem=(0.35 + 0.6 * people.promo) * (offer.reward_share > 0),
+        warm_up=np.clip(offer.win_back + 0.3 * pull, 0.0, 0.5),
+        redeem=(offer.redeem + 0.6 * people.promo) * (offer.reward_share > 0),
     )
 
 

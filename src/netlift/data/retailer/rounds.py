@@ -17,7 +17,7 @@ import pyarrow as pa
 from netlift.data.retailer.fate import MatchedFate
 from netlift.data.retailer.ledgers import Books, campaigns_table, customer_ids, offers_table, schema_of
 from netlift.data.retailer.lives import Calendar, Lives
-from netlift.data.retailer.outreach import CAMPAIGNS, live_day
+from netlift.data.retailer.outreach import CAMPAIGNS, OUTCOME_DAYS, live_day
 from netlift.data.retailer.people import draw_people
 from netlift.data.retailer.presets import shape_people
 from netlift.data.retailer.world import OFFERS
@@ -90,15 +90,17 @@ class World:
             raise ValueError("an offer was sent to somebody whom it was not open to")
         self.sent[this] = offer
         campaign = len(CAMPAIGNS) + this
-        self.lives.campaign_days[campaign] = self.today
         for index in range(len(OFFERS)):
             self.lives.send(index, np.flatnonzero(offer == index), day=self.today, campaign=campaign)
         self.live_until(self.starts[this + 1])
 
     def live_until(self, end: int) -> None:
-        """Live through the days before `end`, with the campaigns of the history that fall on them."""
+        """Live through the days before `end`, with the campaigns of the history that fall on them.
+
+        These are over when the first round begins, so that their books are whole.
+        """
         for day in range(self.today, end):
-            live_day(self.lives, day, end_day=self.starts[0])
+            live_day(self.lives, day, end_day=self.starts[0] - OUTCOME_DAYS)
         self.today = end
 
     def reward_of(self, this: int) -> np.ndarray:
@@ -164,7 +166,9 @@ class Archive:
         found = {"customers": books.customers(), "transactions": books.transactions(), "events": books.events()}
         found["surveys"] = books.surveys()
         if not self._closed:
-            found["contacts"], found["campaigns"] = books.contacts(), campaigns_table(end=world.date)
+            found["contacts"] = books.contacts()
+            over = world.date - dt.timedelta(days=OUTCOME_DAYS)
+            found["campaigns"] = campaigns_table(first_day=world.first_day, end=over)
             found["offers"] = offers_table(first_day=world.first_day)
         for name, table in found.items():
             self.add(name, table)

@@ -40,21 +40,16 @@ class OfferTruth:
 class Future:
     """The expected future of lives from the morning of a day, with at most one offer, sent on that morning.
 
-    No earlier offer may be open on that day: the expectation starts from stage and steps to go alone. Horizons must be
-    longer than a return takes.
+    What is open from before stays so until it ends or the new offer is seen. Horizons must be longer than a return
+    takes.
 
     Args:
         lives: Where the persons stand.
         day: The first day that counts.
         horizon_days: The longest horizon that will be asked for.
-
-    Raises:
-        ValueError: An offer is open.
     """
 
     def __init__(self, lives: Lives, day: int, *, horizon_days: int) -> None:
-        if still_open := lives.open_offers(day):
-            raise ValueError(f"offers of {still_open} persons are open on day {day}: choose a day when none is")
         self._alive = np.flatnonzero(lives.stage != GONE)
         self._people, self._calendar = lives.people.take(self._alive), lives.calendar
         self._count, self._day = len(lives.people), day
@@ -63,17 +58,20 @@ class Future:
         self._start = _Chain.standing(lives.stage[self._alive], lives.steps[self._alive])
         self._receipt = _Receipt.expected(self._people)
         self._pending = lives.margin_between(day, day + RETURN_DAYS[1])
-        self._quiet = self._chances(self._start, days=horizon_days)
+        days_left, factor, self._open_lift = (part[self._alive] for part in lives.open_offers(day))
+        self._open = _Window(days=days_left, factor=factor)
+        self._quiet = self._chances(self._start, days=horizon_days, window=self._open)
+        open_days = int(days_left.max(initial=0))
+        self._first_while_open = self._chances(self._start, days=open_days, window=self._open, only_first=True)
+        self._first_while_open[np.arange(open_days)[:, None] >= days_left] = 0.0
 
     def margin(self, *, horizon_days: int) -> np.ndarray:
         """Expected margin with no contact over the first `horizon_days`, shape (n,)."""
-        return np.asarray(
-            self._pending + self._for_all(self._receipt.margin_over(self._quiet, horizon_days=horizon_days))
-        )
+        return np.asarray(self._pending + self._for_all(self._quiet_margin(horizon_days)))
 
     def p_no_purchase(self, *, horizon_days: int) -> np.ndarray:
         """Chance of no purchase in the first `horizon_days` with no contact, shape (n,)."""
-        first = self._chances(self._start, days=horizon_days, only_first=True)
+        first = self._chances(self._start, days=horizon_days, window=self._open, only_first=True)
         return np.asarray(1 - self._for_all(first.sum(axis=0)))
 
     def under(self, offer: Offer, *, horizons_days: tuple[int, ...]) -> OfferTruth:
@@ -81,26 +79,29 @@ class Future:
         people, receipt = self._people, self._receipt
         response = respond(people, offer, idle_days=self._idle_days, recent_contacts=self._recent_contacts)
         seen = self._start.after_seeing(leave=response.leave, warm_up=response.warm_up)
-        window = _Window(days=offer.days, factor=np.exp(response.pull))
+        window = _Window(days=np.full(len(people), offer.days), factor=np.exp(response.pull))
         chances = self._chances(seen, days=max(horizons_days), window=window)
         first = self._chances(seen, days=offer.days, window=window, only_first=True)
         margins = []
         for days in horizons_days:
             margin = receipt.margin_over(chances, horizon_days=days)
             margin += response.redeem * offer.basket_lift * receipt.margin_over(first, horizon_days=days)
-            unseen = receipt.margin_over(self._quiet, horizon_days=days)
+            unseen = self._quiet_margin(days)
             margins.append(self._pending + self._for_all(unseen + response.seen * (margin - unseen)))
         reward = response.seen * response.redeem * first.sum(axis=0) * expected_reward(people, offer)
         return OfferTruth(margins=tuple(margins), reward=self._for_all(reward))
 
-    def _chances(
-        self, start: _Chain, *, days: int, window: _Window | None = None, only_first: bool = False
-    ) -> np.ndarray:
+    def _quiet_margin(self, days: int) -> np.ndarray:
+        """Expected margin of the living without a new offer, what is open from before included."""
+        lifted = self._open_lift * self._receipt.margin_over(self._first_while_open, horizon_days=days)
+        return self._receipt.margin_over(self._quiet, horizon_days=days) + lifted
+
+    def _chances(self, start: _Chain, *, days: int, window: _Window, only_first: bool = False) -> np.ndarray:
         return start.purchase_chances(
             self._people,
             self._calendar,
             days=range(self._day, self._day + days),
-            window=window or _Window(days=0, factor=np.ones(len(self._people))),
+            window=window,
             only_first=only_first,
         )
 
@@ -113,9 +114,9 @@ class Future:
 
 @dataclass(frozen=True, kw_only=True)
 class _Window:
-    """Days from the first on during which an offer multiplies each person's pace by a factor, shape (n,)."""
+    """Days from the first on during which an offer multiplies each person's pace by a factor, both shape (n,)."""
 
-    days: int
+    days: np.ndarray
     factor: np.ndarray
 
 
@@ -154,7 +155,7 @@ class _Chain:
             cools, warms = warm * people.cool_rate, cooling * COOL_TO_WARM
             warm += warms - cools
             cooling += cools - warms - cooling * COOL_TO_GONE
-            pace = calendar.pace(people, day) * (window.factor if i < window.days else 1.0)
+            pace = calendar.pace(people, day) * np.where(i < window.days, window.factor, 1.0)
             chances[i] = 0.0
             for stage, stage_pace in ((warm, pace), (cooling, pace * COOL_PACE)):
                 moving = stage * -np.expm1(-stage_pace)

@@ -19,7 +19,7 @@ from netlift.report.pages.scorecard_grids import (
 from netlift.report.pages.scorecard_pictures import draw_pictures
 from netlift.report.words import Words
 from netlift.results import Table
-from netlift.segments.figures import TOTAL, Change, Scorecard
+from netlift.segments.figures import TOTAL, Change, Figure, Scorecard
 from netlift.segments.metrics import METRIC, MONEY_FIRST, Metric
 
 
@@ -88,13 +88,14 @@ def _sections(card: Scorecard, quality: Table[MonthQuality], say: FigureWords) -
 
 
 def _card(card: Scorecard, metric: Metric, say: FigureWords) -> Card:
-    figure = card.index()[card.newest, TOTAL, metric.name]
+    figure = _newest_known(card, metric)
     changes = [change for change in card.changes if (change.segment, change.metric) == (TOTAL, metric.name)]
     lines = tuple(
         (say.words.say(f"change.against_{change.against}", size=_size(change, say)), tone_of(change))
         for change in changes
     )
-    return Card(title=say.name(metric), cell=say.short_cell(figure), lines=lines)
+    of_month = "" if figure.month == card.newest else f", {say.words.month(figure.month)}"
+    return Card(title=say.name(metric) + of_month, cell=say.short_cell(figure), lines=lines)
 
 
 def _size(change: Change, say: FigureWords) -> str:
@@ -104,6 +105,16 @@ def _size(change: Change, say: FigureWords) -> str:
     if not change.is_clear:
         told.append(say.words.say("change.unclear"))
     return f"{money} ({', '.join(told)})" if told else money
+
+
+def _newest_known(card: Scorecard, metric: Metric) -> Figure:
+    """The figure of all customers in the newest month; of what readouts tell weeks later the newest that they told."""
+    figures = card.index()
+    now = figures[card.newest, TOTAL, metric.name]
+    if now.absent != "no_readout":
+        return now
+    told = [figure for month in card.months if (figure := figures[month, TOTAL, metric.name]).value is not None]
+    return told[-1] if told else now
 
 
 def _sentence(change: Change, card: Scorecard, say: FigureWords) -> str:
