@@ -67,6 +67,14 @@ class LogSpend:
         return left / (self.buyers - 1) if self.buyers > 1 and left > ROUNDING * self.sums[1] else 0.0
 
     @property
+    def third(self) -> float:
+        """Third central moment of the logarithm; zero without buyers."""
+        if not self.buyers:
+            return 0.0
+        one, two, three = (total / self.buyers for total in self.sums[:3])
+        return three - 3 * one * two + 2 * one**3
+
+    @property
     def fourth(self) -> float:
         """Fourth central moment of the logarithm; zero without buyers."""
         if not self.buyers:
