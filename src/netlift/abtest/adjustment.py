@@ -144,5 +144,5 @@ def _regressed(cell: Moments, covariates: int, centre: np.ndarray) -> tuple[np.n
     slopes = slopes / scale[:, None]
     mean = cell.mean[:k] - (cell.mean[k:] - centre) @ slopes
     residual = np.vstack([np.eye(k), -slopes])
-    freedom = (cell.n - 1) / (cell.n - 1 - covariates)
+    freedom = (cell.effective_units - 1) / (cell.effective_units - 1 - covariates)
     return slopes, mean, residual.T @ cell.mean_cov @ residual * freedom
