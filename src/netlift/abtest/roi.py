@@ -120,8 +120,8 @@ def fieller(lines: TwoLines, *, z: float, shape: Shape = NORMAL, at: float = 1.0
     if g < 1 and not skew.used(shape.largest):
         return RatioSet(kind="interval", lower=_roots(lines, student)[0], upper=_roots(lines, student)[1], g=g)
     if g < 1:
-        low, high = skew.interval(lines.b, math.sqrt(lines.vb), z=z, shape=shape.along(lines.correlation(at, math.inf)))
-        if low > 0:
+        cost = shape.along(lines.correlation(at, math.inf))
+        if skew.interval(lines.b, math.sqrt(lines.vb), z=z, shape=cost)[0] > 0:
             lower, upper = (_end(lines, student, z=z, shape=shape, at=at, side=side) for side in (-1, 1))
             return RatioSet(kind="interval", lower=lower, upper=upper, g=g)
         return RatioSet(kind="all", lower=None, upper=None, g=g)

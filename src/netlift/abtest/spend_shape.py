@@ -146,7 +146,7 @@ def _baskets(treated: Moments, control: Moments) -> float:
 
 
 def _unlike(treated: Moments, control: Moments, *, by_tail: bool) -> float:
-    """Level at which it is refuted that buyers of the arms spend alike: by the spread of log spend, or by its tail too."""
+    """Level at which it is refuted that both arms spend alike: by the spread of log spend, or by its tail too."""
     spends = (treated.spend, control.spend)
     buyers = np.array([spend.buyers for spend in spends])
     spread = np.array([spend.variance for spend in spends])
