@@ -159,7 +159,7 @@ def shape_of(treated: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float
 
     Each arm's own, and: `few` buyers that of arms of one shape and of buyers of one kind; `alike` that of one shape;
     `doubt` with tails of three cumulants beside it; `unlike` these, log-normal tails, and one shape unless it leans to
-    a smaller control. None counts beyond 1.5, fitted ones not beyond .4.
+    a much smaller control. None counts beyond 1.5, fitted ones not beyond .4.
     """
     groups = [treated, control]
     n = np.array([len(treated), len(control)])
@@ -184,7 +184,8 @@ def shape_of(treated: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float
         name = "unlike" if chance < 0.05 else "doubt" if chance < 0.4 else "alike"
         others = [shared] + (steep if name == "doubt" else [])
         if name == "unlike":
-            kept = [] if shared <= -0.1 else [shared if shared > 0.1 else 0.0]
+            is_kept = n[0] <= 3 * n[1] or shared > -0.1
+            kept = [shared if abs(shared) > 0.1 else 0.0] if is_kept else []
             others = [tail(groups, logs, profit), *steep, *kept]
     found = np.clip([*found, *others], -1.5, 1.5)
     return float(found.min()), float(found.max()), name

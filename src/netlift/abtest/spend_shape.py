@@ -14,7 +14,7 @@ Arms of one shape are refuted where the log spend of buyers differs in its sprea
 logarithms make of the third moment of a basket (κ2 and κ3 above, at k = 3): that is where rare large baskets show.
 The latter, and `steep`, need about as many buyers in both arms, or the logarithms are not of the same customers.
 
-    refuted              own, tail, steep; and shared, unless it is that of a smaller control
+    refuted              own, tail, steep; and shared, unless it is that of a much smaller control
     in doubt             own, shared, steep
     neither              own, shared
     too few buyers       own, shared, baskets: nothing can be refuted
@@ -55,6 +55,8 @@ WIDEST = 8.0
 """Variance of log spend beyond which a log-normal basket is no description of anything."""
 MOST_SKEWED = 2.0
 """Skewness of log spend, likewise."""
+MUCH = 3
+"""Ratio of arm to control above which one shape may be given up."""
 STEEPEST = 1.5
 """Skewness beyond which a difference of means has no use for a larger one."""
 FITTED = 0.4
@@ -91,7 +93,8 @@ def _others(treated: Moments, control: Moments, shared: float) -> tuple[float, .
     steep = (_within(_tail(*cells, steep=1.0), FITTED),) if is_alike else ()
     unlike = _unlike(*cells, by_tail=is_alike)
     if unlike < REFUTED:
-        return _tail(*cells), *steep, *((used(shared),) if shared > -NOTICEABLE else ())
+        is_kept = treated.n <= MUCH * control.n or shared > -NOTICEABLE
+        return _tail(*cells), *steep, *((used(shared),) if is_kept else ())
     return (shared, *steep) if unlike < DOUBTED else (shared,)
 
 
