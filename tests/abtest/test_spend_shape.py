@@ -27,14 +27,16 @@ def test_the_third_moment_of_logarithms_is_that_of_rows():
     assert seen == pytest.approx(np.mean((logs - logs.mean()) ** 3))
 
 
-def test_rare_large_baskets_are_told_from_baskets_of_one_kind_as_often_as_is_claimed():
+def test_rare_large_baskets_are_told_from_baskets_of_one_kind_sooner_by_the_tail_than_by_the_spread():
     rng = np.random.default_rng(2)
-    same = [spend_shape._unlike(cell(rng, 5_000), cell(rng, 5_000), by_tail=True) for _ in range(400)]
-    rare = [spend_shape._unlike(cell(rng, 5_000, rare=0.005), cell(rng, 5_000), by_tail=True) for _ in range(100)]
-    alone = [spend_shape._unlike(cell(rng, 5_000, rare=0.005), cell(rng, 5_000), by_tail=False) for _ in range(100)]
-    assert np.mean(np.array(same) < 0.05) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
-    assert np.mean(np.array(rare) < 0.05) > 0.7
-    assert np.mean(np.array(alone) < 0.05) < np.mean(np.array(rare) < 0.05)
+    same, rare = (
+        np.array([spend_shape._unlike(cell(rng, 5_000, rare=share), cell(rng, 5_000)) for _ in range(draws)])
+        for share, draws in ((0.0, 400), (0.005, 150))
+    )
+    assert np.all((same < 0.05).mean(axis=0) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400))
+    spread, tail = (rare < 0.05).mean(axis=0)
+    assert tail > spread + 0.1
+    assert (rare.min(axis=1) < spend_shape.DOUBTED).mean() > 0.9
 
 
 def test_logarithms_with_their_third_cumulant_see_the_tail_of_rare_large_baskets():
@@ -60,7 +62,7 @@ def test_one_shape_is_kept_beside_a_refuted_one_unless_it_is_that_of_a_much_smal
     rng = np.random.default_rng(5)
     for n_t, n_0 in ((1_000, 3_000), (2_000, 2_000), (3_000, 1_000), (4_000, 500)):
         treated, control = cell(rng, n_t, spread=0.7), cell(rng, n_0, spread=1.4)
-        assert spend_shape._unlike(treated, control, by_tail=True) < spend_shape.REFUTED
+        assert spend_shape._unlike(treated, control)[0] < spend_shape.REFUTED
         shared = spend_shape._shared(treated, control)
         found = shape_of(treated, control)
         if n_t <= spend_shape.MUCH * n_0:

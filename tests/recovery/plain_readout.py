@@ -179,9 +179,8 @@ def shape_of(treated: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float
     else:
         like = 1 / 1.3 < (buyers[0] / n[0]) / (buyers[1] / n[1]) < 1.3
         steep = [np.clip(tail(groups, logs, profit, is_steep=True), -0.4, 0.4)] if like else []
-        z = apart_in_logs(logs, is_like=like)
-        chance = 2 * norm.sf(z) * (2 if like else 1)
-        name = "unlike" if chance < 0.05 else "doubt" if chance < 0.4 else "alike"
+        chances = 2 * norm.sf(apart_in_logs(logs))
+        name = "unlike" if chances[0] < 0.05 else "doubt" if chances.min() < 0.2 else "alike"
         others = [shared] + (steep if name == "doubt" else [])
         if name == "unlike":
             is_kept = n[0] <= 3 * n[1] or shared > -0.1
@@ -191,7 +190,7 @@ def shape_of(treated: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float
     return float(found.min()), float(found.max()), name
 
 
-def apart_in_logs(logs: list[np.ndarray], *, is_like: bool) -> float:
+def apart_in_logs(logs: list[np.ndarray]) -> np.ndarray:
     """By how many standard errors log spends differ: in variance (Layard), or in what makes E X³ of it and skewness."""
     few = sum(1 / len(x) for x in logs)
     everyone = sum(len(x) for x in logs)
@@ -199,12 +198,10 @@ def apart_in_logs(logs: list[np.ndarray], *, is_like: bool) -> float:
     common = sum(len(x) * np.var(x, ddof=1) for x in logs) / everyone
     fourth = sum(np.sum((x - x.mean()) ** 4) for x in logs) / everyone
     tails = max(fourth / common**2 - 1, 0.5)
-    found = [abs(np.log(variance[0] / variance[1])) / np.sqrt(tails * few)]
-    if is_like:
-        skewed = np.array([np.mean((x - x.mean()) ** 3) for x in logs])
-        gap = 4.5 * (variance[0] - variance[1]) + 4.5 * (skewed[0] - skewed[1])
-        found.append(abs(gap) / np.sqrt((4.5**2 * tails * common**2 + 4.5**2 * 6 * common**3) * few))
-    return float(max(found))
+    skewed = np.array([np.mean((x - x.mean()) ** 3) for x in logs])
+    gap = 4.5 * (variance[0] - variance[1]) + 4.5 * (skewed[0] - skewed[1])
+    error = np.sqrt((4.5**2 * tails * common**2 + 4.5**2 * 6 * common**3) * few)
+    return np.abs([np.log(variance[0] / variance[1]) / np.sqrt(tails * few), gap / error])
 
 
 def tail(
