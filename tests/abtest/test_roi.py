@@ -226,10 +226,9 @@ def test_at_each_end_of_the_set_the_interval_of_the_net_benefit_ends_at_zero(a, 
         return
     assert found.lower < a < found.upper
     assert (found.lower <= 1 <= found.upper) == (profit[0] <= 0 <= profit[1])
-    for theta, end in ((found.lower, 0), (found.upper, 1)):
-        gammas = [abs(g * lines.correlation(1.0, theta) ** 3) for g in (shape.lower, shape.upper)]
-        if min(abs(g - skew.NOTICEABLE) for g in gammas) > 1e-3:  # elsewhere the correction sets in with a step
-            assert interval(theta)[end] == pytest.approx(0.0, abs=1e-6 * max(1.0, abs(theta)))
+    for theta, end, outward in ((found.lower, 0, -1), (found.upper, 1, 1)):
+        step = outward * 1e-6 * max(1.0, abs(theta))  # Hall's end may be vertical in skewness, or step to none
+        assert interval(theta - step)[end] * -outward <= 0 <= interval(theta + step)[end] * -outward
 
 
 def test_a_small_control_never_returns_more_than_profit_allows():
