@@ -81,7 +81,9 @@ def clustered(values, cluster):
     """Covariance of the mean from cluster sums, written out."""
     residual = values - values.mean(axis=0)
     sums = np.array([residual[cluster == code].sum(axis=0) for code in np.unique(cluster)])
-    return sums.T @ sums / len(values) ** 2 * len(sums) / (len(sums) - 1)
+    share = np.unique(cluster, return_counts=True)[1] / len(values)
+    pulled = 2 * np.sum(share**3) / np.sum(share**2) - np.sum(share**2)
+    return sums.T @ sums / len(values) ** 2 / (1 - pulled)
 
 
 def test_clusters_are_told_from_their_sums_by_rows_by_a_database_and_by_merging():
@@ -94,7 +96,8 @@ def test_clusters_are_told_from_their_sums_by_rows_by_a_database_and_by_merging(
     codes = np.unique(cluster)
     each = np.array([[np.sum(cluster == code), *(values[cluster == code] - 7.0).sum(axis=0)] for code in codes])
     sums, products, cubes = raw_sums(values, np.full(4, 7.0))
-    given_sums = ClusterSums(count=len(codes), products=each.T @ each)
+    sizes = np.array([0.0, 0.0, 0.0, np.sum(each[:, 0] ** 3)])
+    given_sums = ClusterSums(count=len(codes), products=each.T @ each, cubes=sizes)
     database = of_sums(
         OUTCOMES, 1000, sums, products, cubes, buyers=0, shift=np.full(4, 7.0), cluster=given_sums
     )  # fmt: skip
@@ -109,6 +112,17 @@ def test_clusters_of_one_are_customers():
     values = spend(6)
     alone = of_rows(values, OUTCOMES, cluster=np.arange(1000))
     np.testing.assert_allclose(alone.mean_cov, of_rows(values, OUTCOMES).mean_cov, rtol=1e-10)
+
+
+def test_the_variance_of_a_mean_of_few_unequal_clusters_is_neither_too_small_nor_too_large():
+    rng, cluster = np.random.default_rng(8), np.repeat(np.arange(12), [200, 100, *[30] * 10])
+    means, seen = [], []
+    for _ in range(3000):
+        values = 10.0 * rng.normal(size=12)[cluster] + rng.normal(size=len(cluster))
+        cell = of_rows(values[:, None], ("margin",), cluster=cluster)
+        means.append(cell.mean[0])
+        seen.append(cell.mean_cov[0, 0])
+    assert np.mean(seen) == pytest.approx(np.var(means), rel=0.1)
 
 
 def test_taking_figures_takes_their_clusters_along():

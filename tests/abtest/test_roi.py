@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from money_world import cells, customers
 
 from netlift.abtest import roi as returns
+from netlift.abtest import skew
 from netlift.abtest.contrast import contrast, money
 from netlift.abtest.moments import OUTCOMES, PROFIT, of_rows
 from netlift.abtest.roi import TwoLines, fieller, profit_per_delivered, roi, roi_curve
+from netlift.abtest.skew import Shape
 from netlift.errors import DataError
 
 TERMS = {"level": 0.95, "currency": "EUR"}
@@ -202,3 +204,37 @@ def test_revenue_over_cost_is_given_only_where_the_cost_is_sure():
     assert found.ci_lower < found.point < found.ci_upper
     rng = np.random.default_rng(14)
     assert returns.iroas(arms(*(customers(rng, 500, contact=0.0) for _ in range(2))), **TERMS) is None
+
+
+@given(
+    a=st.floats(-2, 4), correlation=st.floats(-0.9, 0.9), own=st.floats(-1.4, 1.4), more=st.floats(0, 0.5),
+    vb=st.floats(0.0001, 0.02),
+)  # fmt: skip
+def test_at_each_end_of_the_set_the_interval_of_the_net_benefit_ends_at_zero(a, correlation, own, more, vb):
+    lines = TwoLines(a=a, b=1.0, va=0.3, vb=vb, vab=correlation * np.sqrt(0.3 * vb))
+    shape = Shape(lower=own, upper=own + more)
+
+    def interval(theta):
+        along = shape.along(lines.correlation(1.0, theta))
+        return skew.interval(lines.net(theta), lines.net_se(theta), z=1.96, shape=along)
+
+    found = fieller(lines, z=1.96, shape=shape)
+    profit = skew.interval(lines.net(1.0), lines.net_se(1.0), z=1.96, shape=shape)
+    if found.kind == "all":
+        cost = skew.interval(1.0, np.sqrt(vb), z=1.96, shape=shape.along(lines.correlation(1.0, np.inf)))
+        assert cost[0] <= 0
+        return
+    assert found.lower < a < found.upper
+    assert (found.lower <= 1 <= found.upper) == (profit[0] <= 0 <= profit[1])
+    for theta, end, outward in ((found.lower, 0, -1), (found.upper, 1, 1)):
+        step = outward * 1e-6 * max(1.0, abs(theta))  # Hall's end may be vertical in skewness, or step to none
+        assert interval(theta - step)[end] * -outward <= 0 <= interval(theta + step)[end] * -outward
+
+
+def test_a_small_control_never_returns_more_than_profit_allows():
+    # Plain Fieller would say 120 to 210 % here, where the interval of profit holds zero.
+    lines = TwoLines(a=0.55, b=0.2, va=0.01, vb=0.0008, vab=0.002)
+    shape = Shape(lower=-0.74, upper=0.24)
+    found = fieller(lines, z=1.96, shape=shape)
+    assert skew.interval(lines.net(1.0), lines.net_se(1.0), z=1.96, shape=shape)[0] < 0
+    assert found.kind == "all" or found.lower < 1

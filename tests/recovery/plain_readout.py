@@ -93,7 +93,7 @@ class Difference:
         point: Of each outcome.
         cov: Of these.
         control_rows: What is left of each control customer, so that control's part of `cov` is their products' sum.
-        shape: Skewness of profit, the smaller and the larger of two estimates, and which the second one was.
+        shape: Skewness of profit, the smallest and the largest of the estimates, and which ones there were.
         past: What was adjusted for.
     """
 
@@ -160,45 +160,64 @@ def add_up(arms: list[Difference], treated: pd.DataFrame, control: pd.DataFrame,
 
 
 def shape_of(treated: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float, str]:
-    """Skewness of the profit difference, smaller and larger of two estimates: each arm's own, and another.
+    """Skewness of the profit difference, smallest and largest of the estimates that a test can have, and which test.
 
-    The other is that of arms of one shape or, where buyers' log spends surely differ in spread, that of log-normal
-    baskets. Neither counts beyond 1.5.
+    Each arm's own, and: `few` buyers that of arms of one shape and of buyers of one kind; `alike` that of one shape;
+    `doubt` with tails of three cumulants beside it; `unlike` these, log-normal tails, and one shape unless it leans to
+    a much smaller control. None counts beyond 1.5, fitted ones not beyond .4.
     """
+    groups = [treated, control]
     n = np.array([len(treated), len(control)])
-    profit = [(rows.margin - rows.reward - rows.contact_cost).to_numpy() for rows in (treated, control)]
+    profit = [(rows.margin - rows.reward - rows.contact_cost).to_numpy() for rows in groups]
     second = np.array([np.mean((p - p.mean()) ** 2) for p in profit])
     third = np.array([np.mean((p - p.mean()) ** 3) for p in profit])
     error = np.sqrt(np.sum(second / (n - 1)))
-    own = (third[0] / n[0] ** 2 - third[1] / n[1] ** 2) / error**3
-    logs = [np.log(rows.spend[rows.spend > 0].to_numpy()) for rows in (treated, control)]
-    if differ_in_spread(logs):
-        name, other = "tail", tail([treated, control], logs, profit)
-    else:
-        s2, m3 = n @ second / n.sum(), n @ third / n.sum()
-        name, other = "shared", m3 * (1 / n[0] ** 2 - 1 / n[1] ** 2) / (s2 * np.sum(1 / n)) ** 1.5
-    lower, upper = sorted(np.clip([own, other], -1.5, 1.5))
-    return float(lower), float(upper), name
-
-
-def differ_in_spread(logs: list[np.ndarray]) -> bool:
-    """Layard's test of equal variances at 5 %, with the kurtosis that both show; not below 20 buyers each."""
+    found = [(third[0] / n[0] ** 2 - third[1] / n[1] ** 2) / error**3]
+    s2, m3 = n @ second / n.sum(), n @ third / n.sum()
+    shared = m3 * (1 / n[0] ** 2 - 1 / n[1] ** 2) / (s2 * np.sum(1 / n)) ** 1.5
+    logs = [np.log(rows.spend[rows.spend > 0].to_numpy()) for rows in groups]
     buyers = np.array([len(x) for x in logs])
     if buyers.min() < 20:
-        return False
+        s2, m3 = n @ second / buyers.sum(), n @ third / buyers.sum()
+        baskets = m3 * (buyers[0] / n[0] ** 3 - buyers[1] / n[1] ** 3) / (s2 * np.sum(buyers / n**2)) ** 1.5
+        name, others = "few", [shared, np.clip(baskets, -0.4, 0.4)]
+    else:
+        like = 1 / 1.3 < (buyers[0] / n[0]) / (buyers[1] / n[1]) < 1.3
+        steep = [np.clip(tail(groups, logs, profit, is_steep=True), -0.4, 0.4)] if like else []
+        chances = 2 * norm.sf(apart_in_logs(logs))
+        name = "unlike" if chances[0] < 0.05 else "doubt" if chances.min() < 0.2 else "alike"
+        others = [shared] + (steep if name == "doubt" else [])
+        if name == "unlike":
+            is_kept = n[0] <= 3 * n[1] or shared > -0.1
+            kept = [shared if abs(shared) > 0.1 else 0.0] if is_kept else []
+            others = [tail(groups, logs, profit), *steep, *kept]
+    found = np.clip([*found, *others], -1.5, 1.5)
+    return float(found.min()), float(found.max()), name
+
+
+def apart_in_logs(logs: list[np.ndarray]) -> np.ndarray:
+    """By how many standard errors log spends differ: in variance (Layard), or in what makes E X³ of it and skewness."""
+    few = sum(1 / len(x) for x in logs)
+    everyone = sum(len(x) for x in logs)
     variance = np.array([np.var(x, ddof=1) for x in logs])
-    fourth = np.array([np.mean((x - x.mean()) ** 4) for x in logs])
-    kurtosis = (buyers @ fourth / buyers.sum()) / (buyers @ variance / buyers.sum()) ** 2
-    error = np.sqrt(max(kurtosis - 1, 0.5) * np.sum(1 / buyers))
-    return bool(abs(np.log(variance[0] / variance[1])) > Z * error)
+    common = sum(len(x) * np.var(x, ddof=1) for x in logs) / everyone
+    fourth = sum(np.sum((x - x.mean()) ** 4) for x in logs) / everyone
+    tails = max(fourth / common**2 - 1, 0.5)
+    skewed = np.array([np.mean((x - x.mean()) ** 3) for x in logs])
+    gap = 4.5 * (variance[0] - variance[1]) + 4.5 * (skewed[0] - skewed[1])
+    error = np.sqrt((4.5**2 * tails * common**2 + 4.5**2 * 6 * common**3) * few)
+    return np.abs([np.log(variance[0] / variance[1]) / np.sqrt(tails * few), gap / error])
 
 
-def tail(groups: list[pd.DataFrame], logs: list[np.ndarray], profit: list[np.ndarray]) -> float:
-    """Skewness if buyers' baskets were log-normal, and profit a straight line of revenue."""
+def tail(
+    groups: list[pd.DataFrame], logs: list[np.ndarray], profit: list[np.ndarray], *, is_steep: bool = False
+) -> float:
+    """Skewness if logarithms of baskets had two cumulants, or three, and no more, and profit were a line of revenue."""
     variance, cumulant = [], []
     for rows, x, p in zip(groups, logs, profit, strict=True):
         n, share, spread = len(rows), len(x) / len(rows), min(np.var(x, ddof=1), 8.0)
-        one, two, three = (share * np.exp(k * x.mean() + k**2 * spread / 2) for k in (1, 2, 3))
+        skewed = np.clip(np.mean((x - x.mean()) ** 3), -spread / 2, 2 * spread**1.5) if is_steep else 0.0
+        one, two, three = (share * np.exp(k * x.mean() + k**2 * spread / 2 + k**3 * skewed / 6) for k in (1, 2, 3))
         slope = np.cov(p, rows.revenue)[0, 1] / np.var(rows.revenue, ddof=1)
         variance.append(slope**2 * (two - one**2) / n)
         cumulant.append(slope**3 * (three - 3 * one * two + 2 * one**3) / n**2)
@@ -242,16 +261,24 @@ def score_of(found: Difference, fixed: float) -> float:
 
 
 def roi(found: Difference, fixed: float, z: float = Z) -> np.ndarray:
-    """Profit over cost and its Fieller set, a bounded one: (A - θB)² = t² (va - 2θ vab + θ² vb), less 1.
+    """Profit over cost, and the returns at which the interval of what margin leaves over cost ends at zero, by halving.
 
-    t is Hall's value at the lower end for the lower root, that at the upper end for the upper.
+    At a return of r that is A - (1 + r) B, its skewness that of profit as far as both move together.
     """
     a, b = MARGIN @ found.point, COST @ found.point + fixed / found.n
-    va, vb, vab = MARGIN @ found.cov @ MARGIN, COST @ found.cov @ COST, MARGIN @ found.cov @ COST
-    ends = [hall(z, found.shape[0]), -hall(-z, found.shape[1])]
-    assert b > 0 and max(*ends, z) ** 2 * vb < b**2
-    roots = [np.roots([b**2 - t**2 * vb, -2 * (a * b - t**2 * vab), a**2 - t**2 * va]) for t in ends]
-    return np.array([a / b, roots[0].min(), roots[1].max()]) - 1
+    assert per_customer(found, COST, -fixed, z)[1] > 0
+
+    def ends(r: float) -> np.ndarray:
+        return per_customer(found, MARGIN - (1 + r) * COST, (1 + r) * fixed, z)[1:]
+
+    sides = []
+    for side in (0, 1):
+        near, far = a / b - 1, a / b - 1 + (2 * side - 1) * 1e4
+        for _ in range(200):
+            middle = (near + far) / 2
+            near, far = (middle, far) if ends(middle)[0] <= 0 <= ends(middle)[1] else (near, middle)
+        sides.append(near)
+    return np.array([a / b - 1, *sides])
 
 
 def draw_differences(arms: list[Difference], fixed: list[float], draws: int = 400_000, seed: int = 1) -> np.ndarray:

@@ -189,5 +189,6 @@ def _regressed(cell: Moments, slopes: np.ndarray, centre: np.ndarray, *, fitted:
     covariates, k = slopes.shape
     mean = cell.mean[:k] - (cell.mean[k:] - centre) @ slopes
     residual = np.vstack([np.eye(k), -slopes])
-    freedom = (cell.n - 1) / (cell.n - 1 - covariates) if fitted else 1.0
+    units = cell.effective_units
+    freedom = (units - 1) / (units - 1 - covariates) if fitted else 1.0
     return mean, residual.T @ cell.mean_cov @ residual * freedom

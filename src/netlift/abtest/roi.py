@@ -8,8 +8,9 @@ its interval. The delta method may contradict it. With g at 1 and above the cost
 number is a return; the net benefit A - (1 + h) B stays defined, and with it P(ROI > h).
 
 Where profit's interval is corrected for skewness, z becomes Hall's h(z) on one side and -h(-z) on the other, with the
-skewness of profit: exact at θ = 1, so set and interval go on agreeing, and an approximation elsewhere. They share z,
-that of all arms at once, or of a planned look, where the profit beside it has it.
+skewness of A - θB as far as it moves with profit: that of profit at θ = 1, so set and interval go on agreeing, and that
+of the cost's own interval far from it. Where that one holds zero, no return is excluded. They share z, that of all arms
+at once, or of a planned look, where the profit beside it has it.
 
 References:
     Fieller (1954), Some problems in interval estimation, JRSS B 16(2), 175-185.
@@ -20,10 +21,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from scipy.optimize import brentq
 
 from netlift.abtest import skew
 from netlift.abtest.contrast import COST, Contrast, money, scaled
@@ -73,19 +75,29 @@ class TwoLines:
         """Standard error of A - θB."""
         return math.sqrt(max(self.va - 2 * theta * self.vab + theta**2 * self.vb, 0.0))
 
+    def correlation(self, one: float, other: float) -> float:
+        """Correlation of A - θB at two θ; with an infinite θ that of B."""
+        if math.isinf(other):
+            spread, shared = math.sqrt(self.vb), self.vab - one * self.vb
+        else:
+            spread, shared = self.net_se(other), self.va - (one + other) * self.vab + one * other * self.vb
+        scale = self.net_se(one) * spread
+        return shared / scale if scale > 0 else 0.0
+
     @property
     def empty(self) -> bool:
         """Whether the denominator is nothing at all."""
         return self.vb == 0 and abs(self.b) <= NOTHING * max(abs(self.a), math.sqrt(self.va), NOTHING)
 
 
-def fieller(lines: TwoLines, *, z: float, shape: Shape = NORMAL) -> RatioSet:
+def fieller(lines: TwoLines, *, z: float, shape: Shape = NORMAL, at: float = 1.0) -> RatioSet:
     """Fieller's set of A / B.
 
     Args:
         lines: A, B and their variances.
         z: Normal score of either side.
-        shape: What to correct for; skewness is left aside where the set is not bounded.
+        shape: What to correct for.
+        at: The θ whose A - θB has this shape, such as 1 for profit.
 
     Raises:
         DataError: The denominator is zero without any variance: there is no ratio.
@@ -99,21 +111,44 @@ def fieller(lines: TwoLines, *, z: float, shape: Shape = NORMAL) -> RatioSet:
         raise DataError("the denominator of a ratio is zero for every customer; a return needs some incremental cost")
     if math.isinf(z):
         return RatioSet(kind="all", lower=None, upper=None, g=math.inf)
-    z = float(skew.studentized(z, shape.freedom))
-    width = z * math.sqrt(lines.vb) / abs(lines.b) if lines.b else math.inf
+    student = float(skew.studentized(z, shape.freedom))
+    width = student * math.sqrt(lines.vb) / abs(lines.b) if lines.b else math.inf
     g = width * width
-    above = float(skew.quantile(z, skew.used(shape.lower)))
-    below = -float(skew.quantile(-z, skew.used(shape.upper)))
-    if max(above, below, z) ** 2 * lines.vb < lines.b**2:
-        if lines.b < 0:
-            above, below = below, above
-        return RatioSet(kind="interval", lower=_roots(lines, above)[0], upper=_roots(lines, below)[1], g=g)
-    if g < 1:  # bounded without the correction only
-        return RatioSet(kind="interval", lower=_roots(lines, z)[0], upper=_roots(lines, z)[1], g=g)
-    if _discriminant(lines, z) < 0:
+    if g < 1 and lines.b < 0:  # the same ratio of both lines turned round
+        turned = replace(lines, a=-lines.a, b=-lines.b)
+        return fieller(turned, z=z, shape=replace(shape, lower=-shape.upper, upper=-shape.lower), at=at)
+    if g < 1 and not skew.used(shape.largest):
+        return RatioSet(kind="interval", lower=_roots(lines, student)[0], upper=_roots(lines, student)[1], g=g)
+    if g < 1:
+        cost = shape.along(lines.correlation(at, math.inf))
+        if skew.interval(lines.b, math.sqrt(lines.vb), z=z, shape=cost)[0] > 0:
+            lower, upper = (_end(lines, student, z=z, shape=shape, at=at, side=side) for side in (-1, 1))
+            return RatioSet(kind="interval", lower=lower, upper=upper, g=g)
         return RatioSet(kind="all", lower=None, upper=None, g=g)
-    first, last = sorted(_roots(lines, z))
+    if _discriminant(lines, student) < 0:
+        return RatioSet(kind="all", lower=None, upper=None, g=g)
+    first, last = sorted(_roots(lines, student))
     return RatioSet(kind="outside", lower=first, upper=last, g=g)
+
+
+def _end(lines: TwoLines, student: float, *, z: float, shape: Shape, at: float, side: int) -> float:
+    """The θ below (side -1) or above (1) A / B at which the interval of A - θB ends at zero; B is surely above zero."""
+
+    def beyond(theta: float) -> float:
+        own = shape.along(lines.correlation(at, theta))
+        low, high = skew.interval(lines.net(theta), lines.net_se(theta), z=z, shape=own)
+        return low if side < 0 else -high
+
+    start, step = lines.a / lines.b, abs(_roots(lines, student)[(side + 1) // 2] - lines.a / lines.b)
+    if (at - start) * side > 0:  # the end lies beyond `at` exactly when the interval there holds zero
+        if beyond(at) > 0:
+            return float(brentq(beyond, start, at))
+        start = at
+    if step == 0:  # A is known once B is
+        return start
+    while beyond(start + side * step) <= 0:
+        step *= 2
+    return float(brentq(beyond, start, start + side * step))
 
 
 def _discriminant(lines: TwoLines, z: float) -> float:
@@ -172,10 +207,10 @@ def roi(contrast: Contrast, *, level: float, currency: str, fixed: float = 0.0, 
 def roi_curve(contrast: Contrast, hurdles: Sequence[float], *, fixed: float = 0.0) -> tuple[CurvePoint, ...]:
     """P(ROI > hurdle): the chance that margin exceeds (1 + hurdle) times the cost, defined whatever the cost is."""
     lines = two_lines(contrast, MARGIN, COST, bottom_fixed=fixed)
-    shape = contrast.shape
     return tuple(
-        CurvePoint(at=float(h), value=skew.chance_above(0.0, lines.net(1 + h), lines.net_se(1 + h), shape=shape))
+        CurvePoint(at=float(h), value=skew.chance_above(0.0, lines.net(1 + h), lines.net_se(1 + h), shape=own))
         for h in hurdles
+        for own in (contrast.shape.along(lines.correlation(1.0, 1 + h)),)
     )
 
 
@@ -199,10 +234,10 @@ def hurdles_about(roi: Roi, *, count: int = 61) -> tuple[float, ...]:
 
 
 def ratio(lines: TwoLines, *, level: float, unit: str, method: str, shape: Shape = NORMAL) -> Estimate | None:
-    """A / B with its Fieller interval; None where B is not surely above zero."""
+    """A / B with its Fieller interval; None where B is not surely above zero. The shape is that of A."""
     if lines.empty:
         return None
-    found = fieller(lines, z=skew.critical(level), shape=shape)
+    found = fieller(lines, z=skew.critical(level), shape=shape, at=0.0)
     if found.kind != "interval" or lines.b <= 0 or found.lower is None or found.upper is None:
         return None
     return Estimate(

@@ -1,15 +1,30 @@
 """Skewness of the profit difference, from what was seen of both arms.
 
-Three estimates compete:
+Five estimates compete, each for the tests that it can serve:
 
-    shared    of arms of one shape: third moment and variance of a customer within both arms together
     own       (κ_T / n_T² - κ_0 / n_0²) / se³, κ the third moment within each arm
-    tail      the same with the moments of log-normal baskets that have the buyers' mean and variance of log spend:
-              a third moment from logarithms does not wait for the rare large basket to be drawn
+    shared    of arms of one shape: third moment and variance of a customer within both arms together
+    baskets   of arms of one kind of basket, of which each sells its own number
+    tail      `own` with the moments of log-normal baskets that have the buyers' mean and variance of log spend: a third
+              moment from logarithms does not wait for the rare large basket to be drawn
+    steep     the same with the third cumulant of log spend too, E X^k = exp(k κ1 + k² κ2 / 2 + k³ κ3 / 6): it sees
+              large baskets of another kind, and wavers more
 
-The outer of `shared` and `own` is taken as long as the spread of log spend among buyers is compatible in both arms.
-Where it is not (the offer brought baskets of another kind), arms of one shape are refuted, and the outer of `own` and
-`tail` stands. Each end of the interval takes the value that puts it further out.
+Arms of one shape are refuted where the log spend of buyers differs in its spread. They are in doubt where it may, or
+where that may which spread and skewness of logarithms make of a basket's third moment (κ2 and κ3 above, at k = 3).
+Rare large baskets show there first, but its error is known for normal logarithms only: too little to refute anything.
+`steep` needs about as many buyers in both arms, or the logarithms are not of the same customers.
+
+    refuted              own, tail, steep; and shared, unless it is that of a much smaller control
+    in doubt             own, shared, steep
+    neither              own, shared
+    too few buyers       own, shared, baskets: nothing can be refuted
+    clusters             own, shared
+
+Each end of the interval takes the value that puts it further out. Where one shape is refuted by chance, the larger arm
+mostly lacks large baskets, and `own` and `tail` lack them with it: so `shared` is given up only where it would deny
+what rare large baskets earned, and counts as zero where it is too small to matter. `baskets` and `steep` claim no more
+than FITTED: where gamma nears 1/z, Hall's end runs away from its estimate (`skew`).
 
 How often either tail is missed then is what `make calibrate` shows (sections "no effect" and "shape").
 
@@ -17,6 +32,8 @@ References:
     Layard (1973), Robust large-sample tests for homogeneity of variances, JASA 68(341): variance ratio with the
     kurtosis that was seen.
     Aitchison, Brown (1957), The Lognormal Distribution, ch. 2: its moments.
+    Stuart, Ord (1994), Kendall's Advanced Theory of Statistics 1, 6th ed., ch. 3 (cumulant generating function) and 10
+    (variances of sample moments).
 """
 
 from __future__ import annotations
@@ -24,18 +41,27 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr
 
 from netlift.abtest.moments import PROFIT, Moments, weights_of
-from netlift.abtest.skew import NORMAL, Shape, gamma_of
+from netlift.abtest.skew import NORMAL, NOTICEABLE, Shape, gamma_of, used
 
-REFUTED = 0.05
-"""Level of the test that buyers of both arms spend with the same spread."""
+REFUTED, DOUBTED = 0.05, 0.2
+"""Levels of the tests that buyers of both arms spend alike."""
 FEWEST_BUYERS = 20
+ALIKE = 1.3
+"""Ratio of the shares of buyers within which they are taken to be of one kind, so that the tails of the logarithms of
+what they spend may be fitted: small sums from everybody change those more than rare large baskets do."""
 WIDEST = 8.0
 """Variance of log spend beyond which a log-normal basket is no description of anything."""
+MOST_SKEWED = 2.0
+"""Skewness of log spend, likewise."""
+MUCH = 3
+"""Ratio of arm to control above which one shape may be given up."""
 STEEPEST = 1.5
 """Skewness beyond which a difference of means has no use for a larger one."""
+FITTED = 0.4
+"""Skewness that a fitted basket may claim at most."""
 
 
 def shape_of(treated: Moments, control: Moments) -> Shape:
@@ -52,9 +78,29 @@ def shape_of(treated: Moments, control: Moments) -> Shape:
         return NORMAL
     shared = _shared(*cells)
     own = (_cumulant_of_mean(treated) - _cumulant_of_mean(control)) / sum(variances) ** 1.5
-    found = (own, _tail(*cells)) if _is_refuted(*cells) else (own, shared)
-    steep = [min(max(gamma, -STEEPEST), STEEPEST) for gamma in found]
-    return Shape(lower=min(steep), upper=max(steep), freedom=freedom)
+    found = [_within(gamma, STEEPEST) for gamma in (own, *_others(treated, control, shared))]
+    return Shape(lower=min(found), upper=max(found), freedom=freedom)
+
+
+def _others(treated: Moments, control: Moments, shared: float) -> tuple[float, ...]:
+    """Estimates beside each arm's own."""
+    cells = (treated, control)
+    if any(cell.cluster is not None for cell in cells):
+        return (shared,)
+    if min(cell.spend.buyers for cell in cells) < FEWEST_BUYERS:
+        return shared, _within(_baskets(*cells), FITTED)
+    more = treated.spend.buyers / treated.n / (control.spend.buyers / control.n)
+    is_alike = 1 / ALIKE < more < ALIKE
+    steep = (_within(_tail(*cells, steep=1.0), FITTED),) if is_alike else ()
+    by_spread, by_tail = _unlike(*cells)
+    if by_spread < REFUTED:
+        is_kept = treated.n <= MUCH * control.n or shared > -NOTICEABLE
+        return _tail(*cells), *steep, *((used(shared),) if is_kept else ())
+    return (shared, *steep) if min(by_spread, by_tail) < DOUBTED else (shared,)
+
+
+def _within(gamma: float, limit: float) -> float:
+    return min(max(gamma, -limit), limit)
 
 
 def _freedom(*cells: Moments) -> float:
@@ -92,25 +138,39 @@ def _cumulant_of_mean(cell: Moments) -> float:
     return units * cube / cell.n**3
 
 
-def _is_refuted(treated: Moments, control: Moments) -> bool:
-    """Whether buyers of the arms surely differ in the spread of their log spend."""
-    cells = (treated, control)
-    if any(cell.cluster is not None or cell.spend.buyers < FEWEST_BUYERS for cell in cells):
-        return False
-    buyers = np.array([cell.spend.buyers for cell in cells])
-    spread = np.array([cell.spend.variance for cell in cells])
+def _baskets(treated: Moments, control: Moments) -> float:
+    """Skewness of the difference if a buyer were the same in both arms."""
+    customers, squares, cubes = (np.array(each) for each in zip(*map(_unit_moments, (treated, control)), strict=True))
+    buyers = np.array([treated.spend.buyers, control.spend.buyers])
+    if not buyers.sum():
+        return 0.0
+    square, cube = float(customers @ squares) / buyers.sum(), float(customers @ cubes) / buyers.sum()
+    variance = square * float(np.sum(buyers / customers**2))
+    return cube * float(buyers / customers**3 @ [1, -1]) / variance**1.5 if variance > 0 else 0.0
+
+
+def _unlike(treated: Moments, control: Moments) -> tuple[float, float]:
+    """Levels at which it is refuted that both arms spend alike: by the spread of log spend, and by its tail."""
+    spends = (treated.spend, control.spend)
+    buyers = np.array([spend.buyers for spend in spends])
+    spread = np.array([spend.variance for spend in spends])
     if not spread.min() > 0:
-        return bool(spread.max() > 0)
-    kurtosis = float(buyers @ [cell.spend.fourth for cell in cells]) * buyers.sum() / float(buyers @ spread) ** 2
-    error = math.sqrt(max(kurtosis - 1, 0.5) * float(np.sum(1 / buyers)))
-    return bool(abs(math.log(spread[0] / spread[1])) > -float(ndtri(REFUTED / 2)) * error)
+        return (0.0, 0.0) if spread.max() > 0 else (1.0, 1.0)
+    common = float(buyers @ spread) / buyers.sum()
+    kurtosis = max(float(buyers @ [spend.fourth for spend in spends]) / buyers.sum() / common**2 - 1, 0.5)
+    few = float(np.sum(1 / buyers))
+    by_spread = math.log(spread[0] / spread[1]) / math.sqrt(kurtosis * few)
+    tails = 9 / 2 * spread + 27 / 6 * np.array([spend.third for spend in spends])
+    error = (9 / 2) ** 2 * kurtosis * common**2 + (27 / 6) ** 2 * 6 * common**3
+    by_tail = float(tails[0] - tails[1]) / math.sqrt(error * few)
+    return 2 * float(ndtr(-abs(by_spread))), 2 * float(ndtr(-abs(by_tail)))
 
 
-def _tail(treated: Moments, control: Moments) -> float:
-    """Skewness of the difference if baskets were log-normal."""
+def _tail(treated: Moments, control: Moments, *, steep: float = 0.0) -> float:
+    """Skewness of the difference if baskets were log-normal, or by so much of the third cumulant of their logarithm."""
     variances, cumulants = [], []
     for cell in (treated, control):
-        second, third = _log_normal_moments(cell)
+        second, third = _log_moments(cell, steep)
         slope = _profit_per_revenue(cell)
         variances.append(slope**2 * second / cell.n)
         cumulants.append(slope**3 * third / cell.n**2)
@@ -118,10 +178,12 @@ def _tail(treated: Moments, control: Moments) -> float:
     return (cumulants[0] - cumulants[1]) / total**1.5 if total > 0 else 0.0
 
 
-def _log_normal_moments(cell: Moments) -> tuple[float, float]:
+def _log_moments(cell: Moments, steep: float) -> tuple[float, float]:
     """Second and third central moment of the spend of customers, most of whom buy nothing."""
-    share, middle, variance = cell.spend.buyers / cell.n, cell.spend.mean, min(cell.spend.variance, WIDEST)
-    raw = [share * math.exp(k * middle + k**2 * variance / 2) for k in (1, 2, 3)]
+    spend, share = cell.spend, cell.spend.buyers / cell.n
+    first, second = spend.mean, min(spend.variance, WIDEST)
+    third = steep * max(min(spend.third, MOST_SKEWED * second**1.5), -second / 2)  # E X² stays above (E X)²
+    raw = [share * math.exp(k * first + k**2 * second / 2 + k**3 * third / 6) for k in (1, 2, 3)]
     return raw[1] - raw[0] ** 2, raw[2] - 3 * raw[0] * raw[1] + 2 * raw[0] ** 3
 
 
