@@ -40,7 +40,7 @@ from netlift.pipelines.readout import read_campaign
 from netlift.pipelines.readout_rows import ReadoutRequest
 
 CONFIG = Path(__file__).parents[2] / "configs/demo.yaml"
-AS_MADE, EVEN, SINGLE = ("C04", "C09", "C13"), "C14", "C18"
+AS_MADE, EVEN, SINGLE = ("C04", "C09", "C13"), "C08", "C18"
 CAMPAIGNS = (*AS_MADE, EVEN, SINGLE)
 
 
