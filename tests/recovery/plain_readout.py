@@ -164,7 +164,7 @@ def shape_of(treated: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float
 
     Each arm's own, and: `few` buyers that of arms of one shape and of buyers of one kind; `alike` that of one shape;
     `doubt` with tails of three cumulants beside it; `unlike` these, log-normal tails, and one shape unless it leans to
-    a much smaller control. None counts beyond 1.5, fitted ones not beyond .33.
+    a much smaller control. None counts beyond 1.5, fitted ones not beyond .37.
     """
     groups = [treated, control]
     n = np.array([len(treated), len(control)])
@@ -180,10 +180,10 @@ def shape_of(treated: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float
     if buyers.min() < 20:
         s2, m3 = n @ second / buyers.sum(), n @ third / buyers.sum()
         baskets = m3 * (buyers[0] / n[0] ** 3 - buyers[1] / n[1] ** 3) / (s2 * np.sum(buyers / n**2)) ** 1.5
-        name, others = "few", [shared, np.clip(baskets, -0.33, 0.33)]
+        name, others = "few", [shared, np.clip(baskets, -0.37, 0.37)]
     else:
         like = 1 / 1.3 < (buyers[0] / n[0]) / (buyers[1] / n[1]) < 1.3
-        steep = [np.clip(tail(groups, logs, profit, is_steep=True), -0.33, 0.33)] if like else []
+        steep = [np.clip(tail(groups, logs, profit, is_steep=True), -0.37, 0.37)] if like else []
         chances = 2 * norm.sf(apart_in_logs(logs))
         name = "unlike" if chances[0] < 0.05 else "doubt" if chances.min() < 0.2 else "alike"
         others = [shared] + (steep if name == "doubt" else [])

@@ -60,7 +60,7 @@ MUCH = 3
 """Ratio of arm to control above which one shape may be given up."""
 STEEPEST = 1.5
 """Skewness beyond which a difference of means has no use for a larger one."""
-FITTED = 0.33
+FITTED = 0.37
 """Skewness that a fitted basket may claim at most."""
 
 

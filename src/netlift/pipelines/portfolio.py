@@ -156,21 +156,19 @@ def read_portfolio(
 def read_among(
     settings: BusinessSettings,
     tables: Tables,
-    campaign_id: str,
     *,
     plans: Sequence[Plan],
     until: datetime,
     faulty: Collection[str] = (),
     progress: Progress,
-) -> dict[str, AmongCampaigns]:
-    """What the portfolio of the same day says of one campaign: its arms, and `ALL_ARMS` for the whole.
+) -> dict[str, dict[str, AmongCampaigns]]:
+    """What the portfolio of a day says of each campaign that can be read: its arms, and `ALL_ARMS` for the whole.
 
-    Nothing where the campaign cannot be read, or fewer than ten campaigns can.
+    Nothing where fewer than ten campaigns can be read.
 
     Args:
         settings: The business.
         tables: Its tables, checked.
-        campaign_id: The campaign.
         plans: Plans of its campaigns.
         until: First moment not seen.
         faulty: Campaigns with errors of the check, which are not counted.
@@ -179,15 +177,14 @@ def read_among(
     how = settings.readout or ReadoutSettings(tolerance=0.0)
     found_all = find_campaigns(tables, plans, until=until, faulty=faulty)
     readable = {each.campaign_id: each for each in found_all if not each.reason}
-    if campaign_id not in readable or len(readable) < FEWEST:
+    if len(readable) < FEWEST:
         return {}
     how = how.model_copy(update={"segments": ()})
     whole, arms, _, _ = _read_effects(settings, tables, readable, how, until, progress)
-    found: dict[str, AmongCampaigns] = {}
+    found: dict[str, dict[str, AmongCampaigns]] = {}
     for beliefs in (whole, arms):
         for (campaign, arm), own in among_campaigns(beliefs, level=how.level, currency=settings.currency).items():
-            if campaign == campaign_id:
-                found[arm] = own
+            found.setdefault(campaign, {})[arm] = own
     return found
 
 

@@ -465,11 +465,14 @@ def _looks(reading: Reading, terms: Terms) -> Iterator[Look]:
 
 def _among_campaigns(reading: Reading, progress: Progress) -> dict[str, AmongCampaigns]:
     """Arm, `ALL_ARMS` for the campaign, to what the portfolio of the same day says of it."""
-    own = reading.campaign
-    return read_among(
-        reading.business, reading.tables, own.campaign_id, plans=reading.request.plans, until=own.until,
-        faulty=tuple(reading.request.faults or ()), progress=progress,
-    )  # fmt: skip
+    own, among = reading.campaign, reading.request.among
+    if among is None:
+        faulty = tuple(reading.request.faults or ())
+        among = read_among(
+            reading.business, reading.tables, plans=reading.request.plans, until=own.until, faulty=faulty,
+            progress=progress,
+        )  # fmt: skip
+    return dict(among.get(own.campaign_id, {}))
 
 
 def _segments(reading: Reading, whole: Mapping[str, Moments], read: ArmsRead, terms: Terms) -> Iterator[SegmentEffects]:

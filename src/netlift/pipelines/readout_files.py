@@ -10,7 +10,7 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
-from netlift.abtest.readout import CampaignReadout
+from netlift.abtest.readout import AmongCampaigns, CampaignReadout
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan, load_plan
 from netlift.data.check import read_sound
@@ -104,6 +104,7 @@ def make_readout(
     now: datetime,
     lock_timeout: float,
     plans: Sequence[Path] = (),
+    among: Mapping[str, Mapping[str, AmongCampaigns]] | None = None,
 ) -> ReadoutSummary:
     """Read a campaign and write what came out as JSON, Markdown, HTML, XLSX, PPTX, and PDF if asked.
 
@@ -116,6 +117,7 @@ def make_readout(
         now: Time of the call, for the manifest.
         lock_timeout: Seconds to wait for another readout of this business.
         plans: Files that may be plans of the business's other campaigns; those of others are passed by.
+        among: What the portfolio of the same day says of each campaign; None where it must be asked.
 
     Raises:
         UsageError: An unknown campaign, column or language, or a key that was written before from other inputs.
@@ -148,7 +150,7 @@ def make_readout(
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="readout")
         checked.require_campaign(campaign)
-        request = replace(request, faults=checked.faulty)
+        request = replace(request, faults=checked.faulty, among=among)
         readout = read_campaign(settings, tables, request, progress=progress)
         progress.stage("report", "pages, slides and workbook")
         contents = write_out(readout, words, order)

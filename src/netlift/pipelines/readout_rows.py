@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from netlift.abtest.outcomes import SECONDS_A_DAY, Spans, assigned_outcomes, campaign_contacts
+from netlift.abtest.readout import AmongCampaigns
 from netlift.config.plan import Plan
 from netlift.config.readout import ReadoutSettings
 from netlift.data.assigned_days import AssignedDays, common_starts, read_assigned_days
@@ -36,6 +37,7 @@ class ReadoutRequest:
         tolerance: Loss that is immaterial, in currency; None for that of plan or config.
         plans: Plans of other campaigns of the business, which name their fixed costs.
         faults: Campaign to the errors that the check found of it; None where nobody checked.
+        among: Campaign and arm to what the portfolio of the same day says of them; None where it must be asked.
     """
 
     campaign_id: str
@@ -45,6 +47,7 @@ class ReadoutRequest:
     tolerance: float | None = None
     plans: tuple[Plan, ...] = ()
     faults: Mapping[str, Sequence[Finding]] | None = None
+    among: Mapping[str, Mapping[str, AmongCampaigns]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from netlift.abtest.readout import AmongCampaigns
 from netlift.config.business import BusinessSettings
 from netlift.config.settings import read_yaml
 from netlift.data.check import read_sound
 from netlift.data.read import open_tables
 from netlift.errors import UsageError
 from netlift.pipelines.calendar import seen_until
-from netlift.pipelines.portfolio import Found, find_campaigns, own_plans
+from netlift.pipelines.portfolio import Found, find_campaigns, own_plans, read_among
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout_files import ReadoutOrder, ReadoutSummary, make_readout
 from netlift.report.words import speak
@@ -110,7 +111,7 @@ def make_readouts(
     """
     if order.run_key:
         raise UsageError(f"--run-key {order.run_key}: one key cannot name the folders of all campaigns; leave it out")
-    found = _find(settings, order, plans)
+    found, among = _find(settings, order, plans, progress)
     frozen = {str(path): read_yaml(path) for path in plans}
     planned = {
         plan.get("campaign_id"): path for path, plan in frozen.items() if plan.get("currency") == settings.currency
@@ -119,7 +120,9 @@ def make_readouts(
     readouts = []
     for number, one in enumerate(readable, start=1):
         own = replace(order, target=planned.get(one.campaign_id, one.campaign_id))
-        made = make_readout(settings, own, progress=progress, now=now, lock_timeout=lock_timeout, plans=plans)
+        made = make_readout(
+            settings, own, progress=progress, now=now, lock_timeout=lock_timeout, plans=plans, among=among
+        )
         progress.advance(TASK, number, len(readable), one.campaign_id)
         readouts.append(Published.of(one, made))
     return ReadoutsSummary(
@@ -130,11 +133,15 @@ def make_readouts(
     )
 
 
-def _find(settings: BusinessSettings, order: ReadoutOrder, plans: Sequence[Path]) -> tuple[Found, ...]:
+def _find(
+    settings: BusinessSettings, order: ReadoutOrder, plans: Sequence[Path], progress: Progress
+) -> tuple[tuple[Found, ...], dict[str, dict[str, AmongCampaigns]]]:
+    """The campaigns, and what the portfolio says of each that can be read."""
     with open_tables(settings) as tables:
         sound, checked = read_sound(tables, settings, verb="portfolio")
-        own, until = own_plans(settings, sound, plans), seen_until(sound, order.as_of)
-        return find_campaigns(sound, own, until=until, faulty=tuple(checked.faulty))
+        own, until, faulty = own_plans(settings, sound, plans), seen_until(sound, order.as_of), tuple(checked.faulty)
+        found = find_campaigns(sound, own, until=until, faulty=faulty)
+        return found, read_among(settings, sound, plans=own, until=until, faulty=faulty, progress=progress)
 
 
 __all__ = ["Published", "ReadoutsSummary", "make_readouts"]
