@@ -109,7 +109,10 @@ def test_money_is_said_in_thousands_and_millions(value, ru, en):
 
 def test_money_and_its_ends_share_one_unit():
     assert EN.about(52_000, -1.2e6, 1.3e6, "RUB") == "about RUB\xa052k (−1,200k to 1,300k)"
-    assert RU.about(0.9e6, -0.2e6, 2e6, "RUB", level=0.9) == "около 0,90\xa0млн\xa0₽ (90\xa0%: от −0,20 до 2,00\xa0млн)"
+    assert (
+        RU.about(0.9e6, -0.2e6, 2e6, "RUB", level=0.9)
+        == "около 900\xa0тыс.\xa0₽ (90\xa0%: от −200 до 2\xa0000\xa0тыс.)"
+    )
     assert RU.about(-3.2, -8.5, 2, "RUB") == "около −3,20\xa0₽ (от −8,50 до 2,00)"
 
 

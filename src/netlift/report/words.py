@@ -183,7 +183,8 @@ class Words:
             lower: Lower end of its interval.
             upper: Upper end.
             currency: Of all three.
-            scale: The unit, 1, 1,000 or a million, where a table has one for all; None for that of the three.
+            scale: The unit, 1, 1,000 or a million, where a table has one for all; None for that of the estimate, so
+                that it reads as `short_money` writes it.
 
         Examples:
             >>> Words(language="ru").about_parts(305206, -72772, 683184, "RUB")
@@ -191,9 +192,7 @@ class Words:
         """
         widest = max(map(abs, (point, lower, upper)))
         if scale is None:
-            scale = _scale(widest)
-            if scale > 1e3 and abs(point) < scale / 10:
-                scale /= 1e3
+            scale = max(_scale(point), min(_scale(widest), 1e3))
         digits = _digits(widest, scale)
         ends = {
             name: self.number(end / scale, digits=digits) + (self._suffix(scale) if self.language == "en" else "")
