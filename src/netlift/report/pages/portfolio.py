@@ -18,6 +18,7 @@ from netlift.results import Estimate
 
 MOST_DRAWN = 40
 SERIES = {"shrunken": BLUE, "raw": GREY}
+SURE = 0.99
 COLUMNS = ("campaign", "shrunken", "chance", "raw", "by_itself", "started", "treated", "control", "false")
 ARM_COLUMNS = (
     "campaign", "offer", "treated", "control", "raw", "raw_lower", "raw_upper", "by_itself",
@@ -302,10 +303,15 @@ class _Page:
         return {
             "raw": _money_cell(of.raw),
             "shrunken": _money_cell(of.shrunken, tone=_tone(of.shrunken.ci_lower, of.shrunken.ci_upper)),
-            "by_itself": Cell(kind="share", value=of.chance_by_itself),
-            "chance": Cell(kind="share", value=of.chance_of_profit),
+            "by_itself": self._probability(of.chance_by_itself),
+            "chance": self._probability(of.chance_of_profit),
             **{name: Cell(kind="money", value=value) for name, value in money.items()},
         }
+
+    def _probability(self, probability: float) -> Cell:
+        """A probability that never claims to be certain."""
+        text = "almost_sure" if probability > SURE else "almost_never" if probability < 1 - SURE else ""
+        return Cell(kind="share", value=probability, digits=0, text=self._words.say(f"readout.{text}") if text else "")
 
     def _called(self, total: Total) -> str:
         """What an offer, a channel or a segment is called."""
