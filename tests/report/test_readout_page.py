@@ -83,7 +83,8 @@ def test_the_page_is_read_in_the_order_of_questions():
     ],
 )
 def test_each_step_of_the_ladder_has_its_sentence_and_says_what_to_do(name, said):
-    banner = write_headline(EXAMPLES[name](), ReadoutWords(words=EN, currency="RUB")).banner
+    found = replace(EXAMPLES[name](), after_window=None)  # of the window alone
+    banner = write_headline(found, ReadoutWords(words=EN, currency="RUB")).banner
     assert banner.title == said
     assert banner.lines[-1].startswith("What to do: ") and banner.tone
 
@@ -121,8 +122,12 @@ def test_what_came_after_the_window_stands_in_the_verdict_where_it_could_turn_it
     (said,) = [line for line in write_headline(found, say).banner.lines if line.startswith("With the 14 days after")]
     assert "−RUB" in said and "the probability that the campaign is profitable" in said
     same = replace(found.after_window, net=found.profit, verdict=found.verdict)
-    lines = write_headline(replace(found, after_window=same), say).banner.lines
-    assert not [line for line in lines if "after the window" in line]
+    head = write_headline(replace(found, after_window=same), say)
+    assert not [line for line in head.banner.lines if "after the window" in line]
+    assert head.banner.title == "This campaign made money."
+    unclear = replace(found.after_window.verdict, code="cannot_tell_yet")
+    taken = write_headline(replace(found, after_window=replace(found.after_window, verdict=unclear)), say).banner
+    assert taken.title.startswith("In its window") and taken.tone == "warn"
 
 
 def test_advice_names_what_to_do_with_every_arm_the_limits_of_a_run_and_who_is_best_by_what():

@@ -12,6 +12,7 @@ from netlift.report.pages.readout_advice import say_advice
 from netlift.report.pages.readout_checks import check_name, check_said
 from netlift.report.pages.readout_words import WITHHELD, ReadoutWords, clean, is_exact, somebody_bought
 
+EARNED = ("made_money", "probably_made_money")
 TONES: dict[str, Tone] = {
     "blocked": "bad",
     "observational": "warn",
@@ -72,13 +73,24 @@ def write_headline(readout: CampaignReadout, say: ReadoutWords) -> Headline:
             until=words.day(readout.as_of.date()),
         ),
         banner=Banner(
-            title=f"{words.say(f'readout_verdict.{readout.verdict.code}')}.",
-            tone=TONES[readout.verdict.code],
+            title=f"{words.say(f'readout_verdict.{_answer(readout)}')}.",
+            tone="warn" if _is_taken_back(readout) else TONES[readout.verdict.code],
             lines=tuple(_sentences(readout, say)),
         ),
         cards=tuple(_cards(readout, say)),
         notice=say.say("observational_notice") if readout.observational else "",
     )
+
+
+def _answer(readout: CampaignReadout) -> str:
+    """The verdict, of its window alone where the days after take it back."""
+    return f"{readout.verdict.code}_at_first" if _is_taken_back(readout) else readout.verdict.code
+
+
+def _is_taken_back(readout: CampaignReadout) -> bool:
+    """Whether money that the window shows is not there any more with the days after."""
+    after = readout.after_window
+    return after is not None and readout.verdict.code in EARNED and after.verdict.code not in EARNED
 
 
 def failed(readout: CampaignReadout) -> tuple[Check, ...]:
