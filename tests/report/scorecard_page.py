@@ -10,7 +10,7 @@ import pandas as pd
 from netlift.config.segments import LostSettings
 from netlift.data.quality import MonthQuality
 from netlift.report.pages.scorecard import scorecard_document
-from netlift.report.words import speak
+from netlift.report.words import Words, speak
 from netlift.results import Table
 from netlift.segments.figures import Basis, Note
 from netlift.segments.monthly import JOINED, ChurnRule, Month
@@ -20,10 +20,10 @@ EVIL = ('<script>alert("x")</script>', "=cmd|' /C calc'!A0", "https://evil.examp
 MONTHS = tuple(Month(first=date(2026, month, 1)) for month in (7, 8, 9))
 
 
-def make_sums(seed: int) -> pd.DataFrame:
+def make_sums(seed: int, segment: str = "champions") -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows = {}
-    for name in ("champions", *EVIL):
+    for name in (segment, *EVIL):
         n = float(rng.integers(20, 90))
         rows[name] = {
             "customers": n,
@@ -64,11 +64,18 @@ def make_sums(seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows).T.fillna(0.0)
 
 
-def make_document(language: str = "ru", *, months: tuple[Month, ...] = MONTHS, currency: str = "RUB"):
+def make_document(
+    language: str = "ru",
+    *,
+    months: tuple[Month, ...] = MONTHS,
+    currency: str = "RUB",
+    segment: str = "champions",
+    words: Words | None = None,
+):
     basis = Basis(
         business="=shop & <b>",
         currency=currency,
-        segments=("champions",),
+        segments=(segment,),
         ltv_horizon_days=182,
         level_sd=0.05,
         lost=LostSettings(kind="silence", silence_days=90, follow_days=365),
@@ -94,7 +101,7 @@ def make_document(language: str = "ru", *, months: tuple[Month, ...] = MONTHS, c
     )
     card = build_scorecard(
         basis,
-        {month: make_sums(month.first.month) for month in months},
+        {month: make_sums(month.first.month, segment) for month in months},
         shown=months,
         channels=channels,
         effects={},
@@ -115,4 +122,4 @@ def make_document(language: str = "ru", *, months: tuple[Month, ...] = MONTHS, c
         )
         for month in months
     ]
-    return card, scorecard_document(card, Table(name="quality", rows=tuple(quality)), speak(language))
+    return card, scorecard_document(card, Table(name="quality", rows=tuple(quality)), words or speak(language))

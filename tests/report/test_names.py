@@ -16,6 +16,7 @@ import pytest
 from decision_example import about, make_loop, make_summary
 from readout_example import ONE, make_readout
 from readout_parts import arm
+from scorecard_page import make_document as make_scorecard
 from segments_page import make_report
 from test_decision_readout_page import make_readout as make_decision_readout
 from test_decision_readout_page import proof
@@ -117,6 +118,10 @@ def segments(words: Words) -> Shown:
     yield from pages(segments_document(replace(report, segments=named), words))
 
 
+def scorecard(words: Words) -> Shown:
+    yield from pages(make_scorecard(segment=SEGMENT, words=words)[1])
+
+
 def uplift(words: Words) -> Shown:
     """The sentences and charts of an uplift model's card."""
     own = Feature(
@@ -151,6 +156,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Words], Shown], tuple[str, ...]]] = {
     "readout": (readout, (*OFFERS, SEGMENT, ATTRIBUTE, VALUE)),
     "portfolio": (all_campaigns, OFFERS[:1]),
     "segments": (segments, (SEGMENT,)),
+    "scorecard": (scorecard, (SEGMENT,)),
     "uplift": (uplift, (*OFFERS, CHANNELS[0], ATTRIBUTE, VALUE)),
 }
 
