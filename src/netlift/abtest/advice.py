@@ -216,4 +216,4 @@ def _runs(more: int | None, share: float, room: Room) -> int | None:
     return math.ceil(more * share / room.customers)
 
 
-__all__ = ["Limits", "Seen", "advise", "after_turns", "best_in_total", "find_room"]
+__all__ = ["EARNED", "Limits", "Seen", "advise", "after_turns", "best_in_total", "find_room"]

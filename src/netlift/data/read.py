@@ -184,14 +184,16 @@ def _numbers_as_text(data: DataSettings, sources: Mapping[str, ir.Table]) -> Ite
         return
     customers = sources["customers"]
     asked = [name for name in data.attributes if name in customers.columns and name not in data.attribute_types]
+    if not asked:
+        return
+    counts = {f"{name}_{n}": count for name in asked for n, count in enumerate(are_numbers(customers[name]))}
+    found = customers.aggregate(**counts).to_pyarrow().to_pylist()[0]
     for name in asked:
-        written, numbers = are_numbers(customers[name])
-        found = customers.aggregate(written=written, numbers=numbers).to_pyarrow().to_pylist()[0]
-        if found["written"] and found["written"] == found["numbers"]:
+        if found[f"{name}_0"] and found[f"{name}_0"] == found[f"{name}_1"]:
             yield Note(
                 table="customers",
                 column=name,
-                rows=int(found["written"]),
+                rows=int(found[f"{name}_0"]),
                 code="number-as-text",
                 severity="warning",
                 rule=f"an attribute in a CSV whose values are all numbers is taken for words; say which it is: "

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlift.abtest.advice import after_turns
+from netlift.abtest.advice import EARNED, after_turns
 from netlift.abtest.readout import CampaignReadout, Check
 from netlift.report.document import Banner, Card, Cell, Tone
 from netlift.report.pages.readout_advice import say_advice
 from netlift.report.pages.readout_checks import check_name, check_said
 from netlift.report.pages.readout_words import WITHHELD, ReadoutWords, clean, is_exact, somebody_bought
 
-EARNED = ("made_money", "probably_made_money")
 TONES: dict[str, Tone] = {
     "blocked": "bad",
     "observational": "warn",
