@@ -10,7 +10,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 from decision_example import about, make_loop, make_summary
@@ -23,7 +23,11 @@ from test_decision_readout_page import proof
 from test_portfolio_page import line, portfolio
 from test_uplift_charts import SHARES, TREE, WORTH
 
-from netlift.abtest.planned import ArmCount, AssignReport
+from netlift.abtest.design import Precision
+from netlift.abtest.design_request import DesignRequest
+from netlift.abtest.planned import ArmCount, AssignReport, DesignReport, PastSpend, Power, Window
+from netlift.abtest.power import Spread
+from netlift.config.plan import ArmPlan
 from netlift.data.tables import CONTROL
 from netlift.estimators.effect_shares import Choice, Reason
 from netlift.evaluation.binned_columns import Split
@@ -36,6 +40,7 @@ from netlift.report.pages.assignment import assignment_document
 from netlift.report.pages.decision import decision_document
 from netlift.report.pages.decision_readout import decision_readout_document
 from netlift.report.pages.demo import demo_document
+from netlift.report.pages.design import design_document
 from netlift.report.pages.portfolio import portfolio_document
 from netlift.report.pages.readout import readout_brief, readout_document
 from netlift.report.pages.segments import segments_document
@@ -96,6 +101,32 @@ def assignment(words: Words) -> Shown:
     yield from pages(assignment_document(drawn, words, path="x", written=True))
 
 
+def design(words: Words) -> Shown:
+    asked = DesignRequest(
+        campaign_id="C12", hypothesis="", offers=OFFERS, start=datetime(2026, 10, 5), outcome_days=28, level=0.95
+    )
+    spend = PastSpend(
+        window=Window(start=date(2026, 9, 1), end=date(2026, 9, 29)), customers=900, buyers=300, margin_mean=90.0,
+        revenue_mean=300.0, spread=Spread(sd=200.0, skewness=3.0), explained=0.2,
+    )  # fmt: skip
+    arms = [
+        ArmPlan(offer_id=offer, share=0.4, channel=channel, contact_cost=1, reward=30, reward_share=0)
+        for offer, channel in zip(OFFERS, CHANNELS, strict=True)
+    ]
+    chosen = Precision(
+        control_share=0.2, customers=900, control=180, half_width=9.0, half_width_raw=10.0, half_width_total=3_000.0,
+        chance=0.8, holdout_cost=500.0, gamma=0.1, lean="fine",
+    )  # fmt: skip
+    report = DesignReport(
+        request=asked, currency="RUB", revenue_based=False, steps={"known": 1_000, "taken": 900}, held_out=0,
+        past=spend, season=None, arms=tuple(arms), chosen=chosen, shares=(chosen,),
+        power=(Power(expected=10.0, total=3_600.0, chance=0.8),), provable=None, needed=None, needed_share=0.2,
+        needed_raw=None, balance_customers=100, balance_share=0.1, newcomers_a_week=None, weeks=None, holdout=None,
+        collisions=(), plan=None,
+    )  # fmt: skip
+    yield from pages(design_document(report, words, path="x"))
+
+
 def readout(words: Words) -> Shown:
     arms = [arm(offer, per_customer=ONE, se=0.95, fixed=45_000, treated=90_000) for offer in OFFERS]
     made = make_readout(arms=arms, dimensions={ATTRIBUTE: [VALUE, "b", "c"], "segment": [SEGMENT, "loyal"]})
@@ -153,6 +184,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Words], Shown], tuple[str, ...]]] = {
     "decision readout": (decision_readout, OFFERS),
     "demo": (demo, OFFERS[:1]),
     "assignment": (assignment, OFFERS),
+    "design": (design, OFFERS),
     "readout": (readout, (*OFFERS, SEGMENT, ATTRIBUTE, VALUE)),
     "portfolio": (all_campaigns, OFFERS[:1]),
     "segments": (segments, (SEGMENT,)),

@@ -140,7 +140,7 @@ def test_what_is_missing_is_said() -> None:
     assert "No campaign can be read" in text and "There is no global control group" in text
     few = replace(portfolio().sums, effect_mean=None, effect_sd=None, worked=0, winners=0)
     text = to_markdown(portfolio_document(portfolio(sums=few, left_out=()), speak("en"))).decode()
-    assert "Fewer than 10 campaigns" in text and "Of no campaign" in text and "All campaigns are counted" in text
+    assert "Fewer than 10 campaigns" in text and "none can be named yet" in text and "All campaigns are counted" in text
     assert to_html(portfolio_document(portfolio(campaigns=tuple(line(i) for i in range(1, 60))), speak("ru")))
 
 

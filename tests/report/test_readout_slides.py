@@ -5,9 +5,12 @@ import re
 import zipfile
 from xml.etree import ElementTree
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 from readout_example import EXAMPLES
 
+from netlift.report.native_charts import value_axis
 from netlift.report.pages.readout import readout_workbook
 from netlift.report.palette import LIGHT
 from netlift.report.slides import to_pptx
@@ -83,6 +86,26 @@ def test_the_slide_of_arms_shows_the_profit_of_each_with_its_interval(name):
     fills = [next(point.iter(f"{A}srgbClr")).get("val") for point in found[1].iter(f"{C}dPt")]
     colors = {side: LIGHT[side].removeprefix("#").upper() for side in ("gain", "loss")}
     assert fills == [colors["gain" if one.point >= 0 else "loss"] for one in profits]
+
+
+@given(st.lists(st.floats(-1e7, 1e7).map(lambda end: round(end, 2)), min_size=1, max_size=8))
+def test_an_axis_holds_zero_and_all_ends_within_a_few_round_marks(ends):
+    low, high, step = value_axis(ends)
+    assert low <= min(0.0, *ends) and high >= max(0.0, *ends)
+    assert 1 <= (high - low) / step <= 9
+
+
+@pytest.mark.parametrize("name", ["six_arms", "probably", "lost_money"])
+def test_no_whisker_of_a_slide_leaves_its_axis(name):
+    for chart in charts(EXAMPLES[name]()):
+        axis = chart.find(f".//{C}valAx/{C}scaling")
+        low, high = (float(axis.find(f"{C}{end}").get("val")) for end in ("min", "max"))
+        tops = [numbers(next(chart.iter(f"{C}{side}"))) for side in ("plus", "minus")]
+        points = [sum(parts) for parts in zip(*values(chart), strict=True)][-len(tops[0]) :]
+        assert points
+        for point, more, less in zip(points, *tops, strict=True):
+            assert low <= point - less
+            assert point + more <= high
 
 
 def test_the_workbook_opens_on_the_calculator_behind_its_cover():

@@ -56,7 +56,7 @@ CONFIG: dict[str, Any] = {
 }
 ABOVE = {"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom", "titleX": 0, "titleY": -8}
 PAGE = CONFIG | {
-    "padding": 2,
+    "padding": {"left": 2, "top": 2, "right": 10, "bottom": 2},
     "axisLeft": ABOVE,
     "axisQuantitative": {"tickCount": 5},
     "legend": CONFIG["legend"] | {"offset": 24},

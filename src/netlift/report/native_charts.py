@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -14,8 +15,10 @@ from netlift.report.pages.readout_pictures import waterfall_steps
 from netlift.report.pages.readout_words import ReadoutWords, is_bounded
 from netlift.report.palette import LIGHT
 from netlift.report.readout_charts import Step
+from netlift.results import Estimate
 
 STACKED, SINGLE = ("base", "above", "below"), ("profit",)
+MARKS = 6
 CHART_NS = "http://schemas.openxmlformats.org/drawingml/2006/chart"
 
 
@@ -48,6 +51,8 @@ def add_waterfall(slide: Any, readout: CampaignReadout, say: ReadoutWords, *, bo
     if last.lower is not None and last.upper is not None:
         whisker = {len(steps) - 1: (last.end - last.lower, last.upper - last.end)}
         _whiskers(bars[0] if last.end >= 0 else bars[1], whisker, len(steps))
+    ends = [end for step in steps for end in (step.start, step.end, step.lower, step.upper) if end is not None]
+    _span(chart.value_axis, ends)
 
 
 def add_arms(slide: Any, readout: CampaignReadout, say: ReadoutWords, *, box: Sequence[float]) -> None:
@@ -66,7 +71,7 @@ def add_arms(slide: Any, readout: CampaignReadout, say: ReadoutWords, *, box: Se
     ends = [end for one in profits for end in (one.point, one.ci_lower, one.ci_upper)]
     scale, unit = scale_money(ends, readout.currency, say.words)
     sheet = _Sheet(
-        labels=[f"{say.name('offer', arm.arm)}\n{say.ranged(arm.profit)}" for arm in arms],
+        labels=[f"{say.name('offer', arm.arm)}\n{_shown(arm.profit, say)}" for arm in arms],
         names=SINGLE,
         rows=[(one.point / scale,) for one in profits],
         made=readout.as_of.date(),
@@ -80,6 +85,36 @@ def add_arms(slide: Any, readout: CampaignReadout, say: ReadoutWords, *, box: Se
         if is_bounded(one)
     }
     _whiskers(series, sizes, len(arms))
+    _span(chart.value_axis, [end / scale for end in ends if math.isfinite(end)])
+
+
+def value_axis(ends: Sequence[float]) -> tuple[float, float, float]:
+    """The lowest and highest mark of an axis that holds zero and all `ends`, and the step between marks: 1, 2 or 5.
+
+    Examples:
+        >>> value_axis([112.0, -363.0, 539.0])
+        (-400.0, 600.0, 200.0)
+    """
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    rough = (high - low) / MARKS or 1.0
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough)
+    return math.floor(low / step) * step, max(math.ceil(high / step), 1) * step, step
+
+
+def _span(axis: Any, ends: Sequence[float]) -> None:
+    """Marks that hold the ends of the intervals too: programs choose an axis by the bars alone."""
+    axis.minimum_scale, axis.maximum_scale, step = value_axis(ends)
+    axis.major_unit = step
+    digits = max(0, -math.floor(math.log10(step)))
+    number = f"#,##0.{'0' * digits}" if digits else "#,##0"
+    axis.tick_labels.number_format, axis.tick_labels.number_format_is_linked = f"{number};\N{MINUS SIGN}{number}", False
+
+
+def _shown(profit: Estimate, say: ReadoutWords) -> str:
+    """Profit and its interval as the page shows them."""
+    cell = say.about_cell(profit)
+    return ", ".join(filter(None, [cell.shown(say.words, say.currency), cell.small_print(say.words, say.currency)]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +143,6 @@ def _add(slide: Any, sheet: _Sheet, *, kind: Any, unit: str, box: Sequence[float
     chart.plots[0].gap_width = 60
     chart.category_axis.tick_labels.font.size = chart.value_axis.tick_labels.font.size = Pt(13)
     chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
-    chart.value_axis.tick_labels.number_format, chart.value_axis.tick_labels.number_format_is_linked = "General", False
     chart.value_axis.has_title = True
     chart.value_axis.axis_title.text_frame.text = unit
     return chart

@@ -24,7 +24,7 @@ INK, QUIET, SOFT, GOOD, BAD, WARN, BLUE = (
 )
 COLORS = {"good": GOOD, "bad": BAD, "warn": WARN, "muted": QUIET, "": BLUE}
 EPOCH = (1980, 1, 1, 0, 0, 0)
-MOST_ARMS, MOST_CHECKS, LONGEST = 6, 11, 160
+MOST_ARMS, MOST_CHECKS, LONGEST, SHORT = 6, 11, 160, 45
 
 
 def to_pptx(readout: CampaignReadout, words: Words) -> bytes:
@@ -74,7 +74,8 @@ def settle(package: bytes) -> bytes:
 def _verdict_slide(deck: Any, head: Headline) -> None:
     """The verdict, its sentences and three figures."""
     slide = _slide(deck, head)
-    _text(slide, [(head.banner.title, 30, COLORS[head.banner.tone], True)], box=(MARGIN, 1.55, 12.1, 0.75))
+    title = 30 if len(head.banner.title) < SHORT else 24 if len(head.banner.title) < 2 * SHORT else 18
+    _text(slide, [(head.banner.title, title, COLORS[head.banner.tone], True)], box=(MARGIN, 1.55, 12.1, 0.75))
     size = 16 if sum(map(len, head.banner.lines)) < 700 else 12
     lines = [(_cut(line, 400), size, INK, False) for line in head.banner.lines]
     _text(slide, lines, box=(MARGIN, 2.3, 12.1, 2.9))
@@ -112,7 +113,7 @@ def _advice_slide(deck: Any, readout: CampaignReadout, head: Headline, say: Read
     slide = _slide(deck, head)
     grid = advice_grid(readout, say)
     _text(slide, [(say.say("advice"), 24, INK, True)], box=(MARGIN, 1.5, 12.1, 0.6))
-    _table(slide, grid, head, widths=(2.3, 1.9, 2.0, 1.9, 1.7, 2.3), rows=MOST_ARMS, height=0.62)
+    _table(slide, grid, head, widths=(1.9, 1.6, 1.8, 1.8, 1.9, 3.1), rows=MOST_ARMS, height=0.62, points=12)
     _say_rest(slide, say.say("more_arms", n=say.words.number(len(grid.rows) - MOST_ARMS)), grid, MOST_ARMS)
 
 
@@ -121,11 +122,13 @@ def _trust_slide(deck: Any, readout: CampaignReadout, head: Headline, say: Reado
     slide = _slide(deck, head)
     grid = checks_grid(readout, say)
     _text(slide, [(say.say("trust"), 24, INK, True)], box=(MARGIN, 1.5, 12.1, 0.6))
-    _table(slide, grid, head, widths=(4.2, 1.7, 6.2), rows=MOST_CHECKS, height=0.36)
+    _table(slide, grid, head, widths=(4.2, 1.7, 6.2), rows=MOST_CHECKS, height=0.36, points=11)
     _say_rest(slide, say.say("more_checks", n=say.words.number(len(grid.rows) - MOST_CHECKS)), grid, MOST_CHECKS)
 
 
-def _table(slide: Any, grid: Grid, head: Headline, *, widths: Sequence[float], rows: int, height: float) -> None:
+def _table(
+    slide: Any, grid: Grid, head: Headline, *, widths: Sequence[float], rows: int, height: float, points: int
+) -> None:
     """The first rows of a grid as a table of the slide."""
     from pptx.util import Inches
 
@@ -136,7 +139,7 @@ def _table(slide: Any, grid: Grid, head: Headline, *, widths: Sequence[float], r
         table.columns[j].width = Inches(width)
     for i, row in enumerate((grid.columns, *shown)):
         for j, cell in enumerate(row):
-            _fill(table.cell(i, j), cell, head, bold=i == 0)
+            _fill(table.cell(i, j), cell, head, points=points, bold=i == 0)
 
 
 def _say_rest(slide: Any, text: str, grid: Grid, rows: int) -> None:
@@ -164,11 +167,13 @@ def _text(
     filled: bool = False,
 ) -> None:
     from pptx.dml.color import RGBColor
+    from pptx.enum.text import MSO_AUTO_SIZE
 
     shape = slide.shapes.add_textbox(*_emu(*box))
     if filled:
         shape.fill.solid()
         shape.fill.fore_color.rgb = RGBColor.from_string(SOFT)
+    shape.text_frame.auto_size = MSO_AUTO_SIZE.NONE
     _write(shape.text_frame, parts)
 
 
@@ -188,7 +193,7 @@ def _write(frame: Any, parts: Sequence[tuple[str, int, str, bool]]) -> None:
         run.font.color.rgb = RGBColor.from_string(color)
 
 
-def _fill(place: Any, cell: Cell, head: Headline, *, bold: bool) -> None:
+def _fill(place: Any, cell: Cell, head: Headline, *, points: int, bold: bool) -> None:
     from pptx.dml.color import RGBColor
     from pptx.util import Inches
 
@@ -196,8 +201,8 @@ def _fill(place: Any, cell: Cell, head: Headline, *, bold: bool) -> None:
     place.fill.solid()
     place.fill.fore_color.rgb = RGBColor.from_string("E8EEF5" if bold else "FFFFFF")
     small = head.small(cell)
-    parts = [(_cut(head.shown(cell), LONGEST), 11, COLORS[cell.tone] if cell.tone else INK, bold)]
-    parts += [(_cut(small, LONGEST), 9, QUIET, False)] if small else []
+    parts = [(_cut(head.shown(cell), LONGEST), points, COLORS[cell.tone] if cell.tone else INK, bold)]
+    parts += [(_cut(small, LONGEST), points - 2, QUIET, False)] if small else []
     _write(place.text_frame, parts)
 
 

@@ -153,12 +153,11 @@ class _Page:
 
     def _sentences(self, sums: Sums) -> Iterator[str]:
         words, total = self._words, len(self._portfolio.campaigns)
-        counted = {"all": words.number(total)}
+        counted, share = {"all": words.number(total)}, words.share(sums.false_share, digits=0)
         if sums.worked:
-            share = words.share(sums.false_share, digits=0)
             yield self._say("worked", worked=words.number(sums.worked), share=share, **counted)
         else:
-            yield self._say("worked_none")
+            yield self._say("worked_none", share=share, **counted)
         if sums.lost:
             yield self._say("lost", lost=words.number(sums.lost), **counted)
         if sums.winners and sums.effect_mean is not None:
