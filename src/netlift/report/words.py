@@ -30,6 +30,7 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 TEXTS = Path(__file__).parent / "texts"
 PLURALS: Mapping[str, tuple[str, ...]] = {"ru": ("one", "few", "many", "other"), "en": ("one", "other")}
 SIGN_OF_GAIN, MINUS = "+", "\u2212"
+SURE = 0.99
 
 Text = str | Mapping[str, str]
 
@@ -124,6 +125,19 @@ class Words:
         """A share of one as per cent."""
         pattern = _with_digits(self.locale.percent_formats[None], digits)
         return _signed(value, signed) + _minus(str(pattern.apply(_whole(value, digits + 2), self.locale)))
+
+    def probability(self, chance: float) -> str:
+        r"""A probability in whole per cent, never as good as certain.
+
+        Examples:
+            >>> Words(language="en").probability(0.934), Words(language="ru").probability(0.003)
+            ('93%', 'меньше 1\xa0%')
+        """
+        if chance > SURE:
+            return self.say("probability.over", share=self.share(SURE, digits=0))
+        if chance < 1 - SURE:
+            return self.say("probability.under", share=self.share(1 - SURE, digits=0))
+        return self.share(chance, digits=0)
 
     def money(self, value: float, currency: str, *, digits: int = 0, signed: bool = False) -> str:
         """Money in a currency of the ISO list."""

@@ -19,7 +19,7 @@ from netlift.report.words import Words
 GIVEN = ("policy", "explore")
 MOST_GIVEN = 2
 FAMILIES = {"offers": "offer", "offer": "offer", "strategies": "strategy"}
-SHARES, COUNTS = ("times", "least"), ("customers", "rows", "count")
+COUNTS = ("customers", "rows", "count")
 
 
 def decision_document(
@@ -289,7 +289,9 @@ def _note(note: Note, words: Words) -> str:
 def _written(name: str, value: str | float | tuple[str, ...], words: Words) -> str:
     """A number of a note as its kind is written, and ids by what they are called."""
     if isinstance(value, int | float):
-        if name in SHARES:
+        if name == "least":
+            return words.probability(value)
+        if name == "times":
             return words.share(value, digits=0)
         return words.number(value, digits=0 if name in COUNTS else 2)
     ids = (value,) if isinstance(value, str) else value

@@ -90,7 +90,7 @@ class _Page:
             if design.provable is not None:
                 yield say(
                     "design.provable",
-                    chance=self._page.probability(design.provable.chance),
+                    chance=self._words.probability(design.provable.chance),
                     expected=self._page.money(design.provable.expected),
                     total=self._words.short_money(design.provable.total, design.currency),
                 )

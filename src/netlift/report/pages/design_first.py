@@ -43,7 +43,7 @@ def design_cards(design: DesignReport, page: DesignWords) -> Iterator[Card]:
         line = say("design.card.chance_line", expected=page.money(request.expected))
         yield card("chance", page.probability_cell(chosen.chance), line)
     elif design.provable is not None:
-        line = say("design.card.provable_line", chance=page.probability(design.provable.chance))
+        line = say("design.card.provable_line", chance=page.words.probability(design.provable.chance))
         yield card("provable", page.money_cell(design.provable.expected), line)
     if design.outlay is not None:
         yield card("outlay", short(design.outlay), say("design.card.outlay_line"))

@@ -10,7 +10,7 @@ from netlift.abtest.planned import Collision, HoldoutSize
 from netlift.report.document import Cell, Grid, Section, clean, text_cell
 from netlift.report.words import Words
 
-MUCH, SURE = 100.0, 0.99
+MUCH = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +41,9 @@ class DesignWords:
         """Per cent, with a digit behind the point where it says something."""
         return self.words.share(share, digits=share_digits(share) if digits is None else digits)
 
-    def probability(self, chance: float) -> str:
-        """A probability in whole per cent, never as good as certain."""
-        if chance >= SURE:
-            return self.words.say("design.over", share=self.words.share(SURE, digits=0))
-        if chance < 1 - SURE:
-            return self.words.say("design.under", share=self.words.share(1 - SURE, digits=0))
-        return self.words.share(chance, digits=0)
-
     def probability_cell(self, chance: float | None) -> Cell:
-        """The same as a cell."""
-        return Cell(kind="share", value=chance, text="" if chance is None else self.probability(chance))
+        """A probability in whole per cent."""
+        return Cell(kind="share", value=chance, text="" if chance is None else self.words.probability(chance))
 
     def offers(self, offers: Sequence[str]) -> str:
         """What the offers are called; several share what control leaves."""

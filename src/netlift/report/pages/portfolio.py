@@ -18,7 +18,6 @@ from netlift.results import Estimate
 
 MOST_DRAWN = 40
 SERIES = {"shrunken": BLUE, "raw": GREY}
-SURE = 0.99
 COLUMNS = ("campaign", "shrunken", "chance", "raw", "by_itself", "started", "treated", "control", "false")
 ARM_COLUMNS = (
     "campaign", "offer", "treated", "control", "raw", "raw_lower", "raw_upper", "by_itself",
@@ -309,8 +308,7 @@ class _Page:
 
     def _probability(self, probability: float) -> Cell:
         """A probability that never claims to be certain."""
-        text = "almost_sure" if probability > SURE else "almost_never" if probability < 1 - SURE else ""
-        return Cell(kind="share", value=probability, digits=0, text=self._words.say(f"readout.{text}") if text else "")
+        return Cell(kind="share", value=probability, digits=0, text=self._words.probability(probability))
 
     def _called(self, total: Total) -> str:
         """What an offer, a channel or a segment is called."""

@@ -57,8 +57,12 @@ def advice_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
 def _chance(one: ArmAdvice, say: ReadoutWords) -> Cell:
     """Probability of profit, and what luck and the days after the window make of it."""
     known = {"among": one.chance_among, "after": one.chance_after}
-    notes = [say.note(f"chance_{name}", chance=say.chance(value)) for name, value in known.items() if value is not None]
-    return Cell(kind="text", value=say.chance(one.chance), note="; ".join(notes))
+    notes = [
+        say.note(f"chance_{name}", chance=say.words.probability(value))
+        for name, value in known.items()
+        if value is not None
+    ]
+    return Cell(kind="text", value=say.words.probability(one.chance), note="; ".join(notes))
 
 
 def in_order(advice: Sequence[ArmAdvice]) -> list[ArmAdvice]:

@@ -63,7 +63,7 @@ def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
             text_cell("") if arm.delivered_share is None else _share(arm.delivered_share),
             say.money_cell(arm.profit),
             say.roi_cell(arm.roi, bought=bought),
-            text_cell(say.chance(arm.chance_best) if bought else ""),
+            text_cell(say.words.probability(arm.chance_best) if bought else ""),
         ]
         rows.append(tuple(cells[: len(names)]))
     return Grid(

@@ -123,7 +123,7 @@ def _profit(readout: CampaignReadout, say: ReadoutWords) -> str:
 def _how_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
     verdict, after = readout.verdict, readout.after_window
     if not is_exact(readout.profit):
-        chance = say.chance(verdict.chance_of_profit)
+        chance = say.words.probability(verdict.chance_of_profit)
         if readout.among is None:
             yield say.say("chance", chance=chance)
         else:
@@ -131,7 +131,7 @@ def _how_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
                 "chance_among",
                 chance=chance,
                 campaigns=say.words.number(readout.among.campaigns),
-                among=say.chance(readout.among.chance_of_profit),
+                among=say.words.probability(readout.among.chance_of_profit),
                 profit=say.about(readout.among.profit),
             )
     if after is not None and after_turns(readout.profit, verdict, after):
@@ -139,7 +139,7 @@ def _how_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
             "after_turns",
             days=say.words.count("noun.days", after.days),
             net=say.about(after.net),
-            chance=say.chance(after.verdict.chance_of_profit),
+            chance=say.words.probability(after.verdict.chance_of_profit),
         )
     if verdict.code == "no_material_effect":
         yield say.say("within", tolerance=say.money(verdict.tolerance))

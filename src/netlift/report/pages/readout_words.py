@@ -115,12 +115,6 @@ class ReadoutWords:
             return Cell(kind="share", value=None, text=text, tone="muted")
         return Cell(kind="share", value=roi.point, lower=roi.lower, upper=roi.upper, digits=1)
 
-    def chance(self, chance: float) -> str:
-        """A probability that never claims to be certain."""
-        if chance > 0.99:
-            return self.say("almost_sure")
-        return self.say("almost_never") if chance < 0.01 else self.words.share(chance, digits=0)
-
     def rare(self, chance: float) -> str:
         """A chance that may be very small, as per cent."""
         if chance >= SMALLEST_CHANCE:
