@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[str, int, Study]] = {
     "none": ("No effect, re-randomised", 1_500, study_no_effect),
     "shape": ("Offers that change how customers spend", 4_000, study_shapes),
     "effects": ("Known effects, their cost and return", 2_000, study_true_effects),
-    "covariates": ("Adjusted by the covariates that ship", 1_000, study_covariates),
+    "covariates": ("Adjusted by the covariates that ship", 3_000, study_covariates),
     "clusters": ("Drawn by store or household", 1_000, study_clusters),
     "arms": ("Several arms without an effect", 1_000, study_arms),
     "looks": ("Looks before the end", 1_000, study_looks),

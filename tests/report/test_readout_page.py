@@ -89,6 +89,25 @@ def test_each_step_of_the_ladder_has_its_sentence_and_says_what_to_do(name, said
     assert banner.lines[-1].startswith("What to do: ") and banner.tone
 
 
+def test_a_loss_that_is_probable_is_said_unless_the_days_after_make_up_for_it():
+    found = replace(EXAMPLES["cannot_tell"](), after_window=None)
+    say = ReadoutWords(words=EN, currency="RUB")
+    faint = {"chance_of_profit": 0.03, "chance_among_campaigns": 0.04, "expected_loss_if_stopped": 0.0}
+    for changed, told in (
+        ({}, True),
+        ({"chance_among_campaigns": 0.4}, False),
+        ({"expected_loss_if_stopped": 1e9}, False),
+    ):
+        banner = write_headline(replace(found, verdict=replace(found.verdict, **faint | changed)), say).banner
+        assert (banner.title == "This campaign probably lost money.") == told
+        assert (banner.tone == "bad") == told
+        assert ("Not proven is not the same as no effect." in banner.lines) != told
+    later = EXAMPLES["made_money"]().after_window
+    recovered = replace(later, verdict=replace(later.verdict, chance_of_profit=0.6))
+    banner = write_headline(replace(found, verdict=replace(found.verdict, **faint), after_window=recovered), say).banner
+    assert banner.title == "It cannot be told yet whether this campaign made money."
+
+
 def test_how_sure_is_said_as_a_probability_and_never_as_certain():
     say = ReadoutWords(words=EN, currency="RUB")
     found = EXAMPLES["probably"]()

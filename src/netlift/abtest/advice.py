@@ -169,8 +169,7 @@ def _judge(profit: Estimate, verdict: Verdict, after: Verdict | None) -> tuple[A
         if after is not None and _chance(after) < PROBABLE:
             return "keep_testing", "after_window"
         return "scale_up", verdict.code
-    is_faint = _best_chance(verdict) <= 1 - PROBABLE and verdict.expected_loss_if_stopped <= verdict.tolerance
-    if verdict.code == "lost_money" or is_faint:
+    if verdict.code == "lost_money" or probably_lost(verdict):
         if after is not None and after.chance_of_profit >= EVEN:
             return "keep_testing", "after_window"
         return "stop", "lost_money" if verdict.code == "lost_money" else "probably_lost"
@@ -194,9 +193,10 @@ def _chance(verdict: Verdict) -> float:
     return min(chance for chance in (verdict.chance_of_profit, verdict.chance_jointly) if chance is not None)
 
 
-def _best_chance(verdict: Verdict) -> float:
-    """The larger of the chances of profit by itself and among campaigns."""
-    return max(verdict.chance_of_profit, verdict.chance_among_campaigns or 0.0)
+def probably_lost(verdict: Verdict) -> bool:
+    """Whether profit is improbable, by itself and among campaigns, and what stopping may give up is immaterial."""
+    best = max(verdict.chance_of_profit, verdict.chance_among_campaigns or 0.0)
+    return best <= 1 - PROBABLE and verdict.expected_loss_if_stopped <= verdict.tolerance
 
 
 def _least_chance(verdict: Verdict, after: Verdict | None) -> float:
@@ -216,4 +216,4 @@ def _runs(more: int | None, share: float, room: Room) -> int | None:
     return math.ceil(more * share / room.customers)
 
 
-__all__ = ["EARNED", "Limits", "Seen", "advise", "after_turns", "best_in_total", "find_room"]
+__all__ = ["EARNED", "EVEN", "Limits", "Seen", "advise", "after_turns", "best_in_total", "find_room", "probably_lost"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlift.abtest.advice import EARNED, after_turns
+from netlift.abtest.advice import EARNED, EVEN, after_turns, probably_lost
 from netlift.abtest.readout import CampaignReadout, Check
 from netlift.report.document import Banner, Card, Cell, Tone
 from netlift.report.pages.readout_advice import say_advice
@@ -60,7 +60,7 @@ def write_headline(readout: CampaignReadout, say: ReadoutWords) -> Headline:
         readout: The readout.
         say: The language and the currency.
     """
-    words = say.words
+    words, code = say.words, readout.verdict.code
     return Headline(
         say=say,
         title=say.say("title", name=clean(readout.name) or clean(readout.campaign_id)),
@@ -73,7 +73,7 @@ def write_headline(readout: CampaignReadout, say: ReadoutWords) -> Headline:
         ),
         banner=Banner(
             title=f"{words.say(f'readout_verdict.{_answer(readout)}')}.",
-            tone="warn" if _is_taken_back(readout) else TONES[readout.verdict.code],
+            tone="warn" if _is_taken_back(readout) else "bad" if _is_probably_lost(readout) else TONES[code],
             lines=tuple(_sentences(readout, say)),
         ),
         cards=tuple(_cards(readout, say)),
@@ -82,8 +82,17 @@ def write_headline(readout: CampaignReadout, say: ReadoutWords) -> Headline:
 
 
 def _answer(readout: CampaignReadout) -> str:
-    """The verdict, of its window alone where the days after take it back."""
+    """The verdict, of its window alone where the days after take it back; what cannot be told may lean to a loss."""
+    if _is_probably_lost(readout):
+        return "probably_lost_money"
     return f"{readout.verdict.code}_at_first" if _is_taken_back(readout) else readout.verdict.code
+
+
+def _is_probably_lost(readout: CampaignReadout) -> bool:
+    """Whether a loss is probable and the days after the window do not make up for it."""
+    after = readout.after_window
+    recovered = after is not None and after.verdict.chance_of_profit >= EVEN
+    return readout.verdict.code == "cannot_tell_yet" and probably_lost(readout.verdict) and not recovered
 
 
 def _is_taken_back(readout: CampaignReadout) -> bool:
@@ -143,7 +152,7 @@ def _how_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
         )
     if verdict.code == "no_material_effect":
         yield say.say("within", tolerance=say.money(verdict.tolerance))
-    if verdict.code == "cannot_tell_yet":
+    if verdict.code == "cannot_tell_yet" and not _is_probably_lost(readout):
         yield say.say("not_proven" if somebody_bought(readout) else "nobody_bought")
 
 
