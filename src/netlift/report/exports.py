@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 NAMESPACES = re.compile(r' xmlns(:xlink)?="[^"]*"')
 SHEET_NAME_LENGTH, NOT_IN_SHEET_NAMES = 31, re.compile(r"[\[\]:*?/\\\x00-\x1f]")
-NARROWEST, WIDEST = 10, 60
+NARROWEST, WIDEST, COVER = 10, 60, 110  # widths of columns, in letters
+LINE, FILLED = 15.0, 0.85  # points of a line, and the share of its width that wrapped words fill
 PORTRAIT_COLUMNS = 11  # of the widest table on upright paper
 HEADED = {"bold": True, "bg_color": "#E8EEF5", "bottom": 1, "text_wrap": True, "valign": "top"}
 
@@ -212,7 +214,9 @@ def _write_cover(workbook: Any, document: Document, names: set[str]) -> None:
     sheet = workbook.add_worksheet(_sheet_name(first.title, names))
     bold = workbook.add_format({"bold": True, "font_size": 14})
     wrapped = workbook.add_format({"text_wrap": True, "valign": "top"})
-    sheet.set_column(0, 0, 110)
+    sheet.set_column(0, 0, COVER)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
     sheet.write_string(0, 0, document.title, bold)
     sheet.write_string(1, 0, document.subtitle)
     if document.notice:
@@ -227,6 +231,7 @@ def _write_cover(workbook: Any, document: Document, names: set[str]) -> None:
         sheet.write_string(row, 0, section.title, bold)
         for line in lines:
             row += 1
+            sheet.set_row(row, _height(line, COVER))
             sheet.write_string(row, 0, line, wrapped)
         row += 2
 
@@ -242,9 +247,13 @@ def _cover_line(document: Document, card: Any) -> str:
 
 def _write_sheet(workbook: Any, document: Document, grid: Grid, name: str, formats: _Formats) -> None:
     sheet = workbook.add_worksheet(name)
+    widths = [_width(document, grid, j) for j in range(len(grid.columns))]
     for j, column in enumerate(grid.columns):
         _write(sheet, 0, j, column, formats)
-        sheet.set_column(j, j, _width(document, grid, j))
+        sheet.set_column(j, j, widths[j])
+    for i, row in enumerate((grid.columns, *grid.rows)):
+        texts = [(cell.value, width) for cell, width in zip(row, widths, strict=True) if isinstance(cell.value, str)]
+        sheet.set_row(i, max((_height(*text) for text in texts), default=LINE))
     for i, row in enumerate(grid.rows, start=1):
         for j, cell in enumerate(row):
             _write(sheet, i, j, cell, formats)
@@ -276,6 +285,11 @@ def _width(document: Document, grid: Grid, j: int) -> float:
     cells = [grid.columns[j], *(row[j] for row in grid.rows)]
     longest = max(len(document.show(cell)) for cell in cells)
     return float(min(max(longest + 2, NARROWEST), WIDEST))
+
+
+def _height(text: str, width: float) -> float:
+    """A row's height in points that holds a text wrapped at a width: not every program fits rows by itself."""
+    return LINE * sum(max(1, math.ceil(len(line) / (width * FILLED))) for line in text.split("\n"))
 
 
 def _draw(workbook: Any, sheet: Any, grid: Grid, name: str) -> None:
