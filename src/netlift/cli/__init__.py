@@ -29,6 +29,7 @@ from netlift.cli.terminal import (
     watched,
 )
 from netlift.errors import NetliftError, UsageError
+from netlift.text import clean_lines
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -308,7 +309,7 @@ def _leave(error: Exception) -> int:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"netlift: {text}\n")
+    sys.stderr.write(f"netlift: {clean_lines(text)}\n")
 
 
 __all__ = ["app", "main"]
