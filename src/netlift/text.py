@@ -63,6 +63,16 @@ def escape_markdown(text: str) -> str:
     return MARKUP.sub(r"\\\g<0>", one_line)
 
 
+def has_control(text: str) -> bool:
+    r"""Whether text holds what no name does: controls other than tab and line feed, halves of letters.
+
+    Examples:
+        >>> has_control("a\tb\n"), has_control("a\0")
+        (False, True)
+    """
+    return not text.isprintable() and any(_cleaned(letter) == " " for letter in text if letter not in "\t\n\r \u2028")
+
+
 def safe_cell(text: str | None) -> str | None:
     """Text with an apostrophe before it where a spreadsheet would run it.
 
@@ -85,4 +95,4 @@ def _cleaned(letter: str) -> str:
     return " " if unwritable else letter
 
 
-__all__ = ["clean", "clean_lines", "dump_json", "escape_markdown", "safe_cell"]
+__all__ = ["clean", "clean_lines", "dump_json", "escape_markdown", "has_control", "safe_cell"]
