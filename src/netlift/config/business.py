@@ -210,6 +210,7 @@ class BusinessSettings(Settings):
         names: What pages call offers, channels, segments and attributes. It has its own digest: nothing but pages
             depends on it.
         seed: Where all randomness comes from.
+        ids_readable_by: Who may read files that hold customers' ids: their owner alone, his group, or everyone.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
@@ -227,6 +228,7 @@ class BusinessSettings(Settings):
     decision: DecisionSettings | None = Field(default=None, exclude=True)
     names: NameSettings = Field(default_factory=NameSettings, exclude=True)
     seed: Annotated[int, Field(ge=0, lt=2**31)]
+    ids_readable_by: Literal["owner", "group", "everyone"] = Field(default="owner", exclude=True)
 
     @field_validator("time_zone")
     @classmethod

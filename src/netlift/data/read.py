@@ -133,7 +133,7 @@ def connect(engine: EngineSettings, *, state: Path) -> Any:
 
     spill = state / "cache" / "duckdb"
     try:
-        spill.mkdir(parents=True, exist_ok=True)
+        spill.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows of customers spill there
     except OSError as error:
         raise ResourceError(
             f"{spill}: no folder can be made there ({error.strerror}); point state elsewhere"

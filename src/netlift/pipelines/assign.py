@@ -217,7 +217,7 @@ def _write(
     now: datetime,
 ) -> None:
     contacts = contacts_table(plan, audience, drawn)
-    with staged_directory(target) as staging:
+    with staged_directory(target, access=settings.ids_readable_by) as staging:
         for name, table in (("contacts", contacts), ("campaigns", campaigns_table(plan))):
             with parquet_writer(staging / FILES[name], table.schema) as writer:
                 writer.write_table(table)
