@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from netlift.text import escape_markdown
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -184,6 +186,8 @@ def _flatten(row: dict[str, Any]) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if isinstance(value, tuple):
         value = ", ".join(map(str, value))
+    if isinstance(value, str):
+        value = escape_markdown(value)
     text = format_number(value) if isinstance(value, float) else str(value)
     return text.replace("|", "\\|").replace("\n", " ")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 from feature_tables import make_tables
 
-from netlift.features.vocabulary import learn_vocabulary
+from netlift.features.vocabulary import Vocabulary, learn_vocabulary
 
 
 def small_tables(**receipt_columns: list[str | None]):
@@ -33,17 +33,42 @@ def small_tables(**receipt_columns: list[str | None]):
 
 def test_values_are_kept_by_frequency_then_name_from_earlier_rows_only():
     tables = small_tables(category=["pears", "apples", "figs", "figs", None, "late"])
-    vocabulary = learn_vocabulary(tables, before=datetime(2026, 1, 9), most=2)
+    vocabulary = learn_vocabulary(tables, before=datetime(2026, 1, 9), most=2, least_customers=1)
     assert vocabulary.categories == ("figs", "apples")
     assert vocabulary.attributes == {"plan": ("x",), "n": None}
 
 
 def test_the_word_other_is_no_value_of_its_own():
     tables = small_tables(category=["other", "other", "other", "tea", "tea", "tea"])
-    assert learn_vocabulary(tables, before=datetime(2026, 3, 1)).categories == ("tea",)
+    assert learn_vocabulary(tables, before=datetime(2026, 3, 1), least_customers=1).categories == ("tea",)
 
 
 def test_columns_and_tables_that_do_not_exist_have_no_words():
     vocabulary = learn_vocabulary(small_tables(), before=datetime(2026, 3, 1))
     assert (vocabulary.categories, vocabulary.channels, vocabulary.contact_channels) == ((), (), ())
     assert vocabulary.sources == ()
+
+
+def test_a_value_of_fewer_than_twenty_customers_is_pooled_and_counted():
+    ids = [f"c{n}" for n in range(60)]
+    plan = ["many"] * 20 + ["few"] * 19 + [f"address {n}" for n in range(21)]
+    customers = pd.DataFrame({"customer_id": ids, "joined_at": pd.Timestamp("2025-01-01"), "plan": plan})
+    receipts = pd.DataFrame(
+        {
+            "customer_id": ["c0"] * 100 + ids[:20],
+            "occurred_at": pd.Timestamp("2026-01-01"),
+            "revenue": 1.0,
+            "margin": 0.5,
+            "category": ["of one customer"] * 100 + ["tea"] * 20,
+        }
+    )
+    tables = make_tables({"customers": customers, "transactions": receipts}, attributes=("plan",))
+    found = learn_vocabulary(tables, before=datetime(2026, 3, 1))
+    assert found.attributes == {"plan": ("many",)} and found.categories == ("tea",)
+    assert found.pooled == {"plan": 22, "category": 1}
+    assert (
+        "address" not in str(found.to_dict())
+        and "plan 22" in found.tell_pooled()
+        and "20 customers" in found.tell_pooled()
+    )
+    assert Vocabulary.from_dict(found.to_dict()) == found

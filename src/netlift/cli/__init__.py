@@ -29,6 +29,7 @@ from netlift.cli.terminal import (
     watched,
 )
 from netlift.errors import NetliftError, UsageError
+from netlift.text import clean_lines
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -247,6 +248,34 @@ demo_verb.register(app)
 
 
 @app.command()
+def erase(
+    customers: Annotated[list[str], typer.Argument(help="Ids of the customers, as the tables have them.")],
+    reason: Annotated[str, typer.Option(help="For the audit: the request's number, nothing of the person.")],
+    config: ConfigOption = DEMO,
+    data: DataOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say where they stand.")] = False,
+    lock_timeout: TimeoutOption = 0.0,
+    json_output: JsonOption = False,
+) -> None:
+    """Take customers out of everything that was written: scores, decisions, lists; the tables stay their owner's.
+
+    Example: netlift erase 000123 000124 --reason "request 17"
+    """
+    from netlift.pipelines.erase import erase_customers
+
+    result = erase_customers(
+        load_business(config, data),
+        customers,
+        reason=reason,
+        fresh_key=os.urandom(32),
+        now=now(),
+        lock_timeout=lock_timeout,
+        dry_run=dry_run,
+    )
+    show(result, json_output=json_output)
+
+
+@app.command()
 def doctor(
     config: ConfigOption = DEMO,
     data: DataOption = None,
@@ -308,7 +337,7 @@ def _leave(error: Exception) -> int:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"netlift: {text}\n")
+    sys.stderr.write(f"netlift: {clean_lines(text)}\n")
 
 
 __all__ = ["app", "main"]

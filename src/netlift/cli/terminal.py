@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netlift.errors import UsageError
+from netlift.text import clean, clean_lines, dump_json
 
 if TYPE_CHECKING:
     from netlift.config.business import BusinessSettings
@@ -60,9 +60,9 @@ def show(result: Any, *, json_output: bool) -> None:
         from netlift.results import SCHEMA_VERSION, to_plain
 
         document = {"schema_version": SCHEMA_VERSION, **to_plain(result)}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(dump_json(document) + "\n")
         return
-    sys.stdout.write("\n".join([result.to_text(), *_left_out(result)]) + "\n")
+    sys.stdout.write(clean_lines("\n".join([result.to_text(), *_left_out(result)])) + "\n")
 
 
 def _left_out(result: Any) -> Iterator[str]:
@@ -133,7 +133,7 @@ class Lines:
     def stage(self, task: str, words: str) -> None:
         """Write the stage."""
         STOP.heed()
-        self._write(f"{task}: {words}")
+        self._write(clean_lines(f"{task}: {words}"))
 
     def note(self, task: str, words: str) -> None:
         """Write nothing: a log needs no ticks."""
@@ -143,7 +143,7 @@ class Lines:
         """Write what was found, where something was; of many steps, the last alone."""
         STOP.heed()
         if words and (done == total or total <= MOST_LINES):
-            self._write(f"{task}: [{done}/{total}] {words}")
+            self._write(clean_lines(f"{task}: [{done}/{total}] {words}"))
 
 
 @contextmanager
@@ -152,10 +152,10 @@ def _bar() -> Iterator[Any]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.fields[netlift_task]:>8}"),
+        TextColumn("{task.fields[netlift_task]:>8}", markup=False),
         BarColumn(bar_width=24),
         TimeElapsedColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as drawn:
         yield Bar(drawn)
@@ -172,14 +172,14 @@ class Bar:
         """Show the stage behind the task's bar."""
         STOP.heed()
         if task not in self._bars:
-            self._bars[task] = self._drawn.add_task(words, netlift_task=task, total=None)
-        self._drawn.update(self._bars[task], description=words, total=None)
+            self._bars[task] = self._drawn.add_task("", netlift_task=clean(task), total=None)
+        self._drawn.update(self._bars[task], description=clean(words), total=None)
 
     def note(self, task: str, words: str) -> None:
         """Show it behind the task's bar."""
         STOP.heed()
         if task in self._bars:
-            self._drawn.update(self._bars[task], description=words)
+            self._drawn.update(self._bars[task], description=clean(words))
 
     def advance(self, task: str, done: int, total: int, words: str = "") -> None:
         """Move the task's bar."""
@@ -187,7 +187,7 @@ class Bar:
         if task not in self._bars:
             self.stage(task, words)
         update: dict[str, Any] = {"completed": done, "total": total}
-        self._drawn.update(self._bars[task], **update, **({"description": words} if words else {}))
+        self._drawn.update(self._bars[task], **update, **({"description": clean(words)} if words else {}))
 
 
 __all__ = [

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from netlift.config.bounds import Money
 from netlift.config.decision import DecisionSettings
 from netlift.config.names import NameSettings
 from netlift.config.readout import ReadoutSettings
@@ -20,12 +21,15 @@ TABLE_NAMES = ("customers", "transactions", "campaigns", "contacts", "offers", "
 REQUIRED_TABLES = ("customers", "transactions")
 ADAPTERS = ("cdnow", "online_retail", "complete_journey", "hillstrom")
 AttributeType = Literal["number", "text"]
+LONGEST_PATH, LONGEST_PART = 1000, 255
 TaskName = Literal["churn", "ltv", "ltv_year", "uplift"]
 
 
 def _resolve(path: Path, info: ValidationInfo) -> Path:
     """Paths of a config are relative to the config's own folder."""
     folder = (info.context or {}).get("folder", Path())
+    if len(os.fsencode(path)) > LONGEST_PATH or any(len(os.fsencode(part)) > LONGEST_PART for part in path.parts):
+        raise ValueError(f"a path holds at most {LONGEST_PATH} bytes, a name in it {LONGEST_PART}")
     return Path(os.path.normpath(Path(folder, path).absolute()))
 
 
@@ -136,8 +140,8 @@ class EngineSettings(Settings):
     """
 
     threads: Annotated[int, Field(ge=1, le=256)]
-    memory_mb: Annotated[int, Field(ge=256)] = 4096
-    rows_per_partition: Annotated[int, Field(ge=1000)] = 4_000_000
+    memory_mb: Annotated[int, Field(ge=256, le=16_000_000)] = 4096
+    rows_per_partition: Annotated[int, Field(ge=1000, le=1_000_000_000)] = 4_000_000
 
 
 class CheckSettings(Settings):
@@ -163,7 +167,7 @@ class ScoreSettings(Settings):
         max_drifted_share: Features that drifted (population stability index above .25).
     """
 
-    max_data_age_days: Annotated[int, Field(ge=1)]
+    max_data_age_days: Annotated[int, Field(ge=1, le=36_600)]
     max_unseen_share: Annotated[float, Field(gt=0, le=1)]
     max_drifted_share: Annotated[float, Field(gt=0, le=1)]
 
@@ -180,8 +184,8 @@ class RetentionSettings(Settings):
 
     save_rate: Annotated[float, Field(gt=0, le=1)]
     take_up: Annotated[float, Field(ge=0, le=1)]
-    incentive: Annotated[float, Field(ge=0)]
-    contact_cost: Annotated[float, Field(ge=0)]
+    incentive: Money
+    contact_cost: Money
 
 
 class BusinessSettings(Settings):
@@ -206,6 +210,7 @@ class BusinessSettings(Settings):
         names: What pages call offers, channels, segments and attributes. It has its own digest: nothing but pages
             depends on it.
         seed: Where all randomness comes from.
+        ids_readable_by: Who may read files that hold customers' ids: their owner alone, his group, or everyone.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
@@ -223,6 +228,7 @@ class BusinessSettings(Settings):
     decision: DecisionSettings | None = Field(default=None, exclude=True)
     names: NameSettings = Field(default_factory=NameSettings, exclude=True)
     seed: Annotated[int, Field(ge=0, lt=2**31)]
+    ids_readable_by: Literal["owner", "group", "everyone"] = Field(default="owner", exclude=True)
 
     @field_validator("time_zone")
     @classmethod

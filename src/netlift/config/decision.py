@@ -48,15 +48,15 @@ class DecisionSettings(Settings):
     """
 
     budget: Budget
-    channels: Annotated[dict[Name, ChannelSettings], Field(min_length=1)]
+    channels: Annotated[dict[Name, ChannelSettings], Field(min_length=1, max_length=50)]
     offers: Annotated[dict[Name, OfferSettings], Field(min_length=1, max_length=200)]
-    strategies: tuple[StrategySettings, ...] = ()
+    strategies: Annotated[tuple[StrategySettings, ...], Field(max_length=50)] = ()
     contact_policy: ContactPolicy
     consent: ConsentSettings
     holdout: HoldoutPlan
     explore: ExplorationSettings
     future_weight: Annotated[float, Field(ge=0, le=1)] | None = None
-    triggers: tuple[TriggerSettings, ...] = ()
+    triggers: Annotated[tuple[TriggerSettings, ...], Field(max_length=100)] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> DecisionSettings:

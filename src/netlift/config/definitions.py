@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 
 from netlift.config.business import TaskName
 from netlift.config.settings import Settings, load_settings
+from netlift.config.tree_params import find_mistakes
 from netlift.errors import ConfigError
 
 Days = Annotated[int, Field(gt=0, le=3660)]
-Share = Annotated[float, Field(ge=0, le=1)]
+MOST_ROWS = 1_000_000_000
 
 
 class Range(Settings):
@@ -29,6 +30,10 @@ class Range(Settings):
             raise ValueError(f"low {self.low} must be below high {self.high}")
         if self.log and self.low <= 0:
             raise ValueError(f"a logarithmic range starts above zero, not at {self.low}")
+        if self.whole and not (self.low.is_integer() and self.high.is_integer()):
+            raise ValueError(f"low {self.low:g} and high {self.high:g} of a whole number are whole")
+        if self.log and self.whole and self.low < 1:
+            raise ValueError(f"a logarithmic range of whole numbers starts at 1 or above, not at {self.low:g}")
         return self
 
 
@@ -47,9 +52,20 @@ class Search(Settings):
     trials: Annotated[int, Field(ge=1, le=1000)]
     folds: Annotated[int, Field(ge=2, le=20)]
     max_rounds: Annotated[int, Field(ge=1, le=20_000)]
-    patience: Annotated[int, Field(ge=1)]
+    patience: Annotated[int, Field(ge=1, le=20_000)]
     space: dict[str, Range]
     fixed: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known_to_lightgbm(self) -> Search:
+        mistakes = [f"{name}: is both searched and fixed" for name in self.space if name in self.fixed]
+        for name, span in self.space.items():
+            mistakes += find_mistakes(name, {"low": span.low, "high": span.high}, whole=span.whole)
+        for name, value in self.fixed.items():
+            mistakes += find_mistakes(name, {"": value})
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
 
 
 class Windows(Settings):
@@ -90,7 +106,7 @@ class Population(Settings):
     """
 
     active_within_days: Days | None = None
-    max_rows: Annotated[int, Field(ge=1000)] = 1_000_000
+    max_rows: Annotated[int, Field(ge=1000, le=MOST_ROWS)] = 1_000_000
 
 
 class SuspicionGate(Settings):
@@ -133,7 +149,7 @@ class ChurnGate(SuspicionGate):
     """
 
     max_calibration_error: Annotated[float, Field(gt=0, lt=1)]
-    min_gain_over_baseline: float
+    min_gain_over_baseline: Annotated[float, Field(ge=-1, le=1)]
     level: Annotated[float, Field(gt=0.5, lt=1)]
 
 
@@ -147,7 +163,7 @@ class LtvGate(SuspicionGate):
     """
 
     max_total_bias: Annotated[float, Field(gt=0, lt=1)]
-    min_gain_over_baseline: float
+    min_gain_over_baseline: Annotated[float, Field(ge=-1, le=1)]
     level: Annotated[float, Field(gt=0.5, lt=1)]
 
 
@@ -161,7 +177,7 @@ class UpliftGate(SuspicionGate):
         confidence: Of the gate, one-sided: a policy no better than the best constant is refused so surely.
     """
 
-    min_gain_over_constant: float
+    min_gain_over_constant: Annotated[float, Field(ge=-1e12, le=1e12)]
     level: Annotated[float, Field(gt=0.5, lt=1)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
 
@@ -187,7 +203,7 @@ class ChurnDefinition(Definition):
     label: ChurnLabel
     windows: Windows
     population: Population
-    candidates: tuple[Literal["own_rhythm", "p_alive", "logistic", "lightgbm"], ...]
+    candidates: Annotated[tuple[Literal["own_rhythm", "p_alive", "logistic", "lightgbm"], ...], Field(min_length=1)]
     gates: ChurnGate
 
     @model_validator(mode="after")
@@ -215,7 +231,7 @@ class LtvDefinition(Definition):
     population: Population
     discount_rate_year: Annotated[float, Field(ge=0, lt=10)]
     extrapolate_to_days: Days | None = None
-    candidates: tuple[LtvCandidate, ...]
+    candidates: Annotated[tuple[LtvCandidate, ...], Field(min_length=1)]
     gates: LtvGate
 
     @model_validator(mode="after")
@@ -266,9 +282,9 @@ class UpliftDefinition(Definition):
     observation_days: Days
     held_out_share: Annotated[float, Field(gt=0, lt=0.9)]
     folds: Annotated[int, Field(ge=2, le=20)]
-    max_rows: Annotated[int, Field(ge=1000)] = 500_000
+    max_rows: Annotated[int, Field(ge=1000, le=MOST_ROWS)] = 500_000
     observational: tuple[str, ...] = ()
-    candidates: tuple[UpliftCandidate, ...]
+    candidates: Annotated[tuple[UpliftCandidate, ...], Field(min_length=1)]
     gates: UpliftGate
 
 

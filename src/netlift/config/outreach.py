@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import datetime, time
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from netlift.config.bounds import Count, Day, Money, Name, Share
 from netlift.config.criteria import Criterion, parse_criterion
 from netlift.config.settings import Settings
 
@@ -35,15 +36,11 @@ def _none_for(word: str) -> BeforeValidator:
 
 
 Conditions = Annotated[tuple[str, ...], AfterValidator(_readable)]
-Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
 Days = Annotated[int, Field(ge=1, le=366)]
 QuietDays = Annotated[int, Field(ge=0, le=366)]
-Name = Annotated[str, Field(pattern=r"^[^\s/\\.][^/\\\n\r]{0,79}$")]
-Budget = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, _none_for(UNLIMITED)]
-Reward = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, _none_for(AS_LOGGED)]
-Redeemed = Annotated[Annotated[float, Field(ge=0, le=1)] | None, _none_for(FROM_MODEL)]
+Budget = Annotated[Money | None, _none_for(UNLIMITED)]
+Reward = Annotated[Money | None, _none_for(AS_LOGGED)]
+Redeemed = Annotated[Share | None, _none_for(FROM_MODEL)]
 
 
 class ChannelSettings(Settings):
@@ -88,8 +85,8 @@ class OfferSettings(Settings):
     redeemed_by: Redeemed
     contact_cost: Money | None = None
     eligible: Conditions = ()
-    valid_from: date | None = None
-    valid_to: date | None = None
+    valid_from: Day | None = None
+    valid_to: Day | None = None
     at_least: Count = 0
     at_most: Count | None = None
     save_rate: Share | None = None
@@ -172,7 +169,7 @@ class ContactPolicy(Settings):
         priority_campaigns: Customers in these, their control too, are left to them while their outcome windows run.
     """
 
-    limits: tuple[ContactLimit, ...]
+    limits: Annotated[tuple[ContactLimit, ...], Field(max_length=50)]
     quiet_after_purchase_days: QuietDays
     quiet_after_complaint_days: QuietDays
     complaint_events: tuple[Name, ...] = ("complaint",)
@@ -245,9 +242,9 @@ class TriggerSettings(Settings):
     window_days: Annotated[int, Field(ge=1, le=31)]
     rest_days: QuietDays = 0
     despite_quiet_days: bool = False
-    over_gap: Annotated[float, Field(gt=0)] | None = None
+    over_gap: Annotated[float, Field(gt=0, le=1000)] | None = None
     days_before: QuietDays | None = None
-    step: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    step: Annotated[float, Field(gt=0, le=1e12)] | None = None
     p_churn: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     @property

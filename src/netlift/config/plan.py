@@ -7,13 +7,14 @@ content, and whoever reads it can tell whether a word of it was changed since.
 from __future__ import annotations
 
 import math
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from netlift.config.bounds import Day, Moment, Money, Name
 from netlift.config.criteria import Criterion, parse_criterion
 from netlift.config.settings import Settings, load_settings
 from netlift.errors import GateRefusedError
@@ -27,8 +28,6 @@ _HEAD = """\
 """
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[^\s/\\.][^/\\\n\r]{0,79}$")]
 
 
 class ArmPlan(Settings):
@@ -82,8 +81,8 @@ class Basis(Settings):
         chance: Chance of the verdict "made money" under that assumption.
     """
 
-    window_from: date
-    window_to: date
+    window_from: Day
+    window_to: Day
     customers: Annotated[int, Field(ge=1)]
     margin_mean: float
     margin_sd: float
@@ -126,13 +125,13 @@ class Plan(Settings):
     hypothesis: Annotated[str, Field(min_length=1, max_length=2000)]
     metric: Literal["incremental_profit"]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    start: datetime
+    start: Moment
     outcome_days: Annotated[int, Field(ge=1, le=366)]
     control_share: Share
     arms: Annotated[tuple[ArmPlan, ...], Field(min_length=1, max_length=20)]
     fixed_cost: Money
     eligible: tuple[str, ...]
-    customers: Annotated[int, Field(ge=2)] | None = None
+    customers: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = None
     strata: tuple[Name, ...]
     cluster: Name | None = None
     segments: tuple[Name, ...]

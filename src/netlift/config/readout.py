@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from netlift.config.bounds import Money
 from netlift.config.settings import Settings
 
 
@@ -24,11 +25,11 @@ class ReadoutSettings(Settings):
         cap: Share of buyers whose spend is below the cap of the sensitivity line.
     """
 
-    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    tolerance: Money
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     pre_days: Annotated[int, Field(ge=1, le=1096)] = 365
     after_days: Annotated[int, Field(ge=0, le=366)] = 28
     segments: tuple[str, ...] = ()
     household: str | None = None
-    minimum_buyers: Annotated[int, Field(ge=1)] = 50
+    minimum_buyers: Annotated[int, Field(ge=1, le=1_000_000_000)] = 50
     cap: Annotated[float, Field(gt=0.5, lt=1)] = 0.999

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from netlift.config.bounds import Day
 from netlift.config.settings import Settings, did_you_mean
 
 SEGMENTS = (
@@ -26,6 +26,7 @@ SEGMENTS = (
     "never_bought",
 )
 Strategy = Literal["keep", "grow", "reactivate", "serve_cheaply"]
+MOST_RULES = 30
 TIERS = ("none", "low", "middle", "high")
 RISKS = ("unknown", "low", "middle", "high")
 
@@ -116,7 +117,7 @@ class Rule(Settings):
     """
 
     segment: str
-    when: dict[str, Condition] = Field(default_factory=dict)
+    when: dict[str, Condition] = Field(default_factory=dict, max_length=MOST_RULES)
 
 
 class Quantiles(Settings):
@@ -175,11 +176,11 @@ class SegmentSettings(Settings):
         level: Confidence of the intervals.
     """
 
-    reference: date
+    reference: Day
     observation_days: Annotated[int, Field(ge=365, le=3660)]
     tiers: Quantiles
     risk: Quantiles
-    rules: tuple[Rule, ...]
+    rules: Annotated[tuple[Rule, ...], Field(max_length=MOST_RULES)]
     strategies: dict[str, Strategy]
     lost: LostSettings
     nps_days: Annotated[int, Field(ge=1, le=3660)] = 365

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import glob
 import gzip
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -123,7 +124,7 @@ def read_parquet(connection: Any, name: str, path: Path, *, number_rows: bool = 
 
 
 def reading(name: str, path: Path | str, read: Any) -> Any:
-    """What `read` returns; the engine's own message may quote a row, so its first line alone is kept.
+    """What `read` returns; the engine's own message may quote a row, so no more than its kind and line is kept.
 
     Raises:
         DataError: It cannot be read.
@@ -133,9 +134,18 @@ def reading(name: str, path: Path | str, read: Any) -> Any:
     try:
         return read()
     except duckdb.Error as error:
-        cause = str(error).splitlines()[0]
+        cause = _without_values(error)
         hint = NOT_UTF8.format(name=name) if "utf-8" in str(error) else ""
         raise DataError(f"{name}: {path} cannot be read ({cause}); {hint}write the file anew") from None
+
+
+def _without_values(error: Exception) -> str:
+    """What an engine says of a file, without anything that it quotes of it."""
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    kind, _, rest = re.sub(r"""(['"`]).*?(\1|$)""", "…", first).partition(": ")
+    line = re.search(r"(?i)\bline:? ?(\d+)", str(error))
+    what = "" if "CSV" in rest or "onver" in rest else rest  # these go on with the row, quoted or not
+    return ", ".join(part for part in (kind, what, f"line {line[1]}" if line else "") if part)
 
 
 def _is_pattern(path: Path) -> bool:
@@ -270,7 +280,7 @@ def _read_schema(name: str, path: Path) -> Any:
                     pass
             return file.schema_arrow
     except (OSError, pa.ArrowException) as error:
-        cause = str(error).splitlines()[0]
+        cause = _without_values(error)
         raise DataError(f"{name}: {path} cannot be read ({cause}); write the file anew") from error
 
 

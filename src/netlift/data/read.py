@@ -133,7 +133,7 @@ def connect(engine: EngineSettings, *, state: Path) -> Any:
 
     spill = state / "cache" / "duckdb"
     try:
-        spill.mkdir(parents=True, exist_ok=True)
+        spill.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows of customers spill there
     except OSError as error:
         raise ResourceError(
             f"{spill}: no folder can be made there ({error.strerror}); point state elsewhere"
@@ -172,7 +172,10 @@ def _rename(name: str, table: ir.Table, source: TableSource) -> ir.Table:
             known = [column.name for column in contract.columns]
             raise DataError(f"{name}: columns renames to {ours!r}, not in the contract{did_you_mean(ours, known)}")
         if theirs not in table.columns:
-            raise DataError(f"{name}.{theirs} (for {ours}): no such column{did_you_mean(theirs, list(table.columns))}")
+            found, in_csv = list(table.columns), _is_csv(source)
+            near = did_you_mean(theirs, found, quote_all=not in_csv)
+            first = f"; the first line of a CSV names its columns, {len(found):,} here" if in_csv else ""
+            raise DataError(f"{name}.{theirs} (for {ours}): no such column{near}{first}")
     taken = {*source.columns, *source.columns.values()}
     kept = {column: table[column] for column in table.columns if column not in taken}
     return table.select(**kept, **{ours: table[theirs] for ours, theirs in source.columns.items()})
@@ -180,7 +183,7 @@ def _rename(name: str, table: ir.Table, source: TableSource) -> ir.Table:
 
 def _numbers_as_text(data: DataSettings, sources: Mapping[str, ir.Table]) -> Iterator[Note]:
     """Attributes that a CSV holds as text though every value is a number: codes or amounts, its owner must say."""
-    if "customers" not in data.tables or not _is_csv(data.tables["customers"].path):
+    if "customers" not in data.tables or not _is_csv(data.tables["customers"]):
         return
     customers = sources["customers"]
     asked = [name for name in data.attributes if name in customers.columns and name not in data.attribute_types]
@@ -201,8 +204,8 @@ def _numbers_as_text(data: DataSettings, sources: Mapping[str, ir.Table]) -> Ite
             )
 
 
-def _is_csv(path: Path) -> bool:
-    return all(file.name.endswith(CSV) for file in list_files(path))
+def _is_csv(source: TableSource | None) -> bool:
+    return source is not None and source.table is None and list_files(source.path)[0].name.endswith(CSV)
 
 
 def conform(
@@ -233,7 +236,8 @@ def conform(
     expressions: dict[str, ir.Table] = {}
     present: dict[str, frozenset[str]] = {}
     for name, source in sources.items():
-        wanted = _wanted_columns(CONTRACT[name], source, attributes, attribute_types, mistakes)
+        quote_all = not _is_csv(written.get(name))
+        wanted = _wanted_columns(CONTRACT[name], source, attributes, attribute_types, mistakes, quote_all=quote_all)
         found = [column for column in wanted if column.name in source.columns]
         casting = Casting.of(written.get(name), zone)
         refused = [mistake for column in found for mistake in refusals(name, column, source[column.name])]
@@ -269,6 +273,8 @@ def _wanted_columns(
     attributes: tuple[str, ...],
     types: Mapping[str, AttributeType],
     mistakes: list[str],
+    *,
+    quote_all: bool,
 ) -> list[Column]:
     """Contract columns, and for customers the consents and attributes; what is needed and missing is a mistake."""
     found = list(source.columns)
@@ -282,14 +288,17 @@ def _wanted_columns(
     for column in contract.columns:
         if column.required and column.name not in found:
             hint = REVENUE_HINT if (contract.name, column.name) == ("transactions", "margin") else ""
-            mistakes.append(f"{contract.name}.{column.name}: missing{did_you_mean(column.name, found)}{hint}")
+            mistakes.append(
+                f"{contract.name}.{column.name}: missing{did_you_mean(column.name, found, quote_all=quote_all)}{hint}"
+            )
     wanted = list(contract.columns)
     if contract.name == "customers":
         wanted += [Column(name=name, type="flag") for name in found if name.startswith(CONSENT_PREFIX)]
         known = {column.name for column in wanted}
         for name in attributes:
             if name not in found:
-                mistakes.append(f"customers.{name}: an attribute of the config, missing{did_you_mean(name, found)}")
+                hint = did_you_mean(name, found, quote_all=quote_all)
+                mistakes.append(f"customers.{name}: an attribute of the config, missing{hint}")
             elif name not in known:
                 by_source: AttributeType = "number" if source[name].type().is_numeric() else "text"
                 wanted.append(Column(name=name, type=types.get(name, by_source)))

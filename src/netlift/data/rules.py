@@ -25,6 +25,7 @@ PER_CAMPAIGN = ("campaigns", "contacts")
 """Tables each of whose rows belongs to one campaign: a fault reaches its comparison, and no other's."""
 TORN_SHARE, CONTACTED_SHARE = 0.001, 0.01
 """Shares of a campaign's customers in two arms, and of its control contacted all the same, that spoil little."""
+LARGEST = 1e15  # beyond it cents are lost, and no business has it
 UNTIDY_ID = r"^[\s\p{Z}\p{C}]|[\s\p{Z}\p{C}]$|^$"
 
 
@@ -106,8 +107,8 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
                 column=column.name,
                 code="not-finite",
                 severity="error",
-                broken_by=value.isnan() | value.isinf(),
-                message="are NaN or infinite; correct them in the source",
+                broken_by=value.isnan() | (value.abs() > LARGEST),
+                message=f"are NaN, infinite or beyond {LARGEST:g}; correct them in the source",
             )
         if column.type == "money" and column.name not in ("revenue", "margin"):
             yield Rule(

@@ -7,10 +7,10 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from netlift.errors import ResourceError
 
@@ -20,18 +20,20 @@ if TYPE_CHECKING:
 
 STAGING_PREFIX = ".staging-"
 CHECKSUM_MARK = {b"netlift.page_checksums": b"crc32"}
-# tempfile's own modes are for the maker alone, and other jobs read what is written here
-FOLDER_MODE, FILE_MODE = 0o755, 0o644
+Access = Literal["owner", "group", "everyone"]
+FILE_MODES: Mapping[Access, int] = {"owner": 0o600, "group": 0o640, "everyone": 0o644}
+"""What pages have is for everyone; files with customers' ids are for whom the config says."""
 
 
 @contextmanager
-def staged_directory(target: Path) -> Iterator[Path]:
+def staged_directory(target: Path, *, access: Access = "everyone") -> Iterator[Path]:
     """Yield an empty folder beside `target` that becomes it when the block ends well, and vanishes otherwise.
 
     A folder that stands cannot give way to another in one step, so none is ever replaced.
 
     Args:
         target: Where the folder will stand.
+        access: Who may read it; while it is being written, its owner alone.
 
     Raises:
         ResourceError: The disk is full or the place cannot be written.
@@ -39,15 +41,17 @@ def staged_directory(target: Path) -> Iterator[Path]:
     """
     if target.exists():
         raise FileExistsError(str(target))
-    with _storage_errors(target):
+    with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=target.parent))
     try:
-        with _storage_errors(target):
-            staging.chmod(FOLDER_MODE)
+        with storage_errors(target):
             yield staging
+            mode = FILE_MODES[access]
             for path in sorted(staging.rglob("*")):
                 _fsync(path)
+                path.chmod(_of_folder(mode) if path.is_dir() else mode)
+            staging.chmod(_of_folder(mode))
             _fsync(staging)
             os.replace(staging, target)
             _fsync(target.parent)
@@ -56,18 +60,28 @@ def staged_directory(target: Path) -> Iterator[Path]:
         raise
 
 
-def write_bytes(target: Path, content: bytes) -> None:
+def _of_folder(mode: int) -> int:
+    """A folder's mode: who may read its files may enter it."""
+    return mode | (mode & 0o444) >> 2
+
+
+def write_bytes(target: Path, content: bytes, *, mode: int = FILE_MODES["everyone"]) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.
+
+    Args:
+        target: The file.
+        content: All of it.
+        mode: Who may read it.
 
     Raises:
         ResourceError: The disk is full or the place cannot be written.
     """
-    with _storage_errors(target):
+    with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=STAGING_PREFIX, dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                os.fchmod(handle, FILE_MODE)
+                os.fchmod(handle, mode)
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -84,7 +98,7 @@ def append_line(target: Path, line: str) -> None:
     Raises:
         ResourceError: The disk is full or the place cannot be written.
     """
-    with _storage_errors(target):
+    with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         content, standing = (line.rstrip("\n") + "\n").encode(), os.fstat(handle).st_size
@@ -153,7 +167,8 @@ def _fsync(path: Path) -> None:
 
 
 @contextmanager
-def _storage_errors(target: Path) -> Iterator[None]:
+def storage_errors(target: Path) -> Iterator[None]:
+    """What the disk refuses in the block, as an error that says what to do."""
     try:
         yield
     except OSError as error:

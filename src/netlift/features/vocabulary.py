@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netlift.data.read import Tables
 
 OTHER = "other"
+LEAST_CUSTOMERS = 20
 OPEN, COMPLAINT, NPS = "open", "complaint", "nps"
 
 Source = Literal["birth_date", "promo", "contacts", "events", "surveys"]
@@ -31,6 +32,7 @@ class Vocabulary:
         contact_channels: Channels of offers sent, likewise.
         attributes: Customer column to its known values, most frequent first, or to None where it is a number.
         sources: Optional sources that exist; features of the others are left out of the catalogue.
+        pooled: Column to how many of its values are "other" because too few customers had them.
     """
 
     categories: tuple[str, ...] = ()
@@ -38,6 +40,7 @@ class Vocabulary:
     contact_channels: tuple[str, ...] = ()
     attributes: Mapping[str, tuple[str, ...] | None]
     sources: tuple[Source, ...] = SOURCES
+    pooled: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """A plain form for JSON."""
@@ -47,6 +50,7 @@ class Vocabulary:
             "contact_channels": list(self.contact_channels),
             "attributes": {name: None if known is None else list(known) for name, known in self.attributes.items()},
             "sources": list(self.sources),
+            "pooled": dict(self.pooled),
         }
 
     @classmethod
@@ -64,30 +68,53 @@ class Vocabulary:
             contact_channels=tuple(plain["contact_channels"]),
             attributes={name: None if known is None else tuple(known) for name, known in plain["attributes"].items()},
             sources=tuple(plain["sources"]),
+            pooled=dict(plain.get("pooled", {})),
+        )
+
+    def tell_pooled(self) -> str:
+        """A sentence on the values that are not kept, for the card."""
+        counts = ", ".join(f"{name} {count:,}" for name, count in sorted(self.pooled.items()))
+        return (
+            f"A category is kept from {LEAST_CUSTOMERS} customers on, so that none tells of a person; pooled with "
+            f'"{OTHER}" are {f"values of {counts}" if counts else "none here"}.'
         )
 
 
-def learn_vocabulary(tables: Tables, *, before: datetime, most: int = 8) -> Vocabulary:
+def learn_vocabulary(
+    tables: Tables, *, before: datetime, most: int = 8, least_customers: int = LEAST_CUSTOMERS
+) -> Vocabulary:
     """The most frequent values of rows before a moment, in order of frequency, then of name.
 
     Args:
         tables: The tables of a business.
         before: Local wall-clock time; rows at or after it are not looked at.
         most: Values kept per column; all the others are "other".
+        least_customers: A value that fewer customers have is "other" too: it would tell of a person.
     """
     receipts = tables["transactions"]
     seen = receipts.filter(receipts.occurred_at < before)
     customers = tables["customers"]
     joined = customers.filter(customers.joined_at < before)
+    pooled: dict[str, int] = {}
+
+    def frequent(rows: ir.Table, column: str, name: str = "") -> tuple[str, ...]:
+        counts = _count_values(tables, rows, column)
+        kept = [each["value"] for each in counts if each["customers"] >= least_customers]
+        if few := len(counts) - len(kept):
+            pooled[name or column] = few
+        return tuple(kept[:most])
+
     return Vocabulary(
-        categories=_frequent(tables, seen, "category", most) if tables.has("transactions", "category") else (),
-        channels=_frequent(tables, seen, "channel", most) if tables.has("transactions", "channel") else (),
-        contact_channels=_contact_channels(tables, before, most),
+        categories=frequent(seen, "category") if tables.has("transactions", "category") else (),
+        channels=frequent(seen, "channel") if tables.has("transactions", "channel") else (),
+        contact_channels=()
+        if (sent := _sent(tables, before)) is None
+        else frequent(sent, "channel", "contact_channel"),
         attributes={
-            name: _frequent(tables, joined, name, most) if customers[name].type().is_string() else None
-            for name in tables.attributes
+            name: frequent(joined, name) if customers[name].type().is_string() else None for name in tables.attributes
         },
         sources=tuple(source for source in SOURCES if is_present(tables, source)),
+        pooled=pooled,
     )
 
 
@@ -97,19 +124,22 @@ def is_present(tables: Tables, source: Source) -> bool:
     return tables.has(column_of[source], source) if source in column_of else source in tables
 
 
-def _contact_channels(tables: Tables, before: datetime, most: int) -> tuple[str, ...]:
+def _sent(tables: Tables, before: datetime) -> ir.Table | None:
+    """Contacts that were sent, each with its channel."""
     if "contacts" not in tables or "offers" not in tables:
-        return ()
+        return None
     contacts = tables["contacts"]
-    sent = contacts.filter((contacts.assigned_at < before) & (contacts.offer_id != CONTROL)).select("offer_id")
+    sent = contacts.filter((contacts.assigned_at < before) & (contacts.offer_id != CONTROL))
     offers = tables["offers"].select("offer_id", "channel")
-    return _frequent(tables, sent.inner_join(offers, "offer_id"), "channel", most)
+    return sent.select("offer_id", "customer_id").inner_join(offers, "offer_id")
 
 
-def _frequent(tables: Tables, rows: ir.Table, column: str, most: int) -> tuple[str, ...]:
+def _count_values(tables: Tables, rows: ir.Table, column: str) -> list[dict[str, Any]]:
+    """Values of a column, most frequent first, each with how many customers have it."""
     import ibis
 
     kept = rows.filter(rows[column].notnull() & (rows[column] != OTHER))
-    counts = kept.group_by(value=kept[column]).aggregate(rows=lambda t: t.count())
-    top = counts.order_by(ibis.desc("rows"), "value").limit(most)
-    return tuple(tables.connection.to_pyarrow(top)["value"].to_pylist())
+    counts = kept.group_by(value=kept[column]).aggregate(
+        rows=lambda t: t.count(), customers=lambda t: t.customer_id.nunique()
+    )
+    return list(tables.connection.to_pyarrow(counts.order_by(ibis.desc("rows"), "value")).to_pylist())

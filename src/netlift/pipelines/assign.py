@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from netlift.abtest.planned import ArmCount, AssignReport
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan, load_plan
 from netlift.data.check import read_sound
+from netlift.data.csv_lists import to_csv
 from netlift.data.findings import Finding, read_findings
 from netlift.data.read import Tables, open_tables
 from netlift.data.sample_ratio import ArmTotals, judge_sample_ratio
@@ -216,16 +216,12 @@ def _write(
     content: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    from pyarrow import csv
-
     contacts = contacts_table(plan, audience, drawn)
-    with staged_directory(target) as staging:
+    with staged_directory(target, access=settings.ids_readable_by) as staging:
         for name, table in (("contacts", contacts), ("campaigns", campaigns_table(plan))):
             with parquet_writer(staging / FILES[name], table.schema) as writer:
                 writer.write_table(table)
-        buffer = io.BytesIO()
-        csv.write_csv(contacts, buffer)
-        write_bytes(staging / FILES["contacts_csv"], buffer.getvalue())
+        write_bytes(staging / FILES["contacts_csv"], to_csv(contacts))
         digests = {**_inputs(settings, plan), **{name: file_digest(staging / file) for name, file in FILES.items()}}
         manifest = {"schema_version": 1, "written_at": now.isoformat(), **content, "digests": digests}
         write_bytes(staging / MANIFEST_FILE, json.dumps(to_plain(manifest), indent=1, ensure_ascii=False).encode())

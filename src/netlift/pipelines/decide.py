@@ -176,7 +176,7 @@ def decide_business(
             )
             log, summary = _decide(settings, request, known, champions, without, kept, progress)
             progress.stage("decide", "writing, and reading back who may be contacted")
-            with staged_directory(target) as staging:
+            with staged_directory(target, access=settings.ids_readable_by) as staging:
                 write_files(
                     staging, log, [*decision.channels], outcome_days=known.outcome_days, for_excel=request.for_excel
                 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlift.config.decision import DecisionSettings
+from netlift.data.csv_lists import holds_first_column, to_csv
 from netlift.data.read import Tables
 from netlift.data.write import parquet_writer, write_bytes
 from netlift.decision.eligibility import Customers
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LOG_FILE = "decisions.parquet"
-RISKY = tuple("=+-@\t\r\n\0＝＋－＠")  # full-width signs run in spreadsheets too
-BOM = b"\xef\xbb\xbf"
 
 
 def export_files(channels: Sequence[str]) -> dict[str, str]:
@@ -63,38 +60,6 @@ def write_files(folder: Path, log: Log, channels: Sequence[str], *, outcome_days
         table = log.export(channel)
         _write(folder / f"export_{channel}.parquet", table)
         write_bytes(folder / f"export_{channel}.csv", to_csv(table, for_excel=for_excel))
-
-
-def to_csv(table: pa.Table, *, for_excel: bool) -> bytes:
-    """A table as CSV in UTF-8 that no spreadsheet runs: text that begins like a formula gets an apostrophe before it.
-
-    Args:
-        table: Text, dates and numbers.
-        for_excel: With semicolons and a byte-order mark, as a Russian or German Excel opens it.
-    """
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    columns = {
-        name: pa.array(list(map(safe_cell, table[name].to_pylist())), pa.string())
-        if pa.types.is_string(table.schema.field(name).type)
-        else table[name]
-        for name in table.column_names
-    }
-    buffer = io.BytesIO(BOM if for_excel else b"")
-    buffer.seek(0, io.SEEK_END)
-    arrow_csv.write_csv(pa.table(columns), buffer, arrow_csv.WriteOptions(delimiter=";" if for_excel else ","))
-    return buffer.getvalue()
-
-
-def safe_cell(text: str | None) -> str | None:
-    """Text with an apostrophe before it where a spreadsheet would run it.
-
-    Examples:
-        >>> safe_cell("=1+1"), safe_cell("0042"), safe_cell("-7")
-        ("'=1+1", '0042', "'-7")
-    """
-    return f"'{text}" if text and text.startswith(RISKY) else text
 
 
 def prove_exports(
@@ -138,7 +103,8 @@ def prove_exports(
             closed |= customers.opted_out[channel] | customers.pressed[channel] | ~customers.consent[channel]
         _require(not closed[at].any(), channel, "customers who are not to be contacted")
         _require(bool(decided.eligibility.explorable[at, option].all()), channel, "options that are not open")
-        _require(_csv_ids(folder / f"export_{channel}.csv") == list(map(safe_cell, ids)), channel, "rows of the CSV")
+        in_csv = holds_first_column((folder / f"export_{channel}.csv").read_bytes(), ids)
+        _require(in_csv, channel, "rows of the CSV")
         listed[channel] = at
         days |= set(table["as_of"].unique().to_pylist())
     everybody = np.sort(np.concatenate([*listed.values()]))
@@ -168,14 +134,6 @@ def _require_consents(
             )
 
 
-def _csv_ids(path: Path) -> list[str]:
-    content = path.read_bytes()
-    text = content.removeprefix(BOM).decode()
-    rows = csv.reader(io.StringIO(text), delimiter=";" if content.startswith(BOM) else ",")
-    next(rows, None)
-    return [row[0] for row in rows]
-
-
 def _require(holds: bool, channel: str, what: str) -> None:  # noqa: FBT001 - what is held, not an option
     if not holds:
         raise NetliftError(
@@ -189,4 +147,4 @@ def _write(path: Path, table: pa.Table) -> None:
         writer.write_table(table)
 
 
-__all__ = ["LOG_FILE", "export_files", "prove_exports", "safe_cell", "to_csv", "write_files"]
+__all__ = ["LOG_FILE", "export_files", "prove_exports", "write_files"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from netlift.config.business import BusinessSettings
 from netlift.data.read import Tables
-from netlift.report.document import clean
 from netlift.report.words import Words, speak
+from netlift.text import clean
 
 
 def speak_of(settings: BusinessSettings, language: str, tables: Tables | None = None) -> Words:

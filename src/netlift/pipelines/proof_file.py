@@ -65,14 +65,14 @@ def write_proof_rows(state: Path, files: Mapping[str, bytes], rows: ProofRows) -
     """
     folder, name = state / FOLDER, _name(files)
     table = _table(rows)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=folder) as staging:
         made = Path(staging, name)
         with parquet_writer(made, table.schema) as writer:
             writer.write_table(table)
         content = made.read_bytes()
     path = folder / f"{name}-{sha256(content)[:DIGITS]}.parquet"
-    write_bytes(path, content)
+    write_bytes(path, content, mode=0o600)
     for old in folder.glob(f"{name}-*.parquet"):
         if old != path:
             old.unlink(missing_ok=True)

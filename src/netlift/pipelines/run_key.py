@@ -88,6 +88,10 @@ def read_standing(target: Path, inputs: Mapping[str, str], key: str, *, files: M
         found = {name: file_digest(target / file) for name, file in files.items()}
     except (OSError, ValueError) as error:
         raise GateRefusedError(f"{target} is not whole ({type(error).__name__}); remove it and rerun") from error
+    if manifest.get("erasing"):
+        raise GateRefusedError(
+            f"{target}: an erasure of customers was cut off there; run it again, or `netlift doctor --fix`"
+        )
     changed = [name for name, digest in inputs.items() if manifest["digests"].get(name) != digest and name != "inputs"]
     if changed or manifest["digests"]["inputs"] != inputs["inputs"]:
         raise UsageError(

@@ -139,7 +139,7 @@ def score_business(
             tables, report = read_sound(tables, settings, verb="score")
             require_fresh(tables, as_of, settings.score.max_data_age_days)
             job = _Job(champions, tables, settings, as_of, progress)
-            with staged_directory(target) as staging:
+            with staged_directory(target, access=settings.ids_readable_by) as staging:
                 job.write(staging / SCORES_FILE)
                 job.require_sound()
                 summary = ScoreSummary(

@@ -182,7 +182,7 @@ def segment_business(
         document = segments_document(report, words)
         result = {"schema_version": SCHEMA_VERSION, **to_plain(report)}
         contents = write_out(document, result, pdf=request.pdf, browser=request.browser)
-        with staged_directory(target) as staging:
+        with staged_directory(target, access=settings.ids_readable_by) as staging:
             _write_customers(staging / CUSTOMERS["customers"], snapshots.frames[as_of])
             for suffix, content in contents.items():
                 write_bytes(staging / files[suffix], content)

@@ -393,7 +393,7 @@ def _card(assignment: Assignment, trained: Trained, gate: GateResult, digests: M
         leaderboard=trained.leaderboard,
         metrics=trained.metrics,
         gate=gate,
-        limits=trained.notes,
+        limits=(*trained.notes, assignment.vocabulary.tell_pooled()),
         explanation=trained.explanation,
         figures=trained.captions,
         commit=git_commit(),

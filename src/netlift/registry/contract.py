@@ -63,7 +63,7 @@ def align(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]) -> pd.Data
 
     missing = [f["name"] for f in features if f["name"] not in frame.columns]
     if missing:
-        near = did_you_mean(missing[0], [str(name) for name in frame.columns])
+        near = did_you_mean(missing[0], [str(name) for name in frame.columns], quote_all=False)
         raise SchemaDriftError(f"{len(missing)} columns of training are missing, the first is {missing[0]}{near}")
     columns: dict[str, Any] = {}
     for feature in features:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from netlift.data.write import write_bytes
 from netlift.errors import BusyError, ResourceError
 from netlift.registry.process import Process, is_running, read_process, this_process
+
+MOMENTARY = ("registry.lock", "store.lock")  # taken inside of jobs, for a moment
 
 
 @contextmanager
@@ -46,6 +48,26 @@ def exclusive(path: Path, *, timeout_seconds: float, holder: str) -> Iterator[No
     finally:
         note.unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def all_jobs(folder: Path, *, holder: str, timeout_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the locks of all jobs that ever ran here; those that are named by a key leave theirs behind.
+
+    Args:
+        folder: The folder of locks.
+        holder: What the holder does, for those who wait.
+        timeout_seconds: How long to wait for each.
+
+    Raises:
+        BusyError: A job runs.
+    """
+    always = (folder / f"{name}.lock" for name in ("train", "decide"))
+    with ExitStack() as held:
+        for lock in sorted({*always, *folder.glob("*.lock")}):
+            if lock.name not in MOMENTARY:
+                held.enter_context(exclusive(lock, timeout_seconds=timeout_seconds, holder=holder))
+        yield
 
 
 def find_holders(folder: Path) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from netlift.report.document import clean
 from netlift.report.palette import LIGHT
 from netlift.report.small_svg import shrink
 from netlift.results import Estimate
+from netlift.text import clean, clean_lines
 
 WIDTH, HEIGHT = 460, 280
 PAGE_WIDTH, PAGE_HEIGHT, TEXT = (
@@ -278,6 +278,7 @@ def name_rows(labels: Sequence[str], *, grid: bool = False) -> tuple[Any, int]:
     """
     import altair as alt
 
+    labels = [*map(clean, labels)]
     lines = {label: textwrap.wrap(label, LABEL_LETTERS, max_lines=LABEL_LINES, placeholder="…") for label in labels}
     most = max((len(parts) for parts in lines.values()), default=1)
     counted = f"length(({json.dumps(lines, ensure_ascii=False)})[datum.label])"
@@ -295,7 +296,7 @@ def name_rows(labels: Sequence[str], *, grid: bool = False) -> tuple[Any, int]:
 
 def _cleaned(spec: Any) -> Any:
     if isinstance(spec, dict):
-        return {name: _cleaned(part) for name, part in spec.items()}
+        return {_cleaned(name): _cleaned(part) for name, part in spec.items()}
     if isinstance(spec, list):
         return [_cleaned(part) for part in spec]
-    return "\n".join(map(clean, spec.split("\n"))) if isinstance(spec, str) and not spec.isprintable() else spec
+    return clean_lines(spec) if isinstance(spec, str) else spec

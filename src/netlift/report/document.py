@@ -9,10 +9,10 @@ from datetime import date
 from typing import Literal
 
 from netlift.report.words import Words
+from netlift.text import clean
 
 CellKind = Literal["text", "month", "money", "share", "count", "ratio", "score"]
 Tone = Literal["", "good", "bad", "warn", "muted"]
-STEERING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,22 +212,6 @@ def write_number(
 def text_cell(text: str) -> Cell:
     """A cell of text, harmless to who reads it."""
     return Cell(kind="text", value=clean(text))
-
-
-def clean(text: str) -> str:
-    r"""A name of the business without letters that steer a terminal or turn the writing of what stands behind them.
-
-    Examples:
-        >>> clean("sale\x1b[31m \u202enow\x00"), clean("🎁 осень")
-        ('sale [31m now', '🎁 осень')
-    """
-    kept = (" " if _is_control(letter) else letter for letter in text if ord(letter) not in STEERING)
-    return " ".join("".join(kept).split(" ")).strip()
-
-
-def _is_control(letter: str) -> bool:
-    code = ord(letter)
-    return code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF, 0x2028, 0x2029)
 
 
 def scale_money(values: Sequence[float | None], currency: str, words: Words) -> tuple[float, str]:

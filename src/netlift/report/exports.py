@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from netlift.report.document import Cell, Document, Grid, Section
 from netlift.report.palette import THEME, themed
 from netlift.results import to_plain
+from netlift.text import escape_markdown
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -38,9 +39,9 @@ def to_json(result: Any) -> bytes:
 
 def to_markdown(document: Document) -> bytes:
     """The document as Markdown; charts are left out, what they show stands in its tables."""
-    parts = [f"# {_plain(document.title)}", _plain(document.subtitle), _quoted(document.notice)]
+    parts = [f"# {escape_markdown(document.title)}", escape_markdown(document.subtitle), _quoted(document.notice)]
     for section in document.sections:
-        parts += [f"## {_plain(section.title)}", *_markdown_parts(document, section)]
+        parts += [f"## {escape_markdown(section.title)}", *_markdown_parts(document, section)]
     return ("\n\n".join(part for part in parts if part) + "\n").encode()
 
 
@@ -100,21 +101,21 @@ def to_xlsx(document: Document, *, calculate: Callable[[Any], None] | None = Non
 
 
 def _quoted(text: str) -> str:
-    return f"> **{_plain(text)}**" if text else ""
+    return f"> **{escape_markdown(text)}**" if text else ""
 
 
 def _markdown_parts(document: Document, section: Section) -> Iterator[str]:
     if section.banner is not None:
-        yield f"**{_plain(section.banner.title)}**"
-        yield from map(_plain, section.banner.lines)
-    yield from map(_plain, section.paragraphs)
+        yield f"**{escape_markdown(section.banner.title)}**"
+        yield from map(escape_markdown, section.banner.lines)
+    yield from map(escape_markdown, section.paragraphs)
     if section.cards:
         yield "\n".join(_markdown_card(document, card) for card in section.cards)
     if section.items:
-        yield "\n".join(f"- {_plain(item)}" for item in section.items)
+        yield "\n".join(f"- {escape_markdown(item)}" for item in section.items)
     for grid in section.grids:
         if grid.title:
-            yield f"### {_plain(grid.title)}"
+            yield f"### {escape_markdown(grid.title)}"
         lines = [_markdown_row([document.show(column) for column in grid.columns]), "|" + "---|" * len(grid.columns)]
         lines += [_markdown_row([_with_interval(document, cell) for cell in row]) for row in grid.rows]
         yield "\n".join(lines)
@@ -123,7 +124,7 @@ def _markdown_parts(document: Document, section: Section) -> Iterator[str]:
 def _markdown_card(document: Document, card: Any) -> str:
     changes = "; ".join(text for text, _ in card.lines)
     text = f"{card.title}: {_with_interval(document, card.cell)}"
-    return f"- {_plain(f'{text}; {changes}' if changes else text)}"
+    return f"- {escape_markdown(f'{text}; {changes}' if changes else text)}"
 
 
 def _with_interval(document: Document, cell: Cell) -> str:
@@ -132,13 +133,7 @@ def _with_interval(document: Document, cell: Cell) -> str:
 
 
 def _markdown_row(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(_plain(text).replace("|", "\\|") for text in texts) + " |"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: no tags, links or pictures, no lines of their own."""
-    one_line = " ".join(text.split("\n")).replace("&", "&amp;").replace("<", "&lt;")
-    return one_line.replace("`", "\\`").replace("[", "\\[")
+    return "| " + " | ".join(escape_markdown(text).replace("|", "\\|") for text in texts) + " |"
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netlift.report.document import Card, Cell, Document, Grid
+from netlift.text import clean
 
 NUMBERS = ("money", "share", "count", "ratio", "score")
 
@@ -62,7 +63,7 @@ def _shown(document: Document, cell: Cell) -> str:
 
 def _line(text: str) -> str:
     """On one line, with nothing that steers a terminal."""
-    return "".join(letter if letter.isprintable() or letter == "\xa0" else " " for letter in text)
+    return clean(" ".join(text.split("\n")))
 
 
 __all__ = ["to_text"]

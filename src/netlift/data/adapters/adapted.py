@@ -54,7 +54,8 @@ def require_columns(file: str, table: ir.Table, columns: tuple[str, ...]) -> ir.
         DataError: Columns are missing; all of them at once.
     """
     found = list(table.columns)
-    missing = [f"{file}: no column {name!r}{did_you_mean(name, found)}" for name in columns if name not in found]
+    absent = [name for name in columns if name not in found]
+    missing = [f"{file}: no column {name!r}{did_you_mean(name, found, quote_all=False)}" for name in absent]
     if missing:
         raise DataError("\n".join(missing))
     return table.select(*columns)

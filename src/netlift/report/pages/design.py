@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from netlift.abtest import skew
 from netlift.abtest.design import Precision
 from netlift.abtest.planned import DesignReport
-from netlift.report.document import Cell, Document, Grid, Section, Tone, clean, text_cell
+from netlift.report.document import Cell, Document, Grid, Section, Tone, text_cell
 from netlift.report.pages.design_first import design_cards, power_picture, share_pictures
 from netlift.report.pages.design_words import DesignWords, collisions_section, holdout_section, share_digits
 from netlift.report.words import Words
+from netlift.text import clean
 
 DAYS_A_WEEK = 7
 WORTH_SAYING = 0.02

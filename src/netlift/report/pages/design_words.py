@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netlift.abtest.planned import Collision, HoldoutSize
-from netlift.report.document import Cell, Grid, Section, clean, text_cell
+from netlift.report.document import Cell, Grid, Section, text_cell
 from netlift.report.words import Words
+from netlift.text import clean
 
 MUCH = 100.0
 

@@ -9,12 +9,13 @@ from netlift.abtest import skew
 from netlift.abtest.portfolio import HoldoutReading, Line, Portfolio, Sums, Total
 from netlift.abtest.portfolio_sums import FEWEST
 from netlift.report.charts import BLUE, GREY
-from netlift.report.document import Banner, Card, Cell, Document, Grid, Picture, Section, Tone, clean, text_cell
+from netlift.report.document import Banner, Card, Cell, Document, Grid, Picture, Section, Tone, text_cell
 from netlift.report.pages.readout_words import money_digits
 from netlift.report.portfolio_charts import funnel_chart
 from netlift.report.readout_charts import Whisker, forest_chart
 from netlift.report.words import Words
 from netlift.results import Estimate
+from netlift.text import clean
 
 MOST_DRAWN = 40
 SERIES = {"shrunken": BLUE, "raw": GREY}

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 from netlift.abtest.readout import ArmReadout, CampaignReadout, Roi
-from netlift.report.document import Cell, Tone, clean, text_cell
+from netlift.report.document import Cell, Tone, text_cell
 from netlift.report.words import Words
 from netlift.results import Estimate
+from netlift.text import clean
 
 SMALLEST_MONEY, SMALL_MONEY = 0.005, 100.0
 SMALLEST_CHANCE = 1e-4
