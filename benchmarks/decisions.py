@@ -152,9 +152,10 @@ def promise(
         worth = find_worth(proof.logged, held, proof.uplift[at, np.maximum(held - 1, 0)])
     except DataError:
         return None
-    lines = Lines.of([worth.gains], level=proof.logged.level, chosen=[True])
+    offers = uplift.shape[1]
+    lines = Lines.of(worth.gains_by_arm(range(1, offers + 1)), level=proof.logged.level, chosen=[True] * offers)
     given = np.flatnonzero(choice > 0)
-    total = lines.total(uplift[given, choice[given] - 1], np.zeros(len(given), dtype=np.int64), unit="", method="")
+    total = lines.total(uplift[given, choice[given] - 1], choice[given] - 1, unit="", method="")
     return total.point / len(choice), total.ci_lower / len(choice), total.ci_upper / len(choice)
 
 
