@@ -6,6 +6,7 @@ customer who may be decided for what ships: a refusal contacts nobody and counts
     share      true profit of what ships above contacting nobody, in % of that of who knows the truth
     learned    the same of the learner alone, whatever the gate says of it
     promise    what a launch by that learner is forecast to earn, freed of the winner's curse, over what it would earn
+    width      of the forecast's interval, over what who knows the truth would earn
 
 Shuffled, contacts have the features of others: nothing tells customers apart, and what ships is an error of the gate
 where it truly earns less than nobody.
@@ -152,9 +153,10 @@ def promise(
         worth = find_worth(proof.logged, held, proof.uplift[at, np.maximum(held - 1, 0)])
     except DataError:
         return None
-    lines = Lines.of([worth.gains], level=proof.logged.level, chosen=[True])
+    offers = uplift.shape[1]
+    lines = Lines.of(worth.gains_by_arm(range(1, offers + 1)), level=proof.logged.level, chosen=[True] * offers)
     given = np.flatnonzero(choice > 0)
-    total = lines.total(uplift[given, choice[given] - 1], np.zeros(len(given), dtype=np.int64), unit="", method="")
+    total = lines.total(uplift[given, choice[given] - 1], choice[given] - 1, unit="", method="")
     return total.point / len(choice), total.ci_lower / len(choice), total.ci_upper / len(choice)
 
 
@@ -162,22 +164,23 @@ def table(runs: Sequence[Run]) -> str:
     """Means over seeds by market and size, for people."""
     lines = [
         "market     customers  share of oracle by seed             mean  learned  constant  promise/truth  covered  "
-        "CPU s"
+        "width  CPU s"
     ]
     for market, customers in sorted(
         {(r.market, r.customers) for r in runs}, key=lambda k: (k[1], list(MARKETS).index(k[0]))
     ):
         own = [r for r in runs if (r.market, r.customers) == (market, customers)]
-        told = [(r.promised, r.came_true) for r in own if r.promised is not None]
-        ratio = sum(p[0] for p, _ in told) / max(sum(t for _, t in told), 1e-9) if told else float("nan")
-        covered = sum(p[1] <= t <= p[2] for p, t in told)
+        told = [(r.promised, r.came_true, r.oracle) for r in own if r.promised is not None]
+        ratio = sum(p[0] for p, _, _ in told) / max(sum(t for _, t, _ in told), 1e-9) if told else float("nan")
+        covered = sum(p[1] <= t <= p[2] for p, t, _ in told)
+        width = float(np.mean([(p[2] - p[1]) / oracle for p, _, oracle in told])) if told else float("nan")
         shares = " ".join(f"{r.share:.0f}" for r in own)
         figures = [
             float(np.mean([getattr(r, name) for r in own])) for name in ("share", "learned", "constant", "cpu_s")
         ]
         lines.append(
             f"{market:10s} {customers:9,d}  {shares:34s}  {figures[0]:4.0f}  {figures[1]:7.0f}  {figures[2]:8.0f}  "
-            f"{ratio:13.2f}  {covered:3d}/{len(told):3d}  {figures[3]:5.1f}"
+            f"{ratio:13.2f}  {covered:3d}/{len(told):3d}  {width:5.2f}  {figures[3]:5.1f}"
         )
     return "\n".join(lines)
 

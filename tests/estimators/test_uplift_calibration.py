@@ -86,3 +86,17 @@ def test_a_repeated_customer_adds_no_certainty():
         np.tile(raw, (9, 1)), np.tile(scores, (9, 1)), customer=np.tile(np.arange(1500), 9), offers=OFFERS
     )
     assert often.weights == pytest.approx(once.weights, abs=1e-3)
+
+
+@pytest.mark.parametrize("best", [0.0, 1.0], ids=["beside the best", "the best itself"])
+def test_an_offer_upside_down_gets_its_mean_and_misleads_no_other(best):
+    n, rng = 20_000, np.random.default_rng(11)
+    truth = np.column_stack([0.5 + rng.normal(size=n), best + 0.5 * rng.normal(size=n)])
+    raw = np.column_stack([truth[:, 0], 2 * best - truth[:, 1]])
+    scores = scores_of(truth, noise=2.0, seed=12)
+    fitted = calibrate(raw, scores, customer=np.arange(n), offers=OFFERS)
+    calibrated = fitted.apply(raw)
+    assert np.ptp(calibrated[:, 1]) == 0
+    assert calibrated[0, 1] == pytest.approx((scores[:, 2] - scores[:, 0]).mean())
+    assert np.corrcoef(calibrated[:, 0], truth[:, 0])[0, 1] > 0.999
+    assert any(note.startswith("mail: its order of customers is no better than chance") for note in fitted.notes)

@@ -10,7 +10,7 @@ from logged_world import forecast, log, plant
 from netlift.errors import DataError
 from netlift.estimators.relative_effects import clustered_slope
 from netlift.evaluation.forecast_lines import Lines
-from netlift.evaluation.profit_forecast import find_worth, worth_by_tenth
+from netlift.evaluation.profit_forecast import find_worth, promise_by_offer, worth_by_tenth
 
 
 def test_the_interval_covers_the_realised_profit_of_launches_and_the_mean_of_predictions_misses_it():
@@ -133,3 +133,34 @@ def test_a_line_that_makes_no_loss_of_gains_is_taken_as_it_is():
     worth = find_worth(log(seen, rng), seen.choice, seen.chosen)
     assert worth.at(0.0).point > 0
     assert (worth.gains.intercept, worth.gains.slope) == (worth.line.intercept, worth.line.slope)
+
+
+def test_an_offer_predicted_wrongly_is_found_out_and_the_others_keep_their_line():
+    rng = np.random.default_rng(10)
+    seen = plant(40_000, rng, noise=0.0)
+    truth, predicted = seen.effects.copy(), seen.effects.copy()
+    predicted[:, 0] = np.abs(predicted[:, 0]) + 1.0  # offer 1 seems to be for everybody
+    world = replace(seen, predicted=predicted)
+    worth = find_worth(log(world, rng), world.choice, world.chosen)
+    rows = promise_by_offer(worth, ("a", "b", "c", "d")).rows
+    for j, row in enumerate(rows):
+        given = world.choice == j + 1
+        assert row.customers == given.sum() and row.predicted == pytest.approx(predicted[given, j].sum())
+        assert row.promised.ci_lower < truth[given, j].sum() < row.promised.ci_upper
+        assert row.promised.point <= row.predicted + 1e-6
+    kept = [row.promised.point / row.predicted for row in rows]
+    assert kept[0] < worth.gains.slope < 0.5 < 0.6 < min(kept[1:])
+
+
+def test_campaigns_that_differ_widen_the_interval_and_alike_ones_hardly():
+    rng = np.random.default_rng(11)
+    seen = plant(40_000, rng, noise=0.0)
+    campaign = np.arange(40_000) % 4
+    level = np.array([-0.2, 0.6, 1.4, 2.2])[campaign]
+    shaken = replace(seen, profits=seen.profits + (level - 1)[:, None] * np.column_stack([0 * level, seen.effects]))
+    drift = {}
+    for name, world in (("alike", seen), ("shaken", shaken)):
+        logged = replace(log(world, np.random.default_rng(12)), campaign=campaign)
+        drift[name] = find_worth(logged, world.choice, world.chosen).gains.drift
+    assert drift["shaken"] ** 0.5 > 0.4 > 3 * drift["alike"] ** 0.5
+    assert find_worth(log(seen, rng), seen.choice, seen.chosen).gains.drift == 0, "campaigns that nobody can tell apart"

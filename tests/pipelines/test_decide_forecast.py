@@ -11,7 +11,7 @@ TENTHS = 10
 
 def by_policy(contacts) -> np.ndarray:
     """None of them by lot."""
-    return np.zeros(len(contacts), dtype=bool)
+    return np.zeros(len(contacts), dtype=np.int64)
 
 
 def tenths_of(predicted, effects):
@@ -45,16 +45,17 @@ def test_the_interval_covers_the_truth_of_launches_and_the_promise_overstates_it
 def test_a_total_is_the_sum_of_its_customers_with_one_error_for_all():
     line = fit_line(HALF_TRUE)
     x = np.array([5.0, 50.0, 120.0])
-    some = np.array([False, True, False])
+    some = line.group(np.array([0, 2, -1]), np.array([False, True, False]))
+    assert some.tolist() == [0, 1, 0], "tenths know no offers"
     total = line.total(x, some, 7.0, unit="RUB")
-    assert total.point == pytest.approx(line.correct(x, some).sum() + 7.0)
-    half, each = (total.ci_upper - total.ci_lower) / 2, line.half_width(x, some)
+    assert total.point == pytest.approx(line.lines.correct(x, some).sum() + 7.0)
+    half, each = (total.ci_upper - total.ci_lower) / 2, line.lines.half_width(x, some)
     assert half <= each.sum() + 1e-9
     assert half > np.sqrt((each**2).sum()), "errors are shared, and do not average out"
-    assert np.array_equal(each, line.half_width(x, ~some)), "tenths know one line for policy and lot"
+    assert np.array_equal(each, line.lines.half_width(x, 1 - some)), "tenths know one line for policy and lot"
     fifty, alike = np.full(10, 50.0), by_policy(np.arange(10))
     assert line.total(fifty, alike, 0.0, unit="RUB").ci_upper == pytest.approx(
-        10 * (line.correct(fifty, alike) + line.half_width(fifty, alike))[0]
+        10 * (line.lines.correct(fifty, alike) + line.lines.half_width(fifty, alike))[0]
     )
 
 
@@ -71,9 +72,9 @@ def test_without_evidence_the_promise_stands_and_has_no_interval():
     for tenths in ([], HALF_TRUE[:2]):
         line = fit_line(tenths)
         three = np.array([3.0])
-        assert line is NOTHING and line.basis == "promise" and line.correct(three, by_policy(three)) == 3.0
+        assert line is NOTHING and line.basis == "promise" and line.lines.correct(three, by_policy(three)) == 3.0
         assert np.isnan(line.total(three, by_policy(three), 0.0, unit="RUB").ci_lower)
     flat = [{**row, "predicted": 40.0} for row in HALF_TRUE]
     level = fit_line(flat)
     assert level.lines.coefficients[0, 1] == 1 and level.basis == "tenths"
-    assert level.correct(np.array([40.0]), by_policy([0])) == pytest.approx(0.5 * np.mean([10, 40, 80, 200]))
+    assert level.lines.correct(np.array([40.0]), by_policy([0])) == pytest.approx(0.5 * np.mean([10, 40, 80, 200]))

@@ -184,7 +184,7 @@ def test_no_id_is_in_what_a_training_keeps(trained):
     assert all(kind.bit_width in (16, 32, 64) for kind in whole.schema.types), "numbers alone"
     assert whole["cluster"].to_numpy().max() < len(whole), "codes from 0, not the customers' place in the base"
     rows = read_proof_rows(trained.path, asked=["days_since_last_purchase", "region"])
-    assert len(rows) == trained.made.row_counts["held_out"] and len(rows.features) == 2
+    assert len(rows) == trained.made.row_counts["gate"] and len(rows.features) == 2
 
 
 def test_nothing_of_the_rows_is_in_mlflow(trained):

@@ -117,7 +117,8 @@ def total(run, *, of=slice(None)):
     explored = decided.draw.explored[given]
     rows = of(explored) if callable(of) else of
     evidence = evidence_of(proof.proof)
-    forecast = evidence.total(predicted[rows], explored[rows], 0.0, unit="RUB")
+    group = evidence.group(decided.draw.option[given], explored)
+    forecast = evidence.total(predicted[rows], group[rows], 0.0, unit="RUB")
     return forecast, float(realised[rows].sum())
 
 

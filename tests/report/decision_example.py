@@ -123,6 +123,8 @@ def make_summary(
                 open_to=9000,
                 spend=16_500.0,
                 profit=300_000.0,
+                profit_lower=120_000.0,
+                profit_upper=480_000.0,
             ),
             OfferLine(
                 offer_id=second,

@@ -63,6 +63,7 @@ def test_offers_segments_and_strategies_add_up_to_the_headline():
     total = grids["offers"].rows[-1]
     assert total[2].value == summary.forecast.profit.point and total[3].value == summary.spend
     assert total[1].value == summary.contacted
+    assert [row[2].note for row in grids["offers"].rows] == ["120k to 480k", "", "190k to 590k"], "where one is known"
     for name in ("segments", "strategies"):
         assert sum(row[3].value for row in grids[name].rows) == summary.forecast.profit.point
         assert sum(row[2].value for row in grids[name].rows) == summary.contacted

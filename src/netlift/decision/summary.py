@@ -27,7 +27,10 @@ class OfferLine:
         explored: Of these, by chance.
         open_to: Customers who might have got it.
         spend: Contacts and expected rewards, currency.
-        profit: Expected profit, corrected as the forecast is; without those whose effect nobody knows.
+        profit: Expected profit, corrected as the forecast is, by what is known of this offer; without those whose
+            effect nobody knows.
+        profit_lower: Lower end of its interval, of the forecast's level; NaN where nothing is known.
+        profit_upper: Upper end.
     """
 
     offer_id: str
@@ -37,6 +40,8 @@ class OfferLine:
     open_to: int
     spend: float
     profit: float
+    profit_lower: float = float("nan")
+    profit_upper: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +167,7 @@ class DecisionSummary:
                 "before_launch": BeforeLaunch.from_plain(own["before_launch"]),
                 "curve": tuple(BudgetPoint(**one | {"binding": tuple(one["binding"])}) for one in own["curve"]),
                 "prices": tuple(Price(**_numbers(one, float("inf"))) for one in own["prices"]),
-                "offers": tuple(OfferLine(**one) for one in own["offers"]),
+                "offers": tuple(OfferLine(**_numbers(one, float("nan"))) for one in own["offers"]),
                 "sensitivity": tuple(Sensitivity(**one) for one in own["sensitivity"]),
                 "notes": tuple(Note(key=one["key"], values=_with_tuples(one["values"])) for one in own["notes"]),
                 "segments": tuple(PartLine(**one) for one in own.get("segments", ())),

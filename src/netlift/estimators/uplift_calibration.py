@@ -11,6 +11,10 @@ control):
 s is the posterior mean of the slope: the parts of τ were shrunk before, so that 1 is expected, give or take t. An offer
 that no campaign had beside B is compared with control instead.
 
+Before that each offer's order of customers is checked: the slope of Γ_a - Γ_0 on the rank of τ_a, out of fold, is Qini
+but for a factor. An order that is no better than chance tells nothing or is upside down: the offer is worth its mean,
+and no other offer is told by it.
+
 Then the policy that takes the best uplift is valued out of fold against the best single arm. Unless it gains, each
 offer is worth its average and the policy is the best single arm. Whether the gain is more than chance is for the gate
 to say: a learner that asked for proof too would hide rankings that the gate, on more rows, can prove.
@@ -25,12 +29,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 from netlift.estimators.relative_effects import clustered_slope
 
 PRIOR_SLOPE = 1.0
 PRIOR_ERROR = 0.5
 MAX_SLOPE = 2.0
+CHANCE = 0.0  # standard errors by which an order of customers must be better than chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +88,9 @@ def calibrate(raw: np.ndarray, scores: np.ndarray, *, customer: np.ndarray, offe
     names = ("control", *offers)
     effects = np.array([np.nanmean(scores[:, j] - scores[:, 0]) for j in range(len(names))])
     best = int(np.argmax(effects))
-    weights, found = _contrast_weights(raw, scores, best, customer, names)
+    blind, told_blind = _no_better_than_chance(raw, scores, customer, offers)
+    weights, found = _contrast_weights(np.where(blind, 0.0, raw), scores, best, customer, names)
+    weights, found = np.where(blind | blind[:, None], 0.0, weights), [*told_blind, *found]
     seen = ~np.isnan(scores[:, 1:])
     centre = np.array([raw[seen[:, j]].mean(axis=0) @ weights[j] for j in range(len(offers))])
     fitted = Calibration(intercept=effects[1:] - centre, weights=weights, notes=())
@@ -124,6 +132,25 @@ def _contrast_weights(
         else:
             weights[j, j] = kept(j, 0)
     return weights[1:, 1:], notes
+
+
+def _no_better_than_chance(
+    raw: np.ndarray, scores: np.ndarray, customer: np.ndarray, offers: tuple[str, ...]
+) -> tuple[np.ndarray, list[str]]:
+    """Offers whose order of customers is no better than chance, bool, shape (m,), and the same in words."""
+    blind, notes = np.zeros(len(offers), dtype=bool), []
+    for j, offer in enumerate(offers):
+        effect = scores[:, j + 1] - scores[:, 0]
+        seen = ~np.isnan(effect)
+        rank = rankdata(raw[seen, j]) / seen.sum()
+        slope, error = clustered_slope(rank, effect[seen], np.ones(len(rank)), customer[seen])
+        blind[j] = error > 0 and slope <= CHANCE * error
+        if blind[j]:
+            notes.append(
+                f"{offer}: its order of customers is no better than chance (slope on the rank {slope:.4g}, se "
+                f"{error:.4g}): it is worth its mean to everybody"
+            )
+    return blind, notes
 
 
 def posterior_slope(slope: float, error: float) -> float:

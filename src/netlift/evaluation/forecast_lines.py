@@ -10,8 +10,10 @@ it, so their line may take off of the sum of their predictions and not add to it
 What a line would add beyond stands in the upper end of the total's interval alone.
 
 V is the covariance of all coefficients, clustered by customer; it ties the groups together, since they were fitted on
-the same rows. It is shared by all contacts, so it does not average out. s²_g is what one customer's profit varies by
-chance, with and without the contact.
+the same rows. It is shared by all contacts, so it does not average out. Two things that more customers do not take off
+are in it beside: by how much campaigns differ (the launch is one more campaign, the same for all groups), and how far a
+group's line was drawn towards the others'. s²_g is what one customer's profit varies by chance, with and without the
+contact.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ class FittedLine:
         influence: Of each row on intercept and slope, shape (n, 2).
         customer: Code of the row's customer, shape (n,).
         own_noise: Variance of a customer's profit with a contact plus that without.
+        drift: Variance of the slope from one campaign to another, as it bears on one more.
+        apart: Variance of the slope that is this group's alone and that its rows do not tell.
     """
 
     intercept: float
@@ -44,6 +48,8 @@ class FittedLine:
     influence: np.ndarray
     customer: np.ndarray
     own_noise: float
+    drift: float = 0.0
+    apart: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +83,8 @@ class Lines:
         each = np.stack(parts)
         few = len(who) < 2
         covariance = np.full((len(each),) * 2, np.nan) if few else each @ each.T * len(who) / (len(who) - 1)
+        common = np.sqrt([line.drift for line in fitted])
+        covariance[1::2, 1::2] += np.outer(common, common) + np.diag([line.apart for line in fitted])
         return cls(
             coefficients=np.array([(line.intercept, line.slope) for line in fitted]),
             covariance=covariance,

@@ -19,7 +19,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -45,6 +45,7 @@ class LoggedOutcomes:
         unit: Unit of a value, such as "RUB/customer".
         level: Confidence of the intervals.
         weight: Weight of each row, above 0, shape (n,); None for equal ones.
+        campaign: Code of the row's campaign, shape (n,); None where nobody can tell campaigns apart.
 
     Raises:
         DataError: A weight that is none.
@@ -58,6 +59,7 @@ class LoggedOutcomes:
     unit: str
     level: float
     weight: np.ndarray | None = None
+    campaign: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         relative_weights(self.weight, len(self))
@@ -83,8 +85,16 @@ class LoggedOutcomes:
             self.clusters, level=self.level, unit=self.unit, method=f"{method}, clustered by customer"
         )
 
+    def take(self, rows: np.ndarray) -> LoggedOutcomes:
+        """Some of the rows, by position or by a mask."""
+        arrays = {name: getattr(self, name) for name in ROWWISE}
+        return replace(self, **{name: values[rows] for name, values in arrays.items() if values is not None})
+
     def __len__(self) -> int:
         return len(self.y)
+
+
+ROWWISE = ("y", "arm", "propensity", "scores", "customer", "weight", "campaign")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,20 +17,37 @@ the two are taken as independent, which no data can check; they are mostly alike
 The luck in the choice is in the held-out rows as well as in the launch, as long as both are chosen by one rule: choose
 on these rows by the prices of the launch. The line does not help where the launch's customers are others by nature.
 
+Effects differ from campaign to campaign by season and by what nobody wrote down, and the launch is one more campaign.
+With e_c the mean residual of campaign c over its mean prediction, and t² the variance between the e_c beyond chance
+(`between_groups`), the slope gets a variance of
+
+    drift = t² (1 + sum of v_c²)      v_c the campaign's share of all that is predicted
+
+the launch's own and what the line has from the campaigns that it was fitted on. Offers differ too: one may be predicted
+ten times too high while the others are right. The line of offer j has the slope
+
+    b_j = b + k_j e_j      k_j = w² / (w² + s_j²),   w² the variance between offers beyond chance, s_j the error of e_j
+
+drawn towards the policy's own slope by how little is known of the offer; (1 - k_j)² w² is what that leaves in doubt.
+
 References:
     Smith, Winkler (2006), The Optimizer's Curse, Management Science 52(3).
     Chernozhukov, Demirer, Duflo, Fernández-Val (2018), Generic Machine Learning Inference on Heterogeneous Treatment
     Effects, section 3.1: the best linear predictor.
+    Higgins, Thompson, Spiegelhalter (2009), A re-evaluation of random-effects meta-analysis, JRSS A 172(1): prediction
+    of one more study.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from netlift.errors import DataError
-from netlift.evaluation.forecast_lines import FittedLine
+from netlift.evaluation.between_groups import between_variance
+from netlift.evaluation.forecast_lines import FittedLine, Lines
 from netlift.evaluation.influence import Figure, interval_half, make_estimate
 from netlift.evaluation.off_policy import LoggedOutcomes
 from netlift.evaluation.policy_proof import support
@@ -39,6 +56,8 @@ from netlift.results import Estimate, Table
 
 FEWEST_CONTACTS = 30
 ONE_NUMBER = 1e-9
+BETWEEN_CAMPAIGNS = 0.12  # what slopes are believed to differ by from campaign to campaign; measured: docs/adr/0022
+BETWEEN_OFFERS = 0.5  # and from offer to offer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,6 +72,7 @@ class Worth:
         without_support: Share of rows whose choice was not on offer, or whose prediction is not known: left out.
         own_noise: Variance of a customer's profit with a contact plus that without.
         logged: The rows.
+        arm: What each row is given, 0 where not contacted, shape (n,).
         x: Predictions, 0 where not contacted, shape (n,).
         share: Weight of a row in the line, mean 1, 0 where not contacted, shape (n,).
         residual: Effect less the line, 0 where not contacted, shape (n,).
@@ -67,6 +87,7 @@ class Worth:
     without_support: float
     own_noise: float
     logged: LoggedOutcomes
+    arm: np.ndarray
     x: np.ndarray
     share: np.ndarray
     residual: np.ndarray
@@ -85,19 +106,23 @@ class Worth:
 
         A few large predictions turn the line, and what it says of the many small ones is then the turn and not their
         effects. With an intercept below 0 the mean effect over the mean prediction takes its place: the same total of
-        these rows, and no predicted gain becomes a loss.
+        these rows, and no predicted gain becomes a loss. Campaigns differ, and it says by how much.
         """
-        if self.at(0.0).point >= 0 or self.level.point <= 0 or self.predicted <= 0:
-            return self.line
-        share = self.level.point / self.predicted
-        effect = self.residual + self.level.point + self.slope.point * (self.x - self.predicted)
-        pull = self.share * (effect - share * self.x) / self.predicted
-        return FittedLine(
-            intercept=0.0,
-            slope=share,
-            influence=np.column_stack([np.zeros(len(pull)), pull]),
-            customer=self.logged.customer,
-            own_noise=self.own_noise,
+        line = self.line
+        if line.intercept < 0 < self.level.point and self.predicted > 0:
+            slope = self.level.point / self.predicted
+            pull = self.share * (self.effect - slope * self.x) / self.predicted
+            influence = np.column_stack([np.zeros(len(pull)), pull])
+            line = replace(line, intercept=0.0, slope=slope, influence=influence)
+        return replace(line, drift=self._drift(line))
+
+    def gains_by_arm(self, arms: Sequence[int]) -> tuple[FittedLine, ...]:
+        """A line as `gains` for each of these arms, drawn towards it; itself for an arm that too few rows are given."""
+        whole = self.gains
+        beside = self._beside(whole, self.arm, [arm for arm in arms if arm > 0])
+        between = between_variance(*_spread(beside.values()), scale=BETWEEN_OFFERS)
+        return tuple(
+            beside[arm].draw(whole, between) if arm in beside else replace(whole, apart=between) for arm in arms
         )
 
     @property
@@ -112,6 +137,67 @@ class Worth:
             customer=self.logged.customer,
             own_noise=self.own_noise,
         )
+
+    @property
+    def effect(self) -> np.ndarray:
+        """Effect of each row, shape (n,); not to be looked at where it is not contacted."""
+        return self.residual + self.level.point + self.slope.point * (self.x - self.predicted)
+
+    def _beside(self, line: FittedLine, group: np.ndarray, codes: Iterable[int]) -> dict[int, _Beside]:
+        """How far the slope of each group of rows is beside a line's; groups of too few contacts are left out.
+
+        Args:
+            line: Fitted on all of these rows.
+            group: Code of each row's group, shape (n,).
+            codes: Groups to look at.
+        """
+        left = self.effect - line.intercept - line.slope * self.x
+        found = {}
+        for code in codes:
+            share = self.share * (group == code)
+            contacts, predicted = float(np.mean(share)), float(np.mean(share * self.x))
+            if np.count_nonzero(share) >= FEWEST_CONTACTS and predicted > 0:
+                point = float(np.mean(share * left)) / predicted
+                own = share * (left - point * self.x) / predicted
+                found[code] = _Beside(
+                    point=point,
+                    error=self.logged.clusters.error(own),
+                    influence=own - line.influence @ np.array([contacts / predicted, 1.0]),
+                    predicted=predicted,
+                )
+        return found
+
+    def _drift(self, line: FittedLine) -> float:
+        """Variance that the slope has from campaign to campaign, as it bears on one more; 0 where nobody can see it."""
+        campaign = self.logged.campaign
+        if campaign is None:
+            return 0.0
+        beside = self._beside(line, campaign, np.unique(campaign).tolist()).values()
+        between = between_variance(*_spread(beside), scale=BETWEEN_CAMPAIGNS)
+        predicted = np.array([one.predicted for one in beside])
+        return between * (1.0 + float(np.sum(predicted**2)) / float(predicted.sum()) ** 2) if between else 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Beside:
+    """A group of rows beside a line: the difference of slopes, its own error, and the influence of every row on it."""
+
+    point: float
+    error: float
+    influence: np.ndarray
+    predicted: float
+
+    def draw(self, whole: FittedLine, between: float) -> FittedLine:
+        """The line of all, moved by what is known of the group."""
+        kept = between / (between + self.error**2) if between else 0.0
+        influence = whole.influence + kept * np.column_stack([np.zeros(len(self.influence)), self.influence])
+        apart = (1.0 - kept) ** 2 * between
+        return replace(whole, slope=whole.slope + kept * self.point, influence=influence, apart=apart)
+
+
+def _spread(beside: Collection[_Beside]) -> tuple[np.ndarray, np.ndarray]:
+    """Differences of slopes and their errors."""
+    return np.array([one.point for one in beside]), np.array([one.error for one in beside])
 
 
 def find_worth(
@@ -168,6 +254,7 @@ def find_worth(
         without_support=float(np.average(missed | unknown, weights=logged.relative_weight)),
         own_noise=_own_noise(logged, taken, weight),
         logged=logged,
+        arm=np.where(contacted, taken, 0),
         x=x,
         share=share,
         residual=residual,
@@ -229,7 +316,7 @@ def worth_by_tenth(worth: Worth, *, parts: int = 10) -> Table[WorthTenth]:
     ends = np.unique(np.quantile(worth.x[who], np.linspace(0, 1, parts + 1)[1:-1]))
     group = np.full(len(worth.x), -1)
     group[who] = len(ends) - np.searchsorted(ends, worth.x[who], side="left")
-    effect = worth.residual + worth.level.point + worth.slope.point * (worth.x - worth.predicted)
+    effect = worth.effect
     rows: list[WorthTenth] = []
     for g in range(len(ends) + 1):
         share = worth.share * (group == g)
@@ -249,10 +336,46 @@ def worth_by_tenth(worth: Worth, *, parts: int = 10) -> Table[WorthTenth]:
     return Table(name="worth by tenth", rows=tuple(rows))
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfferPromise:
+    """What contacts of one offer are promised to earn.
+
+    Attributes:
+        offer: Its name.
+        customers: Contacts of past campaigns that the policy would give it to.
+        predicted: What the model predicts that they earn, in currency.
+        promised: The same without the luck of the choice: never more, and with its interval.
+    """
+
+    offer: str
+    customers: int
+    predicted: float
+    promised: Estimate
+
+
+def promise_by_offer(worth: Worth, offers: Sequence[str]) -> Table[OfferPromise]:
+    """What a policy's contacts of each offer are promised to earn, on the very rows that its lines are fitted on.
+
+    Args:
+        worth: Of the policy.
+        offers: Names of the m offers; arm j is offers[j - 1].
+    """
+    arms = range(1, len(offers) + 1)
+    lines = Lines.of(worth.gains_by_arm(arms), level=worth.logged.level, chosen=[True] * len(offers))
+    currency, rows = worth.logged.unit.split("/", maxsplit=1)[0], []
+    for arm, offer in zip(arms, offers, strict=True):
+        x = worth.x[worth.arm == arm]
+        promised = lines.total(x, np.full(len(x), arm - 1), unit=currency, method="DR, all campaigns out of fold")
+        rows.append(OfferPromise(offer=offer, customers=len(x), predicted=float(x.sum()), promised=promised))
+    return Table(name="promises", rows=tuple(rows))
+
+
 __all__ = [
     "FEWEST_CONTACTS",
+    "OfferPromise",
     "Worth",
     "WorthTenth",
     "find_worth",
+    "promise_by_offer",
     "worth_by_tenth",
 ]

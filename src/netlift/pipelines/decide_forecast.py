@@ -3,11 +3,12 @@
 A model's highest predictions are high by merit and by luck, so their mean overstates what they earn (the winner's
 curse). A line of held-out effects on predictions takes that off. There are three grades of it:
 
-`policy`: a line over the held-out contacts that this very policy would choose, at the prices of this run
-(`policy_proof.py`); the total has the error of the line and what customers do by chance. Contacts drawn by lot have a
-line of their own, over what such a lot would give (`evaluation/drawn_worth.py`): nobody chose them for their
-predictions, so the luck of a choice must not be taken off them, and many of their predictions lie where the policy's
-line has no rows. Where too few rows would be drawn, the policy's line serves for both.
+`policy`: a line over the contacts of past campaigns that this very policy would choose, at the prices of this run
+(`policy_proof.py`), moved for each offer by what is known of the offer; the total has the error of the lines, by how
+much campaigns differ, and what customers do by chance. Contacts drawn by lot have a line of their own, over what such a
+lot would give (`evaluation/drawn_worth.py`): nobody chose them for their predictions, so the luck of a choice must not
+be taken off them, and many of their predictions lie where the policy's line has no rows. Where too few rows would be
+drawn, the policy's lines serve for both.
 
 `tenths`: where the training kept no rows, or too few of them would be contacted. The run of the training keeps the
 mean prediction and the doubly robust mean effect of tenths of held-out contacts, by the offer that the model likes
@@ -20,8 +21,8 @@ chance is not in it, so realised profit may well lie outside.
 
 `promise`: where there are no tenths either. The model's word stands, without an interval.
 
-Whatever the grade, what the policy chose is never forecast above the sum of its predictions: luck in a choice makes
-predictions too high, never too low.
+Whatever the grade, what the policy chose of an offer is never forecast above the sum of its predictions: luck in a
+choice makes predictions too high, never too low.
 
 No line says anything of the value beyond the outcome window or of costs that have changed since: these are taken over
 from the config as they stand.
@@ -59,7 +60,7 @@ class Evidence:
     """The lines of held-out effects on predictions: of what the policy chooses, and of what is drawn by lot.
 
     Attributes:
-        lines: Two groups, the policy first.
+        lines: A group for each option of what the policy chooses, or one for all of them, and last what a lot draws.
         basis: What they rest on.
         rows: Held-out contacts behind the policy's; 0 where there are none and the lines are the identity.
         method: How they came about, in words.
@@ -70,29 +71,25 @@ class Evidence:
     rows: int
     method: str
 
-    def correct(self, predicted: np.ndarray, explored: np.ndarray) -> np.ndarray:
-        """What predictions are expected to be worth.
+    def group(self, option: np.ndarray, explored: np.ndarray) -> np.ndarray:
+        """Group of contacts in the lines, shape (k,).
 
         Args:
-            predicted: Predictions, shape (k,).
-            explored: Which contacts a lot gave, bool, shape (k,).
+            option: Position of the option that each is given; below 0, none, is in no group that counts, shape (k,).
+            explored: Which of them a lot gave, bool, shape (k,).
         """
-        return self.lines.correct(predicted, explored.astype(np.int64))
+        last = len(self.lines.coefficients) - 1
+        return np.where(explored, last, np.clip(option, 0, last - 1))
 
-    def half_width(self, predicted: np.ndarray, explored: np.ndarray) -> np.ndarray:
-        """Half of the interval of the expected worth of each prediction, shape (k,); NaN where nothing is known."""
-        return self.lines.half_width(predicted, explored.astype(np.int64))
-
-    def total(self, predicted: np.ndarray, explored: np.ndarray, beside: float, *, unit: str) -> Estimate:
+    def total(self, predicted: np.ndarray, group: np.ndarray, beside: float, *, unit: str) -> Estimate:
         """What contacts are expected to earn in all.
 
         Args:
             predicted: Their predictions, shape (k,).
-            explored: Which of them a lot gave, bool, shape (k,).
+            group: As `group` gives it, shape (k,).
             beside: Currency that is added as it stands, such as costs that have changed since.
             unit: Of the total.
         """
-        group = explored.astype(np.int64)
         return self.lines.total(predicted, group, unit=unit, method=self.method, beside=beside)
 
 
@@ -126,8 +123,9 @@ def evidence_of(proof: PolicyProof | None) -> Evidence | None:
     if proof is None or proof.worth is None:
         return None
     worth, drawn = proof.worth, proof.drawn or proof.worth
-    lines = Lines.of([worth.gains, drawn.line], level=worth.logged.level, chosen=(True, False))
-    method = f"line of DR effects on predictions over {worth.contacts:,} held-out contacts"
+    by_option = worth.gains_by_arm(proof.arms.tolist())
+    lines = Lines.of([*by_option, drawn.line], level=worth.logged.level, chosen=[*(True for _ in by_option), False])
+    method = f"lines of DR effects on predictions over {worth.contacts:,} held-out contacts"
     return Evidence(lines=lines, basis="policy", rows=worth.contacts, method=method)
 
 
@@ -150,7 +148,7 @@ def fit_line(tenths: Sequence[Mapping[str, Any]]) -> Evidence:
         >>> tenths = [{"rows": 100, "predicted": x, "observed": {"point": 0.5 * x, "ci_lower": 0.5 * x - 2,
         ...            "ci_upper": 0.5 * x + 2, "level": 0.95}} for x in (10.0, 20.0, 60.0)]
         >>> evidence = fit_line(tenths)
-        >>> evidence.correct(np.array([10.0, 50.0]), np.zeros(2, dtype=bool)).round(6), evidence.rows
+        >>> evidence.lines.correct(np.array([10.0, 50.0]), np.zeros(2, dtype=np.int64)).round(6), evidence.rows
         (array([ 5., 25.]), 300)
     """
     from scipy.special import ndtri

@@ -22,6 +22,7 @@ from netlift.pipelines.decide_choice import Decided, spent
 from netlift.pipelines.decide_customers import Known
 from netlift.pipelines.decide_proof import RunProof
 from netlift.pipelines.decision_log import Log
+from netlift.results import Estimate
 
 REWARD_MOVED = 0.2
 FACTORS = (0.5, 1.0, 1.5, 2.0)
@@ -68,7 +69,7 @@ def summarize(
         gap=decided.allocation.gap,
         curve=_curve(decided),
         prices=_whole_limits(decided),
-        offers=_offers(decided, profit),
+        offers=_offers(log, settings.currency),
         reasons=count_reasons(decided.reason),
         refusals={offer: dict(counts) for offer, counts in decided.eligibility.counts.items()},
         sensitivity=find_sensitivity(decided.options, decided.values, _with_effect(log))[:SHOWN],
@@ -111,18 +112,24 @@ def _with_effect(log: Log) -> np.ndarray:
 
 def _forecast(log: Log, currency: str) -> Forecast:
     option = log.decided.draw.option
-    predicted = log.predicted(option)
-    known = ~np.isnan(predicted)
-    promised = float(log.decided.values.of(_with_effect(log))["profit"].sum())
-    beside = promised - float(predicted[known].sum())
+    unknown = (option >= 0) & np.isnan(log.predicted(option))
     return Forecast(
-        profit=log.evidence.total(predicted[known], log.decided.draw.explored[known], beside, unit=currency),
-        promised=promised,
+        profit=_expect(log, option >= 0, currency),
+        promised=float(log.decided.values.of(_with_effect(log))["profit"].sum()),
         basis=log.evidence.basis,
         rows=log.evidence.rows,
-        unknown=int(((option >= 0) & ~known).sum()),
+        unknown=int(unknown.sum()),
         exploration=_given_up(log.decided),
     )
+
+
+def _expect(log: Log, who: np.ndarray, currency: str) -> Estimate:
+    """What the contacts of some customers, bool (n,), are expected to earn, without those whose effect nobody knows."""
+    draw, predicted = log.decided.draw, log.predicted(log.decided.draw.option)
+    rows = np.flatnonzero(who & ~np.isnan(predicted))
+    beside = float(log.decided.values.of(draw.option)["profit"][rows].sum() - predicted[rows].sum())
+    group = log.evidence.group(draw.option[rows], draw.explored[rows])
+    return log.evidence.total(predicted[rows], group, beside, unit=currency)
 
 
 def _given_up(decided: Decided) -> float:
@@ -136,11 +143,11 @@ def _given_up(decided: Decided) -> float:
     return float(change[np.isfinite(change)].sum(dtype=np.float64))
 
 
-def _offers(decided: Decided, profit: np.ndarray) -> tuple[OfferLine, ...]:
-    option, explored = decided.draw.option, decided.draw.explored
+def _offers(log: Log, currency: str) -> tuple[OfferLine, ...]:
+    decided, option, explored = log.decided, log.decided.draw.option, log.decided.draw.explored
     lines = []
     for j, one in enumerate(decided.options):
-        rows = np.flatnonzero(option == j)
+        rows, profit = np.flatnonzero(option == j), _expect(log, option == j, currency)
         lines.append(
             OfferLine(
                 offer_id=one.offer_id,
@@ -149,7 +156,9 @@ def _offers(decided: Decided, profit: np.ndarray) -> tuple[OfferLine, ...]:
                 explored=int(explored[rows].sum()),
                 open_to=int(decided.eligibility.explorable[:, j].sum()),
                 spend=spent(decided, rows),
-                profit=float(np.nansum(profit[rows])),
+                profit=profit.point,
+                profit_lower=profit.ci_lower,
+                profit_upper=profit.ci_upper,
             )
         )
     return tuple(lines)

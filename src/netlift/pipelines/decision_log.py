@@ -69,9 +69,9 @@ class Log:
         parts = self.decided.values.of(option)
         predicted = self.predicted(option)
         given = option >= 0
-        explored = self.decided.draw.explored
-        change = np.where(given, self.evidence.correct(predicted, explored) - predicted, 0.0)
-        half = np.where(given, self.evidence.half_width(predicted, explored), 0.0)
+        group = self.evidence.group(option, self.decided.draw.explored)
+        change = np.where(given, self.evidence.lines.correct(predicted, group) - predicted, 0.0)
+        half = np.where(given, self.evidence.lines.half_width(predicted, group), 0.0)
         profit = parts["profit"] + change
         return {
             "expected_incremental_margin": parts["margin"] + change,
@@ -89,8 +89,8 @@ class Log:
     def _corrected(self, option: np.ndarray) -> np.ndarray:
         """Expected profit of what the policy gives each customer, by the policy's own line, 0 for none, shape (n,)."""
         predicted = self.predicted(option)
-        by_lot = np.zeros(len(option), dtype=bool)
-        change = np.where(option >= 0, self.evidence.correct(predicted, by_lot) - predicted, 0.0)
+        group = self.evidence.group(option, np.zeros(len(option), dtype=bool))
+        change = np.where(option >= 0, self.evidence.lines.correct(predicted, group) - predicted, 0.0)
         return np.asarray(self.decided.values.of(option)["profit"] + change)
 
     def predicted(self, option: np.ndarray) -> np.ndarray:

@@ -105,6 +105,7 @@ class PolicyProof:
     Attributes:
         policies: The policy first, then its rivals, each with the paired difference to it.
         in_reach: Names of the rivals that ask for no more of what is short than the policy does.
+        arms: Arm of each option of the launch, 0 where no campaign of the proof had it, shape (m,).
         worth: What predictions of the policy's contacts have been worth; None where they are too few.
         drawn: The same of contacts that a lot gives; None where they are too few.
         rows: Held-out contacts.
@@ -116,6 +117,7 @@ class PolicyProof:
 
     policies: Table[ProofRow]
     in_reach: frozenset[str]
+    arms: np.ndarray
     worth: Worth | None
     drawn: Worth | None
     rows: int
@@ -170,6 +172,7 @@ def prove_policy(rows: ProofRows, policy: LaunchPolicy) -> PolicyProof:
     return PolicyProof(
         policies=prove(rows.logged, chosen, rivals, name=POLICY),
         in_reach=_in_reach(rows, own, chosen, rivals),
+        arms=own.arms,
         worth=worth,
         drawn=drawn,
         rows=len(rows),

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "evidence"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION, BEFORE = 2, 1  # version 1 knew no campaigns
 WORDS = b"netlift.evidence"
-PLAIN = ("arm", "propensity", "y", "weight", "cluster", "likely", "best")
+PLAIN = ("arm", "propensity", "y", "weight", "cluster", "campaign", "likely", "best")
 DIGITS = 24
 
 
@@ -139,13 +139,13 @@ def read_proof_rows(path: Path, *, asked: Sequence[str]) -> ProofRows:
 
     try:
         words = json.loads((pq.read_schema(path).metadata or {})[WORDS])
-        if words["schema_version"] != SCHEMA_VERSION:
+        if words["schema_version"] not in (SCHEMA_VERSION, BEFORE):
             raise ValueError(f"schema version {words['schema_version']}")
         features = tuple(Feature(**one | {"categories": tuple(one["categories"])}) for one in words["features"])
         wanted = [feature for feature in features if feature.name in asked]
         offers = tuple(words["offers"])
         names = [
-            *PLAIN,
+            *(name for name in PLAIN if name != "campaign" or words["schema_version"] != BEFORE),
             *_scores(offers),
             *_uplifts(offers),
             *_rewards(offers),
@@ -167,6 +167,7 @@ def _table(rows: ProofRows) -> pa.Table:
         "y": logged.y,
         "weight": np.ones(len(rows)) if logged.weight is None else logged.weight,
         "cluster": logged.customer.astype(np.int32),
+        "campaign": (np.zeros(len(rows)) if logged.campaign is None else logged.campaign).astype(np.int32),
         "likely": rows.likely.astype(np.float32),
         "best": rows.best.astype(np.int16),
     }
@@ -199,6 +200,7 @@ def _rows(
         unit=words["unit"],
         level=words["level"],
         weight=column["weight"],
+        campaign=column["campaign"].astype(np.int64) if "campaign" in column else None,
     )
     X = [column[f"x_{feature.name}"] for feature in features]
     return ProofRows(

@@ -1,7 +1,9 @@
-"""What a training leaves behind to prove a launch by: its held-out contacts with all that a proof asks of each.
+"""What a training leaves behind to prove a launch by: contacts of all campaigns with all that a proof asks of each.
 
-The rows know no ids, only which of them are of one customer. Beside outcomes, chances and doubly robust scores they
-hold what is predicted for each, so that a night's run needs neither the training rows nor another fit.
+Of each row is kept what fits say that never saw its customer, as the gate is asked by: the newest campaigns alone are a
+third of what is known, and of one season. The rows know no ids, only which of them are of one customer. Beside
+outcomes, chances and doubly robust scores they hold what is predicted for each, so that a night's run needs neither the
+training rows nor another fit.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import numpy as np
 
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import average_effects, fit_uplift
+from netlift.estimators.uplift import average_effects
 from netlift.evaluation.off_policy import LoggedOutcomes
 from netlift.features.matrix import Feature
 from netlift.pipelines.ship_uplift import ShippedUplift
+from netlift.pipelines.uplift_evidence import FOLDS, fold_customers
 from netlift.pipelines.uplift_learning import UpliftLearning, predict_rewards, predict_uplift
 
 MOST_ROWS = 400_000
@@ -23,12 +26,12 @@ MOST_ROWS = 400_000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProofRows:
-    """Held-out contacts, as a proof asks for them.
+    """Contacts with what fits say that never saw their customers, as a proof asks for them.
 
     Attributes:
         logged: Outcomes and doubly robust scores; customers are codes 0, 1, 2, ….
         offers: Names of the m offers; arm j is offers[j - 1].
-        uplift: Prediction for each offer by the model that never saw these rows, shape (n, m).
+        uplift: Prediction for each offer, shape (n, m).
         reward: The reward that a contact of each offer is predicted to pay, shape (n, m); 0 where none is paid.
         likely: How likely each customer is to buy once contacted, by the response model: a rank score, shape (n,).
         best: The arm that did best in training among those on offer, whether it gained or not; 0 for none, shape (n,).
@@ -55,56 +58,52 @@ def gather_proof_rows(shipped: ShippedUplift, learning: UpliftLearning, *, most_
     """What is to be kept of a training.
 
     Args:
-        shipped: The model, with rows that the judged one did not learn from.
-        learning: How uplift is learned: the response model is fitted by it, on the training rows.
+        shipped: The model, with its evidence.
+        learning: How uplift is learned: rewards and the response model are fitted by it without each fold.
         most_rows: Rows at most; of more, a sample is drawn by the training's seed.
     """
-    rows, logged, how = shipped.held_out, shipped.on_held_out.logged, shipped.how
-    if len(rows) > most_rows:
-        drawn = np.random.default_rng(learning.seed).choice(len(rows), most_rows, replace=False)
-        drawn.sort()
+    evidence = shipped.evidence
+    campaigns, count = len(np.unique(shipped.rows.campaign[evidence.rows])), len(evidence.rows)
+    how = f"{campaigns} {'campaign' if campaigns == 1 else 'campaigns'}, {count:,} contacts, each out of fold"
+    kept = np.arange(count)
+    if count > most_rows:
+        kept = np.sort(np.random.default_rng(learning.seed).choice(count, most_rows, replace=False))
         how = f"{how}, of which {most_rows:,} were drawn by chance"
-        rows, logged = rows.take(drawn), _take(logged, drawn)
-    model = StoredModel(shipped.judged.files, threads=learning.threads)
+    logged, rows = evidence.logged.take(kept), shipped.rows.take(evidence.rows[kept])
+    fold, reward = fold_customers(learning, shipped.rows), np.zeros((len(kept), len(rows.offers)))
+    likely, best = np.zeros(len(kept)), np.zeros(len(kept), dtype=np.int64)
+    for k in range(FOLDS):
+        own = np.flatnonzero(fold[evidence.rows[kept]] == k)
+        learned, judged = shipped.rows.take(fold != k), rows.take(own)
+        response = learning.add_rewards(learning.fit_response(learned), learned)
+        model = StoredModel(response.files, threads=learning.threads)
+        reward[own] = predict_rewards(model, judged)
+        likely[own] = _likely_to_buy(model, learned, judged)
+        best[own] = _best_offer(learned, judged.available)
     return ProofRows(
         logged=replace(logged, customer=logged.clusters.code),
         offers=rows.offers,
-        uplift=predict_uplift(model, rows),
-        reward=predict_rewards(model, rows),
-        likely=_likely_to_buy(shipped.training, rows, learning),
-        best=_best_offer(shipped.training, rows.available),
+        uplift=evidence.uplift[kept],
+        reward=reward,
+        likely=likely,
+        best=best,
         X=rows.X,
         features=rows.features,
         how=how,
     )
 
 
-def _take(logged: LoggedOutcomes, rows: np.ndarray) -> LoggedOutcomes:
-    arrays = {name: getattr(logged, name)[rows] for name in ("y", "arm", "propensity", "scores", "customer")}
-    return replace(logged, **arrays, weight=None if logged.weight is None else logged.weight[rows])
-
-
-def _best_offer(training: ContactRows, available: np.ndarray) -> np.ndarray:
-    """The arm that did best in training among those on offer, whether it gained or not, shape (n,); 0 for none."""
-    effects = np.where(available[:, 1:], average_effects(training), -np.inf)
+def _best_offer(learned: ContactRows, available: np.ndarray) -> np.ndarray:
+    """The arm that did best where it was learned among those on offer, gain or not, shape (n,); 0 for none."""
+    effects = np.where(available[:, 1:], average_effects(learned), -np.inf)
     return np.where(available[:, 1:].any(axis=1), effects.argmax(axis=1) + 1, 0)
 
 
-def _likely_to_buy(training: ContactRows, rows: ContactRows, learning: UpliftLearning) -> np.ndarray:
-    """A response model's order of customers, the likeliest buyers highest, shape (n,)."""
-    definition = learning.definition
-    response = fit_uplift(
-        "response",
-        training,
-        search=definition.search,
-        folds=definition.folds,
-        seed=learning.seed,
-        threads=learning.threads,
-        progress=lambda _share, _words: None,
-    )
-    effects = average_effects(training)
+def _likely_to_buy(response: StoredModel, learned: ContactRows, judged: ContactRows) -> np.ndarray:
+    """A response model's order of customers, the likeliest buyers highest, shape (n,): over the mean customer's."""
+    effects = average_effects(learned)
     arm = int(np.argmax(np.abs(effects)))
-    return predict_uplift(StoredModel(response.files), rows)[:, arm] * np.sign(effects[arm])
+    return predict_uplift(response, judged)[:, arm] / (effects[arm] or 1.0)
 
 
 __all__ = ["MOST_ROWS", "ProofRows", "gather_proof_rows"]

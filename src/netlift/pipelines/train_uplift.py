@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 
 from netlift.config.definitions import UpliftDefinition, UpliftGate
-from netlift.errors import UsageError
+from netlift.errors import DataError, UsageError
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.evaluation.off_policy import (
@@ -19,6 +19,7 @@ from netlift.evaluation.off_policy import (
     judge_policies,
     policy_difference,
 )
+from netlift.evaluation.profit_forecast import OfferPromise, find_worth, promise_by_offer
 from netlift.evaluation.refutation import RefutationRow
 from netlift.evaluation.uplift import DecileRow, Scored, calibration_slope, qini, uplift_by_decile
 from netlift.pipelines.contact_sets import build_contact_rows
@@ -91,6 +92,7 @@ def train_uplift(assignment: Assignment) -> Trained:
         words=speak_of(assignment.settings, "en", assignment.tables),
         seed=learning.seed,
     )
+    promises = _promise(shipped)
     headline = _headline(row, best, len(held_out), shipped)
     drawn = f"{len(campaigns)} randomized campaigns"
     if mark is not None:
@@ -108,12 +110,13 @@ def train_uplift(assignment: Assignment) -> Trained:
         tables={
             "candidates": shipped.candidates,
             "parts": shipped.permission.parts,
+            **({} if promises is None else {"promises": promises}),
             "refutations": refutations,
             **({"uplift_by_decile": deciles} if deciles else {}),
             **explained.tables,
         },
         figures={**_figures(board, deciles, candidate, assignment), **explained.figures},
-        explanation=explained.sentences,
+        explanation=(*explained.sentences, *_tell_promises(promises, shipped)),
         captions={**({DECILES: "Uplift by tenth of customers"} if deciles else {}), **explained.captions},
         checks=judge_by_gate(shipped, definition.gates),
         against=against,
@@ -127,6 +130,28 @@ def train_uplift(assignment: Assignment) -> Trained:
         observation_days=definition.observation_days,
         observational="" if mark is None else mark.tag,
     )
+
+
+def _promise(shipped: ShippedUplift) -> Table[OfferPromise] | None:
+    """What the policy is promised to earn, offer by offer; None where it contacts too few to tell."""
+    evidence = shipped.evidence
+    chosen = evidence.uplift[np.arange(len(evidence.policy)), np.maximum(evidence.policy - 1, 0)]
+    try:
+        return promise_by_offer(find_worth(evidence.logged, evidence.policy, chosen), shipped.rows.offers)
+    except DataError:
+        return None
+
+
+def _tell_promises(promises: Table[OfferPromise] | None, shipped: ShippedUplift) -> Iterator[str]:
+    """The same in sentences for the card."""
+    for row in promises or ():
+        if row.customers:
+            money = [format_number(x) for x in (row.promised.point, row.promised.ci_lower, row.promised.ci_upper)]
+            yield (
+                f"{row.offer}: {row.customers:,} of {len(shipped.evidence.policy):,} contacts of all campaigns would "
+                f"get it, and are promised to earn {money[0]} [{money[1]}, {money[2]}] {row.promised.unit} "
+                f"({format_number(row.predicted)} predicted)"
+            )
 
 
 def _refute(learning: UpliftLearning, shipped: ShippedUplift) -> tuple[Table[RefutationRow], tuple[str, ...]]:

@@ -60,7 +60,7 @@ def join(parts: Sequence[Judged]) -> Judged:
     """The rows of all parts, in their order."""
     arrays = {
         name: np.concatenate([getattr(part.logged, name) for part in parts])
-        for name in ("y", "arm", "propensity", "scores", "customer")
+        for name in ("y", "arm", "propensity", "scores", "customer", "campaign")
     }
     return Judged(
         logged=LoggedOutcomes(**arrays, unit=parts[0].logged.unit, level=parts[0].logged.level),
@@ -124,6 +124,11 @@ def judge_held_out(learning: UpliftLearning, learned: ContactRows, judged: Conta
     )
 
 
+def fold_customers(learning: UpliftLearning, rows: ContactRows) -> np.ndarray:
+    """The fold of each row without which it is judged, shape (n,)."""
+    return assign_folds(rows.customer, folds=FOLDS, seed=learning.seed + FOLDS_SEED)
+
+
 def judge_out_of_fold(learning: UpliftLearning, name: str, rows: ContactRows, *, judged: np.ndarray) -> Judged:
     """The learner fitted anew without each fold of customers, its policy judged on that fold's rows.
 
@@ -136,7 +141,7 @@ def judge_out_of_fold(learning: UpliftLearning, name: str, rows: ContactRows, *,
     Raises:
         DataError: A fold without which an offer has no rows to be learned from.
     """
-    fold = assign_folds(rows.customer, folds=FOLDS, seed=learning.seed + FOLDS_SEED)
+    fold = fold_customers(learning, rows)
     parts = []
     for k in range(FOLDS):
         learning.say(f"{name}: gate, fold {k + 1} of {FOLDS}")

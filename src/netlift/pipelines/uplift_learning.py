@@ -54,8 +54,11 @@ class UpliftLearning:
     def fit(self, name: str, rows: ContactRows, *, outcomes: ArmOutcomes | None = None) -> Candidate:
         """A candidate of the definition, fitted on some rows; `outcomes` as `share_outcomes` gave them for these."""
         known: UpliftCandidate = next(candidate for candidate in self.definition.candidates if candidate == name)
+        return self._fit(known, rows, outcomes=outcomes)
+
+    def _fit(self, name: UpliftCandidate, rows: ContactRows, *, outcomes: ArmOutcomes | None = None) -> Candidate:
         return fit_uplift(
-            known,
+            name,
             rows,
             search=self.definition.search,
             folds=self.definition.folds,
@@ -64,6 +67,10 @@ class UpliftLearning:
             progress=lambda _share, words: self.say(f"{name}: {words}"),
             outcomes=outcomes,
         )
+
+    def fit_response(self, rows: ContactRows) -> Candidate:
+        """The response model, whether the definition has it among its candidates or not."""
+        return self._fit("response", rows)
 
     def add_rewards(self, candidate: Candidate, rows: ContactRows) -> Candidate:
         """The candidate, fitted on these rows, with the reward that a contact of each offer will pay."""
@@ -91,6 +98,7 @@ class UpliftLearning:
             propensity=judged.propensity,
             scores=scores,
             customer=judged.customer,
+            campaign=judged.campaign,
             unit=self.unit,
             level=self.definition.gates.level,
         )

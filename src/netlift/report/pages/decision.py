@@ -203,10 +203,11 @@ def _offers(summary: DecisionSummary, words: Words) -> Grid:
     """What each offer brings, most money first, and all of them."""
     lines = sorted(summary.offers, key=lambda line: -line.profit)
     rows = [_offer(line, summary.currency, words) for line in lines]
+    whole = summary.forecast.profit
     total = (
         text_cell(words.say("decide.in_all")),
         Cell(kind="count", value=sum(line.customers for line in lines)),
-        _short(sum(line.profit for line in lines), summary.currency, words),
+        _expected(whole.point, whole.ci_lower, whole.ci_upper, summary.currency, words),
         _short(sum(line.spend for line in lines), summary.currency, words),
         text_cell(""),
         Cell(kind="count", value=sum(line.explored for line in lines)),
@@ -220,7 +221,7 @@ def _offer(line: OfferLine, currency: str, words: Words) -> tuple[Cell, ...]:
     return (
         text_cell(words.name("offer", line.offer_id)),
         Cell(kind="count", value=line.customers),
-        _short(line.profit, currency, words, tone=_tone(line.profit)),
+        _expected(line.profit, line.profit_lower, line.profit_upper, currency, words),
         _short(line.spend, currency, words),
         text_cell(words.name("channel", line.channel)),
         Cell(kind="count", value=line.explored),
@@ -303,6 +304,14 @@ def _written(name: str, value: str | float | tuple[str, ...], words: Words) -> s
 def _short(value: float, currency: str, words: Words, *, tone: Tone = "") -> Cell:
     """Money in thousands or millions."""
     return Cell(kind="money", value=value, text=words.short_money(value, currency), tone=tone)
+
+
+def _expected(value: float, lower: float, upper: float, currency: str, words: Words) -> Cell:
+    """Expected profit in thousands or millions with its interval, where one is known and is not the number itself."""
+    if not lower < upper:
+        return _short(value, currency, words, tone=_tone(value))
+    money, interval = words.about_parts(value, lower, upper, currency)
+    return Cell(kind="money", value=value, text=money, note=interval, tone=_tone(value))
 
 
 def _tone(value: float) -> Tone:
