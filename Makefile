@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide demo test check lint types imports format bench bench-uplift bench-decisions bench-value calibrate readout studies clean
+.PHONY: help setup lock data train score decide demo test test-fast check lint types imports format bench bench-uplift bench-decisions bench-value calibrate readout studies clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,16 @@ decide: .venv/.ready  ## One offer, or none, for every customer, as of AS_OF=YYY
 demo: .venv/.ready  ## A simulated year under netlift beside the same year under other rules; PRESET=sports-nutrition
 	@$(NETLIFT) demo --config configs/demo.yaml $(if $(PRESET),--preset $(PRESET))
 
+# Two workers on two cores, each with one thread; files in their order, so that the README's commands start early.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Folders whose tests train, read out, decide or simulate, and what is marked slow elsewhere: left to `make test`.
+SLOW := end_to_end golden pipelines recovery
+
 test: .venv/.ready  ## All tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules src tests
+	@$(PYTEST) --doctest-modules src tests
+
+test-fast: .venv/.ready  ## Tests of the parts alone, under a minute: while you work
+	@$(PYTEST) -m 'not slow' $(SLOW:%=--ignore tests/%) tests
 
 check: lint types imports  ## Lint, types and the direction of imports
 

@@ -118,7 +118,7 @@ def test_an_interrupted_training_leaves_nothing_half_written(
     ) as job:
         assert job.stderr is not None
         for line in job.stderr:
-            if line.startswith("churn"):
+            if ": fitting on " in line:
                 break
         time.sleep(1)
         job.send_signal(sent)

@@ -29,7 +29,7 @@ def spoil(rows: ContactRows, name: str, where: np.ndarray, value: float) -> Cont
 
 
 def test_good_rows_pass(rows):
-    check_contacts(rows)
+    assert check_contacts(rows) is None
 
 
 def test_a_missing_propensity_is_not_randomized_and_the_campaign_is_counted(rows):

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
@@ -24,8 +24,8 @@ def test_a_contact_pays_exactly_above_the_threshold(p, value, save, take, incent
     economics = RetentionEconomics(save_rate=save, take_up=take, incentive=incentive, contact_cost=cost)
     threshold = churn_threshold(np.array([value]), economics)[0]
     profit = retention_profit(np.array([p]), np.array([value]), economics)[0]
-    if abs(p - threshold) > 1e-9 * max(1, threshold):
-        assert (profit > 0) == (p > threshold)
+    assume(abs(p - threshold) > 1e-9 * max(1, threshold))
+    assert (profit > 0) == (p > threshold)
 
 
 @given(save=shares, take=st.floats(0, 1), incentive=money, cost=money)

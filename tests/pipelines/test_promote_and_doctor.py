@@ -169,14 +169,14 @@ def test_leftovers_of_killed_jobs_are_counted_once_and_swept(two):
     assert not [*two.rglob(f"{STAGING_PREFIX}*")]
 
 
-@pytest.mark.parametrize("job", ["decide", "demo", "readout", "portfolio", "score-2026-10-01", "train"])
-def test_nothing_is_mended_while_a_job_runs(two, job):
+def test_nothing_is_mended_while_a_job_runs(two):
     leave_behind(two)
-    with exclusive(two / "var" / "locks" / f"{job}.lock", timeout_seconds=0, holder=f"{job} of the night"):
-        with pytest.raises(BusyError, match=rf"{job} of the night \(pid \d+\).*nothing was mended"):
-            examine(two, fix=True)
-        found, by = examine(two)
-        assert found.well and f"of what runs or ran: {job} of the night" in by["leftovers"].words
+    for job in ("decide", "demo", "readout", "portfolio", "score-2026-10-01", "train"):
+        with exclusive(two / "var" / "locks" / f"{job}.lock", timeout_seconds=0, holder=f"{job} of the night"):
+            with pytest.raises(BusyError, match=rf"{job} of the night \(pid \d+\).*nothing was mended"):
+                examine(two, fix=True)
+            found, by = examine(two)
+            assert found.well and f"of what runs or ran: {job} of the night" in by["leftovers"].words
     assert len([*two.rglob(f"{STAGING_PREFIX}[ab]")]) == 2
     assert not examine(two)[0].well, "nothing runs any more"
 

@@ -43,11 +43,9 @@ DESIGNS = {
     "adjusted": lambda: (make_market(900, seed=3), {}),
     "several_arms": lambda: (with_second_arm(make_market(1200, seed=4)), {}),
     "households": lambda: (with_homes(make_market(900, seed=5)), {"household": "home"}),
-    "arms_of_households": lambda: (with_homes(with_second_arm(make_market(1200, seed=6))), {"household": "home"}),
     "weighted": lambda: (make_unequal(1200, seed=7, chances=ONE_ARM, fixed_cost=300.0)[0], {}),
     "weighted_arms": lambda: (make_unequal(1500, seed=8, chances=TWO_ARMS, logged=True)[0], {}),
     "unlogged_arms": lambda: (make_unequal(1500, seed=9, chances=TWO_ARMS, fixed_cost=300.0)[0], {}),
-    "weighted_households": lambda: (with_homes(make_unequal(1200, seed=10, chances=ONE_ARM)[0]), {"household": "home"}),
     "weighted_arms_of_households": lambda: (
         with_homes(make_unequal(1500, seed=11, chances=TWO_ARMS, logged=True)[0]), {"household": "home"},
     ),

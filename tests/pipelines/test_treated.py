@@ -31,6 +31,13 @@ from netlift.report.plain_text import to_text
 from netlift.report.words import speak
 
 
+@pytest.fixture(scope="module")
+def two_arms():
+    """A campaign of two arms and its readout, by whether the chances of both were logged."""
+    made = {logged: make_unequal(chances=TWO_ARMS, logged=logged, fixed_cost=700.0) for logged in (True, False)}
+    return {logged: (market, truth, read(market)) for logged, (market, truth) in made.items()}
+
+
 def line(arm, name):
     return next(money for money in arm.money if money.name == name)
 
@@ -70,9 +77,8 @@ def test_leaving_control_alone_cost_what_its_own_customers_would_have_earned():
 
 
 @pytest.mark.parametrize("logged", [True, False])
-def test_costs_in_totals_are_those_that_contacts_say_were_paid(logged):
-    market, _ = make_unequal(chances=TWO_ARMS, logged=logged)
-    found = read(market)
+def test_costs_in_totals_are_those_that_contacts_say_were_paid(two_arms, logged):
+    market, _, found = two_arms[logged]
     paid = market.contacts.groupby("offer_id")[["reward_cost", "contact_cost"]].sum()
     whole = {money.name: money for money in found.money}
     for name, column in (("reward", "reward_cost"), ("contact_cost", "contact_cost")):
@@ -81,9 +87,8 @@ def test_costs_in_totals_are_those_that_contacts_say_were_paid(logged):
             assert round(line(arm, name).total.point, 2) == round(paid.loc[arm.arm, column], 2)
 
 
-def test_logged_chances_tell_each_arm_and_arms_add_up_to_the_campaign():
-    market, truth = make_unequal(chances=TWO_ARMS, logged=True, fixed_cost=700.0)
-    found = read(market)
+def test_logged_chances_tell_each_arm_and_arms_add_up_to_the_campaign(two_arms):
+    _, truth, found = two_arms[True]
     for arm in found.arms:
         assert arm.estimand == "treated"
         assert holds(line(arm, "margin").total, truth[arm.arm])
@@ -103,10 +108,8 @@ def test_the_best_arm_is_the_one_better_for_the_same_customers():
     assert found.best_arm == "call" and best["call"] > 0.9
 
 
-def test_without_the_chances_of_all_arms_the_whole_is_exact_and_single_arms_say_that_they_are_not():
-    market, truth = make_unequal(chances=TWO_ARMS)
-    found = read(market)
-    logged = read(make_unequal(chances=TWO_ARMS, logged=True)[0])
+def test_without_the_chances_of_all_arms_the_whole_is_exact_and_single_arms_say_that_they_are_not(two_arms):
+    (_, truth, found), (_, _, logged) = two_arms[False], two_arms[True]
     assert found.money[-1].raw_total.point == pytest.approx(logged.money[-1].raw_total.point, rel=0.02)
     assert holds(found.money[1].total, sum(truth.values()))
     for arm, known in zip(found.arms, logged.arms, strict=True):

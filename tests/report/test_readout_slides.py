@@ -69,13 +69,11 @@ def test_the_waterfall_of_the_slide_runs_from_margin_to_profit_losses_below_zero
         assert found[-1][0] < 0, "this example is there to lose"
 
 
-@pytest.mark.parametrize("name", ["six_arms", "probably"])
-def test_the_slide_of_arms_shows_the_profit_of_each_with_its_interval(name):
-    readout = EXAMPLES[name]()
+def test_the_slide_of_arms_shows_the_profit_of_each_with_its_interval():
+    readout = EXAMPLES["six_arms"]()
     found = charts(readout)
-    assert len(found) == (2 if len(readout.arms) > 1 else 1)
-    if len(readout.arms) == 1:
-        return
+    assert len(found) == 2
+    assert len(charts(EXAMPLES["probably"]())) == 1, "one arm is the campaign itself"
     profits = sorted((arm.profit for arm in readout.arms), key=lambda profit: profit.point)
     scale = unit(readout, [end for one in profits for end in (one.point, one.ci_lower, one.ci_upper)])
     (shown,) = values(found[1])

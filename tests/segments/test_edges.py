@@ -46,4 +46,4 @@ def test_stale_edges_say_what_changed_and_what_to_do():
 
 
 def test_a_champion_that_went_away_does_not_make_edges_stale():
-    require_current(EDGES, {"segments.reference": "2026-04-01", "horizon of ltv in days": None})
+    assert require_current(EDGES, {"segments.reference": "2026-04-01", "horizon of ltv in days": None}) is None

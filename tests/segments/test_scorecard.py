@@ -175,11 +175,14 @@ def test_changes_are_against_the_month_and_the_year_before_where_there_are_both(
 def test_a_change_within_the_intervals_is_not_clear():
     card = make_card(months=(MONTH.before(1), MONTH))
     figures = card.index()
-    for change in card.changes:
-        now = figures[MONTH.first, change.segment, change.metric].estimate
-        then = figures[MONTH.before(1).first, change.segment, change.metric].estimate
-        if now and then and change.is_clear:
-            assert abs(change.difference) > max(now.ci_upper - now.point, then.ci_upper - then.point) * 0.7
+    estimated = [
+        (change, max(now.ci_upper - now.point, then.ci_upper - then.point))
+        for change in card.changes
+        if (now := figures[MONTH.first, change.segment, change.metric].estimate)
+        and (then := figures[MONTH.before(1).first, change.segment, change.metric].estimate)
+    ]
+    assert {change.is_clear for change, _ in estimated} == {True, False}
+    assert all(abs(change.difference) > 0.7 * half for change, half in estimated if change.is_clear)
 
 
 def test_the_segments_named_are_those_where_most_money_surely_changed():
