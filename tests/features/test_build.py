@@ -30,6 +30,7 @@ VOCABULARY = Vocabulary(
     categories=("tea", "coffee"),
     channels=("web",),
     contact_channels=("sms", "phone"),
+    event_kinds=("visit",),
     attributes={"region": ("north",), "points": None},
 )
 

@@ -29,6 +29,7 @@ class Vocabulary:
         categories: Receipt categories with a feature of their own, most frequent first.
         channels: Receipt channels, likewise.
         contact_channels: Channels of offers sent, likewise.
+        event_kinds: Kinds of events beside openings and complaints, likewise.
         attributes: Customer column to its known values, most frequent first, or to None where it is a number.
         sources: Optional sources that exist; features of the others are left out of the catalogue.
     """
@@ -36,6 +37,7 @@ class Vocabulary:
     categories: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     contact_channels: tuple[str, ...] = ()
+    event_kinds: tuple[str, ...] = ()
     attributes: Mapping[str, tuple[str, ...] | None]
     sources: tuple[Source, ...] = SOURCES
 
@@ -45,6 +47,7 @@ class Vocabulary:
             "categories": list(self.categories),
             "channels": list(self.channels),
             "contact_channels": list(self.contact_channels),
+            "event_kinds": list(self.event_kinds),
             "attributes": {name: None if known is None else list(known) for name, known in self.attributes.items()},
             "sources": list(self.sources),
         }
@@ -62,6 +65,7 @@ class Vocabulary:
             categories=tuple(plain["categories"]),
             channels=tuple(plain["channels"]),
             contact_channels=tuple(plain["contact_channels"]),
+            event_kinds=tuple(plain.get("event_kinds", ())),  # vocabularies of before 2026-12 know none
             attributes={name: None if known is None else tuple(known) for name, known in plain["attributes"].items()},
             sources=tuple(plain["sources"]),
         )
@@ -83,6 +87,7 @@ def learn_vocabulary(tables: Tables, *, before: datetime, most: int = 8) -> Voca
         categories=_frequent(tables, seen, "category", most) if tables.has("transactions", "category") else (),
         channels=_frequent(tables, seen, "channel", most) if tables.has("transactions", "channel") else (),
         contact_channels=_contact_channels(tables, before, most),
+        event_kinds=_event_kinds(tables, before, most),
         attributes={
             name: _frequent(tables, joined, name, most) if customers[name].type().is_string() else None
             for name in tables.attributes
@@ -104,6 +109,14 @@ def _contact_channels(tables: Tables, before: datetime, most: int) -> tuple[str,
     sent = contacts.filter((contacts.assigned_at < before) & (contacts.offer_id != CONTROL)).select("offer_id")
     offers = tables["offers"].select("offer_id", "channel")
     return _frequent(tables, sent.inner_join(offers, "offer_id"), "channel", most)
+
+
+def _event_kinds(tables: Tables, before: datetime, most: int) -> tuple[str, ...]:
+    if "events" not in tables:
+        return ()
+    events = tables["events"]
+    seen = events.filter((events.occurred_at < before) & events.kind.notin([OPEN, COMPLAINT]))
+    return _frequent(tables, seen, "kind", most)
 
 
 def _frequent(tables: Tables, rows: ir.Table, column: str, most: int) -> tuple[str, ...]:
