@@ -144,7 +144,7 @@ def random_frames(rng: np.random.Generator, *, customers: int = 6, receipts: int
             {
                 "customer_id": rng.choice(ids, contacts),
                 "occurred_at": times(contacts),
-                "kind": rng.choice(["open", "open", "complaint", "visit"], contacts),
+                "kind": rng.choice(["open", "complaint", "visit", "search"], contacts),
             }
         ),
         "surveys": pd.DataFrame(

@@ -209,6 +209,14 @@ class Oracle:
         c = self._within(t, 36_500).filter(lambda s: s.kind == "complaint")
         since = c.cutoff.max().date().delta(c["at"].max().date(), unit="day")
         self._take(c.group_by("query").agg(days_since_last_complaint=since))
+        for kind in self.vocabulary.event_kinds:
+            for days in (30, 90, 365):
+                e = self._within(t, days).filter(lambda s, kind=kind: s.kind == kind)
+                name = f"events_{kind}_{days}d"
+                self._take(e.group_by("query").agg(**{name: e.count()}), zero=(name,))
+            e = self._within(t, 36_500).filter(lambda s, kind=kind: s.kind == kind)
+            since = e.cutoff.max().date().delta(e["at"].max().date(), unit="day")
+            self._take(e.group_by("query").agg(**{f"days_since_event_{kind}": since}))
 
     def _surveys(self) -> None:
         t = self.asked.join(self.tables["surveys"].rename(at="answered_at"), "customer_id")

@@ -23,13 +23,16 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def learn(frames: dict[str, pd.DataFrame]) -> Vocabulary:
-    return learn_vocabulary(make_tables(frames, attributes=ATTRIBUTES), before=datetime(2024, 6, 1), most=2)
+    return learn_vocabulary(
+        make_tables(frames, attributes=ATTRIBUTES), before=datetime(2024, 6, 1), most=2, least_customers=1
+    )
 
 
 VOCABULARY = Vocabulary(
     categories=("tea", "coffee"),
     channels=("web",),
     contact_channels=("sms", "phone"),
+    event_kinds=("visit",),
     attributes={"region": ("north",), "points": None},
 )
 

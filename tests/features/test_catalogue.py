@@ -14,6 +14,7 @@ FULL = Vocabulary(
     categories=("tea", "coffee & cake", "coffee_cake"),
     channels=("store",),
     contact_channels=("sms", "e-mail"),
+    event_kinds=("visit", "app visit"),
     attributes={"region": ("север", "south"), "points": None},
 )
 

@@ -9,13 +9,18 @@ from netlift.features.vocabulary import Vocabulary
 
 PAGE = Path(__file__).parents[2] / "docs" / "features.md"
 EXAMPLE = Vocabulary(
-    categories=("groceries",), channels=("store",), contact_channels=("sms",), attributes={"region": ("north",)}
+    categories=("groceries",),
+    channels=("store",),
+    contact_channels=("sms",),
+    event_kinds=("visit",),
+    attributes={"region": ("north",)},
 )
 HEAD = """# The features
 
 Checked by `tests/features/test_docs.py` against `src/netlift/features/catalogue.py`. `c` is the cutoff: only rows
 strictly before it, and known by then, are seen. The catalogue is that of a business with one category (groceries), one
-channel (store), one channel of contact (sms) and one attribute (region); each further value adds its own features.
+channel (store), one channel of contact (sms), one kind of events (visit) and one attribute (region); each further value
+adds its own features.
 
 """
 

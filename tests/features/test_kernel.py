@@ -20,7 +20,7 @@ COUNTED = ("purchases_", "purchase_days_", "returns_", "contacts_", "openings_",
 
 
 def assert_equals_oracle(tables: Tables, queries: Queries, *, observation_days: int, most: int = 8) -> None:
-    vocabulary = learn_vocabulary(tables, before=queries.cutoff.max().item(), most=most)
+    vocabulary = learn_vocabulary(tables, before=queries.cutoff.max().item(), most=most, least_customers=1)
     ours = build_features(tables, queries, vocabulary, observation_days=observation_days)
     theirs = Oracle(tables, queries, vocabulary, observation_days=observation_days).frame()
     assert ours.names == list(theirs.columns)
@@ -84,7 +84,7 @@ def test_a_contact_is_no_feature_of_its_own_assignment(tmp_path):
         cutoff=contacts["assigned_at"].to_numpy().astype("datetime64[us]"),
     )
     assert_equals_oracle(tables, queries, observation_days=730)
-    vocabulary = learn_vocabulary(tables, before=queries.cutoff.min().item())
+    vocabulary = learn_vocabulary(tables, before=queries.cutoff.min().item(), least_customers=1)
     ours = build_features(tables, queries, vocabulary, observation_days=730)
     first_campaign = (contacts["assigned_at"] < contacts["assigned_at"].min() + pd.Timedelta(days=1)).to_numpy()
     assert len(contacts) > 500

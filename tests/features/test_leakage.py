@@ -20,7 +20,7 @@ def setting(seed: int):
     return (
         tables,
         queries_of_joined(tables, instants("2024-06-01", "2024-12-01T15:00")),
-        learn_vocabulary(tables, before=datetime(2024, 6, 1)),
+        learn_vocabulary(tables, before=datetime(2024, 6, 1), least_customers=1),
     )
 
 
@@ -48,7 +48,7 @@ def test_a_late_write_that_a_feature_uses_is_named(monkeypatch):
     frames["transactions"]["ingested_at"] = frames["transactions"].occurred_at + np.timedelta64(365, "D")
     tables = make_tables(frames)
     queries = queries_of_joined(tables, instants("2024-12-01"))
-    vocabulary = learn_vocabulary(tables, before=datetime(2024, 6, 1))
+    vocabulary = learn_vocabulary(tables, before=datetime(2024, 6, 1), least_customers=1)
     leakage.require_no_leak(tables, queries, vocabulary, observation_days=300)
 
     def build_blind_to_ingestion(tables, queries, vocabulary, *, observation_days):

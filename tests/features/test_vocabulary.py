@@ -7,10 +7,11 @@ from datetime import datetime
 import pandas as pd
 from feature_tables import make_tables
 
+from netlift.features.catalogue import build_catalogue
 from netlift.features.vocabulary import Vocabulary, learn_vocabulary
 
 
-def small_tables(**receipt_columns: list[str | None]):
+def small_tables(events: pd.DataFrame | None = None, **receipt_columns: list[str | None]):
     receipts = pd.DataFrame(
         {
             "customer_id": ["a"] * 6,
@@ -28,7 +29,8 @@ def small_tables(**receipt_columns: list[str | None]):
             "n": [1, 2],
         }
     )
-    return make_tables({"customers": customers, "transactions": receipts}, attributes=("plan", "n"))
+    frames = {"customers": customers, "transactions": receipts} | ({} if events is None else {"events": events})
+    return make_tables(frames, attributes=("plan", "n"))
 
 
 def test_values_are_kept_by_frequency_then_name_from_earlier_rows_only():
@@ -41,6 +43,25 @@ def test_values_are_kept_by_frequency_then_name_from_earlier_rows_only():
 def test_the_word_other_is_no_value_of_its_own():
     tables = small_tables(category=["other", "other", "other", "tea", "tea", "tea"])
     assert learn_vocabulary(tables, before=datetime(2026, 3, 1), least_customers=1).categories == ("tea",)
+
+
+def test_every_kind_of_event_has_features_but_those_that_have_their_own():
+    when = datetime(2026, 1, 5)
+    events = pd.DataFrame(
+        {"customer_id": "a", "occurred_at": [when] * 6, "kind": ["visit", "search", "visit", "open", "complaint", None]}
+    )
+    events.loc[len(events)] = ["a", datetime(2026, 2, 1), "late"]
+    vocabulary = learn_vocabulary(small_tables(events), before=datetime(2026, 1, 9), least_customers=1)
+    assert vocabulary.event_kinds == ("visit", "search")
+    names = [feature.name for feature in build_catalogue(vocabulary) if "event" in feature.name]
+    assert names == [
+        name
+        for kind in ("visit", "search")
+        for name in (*(f"events_{kind}_{days}d" for days in (30, 90, 365)), f"days_since_event_{kind}")
+    ]
+    plain = vocabulary.to_dict()
+    del plain["event_kinds"]
+    assert Vocabulary.from_dict(plain).event_kinds == (), "of before such features"
 
 
 def test_columns_and_tables_that_do_not_exist_have_no_words():

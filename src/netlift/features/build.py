@@ -220,12 +220,13 @@ class FeatureBuilder:
         if self._engagement is not None:
             engagement = self._engagement.take(partition)
             channels = len(words.contact_channels)
+            kinds = len(words.event_kinds)
             self._count_unseen(engagement, "offers.channel", 0, channels)
             fill_engagement(
                 _arrays(engagement),
                 _arrays(receipts),
                 queries,
-                channels,
+                (kinds, channels),
                 self._observation,
                 self._position(engagement_entries(words)),
                 out,

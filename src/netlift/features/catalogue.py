@@ -177,9 +177,23 @@ def engagement_entries(vocabulary: Vocabulary) -> list[Entry]:
         ),
         _other("events", "complaints_365d", "events", f"events of kind {COMPLAINT!r} in 365 days"),
         _other("events", "days_since_last_complaint", "days", "local day of c less local day of the last complaint"),
+        *_events(vocabulary.event_kinds),
         _other("surveys", "nps_last_score", "score", f"newest answer of kind {NPS!r} in the observation"),
         _other("surveys", "days_since_last_nps", "days", "local day of c less local day of that answer"),
     ]
+
+
+def _events(kinds: tuple[str, ...]) -> list[Entry]:
+    """How often and how lately each kind was seen; the most frequent kinds have features, the others none."""
+    last = "local day of c less local day of the last event of kind"
+    entries = []
+    for slug, kind in zip(_slugs(kinds), kinds, strict=True):
+        entries += [
+            _other("events", f"events_{slug}_{days}d", "events", f"events of kind {kind!r} in {days} days")
+            for days in CHANNEL_CONTACT_DAYS
+        ]
+        entries.append(_other("events", f"days_since_event_{slug}", "days", f"{last} {kind!r}"))
+    return entries
 
 
 def _other(source: Source, name: str, unit: str, formula: str) -> Entry:

@@ -11,8 +11,7 @@ from netlift.features.streams import AT, CODES, FIRST, KNOWN
 
 SENT, OPENED, COMPLAINED, ANSWERED = 0, 1, 2, 3
 KINDS = 4
-SCORE, ENDED, RESPONDED = KINDS, KINDS + 1, KINDS + 2
-FACTS = KINDS + 3
+SCORE, ENDED, RESPONDED, FACTS = 0, 1, 2, 3
 RESPONSE = RESPONSE_DAYS * DAY
 
 
@@ -21,7 +20,7 @@ def fill_engagement(
     rows: tuple[np.ndarray, np.ndarray, np.ndarray],
     receipts: tuple[np.ndarray, np.ndarray, np.ndarray],
     queries: tuple[np.ndarray, np.ndarray],
-    channels: int,
+    known: tuple[int, int],
     observation: int,
     position: np.ndarray,
     out: np.ndarray,
@@ -31,10 +30,11 @@ def fill_engagement(
 
     Args:
         rows: Words, values and offsets of contacts, events and answers; the second byte of the codes is the kind
-            (sent, opened, complained, answered), the low byte of a contact its channel; the first number a score.
+            (sent, opened, complained, answered, then the kinds of events), the low byte of a contact its channel; the
+            first number a score.
         receipts: Words, values and offsets of receipts.
         queries: Offsets of the customers' queries, and cutoffs in local microseconds, ascending within each.
-        channels: Contact channels that have features of their own.
+        known: Kinds of events beside openings and complaints, and contact channels, that have features of their own.
         observation: Its length in microseconds.
         position: Row of `out` for each feature of `catalogue.engagement_entries`, -1 for one that is not wanted.
         out: float32, shape (features, queries).
@@ -42,16 +42,17 @@ def fill_engagement(
     """
     words, values, offsets = rows
     query_offsets, cutoffs = queries
-    facts = np.empty(FACTS)
-    counts = np.empty((KINDS + channels + 1, len(CONTACT_DAYS)))
+    kinds = KINDS + known[0]
+    facts = np.empty(FACTS + kinds)
+    counts = np.empty((kinds + known[1] + 1, len(CONTACT_DAYS)))
     buffer = np.empty((len(position), BUFFERED), dtype=np.float32)
     for customer in range(len(offsets) - 1):
         own = offsets[customer], offsets[customer + 1]
         bought = receipts[2][customer], receipts[2][customer + 1]
         for query in range(query_offsets[customer], query_offsets[customer + 1]):
-            _walk(words, values, own, (cutoffs[query], observation), counts, facts)
+            _walk(words, values, own, (cutoffs[query], observation), kinds, counts, facts)
             _follow_up(words, own, (cutoffs[query], observation), receipts[0], bought, facts)
-            _describe(buffer[:, query % BUFFERED], counts, facts)
+            _describe(buffer[:, query % BUFFERED], counts, facts, kinds)
             if query % BUFFERED == BUFFERED - 1 or query == len(cutoffs) - 1:
                 flush(buffer, query, position, out, start)
 
@@ -62,6 +63,7 @@ def _walk(
     values: np.ndarray,
     own: tuple[int, int],
     when: tuple[int, int],
+    kinds: int,
     counts: np.ndarray,
     facts: np.ndarray,
 ) -> None:
@@ -76,14 +78,14 @@ def _walk(
         if age > observation:
             continue
         kind = (words[i, CODES] >> 8) & 255
-        facts[kind] = cutoff // DAY - words[i, AT] // DAY
+        facts[FACTS + kind] = cutoff // DAY - words[i, AT] // DAY
         if kind == ANSWERED:
             facts[SCORE] = values[i, FIRST]
         for w in range(len(CONTACT_DAYS)):
             if age <= CONTACT_DAYS[w] * DAY:
                 counts[kind, w] += 1
                 if kind == SENT:
-                    counts[KINDS + min(words[i, CODES] & 255, len(counts) - KINDS - 1), w] += 1
+                    counts[kinds + min(words[i, CODES] & 255, len(counts) - kinds - 1), w] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -126,18 +128,19 @@ def _is_followed(receipts: np.ndarray, bought: tuple[int, int], sent: int, cutof
 
 
 @njit(cache=True, nogil=True)
-def _describe(column: np.ndarray, counts: np.ndarray, facts: np.ndarray) -> None:
+def _describe(column: np.ndarray, counts: np.ndarray, facts: np.ndarray, kinds: int) -> None:
+    last = facts[FACTS:]
     year = len(CONTACT_DAYS) - 1
     skipped = len(CONTACT_DAYS) - len(CHANNEL_CONTACT_DAYS)
     k = 0
     for w in range(year + 1):
         column[k] = counts[SENT, w]
         k += 1
-    for channel in range(KINDS, len(counts) - 1):
+    for channel in range(kinds, len(counts) - 1):
         for w in range(skipped, year + 1):
             column[k] = counts[channel, w]
             k += 1
-    column[k] = facts[SENT]
+    column[k] = last[SENT]
     column[k + 1] = facts[RESPONDED] / facts[ENDED] if facts[ENDED] > 0 else np.nan
     k += 2
     for w in range(skipped, year + 1):
@@ -145,6 +148,13 @@ def _describe(column: np.ndarray, counts: np.ndarray, facts: np.ndarray) -> None
         k += 1
     column[k] = counts[OPENED, year] / counts[SENT, year] if counts[SENT, year] > 0 else np.nan
     column[k + 1] = counts[COMPLAINED, year]
-    column[k + 2] = facts[COMPLAINED]
-    column[k + 3] = facts[SCORE]
-    column[k + 4] = facts[ANSWERED]
+    column[k + 2] = last[COMPLAINED]
+    k += 3
+    for kind in range(KINDS, kinds):
+        for w in range(skipped, year + 1):
+            column[k] = counts[kind, w]
+            k += 1
+        column[k] = last[kind]
+        k += 1
+    column[k] = facts[SCORE]
+    column[k + 1] = last[ANSWERED]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netlift.data.tables import CONTROL
 from netlift.errors import SchemaDriftError
 from netlift.features.customers import encode
-from netlift.features.engagement import ANSWERED, COMPLAINED, OPENED, SENT
+from netlift.features.engagement import ANSWERED, COMPLAINED, KINDS, OPENED, SENT
 from netlift.features.kernel import PROMO, RETURN
 from netlift.features.streams import hash_id
 from netlift.features.vocabulary import COMPLAINT, NPS, OPEN, Vocabulary, is_present
@@ -80,7 +80,7 @@ def flag_code(flag: ir.BooleanValue, code: int) -> ir.IntegerValue:
 
 
 def engagement_rows(tables: Tables, vocabulary: Vocabulary, *, since: datetime, until: datetime) -> ir.Table | None:
-    """Contacts, openings, complaints and NPS answers of [since, until); None where there are no such tables."""
+    """Contacts, events and NPS answers of [since, until); None where there are no such tables."""
     import ibis
 
     parts = []
@@ -88,10 +88,9 @@ def engagement_rows(tables: Tables, vocabulary: Vocabulary, *, since: datetime, 
         parts.append(_contact_rows(tables, vocabulary))
     if "events" in vocabulary.sources:
         events = tables["events"]
-        parts += [
-            _rows(events.filter(events.kind == kind), "occurred_at", code)
-            for kind, code in ((OPEN, OPENED), (COMPLAINT, COMPLAINED))
-        ]
+        codes = {OPEN: OPENED, COMPLAINT: COMPLAINED}
+        codes |= {kind: KINDS + i for i, kind in enumerate(vocabulary.event_kinds)}
+        parts += [_rows(events.filter(events.kind == kind), "occurred_at", code) for kind, code in codes.items()]
     if "surveys" in vocabulary.sources:
         surveys = tables["surveys"]
         parts.append(_rows(surveys.filter(surveys.kind == NPS), "answered_at", ANSWERED, "score"))

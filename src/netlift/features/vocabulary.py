@@ -30,6 +30,7 @@ class Vocabulary:
         categories: Receipt categories with a feature of their own, most frequent first.
         channels: Receipt channels, likewise.
         contact_channels: Channels of offers sent, likewise.
+        event_kinds: Kinds of events beside openings and complaints, likewise.
         attributes: Customer column to its known values, most frequent first, or to None where it is a number.
         sources: Optional sources that exist; features of the others are left out of the catalogue.
         pooled: Column to how many of its values are "other" because too few customers had them.
@@ -38,6 +39,7 @@ class Vocabulary:
     categories: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     contact_channels: tuple[str, ...] = ()
+    event_kinds: tuple[str, ...] = ()
     attributes: Mapping[str, tuple[str, ...] | None]
     sources: tuple[Source, ...] = SOURCES
     pooled: Mapping[str, int] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class Vocabulary:
             "categories": list(self.categories),
             "channels": list(self.channels),
             "contact_channels": list(self.contact_channels),
+            "event_kinds": list(self.event_kinds),
             "attributes": {name: None if known is None else list(known) for name, known in self.attributes.items()},
             "sources": list(self.sources),
             "pooled": dict(self.pooled),
@@ -66,6 +69,7 @@ class Vocabulary:
             categories=tuple(plain["categories"]),
             channels=tuple(plain["channels"]),
             contact_channels=tuple(plain["contact_channels"]),
+            event_kinds=tuple(plain.get("event_kinds", ())),  # vocabularies of before 2026-12 know none
             attributes={name: None if known is None else tuple(known) for name, known in plain["attributes"].items()},
             sources=tuple(plain["sources"]),
             pooled=dict(plain.get("pooled", {})),
@@ -110,6 +114,7 @@ def learn_vocabulary(
         contact_channels=()
         if (sent := _sent(tables, before)) is None
         else frequent(sent, "channel", "contact_channel"),
+        event_kinds=() if "events" not in tables else frequent(_other_events(tables, before), "kind", "event_kind"),
         attributes={
             name: frequent(joined, name) if customers[name].type().is_string() else None for name in tables.attributes
         },
@@ -132,6 +137,12 @@ def _sent(tables: Tables, before: datetime) -> ir.Table | None:
     sent = contacts.filter((contacts.assigned_at < before) & (contacts.offer_id != CONTROL))
     offers = tables["offers"].select("offer_id", "channel")
     return sent.select("offer_id", "customer_id").inner_join(offers, "offer_id")
+
+
+def _other_events(tables: Tables, before: datetime) -> ir.Table:
+    """Events that have no features of their own kind yet."""
+    events = tables["events"]
+    return events.filter((events.occurred_at < before) & events.kind.notin([OPEN, COMPLAINT]))
 
 
 def _count_values(tables: Tables, rows: ir.Table, column: str) -> list[dict[str, Any]]:

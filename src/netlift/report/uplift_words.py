@@ -18,6 +18,7 @@ WINDOW = re.compile(r"(?P<stem>\w+?)_(?:(?P<days>\d+)d|(?P<all>all))")
 TREND = re.compile(r"(?P<stem>\w+_trend)_(?P<short>\d+)d_(?P<long>\d+)d")
 MIX = re.compile(r"share of (?P<what>category|channel) (?P<quote>['\"])(?P<value>.+)(?P=quote) in purchase revenue of")
 SENT = re.compile(r"contacts by (?P<quote>['\"])(?P<value>.+)(?P=quote) in \d+ days")
+EVENTS = re.compile(r"(?:events|.* of the last event) of kind (?P<quote>['\"])(?P<value>.+)(?P=quote)(?: in \d+ days)?")
 DIGITS = 4
 BEST_OFFER = "the best offer"
 NO_DIRECTION = 0.1  # a rank correlation nearer to 0 is none
@@ -37,7 +38,13 @@ def say_feature(feature: Feature, words: Words) -> str:
     key = f"feature.{name}"
     if words.has(key):
         return words.say(key)
+    seen = EVENTS.fullmatch(feature.formula) if "event" in name else None
     trend, window = TREND.fullmatch(name), WINDOW.fullmatch(name)
+    if seen:
+        kind = words.value("event", seen["value"])
+        if window:
+            return words.say("feature.events_of", value=kind, span=_span(window["days"], words))
+        return words.say("feature.days_since_event", value=kind)
     if trend and words.has(f"feature.{trend['stem']}"):
         spans = {which: _span(trend[which], words) for which in ("short", "long")}
         return words.say(f"feature.{trend['stem']}", **spans)
