@@ -87,6 +87,51 @@ def test_everybody_is_in_the_log_once_and_nobody_twice_in_a_list(folder, made):
     assert given.groupby("channel").size().min() > 0, "each channel is used"
 
 
+def test_a_list_goes_by_worth_and_says_what_why_and_until_when(folder, made):
+    _, wrote = made
+    log = wrote["decisions"].set_index("customer_id")
+    for channel in ("email", "sms", "push", "call"):
+        rows = wrote[f"export_{channel}"]
+        assert rows["priority"].tolist() == [*range(1, len(rows) + 1)]
+        assert rows["value"].is_monotonic_decreasing
+        own = log.loc[rows["customer_id"]]
+        np.testing.assert_allclose(rows["value"], own["expected_profit"], atol=0.005)
+        assert (rows["valid_until"] == AS_OF + timedelta(days=6)).all()
+        names = {"email_discount_10": "Письмо: скидка 10 %", "push_reminder": "Push-напоминание"}
+        assert {names.get(offer, name) for offer, name in rows[["offer_id", "offer_name"]].to_numpy()} == set(
+            rows["offer_name"]
+        )
+        by_lot = (own["reason"] == "explore").to_numpy()
+        assert {*rows["reason"][by_lot]} == {"случайно, для обучения"}
+        next_best = own["runner_up"].map(lambda name: name is not None and name != "none").to_numpy()
+        assert rows["reason"][~by_lot & next_best].str.startswith("принесёт больше, чем «").all()
+        assert (rows["reason"][~by_lot & ~next_best] == "окупается").all()
+
+
+def test_a_list_carries_the_fields_of_the_config_and_ends_with_the_offer(world, monkeypatch):
+    def fields(decision):
+        decision["lists"] = {"language": "en", "valid_days": 30, "fields": ["region", "days_since_last_purchase"]}
+        decision["offers"]["push_reminder"]["valid_to"] = str(AS_OF + timedelta(days=2))
+
+    wrote = read_run(decide(configure(world, fields), monkeypatch, run_key="fields"))
+    people = table(world, "customers").set_index("customer_id")
+    lists = wrote["lists"]
+    assert lists["region"].tolist() == people.loc[lists["customer_id"], "region"].tolist()
+    assert lists["days_since_last_purchase"].between(0, 365).all()
+    until = lists.groupby("offer_id")["valid_until"].agg(["min", "max"])
+    assert until.loc["push_reminder"].tolist() == [AS_OF + timedelta(days=2)] * 2
+    assert (until.drop("push_reminder") == AS_OF + timedelta(days=29)).all(axis=None)
+    assert "Push reminder" in set(lists["offer_name"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"), [(["value"], "'value' is a column of every list"), (["ltv", "ltv"], "'ltv' is there twice")]
+)
+def test_a_field_that_a_list_has_already_is_refused(world, fields, said):
+    with pytest.raises(ConfigError, match=said):
+        load(configure(world, lambda decision: decision.update(lists={"fields": fields})))
+
+
 def test_nobody_who_must_be_left_alone_is_in_a_list(folder, made):
     _, wrote = made
     people = table(folder, "customers").set_index("customer_id")

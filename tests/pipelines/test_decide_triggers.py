@@ -53,6 +53,8 @@ def test_the_welcome_list_holds_those_who_bought_first_in_its_window(world, monk
     log = read_run(run)["decisions"]
     first = receipts_of(world).groupby("customer_id")["occurred_at"].min()
     assert set(log["customer_id"]) == set(first.index[days(first) <= 7])
+    reasons = read_run(run)["lists"]["reason"]
+    assert len(reasons) and reasons.str.startswith("welcome: ").all()
     assert run.summary.run_key == "2026-10-01-welcome"
     assert set(log["offer_id"]) <= {"push_reminder", "email_discount_10", "none"}
     assert "p_sms_bonus_300" not in log, "other offers are not asked about"

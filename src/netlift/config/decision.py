@@ -17,6 +17,7 @@ from netlift.config.outreach import (
     ContactLimit,
     ContactPolicy,
     ExplorationSettings,
+    ListSettings,
     Name,
     OfferSettings,
     StrategySettings,
@@ -45,6 +46,7 @@ class DecisionSettings(Settings):
         future_weight: How much of the value beyond the outcome window counts for offers that keep customers, from 0 to
             1; needed where an offer has a save_rate.
         triggers: Lists that open when something happens in a customer's life.
+        lists: What the lists of channels hold.
     """
 
     budget: Budget
@@ -57,6 +59,7 @@ class DecisionSettings(Settings):
     explore: ExplorationSettings
     future_weight: Annotated[float, Field(ge=0, le=1)] | None = None
     triggers: Annotated[tuple[TriggerSettings, ...], Field(max_length=100)] = ()
+    lists: ListSettings = ListSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> DecisionSettings:
@@ -71,10 +74,11 @@ class DecisionSettings(Settings):
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """Names that the conditions ask about, each once: features, scores, attributes or `segment`."""
+        """Names that conditions and lists ask about, each once: features, scores, attributes or `segment`."""
         parts = [offer.criteria for offer in self.offers.values()]
         parts += [strategy.criteria for strategy in self.strategies]
-        return tuple(dict.fromkeys(criterion.name for part in parts for criterion in part))
+        names = [criterion.name for part in parts for criterion in part]
+        return tuple(dict.fromkeys([*names, *self.lists.fields]))
 
     def consent_column(self, channel: str) -> str:
         """The column of customers that holds the consent to a channel."""

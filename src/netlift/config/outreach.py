@@ -12,6 +12,7 @@ from netlift.config.criteria import Criterion, parse_criterion
 from netlift.config.settings import Settings
 
 UNLIMITED, AS_LOGGED, FROM_MODEL = "unlimited", "as_logged", "from_model"
+LIST_COLUMNS = tuple("customer_id priority offer_id offer_name channel value reason valid_until as_of run_key".split())
 
 
 def _readable(conditions: tuple[str, ...]) -> tuple[str, ...]:
@@ -105,6 +106,29 @@ class OfferSettings(Settings):
     def last_moment(self) -> datetime | None:
         """When it ends, local time."""
         return None if self.valid_to is None else datetime.combine(self.valid_to, time.max)
+
+
+class ListSettings(Settings):
+    """What the list of a channel holds beside customer, priority, offer, value and reason.
+
+    Attributes:
+        language: Of names and reasons, ru or en.
+        valid_days: Days, that of the run among them, on which a contact may still be made.
+        fields: What templates need of a customer: features, scores, `segment` or columns of `customers`.
+    """
+
+    language: Literal["ru", "en"] = "ru"
+    valid_days: Days = 7
+    fields: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
+
+    @model_validator(mode="after")
+    def _has_fields_of_its_own(self) -> ListSettings:
+        taken = [name for name in self.fields if name in LIST_COLUMNS]
+        twice = sorted({name for name in self.fields if self.fields.count(name) > 1})
+        if taken or twice:
+            what = f"{taken[0]!r} is a column of every list" if taken else f"{twice[0]!r} is there twice"
+            raise ValueError(f"fields: {what}; leave it out")
+        return self
 
 
 class StrategySettings(Settings):

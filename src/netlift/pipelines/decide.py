@@ -24,6 +24,7 @@ from netlift.decision.options import make_options
 from netlift.decision.summary import DecisionSummary
 from netlift.errors import ConfigError, GateRefusedError, UsageError
 from netlift.pipelines.champions import Champion
+from netlift.pipelines.channel_lists import channel_lists
 from netlift.pipelines.decide_choice import choose
 from netlift.pipelines.decide_consents import (
     consent_updated_at,
@@ -177,9 +178,15 @@ def decide_business(
             log, summary = _decide(settings, request, known, champions, without, kept, progress)
             progress.stage("decide", "writing, and reading back who may be contacted")
             with staged_directory(target, access=settings.ids_readable_by) as staging:
-                write_files(
-                    staging, log, [*decision.channels], outcome_days=known.outcome_days, for_excel=request.for_excel
+                lists = channel_lists(
+                    log,
+                    decision.channels,
+                    decision.lists,
+                    speak_of(settings, decision.lists.language, whole),
+                    known.customers.columns,
+                    trigger=request.trigger,
                 )
+                write_files(staging, log, lists, outcome_days=known.outcome_days, for_excel=request.for_excel)
                 write_pages(staging, summary, [speak_of(settings, language, whole) for language in LANGUAGES])
                 prove_exports(staging, tables, decision, log.decided, known.customers, known.positions)
                 manifest = {

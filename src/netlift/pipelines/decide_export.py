@@ -36,13 +36,13 @@ def export_files(channels: Sequence[str]) -> dict[str, str]:
     return files
 
 
-def write_files(folder: Path, log: Log, channels: Sequence[str], *, outcome_days: float, for_excel: bool) -> None:
+def write_files(folder: Path, log: Log, lists: Mapping[str, pa.Table], *, outcome_days: float, for_excel: bool) -> None:
     """Write log, contacts, campaign and the lists of each channel.
 
     Args:
         folder: Where to.
         log: The run.
-        channels: Channels of the config; each gets its lists, also when nobody is on them.
+        lists: Channel to its list.
         outcome_days: Length of the outcome window by which the contacts will be read.
         for_excel: CSV with semicolons and a byte-order mark.
     """
@@ -56,8 +56,7 @@ def write_files(folder: Path, log: Log, channels: Sequence[str], *, outcome_days
             writer.close()
     _write(folder / CONTACTS_FILE, log.contacts())
     _write(folder / CAMPAIGNS_FILE, log.campaigns(outcome_days=outcome_days))
-    for channel in channels:
-        table = log.export(channel)
+    for channel, table in lists.items():
         _write(folder / f"export_{channel}.parquet", table)
         write_bytes(folder / f"export_{channel}.csv", to_csv(table, for_excel=for_excel))
 

@@ -1,4 +1,4 @@
-"""A run of decisions as tables: the whole log, the contacts that training and readouts read, and lists per channel."""
+"""A run of decisions as tables: the whole log, and the contacts that training and readouts read."""
 
 from __future__ import annotations
 
@@ -116,11 +116,11 @@ class Log:
             "channel": pa.array(channels[draw.option[rows]], pa.string()),
             "policy_offer_id": pa.array(names[decided.policy[rows]], pa.string()),
             "arm": pa.array(draw.arms[rows].astype(object), pa.string()),
-            "propensity": _number(draw.propensity[rows]),
+            "propensity": known_or_null(draw.propensity[rows]),
         }
         chances = draw.chances[rows]
-        columns |= {f"p_{name}": _number(chances[:, j]) for j, name in enumerate(names)}
-        columns |= {name: _number(values[rows]) for name, values in money.items()}
+        columns |= {f"p_{name}": known_or_null(chances[:, j]) for j, name in enumerate(names)}
+        columns |= {name: known_or_null(values[rows]) for name, values in money.items()}
         codes = decided.reason[rows]
         columns["reason"] = pa.array([WORDS[int(code)] for code in codes], pa.string())
         columns["runner_up"] = pa.array(names[np.maximum(runner, -1)], pa.string(), mask=runner == NO_RUNNER_UP)
@@ -177,30 +177,12 @@ class Log:
             }
         )
 
-    def export(self, channel: str) -> pa.Table:
-        """Who is to be contacted over a channel, and with what."""
-        import pyarrow as pa
 
-        options = self.decided.options
-        over = np.array([*(option.channel == channel for option in options), False])
-        rows = np.flatnonzero(over[self.decided.draw.option])
-        names = names_of(options)
-        return pa.table(
-            {
-                "customer_id": pa.array(self.ids[rows], pa.string()),
-                "offer_id": pa.array(names[self.decided.draw.option[rows]], pa.string()),
-                "channel": pa.array([channel] * len(rows), pa.string()),
-                "as_of": pa.array([self.as_of] * len(rows), pa.date32()),
-                "run_key": pa.array([self.run_key] * len(rows), pa.string()),
-            }
-        )
-
-
-def _number(values: np.ndarray) -> pa.Array:
-    """Numbers with null for what is not known."""
+def known_or_null(values: np.ndarray) -> pa.Array:
+    """Numbers with null for what is not known, NaN."""
     import pyarrow as pa
 
     return pa.array(values, pa.float64(), mask=np.isnan(values))
 
 
-__all__ = ["Log"]
+__all__ = ["Log", "known_or_null"]
