@@ -62,6 +62,7 @@ def customers(n, options=3, **changes):
         "pressed": dict.fromkeys(channels, no),
         "days_since_purchase": np.full(n, np.nan),
         "days_since_complaint": np.full(n, np.nan),
+        "in_window": np.zeros((n, options), dtype=bool),
         "has_effect": np.ones((n, options), dtype=bool),
     }
     return Customers(**(known | changes))

@@ -13,7 +13,7 @@ from marketing import NOW, OFFERS, content, customers, options_of, rules
 
 from netlift.config.outreach import StrategySettings
 from netlift.decision.eligibility import find_eligible, require_fresh_consent
-from netlift.decision.options import make_limits, make_options
+from netlift.decision.options import Used, left_to_spend, make_limits, make_options
 from netlift.decision.reasons import Refusal
 from netlift.errors import ConfigError, DataError, GateRefusedError
 
@@ -189,6 +189,26 @@ def test_limits_of_offers_and_channels_bind_the_options_they_are_about():
     offers = content()["offers"]
     offers["mail"]["at_least"] = 2
     one = rules(offers=offers)
-    least, calls = make_limits(one, options_of(one))
+    least, calls = make_limits(one, options_of(one), Used())
     assert (least.name, least.options, least.most, least.least) == ("offer mail", (0,), None, 2)
     assert (calls.name, calls.options, calls.most) == ("channel call", (2,), 5)
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 40), st.floats(0, 2000))
+def test_what_is_left_is_the_less_of_day_and_month_and_never_below_nothing(day, today, before, spent):
+    channels = content()["channels"]
+    channels["call"] = channels["call"] | {"at_most": day, "monthly_at_most": 30}
+    one = rules(channels=channels, budget=100, monthly_budget=1000)
+    used = Used(today={"channel call": today}, month={"channel call": today + before}, spent=spent)
+    (calls,) = make_limits(one, options_of(one), used)
+    assert calls.most == max(0, min(day - today, 30 - today - before))
+    assert left_to_spend(one, used) == pytest.approx(max(0.0, min(100.0, 1000.0 - spent)))
+
+
+def test_a_window_that_is_open_closes_an_option_and_is_told_after_what_protects_the_customer():
+    closed = np.array([[True, False, True], [False, False, False]])
+    found = ask(customers(2, in_window=closed))
+    assert found.eligible.tolist() == [[False, True, False], [True, True, True]]
+    assert found.refused[0, 0] == Refusal.OPEN_WINDOW
+    found = ask(customers(2, in_window=closed, held_out=np.array([True, False])))
+    assert found.refused[0, 0] == Refusal.HOLDOUT

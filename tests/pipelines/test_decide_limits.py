@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from decide_world import EFFECTS, OFFERS, configure, decide, make_world, read_run
+from decide_world import EFFECTS, OFFERS, configure, decide, make_world, read_run, rewrite
 
 from netlift.errors import GateRefusedError
 
@@ -17,6 +17,7 @@ KNOWN = {offer: effect for offer, effect in EFFECTS.items() if offer != "push_re
 def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     make_world(folder, customers=300)
+    rewrite(folder, "contacts", lambda old: old[old["assigned_at"] < "2026-08-25"])  # nobody has a window open
     return folder
 
 

@@ -12,8 +12,9 @@ import netlift.pipelines.demo as verb
 from netlift.config.business import load
 from netlift.data.check import check_tables
 from netlift.data.read import open_tables
-from netlift.data.retailer.rounds import NOBODY, Archive, begin_world
+from netlift.data.retailer.rounds import NOBODY, Archive, World, begin_world
 from netlift.data.tables import CONTROL
+from netlift.decision.reasons import Refusal
 from netlift.errors import UsageError
 from netlift.evaluation.closed_loop import CONSTANT, LOOP, QUIET
 from netlift.features.vocabulary import learn_vocabulary
@@ -63,7 +64,7 @@ def lesson_without_model(settings, folder):
     with open_tables(in_folder(settings, folder)) as tables:
         costs = read_past_costs(tables, as_of=START)
     averages = np.array([3.0, -1.0, 20.0, -5.0])
-    ruling = Ruling(verdict=CONSTANT, said=("stub",), rests=(), rest_days=31)
+    ruling = Ruling(verdict=CONSTANT, said=("stub",), added=())
     return Lesson(model=None, ruling=ruling, averages=averages, rows=1000, costs=costs)
 
 
@@ -158,11 +159,25 @@ def test_the_holdout_is_never_contacted_and_lives_as_without_contacts(start, loo
     assert not ids & set(contacts[contacts.campaign_id.str.startswith("R")].customer_id)
 
 
-def test_who_was_contacted_is_left_alone_for_the_days_of_rest(start, looped):
-    _, world, *_ = looped
-    for k in range(1, len(world.sent)):
-        both = ((world.sent[k - 1] != NOBODY) & (world.sent[k] != NOBODY)).any()
-        assert both == (start.starts[k] - start.starts[k - 1] >= 31)
+def test_monthly_rounds_leave_no_month_empty_and_open_windows_alone(start, looped):
+    """The days of a month are never fewer than the window, so that whoever was contacted may be again."""
+    _, world, made, *_ = looped
+    given = [int((sent != NOBODY).sum()) for sent in world.sent]
+    assert min(given) > 0.5 * max(given)
+    assert ((world.sent[0] != NOBODY) & (world.sent[1] != NOBODY)).any()
+    assert all((one.decided.eligibility.refused != Refusal.OPEN_WINDOW).all() for one in made)
+
+
+def test_rounds_within_a_window_leave_whoever_has_one_open_alone(start, settings, looped):
+    loop, _, _, _, folder, _ = looped
+    nights = World(start.fork().lives, first_day=start.first_day, starts=tuple(start.today + k for k in range(3)))
+    nights.today = start.today
+    lesson = lesson_without_model(settings, folder)
+    for this in range(2):
+        decided = loop.decide(nights, folder, lesson)
+        nights.sent[this], nights.today = decided.offer, nights.starts[this + 1]
+    first, second = nights.sent != NOBODY
+    assert first.sum() > 100 and not (first & second).any()
 
 
 def test_each_round_is_read_from_its_log_and_the_interval_covers_the_truth(looped):

@@ -84,6 +84,7 @@ def decide(launch: Campaign, uplift: np.ndarray, rng: np.random.Generator) -> De
         pressed=dict.fromkeys(CHANNELS, no),
         days_since_purchase=np.full(n, np.nan),
         days_since_complaint=np.full(n, np.nan),
+        in_window=np.zeros(uplift.shape, dtype=bool),
         has_effect=np.ones(uplift.shape, dtype=bool),
     )
     risk = AtRisk(p_churn=np.zeros(n), ltv=np.zeros(n), horizon_days=180, window_days=28, weight=0.0)

@@ -10,13 +10,13 @@ from netlift.decision.budget_path import BudgetPoint
 from netlift.decision.prices import Price
 from netlift.decision.summary import DecisionSummary, Forecast, Note, OfferLine, PartLine
 from netlift.decision.value import Sensitivity
+from netlift.evaluation.added_effects import AddedEffect
 from netlift.evaluation.closed_loop import (
     PASSED,
     SEGMENTS,
     WORLDS,
     DemoReport,
     MonthRow,
-    RestBand,
     RoundRow,
     SegmentRow,
     Shop,
@@ -214,7 +214,10 @@ def make_loop(offer: str = "mail") -> DemoReport:
         shop=shop, start=standing, worlds=Table(name="worlds", rows=worlds), months=Table(name="months", rows=months),
         segments=Table(name="segments", rows=segments), rounds=Table(name="rounds", rows=rounds),
         measured=about(-900_000.0, 12e6), true_measured=about(4_210_000.0, 500_000.0),
-        rests=(RestBand(rest_days=0, rows=4000, gain=about(6.0, 66.0), rested=about(66.9, 24.0)),), last_gate=("said",),
+        added=(
+            AddedEffect(offer_id=offer, rest_days=28, rows=4000, added=about(6.0, 66.0), rested=about(66.9, 24.0)),
+        ),
+        last_gate=("said",),
     )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ class DecisionSettings(Settings):
     Attributes:
         budget: Currency a run for contacts and for the rewards of all expected redeemers; None (`unlimited`) for all
             it takes.
+        monthly_budget: Currency a calendar month, over all its runs; None (`unlimited`) for no limit but that of a run.
         channels: What is used to reach customers.
         offers: What may be put to them; doing nothing is always allowed and is not written down.
         strategies: What some customers may get; who is in none may get everything.
@@ -50,6 +51,7 @@ class DecisionSettings(Settings):
     """
 
     budget: Budget
+    monthly_budget: Budget = None
     channels: Annotated[dict[Name, ChannelSettings], Field(min_length=1, max_length=50)]
     offers: Annotated[dict[Name, OfferSettings], Field(min_length=1, max_length=200)]
     strategies: Annotated[tuple[StrategySettings, ...], Field(max_length=50)] = ()
@@ -185,6 +187,19 @@ class DecisionSettings(Settings):
             least = sum(offer.at_least for offer in self.offers.values() if offer.channel == name)
             if channel.at_most is not None and least > channel.at_most:
                 yield f"channels.{name}: its offers ask for {least:,} contacts at least, at_most is {channel.at_most:,}"
+            yield from _more_a_day(f"channels.{name}", channel.at_most, channel.monthly_at_most)
+        for name, offer in self.offers.items():
+            yield from _more_a_day(f"offers.{name}", offer.at_most, offer.monthly_at_most)
+            if offer.monthly_at_most is not None and offer.at_least > offer.monthly_at_most:
+                yield (
+                    f"offers.{name}: at_least {offer.at_least:,} a day is above monthly_at_most "
+                    f"{offer.monthly_at_most:,}"
+                )
+        if self.budget is not None and self.monthly_budget is not None and self.budget > self.monthly_budget:
+            yield (
+                f"budget: {self.budget:,.2f} a run is above monthly_budget {self.monthly_budget:,.2f}; lower it, or "
+                "write `budget: unlimited` where one run may spend the month"
+            )
         needed = sum(
             offer.at_least * ((offer.contact_cost or 0) + (offer.reward or 0) * (offer.redeemed_by or 0))
             for offer in self.offers.values()
@@ -201,6 +216,11 @@ class DecisionSettings(Settings):
                 f"gives each a chance of {least:.4g}, below the floor of {self.explore.floor:g}; raise epsilon to "
                 f"{self.explore.floor * arms:.4g} or lower the floor"
             )
+
+
+def _more_a_day(place: str, day: int | None, month: int | None) -> Iterator[str]:
+    if day is not None and month is not None and day > month:
+        yield f"{place}: at_most {day:,} a day is above monthly_at_most {month:,}; lower it, or leave it out"
 
 
 def _is_idle(limit: ContactLimit, other: ContactLimit) -> bool:

@@ -54,6 +54,7 @@ class ChannelSettings(Settings):
         fatigue: Currency per contact: what it costs in attention that later contacts will miss, beyond the outcome
             window.
         at_most: Contacts a day, such as calls, over all runs of the day; None for no limit.
+        monthly_at_most: Contacts a calendar month, whoever made them; None for no limit.
     """
 
     consent: str | None = None
@@ -61,6 +62,7 @@ class ChannelSettings(Settings):
     opt_in_events: tuple[Name, ...] = ()
     fatigue: Money
     at_most: Count | None = None
+    monthly_at_most: Count | None = None
 
 
 class OfferSettings(Settings):
@@ -77,6 +79,7 @@ class OfferSettings(Settings):
         valid_to: Last day; None for that of `offers`.
         at_least: Contacts a day, no less, but in lists of triggers.
         at_most: Contacts a day, no more, over all runs of the day; None for no limit.
+        monthly_at_most: Contacts a calendar month, no more, whoever made them; None for no limit.
         save_rate: Share of those about to leave whom it keeps beyond the outcome window; None where it does not claim
             to keep anybody.
     """
@@ -90,6 +93,7 @@ class OfferSettings(Settings):
     valid_to: Day | None = None
     at_least: Count = 0
     at_most: Count | None = None
+    monthly_at_most: Count | None = None
     save_rate: Share | None = None
 
     @property

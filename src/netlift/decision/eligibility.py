@@ -33,6 +33,8 @@ class Customers:
         pressed: Channel to whether one more contact over it would break a limit of the contact policy, bool.
         days_since_purchase: Whole days since the day of the last purchase, NaN without one.
         days_since_complaint: Whole days since the day of the last complaint, NaN without one.
+        in_window: Whether an earlier contact is still in its outcome window and nothing shows that the option adds to
+            it, bool, shape (n, m).
         has_effect: Whether a model knows the effect of each option, bool, shape (n, m).
     """
 
@@ -45,6 +47,7 @@ class Customers:
     pressed: Mapping[str, np.ndarray]
     days_since_purchase: np.ndarray
     days_since_complaint: np.ndarray
+    in_window: np.ndarray
     has_effect: np.ndarray
 
     def __len__(self) -> int:
@@ -140,6 +143,7 @@ def find_eligible(
             _refuse(code, ~all_hold(customers.columns, option.criteria, len(customers)), Refusal.NOT_ELIGIBLE)
         if not option.is_valid(as_of):
             _refuse(code, np.ones(len(customers), dtype=bool), Refusal.NOT_VALID)
+        _refuse(code, customers.in_window[:, j], Refusal.OPEN_WINDOW)
         _refuse(code, ~customers.has_effect[:, j], Refusal.NO_EFFECT_KNOWN)
         refused[j] = code
     return Eligibility(
@@ -198,8 +202,8 @@ def _require_whole(settings: DecisionSettings, customers: Customers, channels: S
             raise DataError(f"{what}: nothing is known for channel {missing[0]!r}; give an array for each channel")
         flags |= {f"{what} of {channel}": known[channel] for channel in channels}
     wrong = [n for n, x in flags.items() if x.dtype != np.bool_ or x.shape != (len(customers),)]
-    if customers.has_effect.dtype != np.bool_ or customers.has_effect.shape != (len(customers), options):
-        wrong.append("has_effect")
+    by_option = {"in_window": customers.in_window, "has_effect": customers.has_effect}
+    wrong += [n for n, x in by_option.items() if x.dtype != np.bool_ or x.shape != (len(customers), options)]
     days = {name: getattr(customers, name) for name in ("days_since_purchase", "days_since_complaint")}
     wrong += [name for name, values in {**days, **customers.columns}.items() if values.shape != (len(customers),)]
     if wrong:

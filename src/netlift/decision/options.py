@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -97,18 +97,48 @@ def _make_option(settings: DecisionSettings, name: str, row: Mapping[str, Any]) 
     )
 
 
-def make_limits(settings: DecisionSettings, options: Sequence[Option]) -> tuple[Limit, ...]:
-    """Limits on offers and channels of the config, as the allocation takes them."""
+@dataclass(frozen=True, kw_only=True)
+class Used:
+    """What other runs have used of what a day and a calendar month allow.
+
+    Attributes:
+        today: Name of a limit, such as "channel sms", to contacts of the day.
+        month: The same to contacts of the month.
+        spent: Currency that other runs of the month are expected to spend.
+    """
+
+    today: Mapping[str, float] = field(default_factory=dict)
+    month: Mapping[str, float] = field(default_factory=dict)
+    spent: float = 0.0
+
+
+def make_limits(settings: DecisionSettings, options: Sequence[Option], used: Used) -> tuple[Limit, ...]:
+    """What day and month leave of the config's limits on offers and channels, as the allocation takes them.
+
+    What is short by the month is so for minimums of a day too.
+    """
     limits = []
-    for name, offer in settings.offers.items():
-        if offer.at_most is not None or offer.at_least:
-            own = tuple(j for j, option in enumerate(options) if option.offer_id == name)
-            limits.append(Limit(name=f"offer {name}", options=own, most=offer.at_most, least=offer.at_least or None))
-    for name, channel in settings.channels.items():
-        own = tuple(j for j, option in enumerate(options) if option.channel == name)
-        if channel.at_most is not None and own:
-            limits.append(Limit(name=f"channel {name}", options=own, most=channel.at_most))
+    for family, rules in (("offer", settings.offers), ("channel", settings.channels)):
+        for name, rule in rules.items():
+            called = f"{family} {name}"
+            own = tuple(j for j, o in enumerate(options) if name == (o.offer_id if family == "offer" else o.channel))
+            day, month = _left(rule.at_most, used.today, called), _left(rule.monthly_at_most, used.month, called)
+            most = min((left for left in (day, month) if left is not None), default=None)
+            least = max(0.0, getattr(rule, "at_least", 0) - used.today.get(called, 0.0))
+            least = least if month is None else min(least, month)
+            if (most is not None or least) and (own or family == "offer"):
+                limits.append(Limit(name=called, options=own, most=most, least=least or None))
     return tuple(limits)
+
+
+def left_to_spend(settings: DecisionSettings, used: Used) -> float | None:
+    """Currency that run and month leave for contacts and rewards; None for no limit."""
+    month = None if settings.monthly_budget is None else max(0.0, settings.monthly_budget - used.spent)
+    return min((left for left in (settings.budget, month) if left is not None), default=None)
+
+
+def _left(most: float | None, used: Mapping[str, float], name: str) -> float | None:
+    return None if most is None else max(0.0, most - used.get(name, 0.0))
 
 
 def per_option(options: Sequence[Option], name: str) -> np.ndarray:
@@ -120,4 +150,4 @@ def _is_cost(value: Any) -> bool:
     return value is not None and math.isfinite(value) and value >= 0
 
 
-__all__ = ["Option", "make_limits", "make_options", "per_option"]
+__all__ = ["Option", "Used", "left_to_spend", "make_limits", "make_options", "per_option"]

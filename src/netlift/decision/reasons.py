@@ -27,7 +27,8 @@ class Refusal(IntEnum):
     NOT_IN_STRATEGY = 9
     NOT_ELIGIBLE = 10
     NOT_VALID = 11
-    NO_EFFECT_KNOWN = 12
+    OPEN_WINDOW = 12
+    NO_EFFECT_KNOWN = 13
 
     @property
     def code(self) -> str:
@@ -43,6 +44,7 @@ class Reason(IntEnum):
     EXPLORE_NONE = 34
     NOTHING_PAYS = 35
     OUTBID = 36
+    MONTH_USED = 37
 
     @property
     def code(self) -> str:
@@ -53,17 +55,18 @@ class Reason(IntEnum):
 WORDS: Mapping[int, str] = {one.value: one.code for one in (*Refusal, *Reason)}
 
 
-def explain(refused: np.ndarray, value: np.ndarray, draw: Draw) -> np.ndarray:
+def explain(refused: np.ndarray, value: np.ndarray, draw: Draw, month_used: np.ndarray | None = None) -> np.ndarray:
     """Reason of every customer's decision, uint8, shape (n,).
 
     With an option: policy or explore. With none: drawn as none by exploration; nothing that is open earns anything;
-    something does, but others earn more of what is short (outbid); or all is refused, with the reason of the option
-    that came furthest.
+    something does, but the month has nothing left for it, or others earn more of what is short (outbid); or all is
+    refused, with the reason of the option that came furthest.
 
     Args:
         refused: `Eligibility.refused`, shape (n, m).
         value: Expected profit, shape (n, m); only that of open options is looked at.
         draw: What was drawn.
+        month_used: Options that the month has nothing left for, bool, shape (n, m); None for none.
 
     Examples:
         >>> from netlift.decision.explore import Draw
@@ -76,6 +79,8 @@ def explain(refused: np.ndarray, value: np.ndarray, draw: Draw) -> np.ndarray:
     open_to = refused == Refusal.OPEN
     best = np.where(open_to, value, -np.inf).max(axis=1, initial=-np.inf)
     reason = np.where(best > 0, Reason.OUTBID, Reason.NOTHING_PAYS).astype(np.uint8)
+    if month_used is not None:
+        reason[(best > 0) & ~(open_to & (value > 0) & ~month_used).any(axis=1)] = Reason.MONTH_USED
     closed = ~open_to.any(axis=1)
     reason[closed] = refused[closed].max(axis=1, initial=0)
     reason[draw.explored] = np.where(draw.option[draw.explored] >= 0, Reason.EXPLORE, Reason.EXPLORE_NONE)

@@ -87,6 +87,33 @@ class Forecast:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MonthLine:
+    """What a calendar month allows of a limit, and what is used of it.
+
+    Attributes:
+        name: "budget", in currency, or a limit in contacts such as "channel sms".
+        most: No more than this in the month.
+        before: Used by other runs of the month; of contacts by all lists and campaigns.
+        now: Used by this run.
+    """
+
+    name: str
+    most: float
+    before: float
+    now: float
+
+    @property
+    def left(self) -> float:
+        """What the rest of the month may use."""
+        return max(0.0, self.most - self.before - self.now)
+
+    @property
+    def was_used_up(self) -> bool:
+        """Whether nothing was left for this run."""
+        return self.before >= self.most
+
+
+@dataclass(frozen=True, kw_only=True)
 class Note:
     """Something that a reader must know, by the key of its text.
 
@@ -127,6 +154,7 @@ class DecisionSummary:
         notes: What else a reader must know.
         segments: Each value segment; empty where no rule of the config asks for segments.
         strategies: Each strategy of the config, and those who are in none; empty without strategies.
+        month: What the calendar month allows and what is used of it; empty where the config limits no month.
     """
 
     run_key: str
@@ -152,6 +180,7 @@ class DecisionSummary:
     notes: tuple[Note, ...]
     segments: tuple[PartLine, ...] = ()
     strategies: tuple[PartLine, ...] = ()
+    month: tuple[MonthLine, ...] = ()
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> DecisionSummary:
@@ -172,6 +201,7 @@ class DecisionSummary:
                 "notes": tuple(Note(key=one["key"], values=_with_tuples(one["values"])) for one in own["notes"]),
                 "segments": tuple(PartLine(**one) for one in own.get("segments", ())),
                 "strategies": tuple(PartLine(**one) for one in own.get("strategies", ())),
+                "month": tuple(MonthLine(**one) for one in own.get("month", ())),
             }
         )
 
@@ -186,4 +216,4 @@ def _numbers(plain: Mapping[str, Any], missing: float) -> dict[str, Any]:
     return {name: missing if value is None else value for name, value in plain.items()}
 
 
-__all__ = ["Basis", "DecisionSummary", "Forecast", "Note", "OfferLine", "PartLine"]
+__all__ = ["Basis", "DecisionSummary", "Forecast", "MonthLine", "Note", "OfferLine", "PartLine"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from netlift.evaluation.added_effects import AddedEffect
 from netlift.results import Estimate, Table
 
 Verdict = Literal["passed", "stands", "constant", "nobody"]
@@ -123,23 +124,6 @@ class SegmentRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestBand:
-    """What contacts earned that soon after another, measured where chance drew them.
-
-    Attributes:
-        rest_days: First day of the band, counted from the last contact; the next band begins where it ends.
-        rows: Contacts, and draws of none, that it was measured on.
-        gain: Profit of the policy above none, per customer of the band.
-        rested: The same after a longer rest.
-    """
-
-    rest_days: int
-    rows: int
-    gain: Estimate
-    rested: Estimate
-
-
-@dataclass(frozen=True, kw_only=True)
 class RoundRow:
     """What the loop believed of a month, and what the world knows.
 
@@ -147,7 +131,7 @@ class RoundRow:
         month: First day.
         rows: Contacts that the training had.
         gate: Who decides by the gate's last word: passed, stands, constant or nobody.
-        rest_days: For how long a customer was left alone after a contact.
+        rest_days: For how long a customer was left alone after a contact; of offers that differ, the longest.
         contacted: Customers.
         explored: Of them, by chance.
         promised: Profit of the outcome window that the model promises of these contacts, currency.
@@ -186,7 +170,7 @@ class Shop:
         start: First day of the first round.
         rounds: Months.
         epsilon: Share of customers whose offer the loop draws evenly.
-        rest_days: Days for which the loop leaves a customer alone after a contact.
+        rest_days: Days for which the loop leaves a customer alone after a contact; None for the engine's own rule.
         holdout: Share of customers whom the loop never contacts.
         likely_share: Share of customers that propensity targeting contacts.
         constant: The offer that mass mailing and propensity targeting send: the best on average before the start.
@@ -221,7 +205,7 @@ class DemoReport:
         rounds: What the loop believed, month by month.
         measured: What all contacts of the loop brought, by its holdout; None without one.
         true_measured: The truth about the same customers.
-        rests: What contacts earned by days since the last one, when the gate was last asked; empty where it refused.
+        added: How soon each offer may follow another contact, when the gate was last asked; empty where it refused.
         last_gate: What the gate said when it was last asked.
     """
 
@@ -233,7 +217,7 @@ class DemoReport:
     rounds: Table[RoundRow]
     measured: Estimate | None
     true_measured: Estimate
-    rests: tuple[RestBand, ...]
+    added: tuple[AddedEffect, ...]
     last_gate: tuple[str, ...]
 
     def world(self, name: str) -> WorldRow:
@@ -243,5 +227,5 @@ class DemoReport:
 
 __all__ = [
     "CONSTANT", "LIKELY", "LOOP", "MASS", "ORACLE", "PASSED", "QUIET", "SEGMENTS", "SILENT", "STANDS", "WORLDS",
-    "DemoReport", "MonthRow", "RestBand", "RoundRow", "SegmentRow", "Shop", "Standing", "Verdict", "WorldRow",
+    "DemoReport", "MonthRow", "RoundRow", "SegmentRow", "Shop", "Standing", "Verdict", "WorldRow",
 ]  # fmt: skip

@@ -23,6 +23,7 @@ from netlift.decision.eligibility import require_fresh_consent
 from netlift.decision.options import make_options
 from netlift.decision.summary import DecisionSummary
 from netlift.errors import ConfigError, GateRefusedError, UsageError
+from netlift.evaluation.added_effects import SINCE
 from netlift.pipelines.champions import Champion
 from netlift.pipelines.channel_lists import channel_lists
 from netlift.pipelines.decide_choice import choose
@@ -48,6 +49,7 @@ from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.names import speak_of
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.proof_file import ProofFile, find_champions_file, read_proof_rows
+from netlift.pipelines.proof_rows import ProofRows
 from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
 from netlift.pipelines.score import require_fresh
 from netlift.pipelines.scoring_contract import require_same_schema
@@ -172,10 +174,18 @@ def decide_business(
             require_all_opt_outs(whole, tables, decision)
             _require_sound(settings, decision, tables, champions, request.as_of)
             progress.stage("decide", f"features and effects as of {request.as_of}")
+            held_out = None if kept is None else read_proof_rows(kept.path, asked=[*decision.asked, SINCE])
             known = describe_customers(
-                settings, tables, champions, as_of=request.as_of, key=request.key, trigger=trigger, progress=progress
+                settings,
+                tables,
+                champions,
+                as_of=request.as_of,
+                key=request.key,
+                trigger=trigger,
+                held_out=held_out,
+                progress=progress,
             )
-            log, summary = _decide(settings, request, known, champions, without, kept, progress)
+            log, summary = _decide(settings, request, known, champions, without, held_out, progress)
             progress.stage("decide", "writing, and reading back who may be contacted")
             with staged_directory(target, access=settings.ids_readable_by) as staging:
                 lists = channel_lists(
@@ -239,11 +249,10 @@ def _decide(
     known: Known,
     champions: Mapping[str, Champion],
     without: tuple[str, ...],
-    kept: ProofFile | None,
+    held_out: ProofRows | None,
     progress: Progress,
 ) -> tuple[Log, DecisionSummary]:
     decision = require_decision(settings)
-    held_out = None if kept is None else read_proof_rows(kept.path, asked=decision.asked)
     progress.stage("decide", f"choosing for {len(known.positions):,} customers together")
     salt = f"{decision.holdout.salt}\x1f{settings.name}\x1f{request.key}\x1fexplore"
     decided = choose(
@@ -254,7 +263,7 @@ def _decide(
         is_list=bool(request.trigger),
         words=hash_units(list(known.positions), salt=salt, purpose="arm"),
         as_of=datetime.combine(request.as_of, time()),
-        made_today=known.made_today,
+        used=known.used,
     )
     proof = prove_run(held_out, decision, decided, known.uplift, is_list=bool(request.trigger))
     log = Log(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from netlift.decision.allocation import Allocation, allocate
 from netlift.decision.eligibility import Customers, Eligibility, find_eligible
 from netlift.decision.explore import NONE, Draw, Exploration, draw_decisions, draw_exploration
 from netlift.decision.limits import Limit, Problem, after_use
-from netlift.decision.options import Option, make_limits
+from netlift.decision.options import Option, Used, left_to_spend, make_limits
 from netlift.decision.prices import Prices, choose_by_prices
 from netlift.decision.reasons import Reason, Refusal, explain
 from netlift.decision.value import OptionValues
@@ -62,7 +62,7 @@ def choose(
     words: np.ndarray,
     as_of: datetime,
     is_list: bool = False,
-    made_today: Mapping[str, float] | None = None,
+    used: Used | None = None,
 ) -> Decided:
     """Decide for all customers together.
 
@@ -74,7 +74,7 @@ def choose(
         words: 64 bits of each customer that exploration draws by, uint64, shape (n,).
         as_of: Moment of the decision, local time.
         is_list: Whether it is a trigger's list, which may be empty and has no minimum volumes to meet.
-        made_today: Name of a limit to what other runs of the day have used of it; they share what a day allows.
+        used: What other runs have used of what day and month allow; None for nothing.
 
     Raises:
         GateRefusedError: Nothing is open to anybody, or minimum volumes cannot be met, named.
@@ -82,15 +82,16 @@ def choose(
     """
     eligibility = find_eligible(decision, options, customers, as_of=as_of)
     explorable = eligibility.explorable
-    if not explorable.any() and not is_list:
+    if not explorable.any() and not is_list and not (eligibility.refused == Refusal.OPEN_WINDOW).any():
         raise GateRefusedError(_nothing_open(eligibility))
     value = values.profit().astype(np.float32)
     value[~eligibility.eligible] = -np.inf
-    limits = _of_the_day(make_limits(decision, options), made_today or {})
+    used = used or Used()
+    limits = make_limits(decision, options, used)
     if is_list:
         limits = tuple(replace(limit, least=None) for limit in limits if limit.options)
     _require_trained(limits, options, customers.has_effect)
-    problem = Problem(value=value, cost=values.cost(), budget=decision.budget, limits=limits)
+    problem = Problem(value=value, cost=values.cost(), budget=left_to_spend(decision, used), limits=limits)
     exploration = draw_exploration(
         words,
         explorable,
@@ -114,7 +115,7 @@ def choose(
         shared=shared,
         policy=policy,
         draw=draw,
-        reason=explain(eligibility.refused, value, draw),
+        reason=explain(eligibility.refused, value, draw, _month_used(problem, decision, used)),
         runner_up=_runner_up(value, problem.cost, explorable, draw.option, allocation.charges),
     )
 
@@ -151,16 +152,18 @@ def _require_trained(limits: Sequence[Limit], options: Sequence[Option], has_eff
             )
 
 
-def _of_the_day(limits: Sequence[Limit], made: Mapping[str, float]) -> tuple[Limit, ...]:
-    """What other runs of the day have left of each limit, and of each minimum."""
-    return tuple(
-        replace(
-            limit,
-            most=None if limit.most is None else max(0.0, limit.most - made.get(limit.name, 0.0)),
-            least=max(0.0, (limit.least or 0.0) - made.get(limit.name, 0.0)) or None,
-        )
-        for limit in limits
-    )
+def _month_used(problem: Problem, decision: DecisionSettings, used: Used) -> np.ndarray:
+    """Options that the calendar month has nothing left for, bool, shape (n, m)."""
+    found = np.zeros((problem.n, problem.m), dtype=bool)
+    if decision.monthly_budget is not None and used.spent >= decision.monthly_budget:
+        found |= problem.cost > 0
+    for family, rules in (("offer", decision.offers), ("channel", decision.channels)):
+        for name, rule in rules.items():
+            called = f"{family} {name}"
+            if rule.monthly_at_most is not None and used.month.get(called, 0.0) >= rule.monthly_at_most:
+                own = next((limit.options for limit in problem.limits if limit.name == called), ())
+                found[:, list(own)] = True
+    return found
 
 
 def _left_over(problem: Problem, exploration: Exploration) -> Problem:

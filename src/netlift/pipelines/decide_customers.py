@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,18 @@ from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
 from netlift.config.outreach import TriggerSettings
 from netlift.data.read import Tables
-from netlift.decision.contact_policy import find_pressure
+from netlift.decision.contact_policy import ContactLog, find_pressure
 from netlift.decision.eligibility import Customers
-from netlift.decision.options import Option, make_options
+from netlift.decision.open_windows import OpenWindows, Rest, days_to_nearest, find_open_windows
+from netlift.decision.options import Option, Used, make_options
 from netlift.decision.value import AtRisk, OptionValues, Trained, value_options
 from netlift.errors import ConfigError
+from netlift.evaluation.added_effects import SINCE, AddedEffect, find_added_effects
+from netlift.evaluation.off_policy import choose_arms
 from netlift.pipelines.audience import read_segments
 from netlift.pipelines.champions import Champion
 from netlift.pipelines.decide_consents import agreed, read_opt_outs
-from netlift.pipelines.decide_history import History, contact_log, read_history, reserved_customers
+from netlift.pipelines.decide_history import History, contact_log, read_history, reserved_customers, spent_by_runs
 from netlift.pipelines.decide_inputs import (
     PastCosts,
     bought_on,
@@ -44,6 +48,7 @@ from netlift.pipelines.decide_scores import (
 )
 from netlift.pipelines.decide_triggers import earlier_runs, find_fired
 from netlift.pipelines.progress import Progress
+from netlift.pipelines.proof_rows import ProofRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,11 +66,13 @@ class Known:
         options: The options, m of them.
         customers: What eligibility asks of customers.
         values: Expected money of each option.
-        uplift: The model's predictions, NaN where unknown, float32, shape (n, m).
+        uplift: What a contact of each option is predicted to add, NaN where unknown, float32, shape (n, m).
         outcome_days: Length of the outcome windows that the effects are of.
+        windows: What earlier contacts leave open; `uplift` is what a contact adds to it.
+        proven: Offers that are proven to add profit within the window, in the order of options.
         lists: Lists beside the table of contacts whose contacts were counted.
         drifted: Features that moved far since training.
-        made_today: Name of a limit, such as "channel sms", to what other runs of the day have used of it.
+        used: What other runs have used of what day and month allow.
     """
 
     positions: pd.Index
@@ -74,9 +81,20 @@ class Known:
     values: OptionValues
     uplift: np.ndarray
     outcome_days: float
+    windows: OpenWindows
+    proven: tuple[str, ...]
     lists: tuple[str, ...]
     drifted: tuple[str, ...]
-    made_today: Mapping[str, float]
+    used: Used
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Past:
+    """Contacts that were made or promised, the same by position of customer and channel, and what they leave open."""
+
+    history: History
+    log: ContactLog
+    windows: OpenWindows
 
 
 def names_known(tables: Tables, champion: Champion) -> frozenset[str]:
@@ -93,6 +111,7 @@ def describe_customers(
     as_of: date,
     key: str,
     trigger: TriggerSettings | None,
+    held_out: ProofRows | None,
     progress: Progress,
 ) -> Known:
     """Read and predict all that a decision needs.
@@ -104,6 +123,8 @@ def describe_customers(
         as_of: First day not seen.
         key: Run key, whose own list is not counted.
         trigger: Only customers for whom it fires, and its offers; None for all.
+        held_out: Contacts that the model never saw, which tell how soon offers may follow another contact; None where
+            the training kept none, and every offer waits for the window to be over.
         progress: Who watches.
 
     Raises:
@@ -115,7 +136,15 @@ def describe_customers(
     decision = _decision_of(settings)
     options = make_options(decision, offers_known(tables))
     options = tuple(o for o in options if trigger is None or o.offer_id in trigger.offers)
-    history = read_history(tables, decision.contact_policy, state=settings.state, own_key=key, as_of=as_of)
+    costs = read_past_costs(tables, as_of=as_of)
+    history = read_history(
+        tables,
+        decision.contact_policy,
+        state=settings.state,
+        own_key=key,
+        as_of=as_of,
+        window_days=costs.outcome_days,
+    )
     features = [name for name in decision.asked if name not in (*tables.present["customers"], *SCORES, SEGMENT)]
     scored = score_customers(
         settings,
@@ -130,7 +159,13 @@ def describe_customers(
         runs = earlier_runs(settings.state, trigger, as_of=as_of, own_key=key)
         scored = scored.take(find_fired(settings, tables, trigger, champions, scored, as_of=as_of, runs=runs))
     segments = read_segments(settings, tables, as_of, names=decision.asked, progress=progress)
-    costs = read_past_costs(tables, as_of=as_of)
+    window_days = math.ceil(costs.outcome_days)
+    added = () if held_out is None else added_on(held_out, window_days=window_days)
+    log = _log_of(settings, tables, history, scored)
+    days = days_to_nearest(log, customers=len(scored), moment=np.datetime64(as_of, "us"))
+    windows = find_open_windows(days, rests_of(options, added, window_days), window_days=window_days)
+    past = _Past(history=history, log=log, windows=windows)
+    scored = replace(scored, uplift=scored.uplift * windows.share.astype(np.float32))
     trained = trained_costs(options, costs, reward=scored.reward)
     risk = AtRisk(
         p_churn=scored.p_churn,
@@ -142,13 +177,15 @@ def describe_customers(
     return Known(
         positions=_index(scored.ids),
         options=options,
-        customers=_customers(settings, tables, options, scored, history, segments, as_of, trigger),
+        customers=_customers(settings, tables, options, scored, past, segments, as_of, trigger),
         values=value_options(options, uplift=scored.uplift, trained=trained, risk=risk),
         uplift=scored.uplift,
         outcome_days=costs.outcome_days,
+        windows=past.windows,
+        proven=tuple(one.offer_id for one in added if one.share),
         lists=history.lists,
         drifted=scored.drifted,
-        made_today=_made_on(history, tables, as_of),
+        used=_used(settings, history, tables, as_of, key),
     )
 
 
@@ -163,7 +200,7 @@ def _customers(
     tables: Tables,
     options: Sequence[Option],
     scored: Scored,
-    history: History,
+    past: _Past,
     segments: Mapping[str, str] | None,
     as_of: date,
     trigger: TriggerSettings | None,
@@ -175,12 +212,9 @@ def _customers(
     consents = {channel: decision.consent_column(channel) for channel in dict.fromkeys(o.channel for o in options)}
     own = [name for name in decision.asked if name in tables.present["customers"]]
     people = read_people(tables, scored.ids, ["cancelled_at", *consents.values(), *own])
-    channels = (*decision.channels, OTHER_CHANNEL)
-    channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
-    log = contact_log(history, positions, channel_of, channels)
-    midnight = datetime.combine(as_of, time())
+    midnight, channels = datetime.combine(as_of, time()), (*decision.channels, OTHER_CHANNEL)
     pressure = find_pressure(
-        log, policy.limits, channels=channels, customers=len(positions), as_of=midnight, planned=log
+        past.log, policy.limits, channels=channels, customers=len(positions), as_of=midnight, planned=past.log
     )
     return Customers(
         columns=_columns(scored, people, segments, own, decision.asked),
@@ -188,7 +222,7 @@ def _customers(
         opted_out=read_opt_outs(tables, decision, positions, [*consents], as_of=as_of),
         left=people["cancelled_at"] < np.datetime64(as_of + timedelta(days=1), "us"),
         held_out=_held_out(settings, tables, scored.ids, as_of),
-        reserved=reserved_customers(history, policy.priority_campaigns, positions, as_of),
+        reserved=reserved_customers(past.history, policy.priority_campaigns, positions, as_of),
         pressed=pressure.pressed,
         days_since_purchase=_unless(
             answered == "purchase", np.where(bought_on(tables, positions, as_of), 0.0, scored.columns[LAST_PURCHASE])
@@ -196,15 +230,51 @@ def _customers(
         days_since_complaint=_unless(
             answered == "complaint", days_since_events(tables, policy.complaint_events, positions, as_of)
         ),
+        in_window=past.windows.closed,
         has_effect=~np.isnan(scored.uplift),
     )
 
 
-def _made_on(history: History, tables: Tables, day: date) -> dict[str, float]:
-    """Contacts of a day that were made or promised, by the names that limits have."""
+def rests_of(options: Sequence[Option], added: Sequence[AddedEffect], window_days: int) -> tuple[Rest, ...]:
+    """When each option may follow another contact: that is for its offer; the whole window where nothing is proven."""
+    known = {one.offer_id: Rest(days=one.rest_days, share=one.share) for one in added if one.share}
+    whole = Rest(days=window_days)
+    return tuple(known.get(option.offer_id, whole) for option in options)
+
+
+def added_on(rows: ProofRows, *, window_days: int) -> tuple[AddedEffect, ...]:
+    """How soon each offer may follow another contact, by contacts that the model never saw."""
+    names = [feature.name for feature in rows.features]
+    return find_added_effects(
+        rows.logged,
+        choose_arms(rows.uplift, rows.logged.available),
+        rows.X[:, names.index(SINCE)] if SINCE in names else None,
+        offers=rows.offers,
+        window_days=window_days,
+    )
+
+
+def _log_of(settings: BusinessSettings, tables: Tables, history: History, scored: Scored) -> ContactLog:
+    """All contacts that were made or promised, by position of customer and channel."""
+    channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
+    return contact_log(history, _index(scored.ids), channel_of, (*_decision_of(settings).channels, OTHER_CHANNEL))
+
+
+def _used(settings: BusinessSettings, history: History, tables: Tables, day: date, key: str) -> Used:
+    """What other runs have used of what the day and its calendar month allow."""
+    first = day.replace(day=1)
+    return Used(
+        today=_made_between(history, tables, day, day + timedelta(days=1)),
+        month=_made_between(history, tables, first, (first + timedelta(days=31)).replace(day=1)),
+        spent=spent_by_runs(settings.state, month=day, own_key=key),
+    )
+
+
+def _made_between(history: History, tables: Tables, first: date, end: date) -> dict[str, float]:
+    """Contacts of some days that were made or promised, by the names that limits have."""
     channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
     made: dict[str, float] = defaultdict(float)
-    for offer, count in history.made_on(day).items():
+    for offer, count in history.made_between(first, end).items():
         made[f"offer {offer}"] += count
         made[f"channel {channel_of.get(offer, OTHER_CHANNEL)}"] += count
     return dict(made)
@@ -283,4 +353,4 @@ def trained_costs(options: Sequence[Option], costs: PastCosts, *, reward: np.nda
     )
 
 
-__all__ = ["Known", "describe_customers", "names_known", "trained_costs"]
+__all__ = ["Known", "describe_customers", "names_known", "rests_of", "trained_costs"]

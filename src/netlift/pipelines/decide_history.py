@@ -7,6 +7,7 @@ part of it has come back, the rest still counts: nobody is contacted twice becau
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -46,16 +47,18 @@ class History:
     frame: pd.DataFrame
     lists: tuple[str, ...]
 
-    def made_on(self, day: date) -> dict[str, int]:
-        """Offer to its contacts that were made or promised on a day."""
-        since = np.datetime64(day, "us")
+    def made_between(self, first: date, end: date) -> dict[str, int]:
+        """Offer to its contacts that were made or promised on days, the end not included."""
         at = self.frame["at"].to_numpy(dtype="datetime64[us]")
-        own = (at >= since) & (at < since + np.timedelta64(1, "D")) & (self.frame["offer_id"] != CONTROL).to_numpy()
+        own = (at >= np.datetime64(first, "us")) & (at < np.datetime64(end, "us"))
+        own &= (self.frame["offer_id"] != CONTROL).to_numpy()
         return {str(offer): int(count) for offer, count in self.frame.loc[own, "offer_id"].value_counts().items()}
 
 
-def read_history(tables: Tables, policy: ContactPolicy, *, state: Path, own_key: str, as_of: date) -> History:
-    """Contacts that the limits of a policy look back on, and everybody in its priority campaigns.
+def read_history(
+    tables: Tables, policy: ContactPolicy, *, state: Path, own_key: str, as_of: date, window_days: float
+) -> History:
+    """Contacts of the month, those whose windows are open, those that limits look back on, and priority campaigns.
 
     Args:
         tables: The tables of a business.
@@ -63,6 +66,7 @@ def read_history(tables: Tables, policy: ContactPolicy, *, state: Path, own_key:
         state: The state folder, below which lists stand.
         own_key: Run key of the decisions that are being made, which do not count.
         as_of: First day not seen.
+        window_days: Length of the outcome window, for which a contact is open.
 
     Raises:
         DataError: A list is not whole, so that nobody can say whom it contacts.
@@ -71,7 +75,8 @@ def read_history(tables: Tables, policy: ContactPolicy, *, state: Path, own_key:
     """
     import pandas as pd
 
-    since = as_of - timedelta(days=max((limit.days for limit in policy.limits), default=0))
+    back = max([math.ceil(window_days), *(limit.days for limit in policy.limits)])
+    since = min(as_of - timedelta(days=back), as_of.replace(day=1))
     standing = [one for one in _standing_lists(state) if one[:2] != (DECISIONS, state / DECISIONS / own_key)]
     logged = _logged_campaigns(tables)
     if own_key in logged:
@@ -123,6 +128,28 @@ def reserved_customers(history: History, campaigns: Sequence[str], positions: pd
     who = positions.get_indexer(pd.Index(rows.loc[running, "customer_id"]))
     reserved[who[who >= 0]] = True
     return reserved
+
+
+def spent_by_runs(state: Path, *, month: date, own_key: str) -> float:
+    """Currency that the decisions of a calendar month are expected to spend, by the runs that stand.
+
+    Args:
+        state: The state folder, below which they stand.
+        month: Any day of the month.
+        own_key: Run key of the decisions that are being made, which do not count.
+
+    Raises:
+        DataError: A run is not whole.
+    """
+    own = state / DECISIONS / own_key
+    spent = 0.0
+    for kind, folder, _, day in _standing_lists(state):
+        if kind == DECISIONS and folder != own and (day.year, day.month) == (month.year, month.month):
+            try:
+                spent += float(json.loads((folder / MANIFEST_FILE).read_text())["summary"]["spend"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise _not_whole(folder, error) from error
+    return spent
 
 
 def decided_days(state: Path) -> dict[str, date]:
@@ -206,11 +233,15 @@ def _standing_lists(state: Path) -> Iterator[tuple[Path, Path, str, date]]:
                 campaign = manifest["run_key" if kind == DECISIONS else "campaign_id"]
                 day = date.fromisoformat(manifest["as_of" if kind == DECISIONS else "started_at"][:10])
             except (OSError, ValueError, KeyError) as error:
-                raise DataError(
-                    f"{folder} is not whole ({type(error).__name__}), so nobody can say whom it contacts; remove it "
-                    "and write it again"
-                ) from error
+                raise _not_whole(folder, error) from error
             yield kind, folder, campaign, day
+
+
+def _not_whole(folder: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{folder} is not whole ({type(error).__name__}), so nobody can say whom it contacts and what it spends; "
+        "remove it and write it again"
+    )
 
 
 __all__ = [
@@ -223,4 +254,5 @@ __all__ = [
     "decided_days",
     "read_history",
     "reserved_customers",
+    "spent_by_runs",
 ]

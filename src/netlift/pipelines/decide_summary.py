@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from netlift.decision.budget_path import BudgetPoint, budget_path
 from netlift.decision.limits import BUDGET
 from netlift.decision.prices import Price
 from netlift.decision.reasons import count_reasons
-from netlift.decision.summary import DecisionSummary, Forecast, Note, OfferLine, PartLine
+from netlift.decision.summary import DecisionSummary, Forecast, MonthLine, Note, OfferLine, PartLine
 from netlift.decision.value import find_sensitivity
 from netlift.errors import ConfigError, GateRefusedError
 from netlift.pipelines.decide_choice import Decided, spent
@@ -78,7 +79,22 @@ def summarize(
         notes=tuple(_notes(decision, log, known, without)),
         segments=_segments(decided, known, profit),
         strategies=_strategies(decision, decided, profit),
+        month=tuple(_month(decision, decided, known, spent(decided, given))),
     )
+
+
+def _month(decision: DecisionSettings, decided: Decided, known: Known, money: float) -> Iterator[MonthLine]:
+    """What the calendar month allows, and what is used of it."""
+    if decision.monthly_budget is not None:
+        yield MonthLine(name=BUDGET, most=decision.monthly_budget, before=known.used.spent, now=money)
+    given = [option for option in decided.draw.option if option >= 0]
+    for family, rules in (("channel", decision.channels), ("offer", decision.offers)):
+        names = [option.channel if family == "channel" else option.offer_id for option in decided.options]
+        made = Counter(names[option] for option in given)
+        for name, rule in rules.items():
+            if rule.monthly_at_most is not None:
+                before = known.used.month.get(f"{family} {name}", 0.0)
+                yield MonthLine(name=f"{family} {name}", most=rule.monthly_at_most, before=before, now=made[name])
 
 
 def _curve(decided: Decided) -> tuple[BudgetPoint, ...]:
@@ -218,6 +234,11 @@ def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[st
     for task in without:
         if task in ("churn", "ltv") and claims:
             yield Note(key="no_champion", values={"task": task})
+    if known.windows.is_open.any():
+        days = int(known.outcome_days + 0.5)
+        yield Note(key="open_windows", values={"count": int(known.windows.is_open.sum()), "days": days})
+        if known.proven:
+            yield Note(key="added", values={"offers": known.proven})
     if known.lists:
         yield Note(key="lists", values={"lists": known.lists[:5], "count": len(known.lists)})
     moved = known.values.reward_changed

@@ -14,19 +14,20 @@ import numpy as np
 from netlift.config.business import BusinessSettings
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.data.read import Tables
+from netlift.data.retailer.outreach import OUTCOME_DAYS
 from netlift.errors import UsageError
 from netlift.estimators.counted_gains import Counted, count_gains
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift import average_effects
-from netlift.evaluation.closed_loop import CONSTANT, PASSED, SILENT, STANDS, RestBand, Verdict
+from netlift.evaluation.added_effects import SINCE, AddedEffect, find_added_effects
+from netlift.evaluation.closed_loop import CONSTANT, PASSED, SILENT, STANDS, Verdict
 from netlift.features.vocabulary import Vocabulary
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.contact_sets import build_contact_rows
 from netlift.pipelines.decide_inputs import PastCosts, read_past_costs
 from netlift.pipelines.demo_policies import OFFER_IDS
-from netlift.pipelines.demo_rest import LONGEST, measure_rests, shortest_rest
-from netlift.pipelines.ship_uplift import ship_uplift
+from netlift.pipelines.ship_uplift import ShippedUplift, ship_uplift
 from netlift.pipelines.train_uplift import judge_by_gate
 from netlift.pipelines.uplift_learning import UpliftLearning
 
@@ -41,15 +42,13 @@ class Ruling:
     Attributes:
         verdict: Who decides until it is asked again.
         said: Its words, check by check.
-        rests: What contacts earned by days since the last one.
-        rest_days: For how long a customer is left alone after a contact.
+        added: How soon each offer may follow another contact, and what it then adds.
         counted: Which gains of the model count; None for all.
     """
 
     verdict: Verdict
     said: tuple[str, ...]
-    rests: tuple[RestBand, ...]
-    rest_days: int
+    added: tuple[AddedEffect, ...]
     counted: Counted | None = None
 
 
@@ -153,13 +152,24 @@ def _rule(learning: UpliftLearning, rows: ContactRows, standing: Lesson | None) 
     said = tuple(check.words for check in checks)
     permission = shipped.permission
     if all(check.passed for check in checks) and permission.kind != "constant":
-        rests = measure_rests(shipped, confidence=gates.confidence)
-        counted = permission.counted
-        return Ruling(verdict=PASSED, said=said, rests=rests, rest_days=shortest_rest(rests), counted=counted)
+        return Ruling(verdict=PASSED, said=said, added=_added(shipped), counted=permission.counted)
     if standing is not None and standing.model is not None:
         return replace(standing.ruling, verdict=STANDS, said=said)
     verdict: Verdict = CONSTANT if permission.kind == "constant" else SILENT
-    return Ruling(verdict=verdict, said=said, rests=(), rest_days=LONGEST)
+    return Ruling(verdict=verdict, said=said, added=())
+
+
+def _added(shipped: ShippedUplift) -> tuple[AddedEffect, ...]:
+    """How soon each offer may follow another contact, on the evidence that the gate was asked by."""
+    rows, judged = shipped.rows, shipped.evidence
+    names = [feature.name for feature in rows.features]
+    return find_added_effects(
+        judged.logged,
+        judged.policy,
+        np.asarray(rows.X[judged.rows, names.index(SINCE)]) if SINCE in names else None,
+        offers=rows.offers,
+        window_days=OUTCOME_DAYS,
+    )
 
 
 __all__ = ["Lesson", "Ruling", "Study", "learn_uplift", "quick_definition"]

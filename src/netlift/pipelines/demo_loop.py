@@ -1,7 +1,7 @@
 """The loop's own rounds: check the tables, train, ask the gate, decide, log what chance drew, and learn from it later.
 
-Decisions are made by the engine of `netlift decide` (`pipelines.decide_choice`), without budget, caps and strategies;
-of the contact policy it has one rule, the days of rest after a contact, which are learned (`demo_rest`). The gate is
+Decisions are made by the engine of `netlift decide` (`pipelines.decide_choice`), without budget, caps, strategies and
+contact policy; a customer with an open outcome window is left alone by the engine's own rule. The gate is
 asked once a quarter; in between the learner that it let through learns on, from all contacts whose outcome windows are
 over. What follows a refusal is in `demo_lessons`.
 """
@@ -24,11 +24,13 @@ from netlift.data.read import open_tables
 from netlift.data.retailer.outreach import OUTCOME_DAYS
 from netlift.data.retailer.rounds import NOBODY, World
 from netlift.decision.eligibility import Customers
+from netlift.decision.open_windows import Rest, find_open_windows
 from netlift.decision.options import Option, make_options
 from netlift.decision.value import AtRisk, Trained, value_options
 from netlift.errors import ConfigError
 from netlift.features.vocabulary import Vocabulary
 from netlift.pipelines.decide_choice import Decided, choose
+from netlift.pipelines.decide_customers import rests_of
 from netlift.pipelines.decide_inputs import PastCosts, offers_known
 from netlift.pipelines.decision_readout import Reading
 from netlift.pipelines.demo_lessons import Lesson, Study, learn_uplift, quick_definition
@@ -63,7 +65,7 @@ class Loop:
         settings: The business, with its decision block.
         world: The world as it stands before the first round.
         epsilon: Share of customers whose offer is drawn evenly; None for that of the config.
-        rest_days: A customer is left alone for so long after a contact, 0 for no such rule; None to learn it.
+        rest_days: A customer is left alone for so long after a contact, 0 for no such rule; None for the engine's rule.
         vocabulary: Words that features know.
         seed: Of learning.
     """
@@ -115,6 +117,10 @@ class Loop:
             uplift = np.column_stack([scores[f"uplift_{offer}"] for offer in OFFER_IDS])
         else:
             uplift = np.tile(lesson.averages, (len(persons), 1))
+        windows = find_open_windows(
+            world.days_since_contact()[persons], self._rests(options, lesson), window_days=OUTCOME_DAYS
+        )
+        uplift = uplift * windows.share
         values = value_options(
             options, uplift=uplift, trained=_trained(options, lesson.costs), risk=_no_risk(len(persons))
         )
@@ -122,7 +128,7 @@ class Loop:
         decided = choose(
             self._rules,
             options,
-            self._describe(world, persons, rest_days=self.rest_of(lesson)),
+            self._describe(world, persons, in_window=windows.closed),
             values,
             words=hash_units(
                 self._ids[persons], salt=f"{self._rules.holdout.salt}\x1f{self._seed}\x1f{key}", purpose="arm"
@@ -143,10 +149,18 @@ class Loop:
         )
 
     def rest_of(self, lesson: Lesson) -> int:
-        """For how many days a customer is left alone after a contact."""
-        return lesson.ruling.rest_days if self._rest_days is None else self._rest_days
+        """For how many days a customer is left alone after a contact; of offers that differ, the longest."""
+        if self._rest_days is not None:
+            return self._rest_days
+        return max((one.rest_days for one in lesson.ruling.added), default=OUTCOME_DAYS)
 
-    def _describe(self, world: World, persons: np.ndarray, *, rest_days: int) -> Customers:
+    def _rests(self, options: tuple[Option, ...], lesson: Lesson) -> tuple[Rest, ...]:
+        """When each option may follow another contact."""
+        if self._rest_days is not None:
+            return (Rest(days=self._rest_days, share=1.0),) * len(options)
+        return rests_of(options, lesson.ruling.added, OUTCOME_DAYS)
+
+    def _describe(self, world: World, persons: np.ndarray, *, in_window: np.ndarray) -> Customers:
         """What eligibility asks: what is open in the world, and nothing that only the loop would know."""
         nobody, open_to = np.zeros(len(persons), dtype=bool), world.open_offers()[persons]
         channels = [offer.channel for offer in self._rules.offers.values()]
@@ -158,9 +172,10 @@ class Loop:
             left=nobody,
             held_out=self.held_out[persons],
             reserved=nobody,
-            pressed=dict.fromkeys(channels, world.contacted_within(rest_days)[persons]),
+            pressed=dict.fromkeys(channels, nobody),
             days_since_purchase=never,
             days_since_complaint=never,
+            in_window=in_window,
             has_effect=np.ones(open_to.shape, dtype=bool),
         )
 
@@ -187,15 +202,20 @@ def plain_rules(settings: BusinessSettings, *, epsilon: float | None) -> Decisio
         update={"limits": (), "quiet_after_purchase_days": 0, "quiet_after_complaint_days": 0, "priority_campaigns": ()}
     )
     open_offers = {
-        name: offer.model_copy(update={"eligible": (), "at_least": 0, "at_most": None, "save_rate": None})
+        name: offer.model_copy(
+            update={"eligible": (), "at_least": 0, "at_most": None, "monthly_at_most": None, "save_rate": None}
+        )
         for name, offer in rules.offers.items()
     }
-    channels = {name: channel.model_copy(update={"at_most": None}) for name, channel in rules.channels.items()}
+    channels = {
+        name: channel.model_copy(update={"at_most": None, "monthly_at_most": None})
+        for name, channel in rules.channels.items()
+    }
     explore = rules.explore if epsilon is None else rules.explore.model_copy(update={"epsilon": epsilon})
     return rules.model_copy(
         update={
-            "budget": None, "strategies": (), "triggers": (), "contact_policy": policy, "offers": open_offers,
-            "channels": channels, "explore": explore,
+            "budget": None, "monthly_budget": None, "strategies": (), "triggers": (), "contact_policy": policy,
+            "offers": open_offers, "channels": channels, "explore": explore,
         }
     )  # fmt: skip
 

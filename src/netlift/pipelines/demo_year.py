@@ -63,8 +63,8 @@ class DemoRequest:
         rounds: Months.
         preset: Which shop.
         epsilon: Share of customers whose offer the loop draws evenly; None for that of the config.
-        rest_days: The loop leaves a customer alone for so long after a contact, None to learn how long; the other
-            rules never do.
+        rest_days: The loop leaves a customer alone for so long after a contact, None for the engine's own rule; the
+            other rules never do.
         history_days: Days lived before the start, with the campaigns of the demo retailer.
         language: Of the texts, ru or en.
         run_key: Name of the output's folder; empty for one made of the request.
@@ -241,7 +241,7 @@ def _report(request: DemoRequest, compared: Comparison, loop: Loop, made: list[_
         rounds=Table(name="rounds", rows=tuple(_round(compared, loop, k, one) for k, one in enumerate(made))),
         measured=measured,
         true_measured=true_measured,
-        rests=made[-1].decided.lesson.ruling.rests,
+        added=made[-1].decided.lesson.ruling.added,
         last_gate=made[-1].decided.lesson.ruling.said,
     )
 

@@ -67,10 +67,13 @@ class World:
         is_customer = self.lives.has_bought & (self.today - self.lives.last_day <= MOST_IDLE_DAYS) & self.is_known
         return np.asarray(self.lives.people.consent & is_customer[:, None])
 
-    def contacted_within(self, days: int) -> np.ndarray:
-        """Who was sent something in the rounds that began less than so many days ago, bool, shape (n,)."""
-        recent = [k for k in range(len(self.sent)) if self.today - days < self.starts[k] < self.today]
-        return np.asarray((self.sent[recent] != NOBODY).any(axis=0))
+    def days_since_contact(self) -> np.ndarray:
+        """Days since the last round in which each person was sent something, infinite without one, shape (n,)."""
+        days = np.full(len(self.lives.people), np.inf)
+        for sent, start in zip(self.sent, self.starts, strict=False):
+            if start < self.today:
+                days[sent != NOBODY] = self.today - start
+        return days
 
     def fork(self) -> World:
         """A world that has lived the same so far, and has the same luck ahead."""
@@ -121,19 +124,32 @@ class World:
         return self.lives.margin_between(self.starts[this], self.starts[this + 1])
 
 
-def begin_world(*, customers: int, seed: int, start: dt.date, history_days: int, rounds: int, preset: str) -> World:
+def begin_world(
+    *,
+    customers: int,
+    seed: int,
+    start: dt.date,
+    history_days: int,
+    rounds: int,
+    preset: str,
+    every_days: int | None = None,
+) -> World:
     """A shop that has lived its history, with the campaigns of the demo retailer, up to the first round.
 
     Args:
         customers: How many will have joined when the last round is over.
         seed: Of all randomness.
-        start: First day of the first round, which must be the first of a month; rounds are calendar months.
+        start: First day of the first round; the first of a month where rounds are months.
         history_days: Days lived before it.
         rounds: How many rounds will follow.
         preset: Which shop.
+        every_days: Days of a round; None for calendar months.
     """
-    months = [_add_months(start, k) for k in range(rounds + 1)]
-    starts = tuple(history_days + (month - start).days for month in months)
+    if every_days is None:
+        days = [(_add_months(start, k) - start).days for k in range(rounds + 1)]
+    else:
+        days = [every_days * k for k in range(rounds + 1)]
+    starts = tuple(history_days + day for day in days)
     first_day = start - dt.timedelta(days=history_days)
     rng = np.random.default_rng(np.random.SeedSequence((seed, _ONE_CHUNK)))
     people = shape_people(draw_people(customers, rng, history_days=starts[-1]), preset=preset)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from netlift.decision.prices import Price
-from netlift.decision.summary import DecisionSummary, Note, OfferLine, PartLine
+from netlift.decision.summary import DecisionSummary, MonthLine, Note, OfferLine, PartLine
 from netlift.features.matrix import Feature
 from netlift.report.document import Banner, Card, Cell, Document, Grid, Section, Tone, text_cell
 from netlift.report.pages.decision_proof import before_launch_section, say_check, warn_before_launch
@@ -19,7 +19,7 @@ from netlift.report.words import Words
 GIVEN = ("policy", "explore")
 MOST_GIVEN = 2
 FAMILIES = {"offers": "offer", "offer": "offer", "strategies": "strategy"}
-COUNTS = ("customers", "rows", "count")
+COUNTS = ("customers", "rows", "count", "days")
 
 
 def decision_document(
@@ -38,6 +38,7 @@ def decision_document(
     told = (
         warn_before_launch(summary, words),
         say("decide.observational", campaigns=summary.observational) if summary.observational else "",
+        *(_month(line, summary, words) for line in summary.month if line.was_used_up),
     )
     notices = tuple(filter(None, told))
     where = say(f"decide.{'written' if written else 'stood'}", path=path)
@@ -64,7 +65,10 @@ def decision_document(
                 title=say("decide.money"),
                 banner=_banner(summary, words),
                 cards=tuple(_cards(summary, words)),
-                items=tuple(_limit(price, summary, words) for price in _worth_telling(summary.prices)),
+                items=(
+                    *(_limit(price, summary, words) for price in _worth_telling(summary.prices)),
+                    *(_month(line, summary, words) for line in summary.month if not line.was_used_up),
+                ),
                 grids=(_offers(summary, words),),
             ),
             *(_parts(summary, words) if in_full else ()),
@@ -181,6 +185,26 @@ def _limit(price: Price, summary: DecisionSummary, words: Words) -> str:
     channel = name if kind == "channel" else next((o.channel for o in summary.offers if o.offer_id == name), "")
     known = words.has(f"decide.one_more.{channel}")
     return say("decide.limit.most", **values, one_more=say(f"decide.one_more.{channel if known else 'contact'}"))
+
+
+def _month(line: MonthLine, summary: DecisionSummary, words: Words) -> str:
+    """What is used of what a calendar month allows, in words."""
+    kind, _, name = line.name.partition(" ")
+    how = "used_up" if line.was_used_up else "used"
+
+    def of(value: float) -> str:
+        return words.short_money(value, summary.currency) if kind == "budget" else words.number(value)
+
+    told = words.say("decide.month.budget") if kind == "budget" else words.name(kind, name)
+    return words.say(
+        f"decide.month.{how}",
+        what=f"{told[:1].upper()}{told[1:]}",
+        bound=of(line.most),
+        before=of(line.before),
+        now=of(line.now),
+        left=of(line.left),
+        month=words.month(summary.as_of.replace(day=1)),
+    )
 
 
 def _economics(summary: DecisionSummary, words: Words) -> Iterator[Grid]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlift.evaluation.added_effects import AddedEffect
 from netlift.evaluation.closed_loop import (
     CONSTANT,
     LIKELY,
@@ -14,7 +15,6 @@ from netlift.evaluation.closed_loop import (
     SILENT,
     STANDS,
     DemoReport,
-    RestBand,
 )
 from netlift.report.charts import BLUE
 from netlift.report.document import Banner, Card, Cell, CellKind, Document, Picture, Section, Tone, scale_money
@@ -228,15 +228,23 @@ def _beliefs(report: DemoReport, words: Words) -> Iterator[str]:
     alarms = sum(row.sound is False for row in report.rounds)
     if alarms:
         yield words.say("demo.unsound", months=words.count("noun.months", alarms))
-    if report.shop.rest_days is None and report.rests:
-        yield words.say("demo.rests", bands="; ".join(_band(band, words, currency) for band in report.rests))
+    told = [_added(one, words, currency) for one in report.added if one.added and one.rested]
+    if report.shop.rest_days is None and told:
+        yield words.say("demo.added", offers="; ".join(told))
 
 
-def _band(band: RestBand, words: Words, currency: str) -> str:
-    days = words.count("noun.days", band.rest_days)
-    when = words.say("demo.after", days=days) if band.rest_days else words.say("demo.at_once")
-    gain = _with_interval(band.gain, words, currency, level=band.gain.level)
-    return words.say("demo.rest_band", when=when, gain=gain, rested=words.short_money(band.rested.point, currency))
+def _added(one: AddedEffect, words: Words, currency: str) -> str:
+    """What another contact adds within the window, beside what a rested one brings."""
+    added, rested = one.added, one.rested
+    if added is None or rested is None:
+        return ""
+    return words.say(
+        "demo.added_offer",
+        offer=words.name("offer", one.offer_id),
+        added=_with_interval(added, words, currency, level=added.level),
+        rested=words.short_money(rested.point, currency),
+        days=words.count("noun.days", one.rest_days),
+    )
 
 
 def _compared(report: DemoReport, words: Words) -> Iterator[str]:
