@@ -111,9 +111,8 @@ def run(*, customers: int, nights: int, seed: int, budget: float | None, rules: 
         quiet = _live_out(start.fork())
         found = []
         for rule in rules:
-            own = Path(folder) / rule
-            shutil.copytree(base / "state", own / "state")
-            lived, world = _live(rule, start.fork(), books.copy(), own, nights=nights, budget=budget)
+            lived, world = _live(rule, start.fork(), books.copy(), base, nights=nights, budget=budget)
+            shutil.rmtree(base / "state" / "out", ignore_errors=True)  # the next rule has lists of its own
             gain = _profit(_live_out(world), start) - _profit(quiet, start)
             lived.profit = float(gain.sum()), float(1.96 * gain.std() * np.sqrt(len(gain)))
             lived.contacts = float((world.sent != NOBODY).sum() / len(gain))
