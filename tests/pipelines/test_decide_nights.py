@@ -156,6 +156,7 @@ def test_a_month_pays_for_no_more_than_it_has_and_says_what_is_spent(world, monk
         assert (call.before, call.now) == (sum(calls[:k]), calls[k])
         plain = json.loads((Path(run.path) / "manifest.json").read_text())["summary"]["month"]
         assert plain[0]["before"] == pytest.approx(budget.before)
+    assert "этот —" in runs[1].to_text() and "осталось" in runs[1].to_text()
     november = decide(config, monkeypatch, as_of=date(2026, 11, 1))
     assert november.summary.month[0].before == 0 and november.summary.spend > 0
 

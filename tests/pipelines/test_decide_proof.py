@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from decide_world import AS_OF, FEATURES, OFFERS, configure, decide, make_world, read_run
+from decide_world import AS_OF, FEATURES, OFFERS, configure, decide, make_world, read_run, rewrite, touch
 
 from netlift.decision.before_launch import BeforeLaunch
 from netlift.decision.summary import DecisionSummary
@@ -87,6 +88,7 @@ def unlimited(decision):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     make_world(folder)
+    rewrite(folder, "contacts", lambda old: old[old["assigned_at"] < "2026-08-25"])  # nobody has a window open
     return folder
 
 
@@ -211,8 +213,10 @@ def test_without_rows_or_offers_in_common_the_page_says_why(folder, monkeypatch,
 
 
 def test_the_list_of_a_trigger_has_the_line_and_no_table(folder, monkeypatch, tmp_path):
+    shutil.copytree(folder / "var" / "demo", tmp_path / "var" / "demo")  # without the lists that leave windows open
+    touch(tmp_path)
     run = decide(
-        configure(folder, unlimited), monkeypatch, trigger="silent too long", language="en", as_of=AS_OF,
+        configure(tmp_path, unlimited), monkeypatch, trigger="silent too long", language="en", as_of=AS_OF,
         kept=kept(tmp_path, held_out()),
     )  # fmt: skip
     assert run.summary.before_launch == BeforeLaunch(why_not="list") and "a trigger's list" in run.to_text()
