@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
-from netlift.errors import UsageError
+from netlift.errors import ConfigError, UsageError
 from netlift.text import clean, clean_lines, dump_json
 
 if TYPE_CHECKING:
@@ -42,11 +43,15 @@ def load_business(config: Path, data: Path | None = None) -> BusinessSettings:
     """The business of a config, its data set elsewhere where `--data` says so.
 
     Raises:
+        ConfigError: Its mistakes, or data that are said to be complete up to a day that is not over.
         UsageError: `--data` for a config that names its tables one by one.
     """
     from netlift.config.business import load
 
     settings = load(config)
+    until, today = settings.data.complete_until, now().astimezone(ZoneInfo(settings.time_zone)).date()
+    if isinstance(until, date) and until >= today:
+        raise ConfigError(f"{config}: data.complete_until {until}: a day is complete when it is over, today is {today}")
     if data is None:
         return settings
     if settings.data.adapter is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,6 +23,7 @@ REQUIRED_TABLES = ("customers", "transactions")
 ADAPTERS = ("cdnow", "online_retail", "complete_journey", "hillstrom")
 AttributeType = Literal["number", "text"]
 LONGEST_PATH, LONGEST_PART = 1000, 255
+NEWEST_ROW = "newest_row"
 TaskName = Literal["churn", "ltv", "ltv_year", "uplift"]
 
 
@@ -99,6 +101,8 @@ class DataSettings(Settings):
         path: The adapter's folder.
         attributes: Columns of `customers` that become features beside the contract's own.
         attribute_types: Whether an attribute is a number or a text, where the source does not tell as a CSV never does.
+        complete_until: Last day whose rows are all there; or a column whose newest value says so (`events.occurred_at`,
+            `transactions.ingested_at`); or `newest_row`, of whatever table. None takes the day of the newest receipt.
     """
 
     tables: dict[str, TableSource] = Field(default_factory=dict)
@@ -106,6 +110,22 @@ class DataSettings(Settings):
     path: ConfigPath | None = Field(default=None, exclude=True)
     attributes: tuple[str, ...] = ()
     attribute_types: dict[str, AttributeType] = Field(default_factory=dict)
+    complete_until: date | str | None = None
+
+    @field_validator("complete_until", mode="before")
+    @classmethod
+    def _day_or_watermark(cls, value: date | str | None) -> date | str | None:
+        if not isinstance(value, str) or value == NEWEST_ROW:
+            return value
+        table, _, column = value.partition(".")
+        if table in TABLE_NAMES and column:
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError(
+                f"needs a day such as 2026-09-30, a column such as events.occurred_at, or {NEWEST_ROW}"
+            ) from error
 
     @field_validator("tables")
     @classmethod

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from netlift.config.business import AttributeType, BusinessSettings, DataSetting
 from netlift.config.settings import did_you_mean
 from netlift.data.adapters.adapted import Adapted, Note
 from netlift.data.casting import Casting, are_numbers, impossible_moments, null_of, refusals, unread_values
+from netlift.data.completeness import find_complete_end
 from netlift.data.files import CSV, list_files, open_files, reading, stem_of
 from netlift.data.tables import CONSENT_PREFIX, CONTRACT, Column, TableContract
 from netlift.errors import DataError, ResourceError
@@ -43,6 +45,8 @@ class Tables:
         attributes: Customer columns that become features.
         notes: What an adapter's rules dropped, collapsed or made up on the way here, counted.
         unread: Table name to the source's columns that the contract does not know; named where one of ours is missing.
+        complete_end: First moment of which rows may be missing, by `data.complete_until`; None where the newest receipt
+            tells.
     """
 
     connection: Any
@@ -51,6 +55,7 @@ class Tables:
     attributes: tuple[str, ...]
     notes: tuple[Note, ...] = ()
     unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    complete_end: datetime | None = None
 
     def __getitem__(self, name: str) -> ir.Table:
         return self.expressions[name]
@@ -64,14 +69,7 @@ class Tables:
 
     def replace(self, **expressions: ir.Table) -> Tables:
         """The same tables with some expressions in place of others."""
-        return Tables(
-            connection=self.connection,
-            expressions={**self.expressions, **expressions},
-            present=self.present,
-            attributes=self.attributes,
-            notes=self.notes,
-            unread=self.unread,
-        )
+        return replace(self, expressions={**self.expressions, **expressions})
 
 
 @contextmanager
@@ -87,7 +85,7 @@ def open_tables(settings: BusinessSettings) -> Iterator[Tables]:
     try:
         with TemporaryDirectory(prefix="utf8-", dir=settings.state / "cache") as scratch:
             sources = _sources(connection, settings, scratch=Path(scratch))
-            yield conform(
+            tables = conform(
                 connection,
                 sources.tables,
                 attributes=settings.data.attributes,
@@ -96,6 +94,7 @@ def open_tables(settings: BusinessSettings) -> Iterator[Tables]:
                 written=settings.data.tables,
                 attribute_types=settings.data.attribute_types,
             )
+            yield replace(tables, complete_end=find_complete_end(tables, settings.data.complete_until))
     except duckdb.Error as error:  # rows are read late; what the engine says of them may quote a row
         raise DataError(
             f"a source cannot be read to its end ({type(error).__name__}); write its files anew, in UTF-8 and with one "

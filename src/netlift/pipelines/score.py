@@ -314,14 +314,15 @@ def require_fresh(tables: Tables, as_of: date, most_days: int) -> None:
     """Refuse a day that the receipts do not reach.
 
     Raises:
-        DataError: The newest receipt is older than the config allows.
+        DataError: The data end earlier than the config allows.
     """
-    end = read_history(tables).end
-    newest = end - timedelta(days=1)
+    history = read_history(tables)
+    newest = history.end - timedelta(days=1)
     if as_of - newest > timedelta(days=most_days):
+        quiet = "" if tables.complete_end else "; if nothing was sold since, say data.complete_until"
         raise DataError(
-            f"transactions: the newest receipt is of {newest}, {(as_of - newest).days} days before "
-            f"--as-of {as_of}; score.max_data_age_days allows {most_days}. Load newer receipts, or name an earlier day"
+            f"transactions: {history.said} {newest}, {(as_of - newest).days} days before --as-of {as_of}; "
+            f"score.max_data_age_days allows {most_days}. Load newer receipts, or name an earlier day{quiet}"
         )
 
 
