@@ -24,6 +24,21 @@ ADAPTERS = ("cdnow", "online_retail", "complete_journey", "hillstrom")
 AttributeType = Literal["number", "text"]
 LONGEST_PATH, LONGEST_PART = 1000, 255
 NEWEST_ROW = "newest_row"
+ACCEPTABLE = (
+    "after-complete-until",
+    "before-joining",
+    "cancelled-after-the-end",
+    "control-characters-in-id",
+    "formula-as-id",
+    "future-rows",
+    "margin-above-revenue",
+    "newest-alone",
+    "one-receipt-outweighs",
+    "positive-return",
+    "repeated-rows",
+    "silent-to-complete-until",
+)
+"""Findings of the check that can be right as they are, which only the owner of the data knows."""
 TaskName = Literal["churn", "ltv", "ltv_year", "uplift"]
 
 
@@ -171,11 +186,24 @@ class CheckSettings(Settings):
         max_orphan_share: Receipts, contacts or events of customers that `customers` does not know.
         max_left_out_share: Rows of a table that break the contract and are left out; more stop what reads the table.
         srm_alarm: A campaign whose planned shares explain the arms with less than this p-value is alarmed.
+        accept: Findings that are right as they are, as table.code, such as events.repeated-rows: notes from then on.
     """
 
     max_orphan_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     max_left_out_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
     srm_alarm: Annotated[float, Field(gt=0, lt=0.1)] = 0.001
+    accept: tuple[str, ...] = ()
+
+    @field_validator("accept")
+    @classmethod
+    def _table_and_code(cls, accept: tuple[str, ...]) -> tuple[str, ...]:
+        known = [f"{table}.{code}" for table in TABLE_NAMES for code in ACCEPTABLE]
+        unknown = [name for name in accept if name not in known]
+        if unknown:
+            code = unknown[0].rpartition(".")[2]
+            hint = did_you_mean(code, list(ACCEPTABLE))
+            raise ValueError(f"{unknown[0]!r} is no table.code that can be accepted{hint}")
+        return accept
 
 
 class ScoreSettings(Settings):

@@ -16,10 +16,11 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
-from netlift.config.business import BusinessSettings
+from netlift.config.business import ACCEPTABLE, BusinessSettings
 from netlift.data.arms import check_arms
 from netlift.data.completeness import check_completeness
 from netlift.data.findings import READS, CheckReport, Finding, Scope, Severity, TableFacts
+from netlift.data.plausibility import check_money
 from netlift.data.read import Tables
 from netlift.data.repeats import find_repeats
 from netlift.data.rules import PER_CAMPAIGN, REFERENCES, TORN_SHARE, Rule, make_rules
@@ -85,9 +86,8 @@ def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) ->
             facts[name], found, kept[name] = _check_table(seen, name, settings, as_of)
             findings += found
     found, ratios = check_arms(tables, alarm=settings.check.srm_alarm)
-    findings = [
-        _with_stops(finding) for finding in (*findings, *found, *check_completeness(tables), *_source_notes(tables))
-    ]
+    findings += [*found, *check_completeness(tables), *check_money(tables), *_source_notes(tables)]
+    findings = [_with_stops(_accept(finding, settings.check.accept)) for finding in findings]
     findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), [*CONTRACT].index(finding.table)))
     report = CheckReport(
         as_of=as_of,
@@ -96,6 +96,16 @@ def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) ->
         sample_ratios=Table(name="sample ratios", rows=tuple(ratios)),
     )
     return report, tables.replace(**kept)
+
+
+def _accept(finding: Finding, accepted: Sequence[str]) -> Finding:
+    """A finding that the config accepts stops nothing, and is shown as a note; of others it says how to accept them."""
+    name = f"{finding.table}.{finding.code}"
+    if finding.severity == "info" or finding.code not in ACCEPTABLE:
+        return finding
+    if name in accepted:
+        return replace(finding, severity="info", message=f"{finding.message} (accepted by check.accept)")
+    return replace(finding, message=f"{finding.message}; if it is right as it is: check.accept: [{name}]")
 
 
 def _with_stops(finding: Finding) -> Finding:

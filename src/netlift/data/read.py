@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from netlift.config.business import AttributeType, BusinessSettings, DataSettings, EngineSettings, TableSource
+from netlift.config.business import AttributeType, BusinessSettings, EngineSettings, TableSource
 from netlift.config.settings import did_you_mean
 from netlift.data.adapters.adapted import Adapted, Note
-from netlift.data.casting import Casting, are_numbers, impossible_moments, null_of, refusals, unread_values
+from netlift.data.casting import Casting, impossible_moments, null_of, refusals, unread_values
 from netlift.data.completeness import find_complete_end
 from netlift.data.files import CSV, list_files, open_files, reading, stem_of
 from netlift.data.tables import CONSENT_PREFIX, CONTRACT, Column, TableContract
@@ -90,7 +90,7 @@ def open_tables(settings: BusinessSettings) -> Iterator[Tables]:
                 sources.tables,
                 attributes=settings.data.attributes,
                 zone=ZoneInfo(settings.time_zone),
-                notes=(*sources.notes, *_numbers_as_text(settings.data, sources.tables)),
+                notes=(*sources.notes, *_numbers_as_text(settings, sources.tables)),
                 written=settings.data.tables,
                 attribute_types=settings.data.attribute_types,
             )
@@ -180,15 +180,20 @@ def _rename(name: str, table: ir.Table, source: TableSource) -> ir.Table:
     return table.select(**kept, **{ours: table[theirs] for ours, theirs in source.columns.items()})
 
 
-def _numbers_as_text(data: DataSettings, sources: Mapping[str, ir.Table]) -> Iterator[Note]:
-    """Attributes that a CSV holds as text though every value is a number: codes or amounts, its owner must say."""
-    if "customers" not in data.tables or not _is_csv(data.tables["customers"]):
+def _numbers_as_text(settings: BusinessSettings, sources: Mapping[str, ir.Table]) -> Iterator[Note]:
+    """Attributes that are text, as all of a CSV is, though every value is a number: codes or amounts, who knows?"""
+    data = settings.data
+    if "customers" not in data.tables:
         return
-    customers = sources["customers"]
-    asked = [name for name in data.attributes if name in customers.columns and name not in data.attribute_types]
+    customers, casting = sources["customers"], Casting.of(data.tables["customers"], ZoneInfo(settings.time_zone))
+    asked = [
+        name
+        for name in data.attributes
+        if name in customers.columns and name not in data.attribute_types and customers[name].type().is_string()
+    ]
     if not asked:
         return
-    counts = {f"{name}_{n}": count for name in asked for n, count in enumerate(are_numbers(customers[name]))}
+    counts = {f"{name}_{n}": count for name in asked for n, count in enumerate(casting.count_numbers(customers[name]))}
     found = customers.aggregate(**counts).to_pyarrow().to_pylist()[0]
     for name in asked:
         if found[f"{name}_0"] and found[f"{name}_0"] == found[f"{name}_1"]:
@@ -198,7 +203,7 @@ def _numbers_as_text(data: DataSettings, sources: Mapping[str, ir.Table]) -> Ite
                 rows=int(found[f"{name}_0"]),
                 code="number-as-text",
                 severity="warning",
-                rule=f"an attribute in a CSV whose values are all numbers is taken for words; say which it is: "
+                rule=f"an attribute that is text with nothing but numbers is taken for words; say which it is: "
                 f"data.attribute_types: {{{name}: number}} or {{{name}: text}}",
             )
 
