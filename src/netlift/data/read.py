@@ -73,15 +73,20 @@ class Tables:
 
 
 @contextmanager
-def open_tables(settings: BusinessSettings) -> Iterator[Tables]:
+def open_tables(settings: BusinessSettings, *, repeatable: bool = False) -> Iterator[Tables]:
     """Open the tables of a business for reading.
+
+    Args:
+        settings: The business.
+        repeatable: Read with one thread, so that sums are added in one order and equal to the last bit every time.
 
     Raises:
         DataError: A file is missing or unreadable, or columns are missing or of the wrong type; all of it at once.
     """
     import duckdb
 
-    connection = connect(settings.engine, state=settings.state)
+    engine = settings.engine.model_copy(update={"threads": 1}) if repeatable else settings.engine
+    connection = connect(engine, state=settings.state)
     try:
         with TemporaryDirectory(prefix="utf8-", dir=settings.state / "cache") as scratch:
             sources = _sources(connection, settings, scratch=Path(scratch))
