@@ -77,12 +77,29 @@ def test_moments_without_a_zone_are_of_the_tables_own_and_days_stay_days():
     assert cast(Column(name="x", type="date"), ["2026-01-01"], own_zone=ZoneInfo("UTC"))[0] == [at[0].date()]
 
 
-@pytest.mark.parametrize("kind", [pa.decimal128(20, 0), pa.decimal128(38, 0)])
+@pytest.mark.parametrize("kind", [pa.decimal128(20, 0), pa.decimal128(38, 0), pa.decimal128(38, 10)])
 def test_whole_decimals_are_ids_to_the_last_digit(kind):
     number = Decimal("12345678901234567890")
     customers = ibis.memtable(pa.table({"customer_id": pa.array([number], kind), "joined_at": [datetime(2026, 1, 1)]}))
     found = conform(None, {"customers": customers}, attributes=(), zone=MOSCOW)
     assert found["customers"].customer_id.to_pyarrow().to_pylist() == [str(number)]
+
+
+def test_ids_of_128_bits_and_uuids_are_read_and_fractions_refused():
+    connection = ibis.duckdb.connect(threads=1)
+
+    def ids(value):
+        made = f"CREATE OR REPLACE TABLE ids AS SELECT {value} AS customer_id, TIMESTAMP '2026-01-01' AS joined_at"
+        connection.con.execute(made)
+        found = conform(connection, {"customers": connection.table("ids")}, attributes=(), zone=MOSCOW)
+        return found["customers"].customer_id.to_pyarrow().to_pylist()
+
+    large = 2**127 - 1
+    assert ids(f"{large}::HUGEINT") == ids(f"{large}::UHUGEINT") == [str(large)]
+    assert ids("'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::UUID") == ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"]
+    for fraction in ("17.5::DECIMAL(10, 2)", "17.0::DOUBLE"):
+        with pytest.raises(DataError, match=r"customers\.customer_id: .* whole numbers, so that no digit is lost"):
+            ids(fraction)
 
 
 def test_a_table_whose_first_row_stands_in_place_of_names_is_refused_without_quoting_it():

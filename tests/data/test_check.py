@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import norm
 
-from netlift.config.business import EngineSettings, load
+from netlift.config.business import CheckSettings, EngineSettings, load
 from netlift.data.adapters.adapted import Note
 from netlift.data.check import check_tables
 from netlift.data.read import conform, connect
@@ -90,14 +90,14 @@ def connection(tmp_path_factory):
     connection.disconnect()
 
 
-def check(connection, tables, as_of=None, notes=()):
+def check(connection, tables, as_of=None, notes=(), settings=SETTINGS):
     sources = {}
     for name, columns in tables.items():
         place = f"{name}_{next(NUMBERS)}"
         connection.con.register(place, pa.table(columns))
         sources[name] = connection.table(place)
     found = conform(connection, sources, attributes=(), zone=ZoneInfo("Europe/Moscow"), notes=notes)
-    return check_tables(found, SETTINGS, as_of=as_of)
+    return check_tables(found, settings, as_of=as_of)
 
 
 def plant(changes):
@@ -145,6 +145,8 @@ def strangers(number):
 
 REPEATED = {1: "receipt-0"}
 UNTIDY = {0: " customer-000", 1: "customer-001\u00a0", 2: ""}
+FORMULAS = {1: "=1+1", 2: "+A1", 3: "@sum", 4: "-2+cmd|x", 5: "|x", 6: "+79001234567", 7: "-17", 8: "+7 (900) 1-2"}
+UNSEEN = {1: "re\u200bceipt", 2: "re\u202eceipt", 3: "re\x07ceipt", 4: "re ceipt"}
 CASES = [
     ("transactions.revenue", "missing-value", "error", 2, 400, {"transactions.revenue": {1: None, 2: None}}),
     ("customers.customer_id", "missing-value", "error", 1, 200, {"customers.customer_id": {199: None}}),
@@ -183,6 +185,19 @@ CASES = [
     ("contacts.propensity", "unlogged-propensity", "error", 1, 200, {"contacts.propensity": {0: None}}),
     ("contacts.offer_id", "no-control", "error", 200, 200, {"contacts.offer_id": ["sms_300"] * 200}),
     ("customers.customer_id", "untidy-id", "error", 3, 200, {"customers.customer_id": UNTIDY}),
+    ("transactions.margin", "margin-above-revenue", "warning", 2, 400, {"transactions.margin": {1: 102.0, 2: 1e3}}),
+    ("transactions.margin", "margin-above-revenue", "error", 396, 400, {"transactions.margin": [3000.0] * 400}),
+    ("transactions.revenue", "one-receipt-outweighs", "warning", 1, 400, {"transactions.revenue": {1: 39_520.0}}),
+    ("transactions.margin", "one-receipt-outweighs", "warning", 1, 400, {"transactions.margin": {100: -11_886.0}}),
+    (
+        "customers.cancelled_at", "cancelled-after-the-end", "warning", 2, 200,
+        {"customers.cancelled_at": [days(60), days(61), days(99)] + [None] * 197},
+    ),
+    ("transactions.transaction_id", "formula-as-id", "warning", 5, 400, {"transactions.transaction_id": FORMULAS}),
+    (
+        "transactions.transaction_id", "control-characters-in-id", "warning", 3, 400,
+        {"transactions.transaction_id": UNSEEN},
+    ),
     ("offers.offer_id", "untidy-id", "error", 1, 1, {"offers.offer_id": [unicodedata.normalize("NFD", "скидкай")]}),
 ]  # fmt: skip
 
@@ -205,6 +220,34 @@ def test_what_is_planted_is_found_and_counted(connection, place, code, severity,
     hits = [f for f in report.findings if (f.table, f.column, f.code, f.severity) == (table, column, code, severity)]
     assert [(hit.count, hit.of) for hit in hits] == [(found, of)]
     assert len(hits[0].message) > 20
+
+
+ACCEPTED = [
+    ("transactions.margin-above-revenue", {"transactions.margin": [3000.0] * 400}),
+    ("transactions.one-receipt-outweighs", {"transactions.revenue": {1: 1e6}}),
+    ("transactions.formula-as-id", {"transactions.transaction_id": FORMULAS}),
+    ("customers.cancelled-after-the-end", {"customers.cancelled_at": [days(99)] * 200}),
+    ("transactions.before-joining", {"customers.joined_at": {0: days(2)}}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), ACCEPTED)
+def test_what_the_config_accepts_is_a_note_that_stops_nothing_and_is_still_counted(connection, name, changes):
+    table, code = name.split(".")
+    tables = around(plant(changes), table)
+    (before,) = [finding for finding in check(connection, tables).findings if finding.code == code]
+    assert before.severity != "info" and f"check.accept: [{name}]" in before.message
+    accepting = SETTINGS.model_copy(update={"check": CheckSettings(accept=[name])})
+    report = check(connection, tables, settings=accepting)
+    (after,) = [finding for finding in report.findings if finding.code == code]
+    assert (after.severity, after.stops, after.count) == ("info", (), before.count)
+    report.raise_for_errors()
+
+
+def test_only_findings_that_can_be_right_are_accepted():
+    for name, hint in (("transactions.missing-value", "known"), ("shop.repeated-rows", "repeated-rows")):
+        with pytest.raises(ValueError, match=hint):
+            CheckSettings(accept=[name])
 
 
 def test_the_same_contact_twice_in_one_arm_is_a_duplicated_key(connection):

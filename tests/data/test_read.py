@@ -8,12 +8,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from netlift.config.business import EngineSettings, load
+from netlift.config.business import DataSettings, EngineSettings, load
 from netlift.data.files import read_parquet
 from netlift.data.read import conform, connect, open_tables
 from netlift.data.write import parquet_writer
@@ -291,3 +292,28 @@ def test_a_flipped_bit_in_a_file_of_ours_is_an_error_and_not_another_number(conn
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"scores\.parquet cannot be read .*; write the file anew"):
         read_parquet(connection, "scores", path)
+
+
+def test_sums_of_repeatable_tables_are_equal_to_the_last_bit(tmp_path):
+    rng = np.random.default_rng(6)
+    n = 250_000  # more than one row group, so that two threads would share them
+    receipts = pa.table(
+        {
+            "customer_id": pa.array(rng.integers(0, 50, n)),
+            "occurred_at": pa.repeat(pa.scalar(datetime(2026, 1, 1)), n),
+            "revenue": rng.lognormal(3, 3, n),
+            "margin": rng.lognormal(0, 3, n),
+        }
+    )
+    pq.write_table(receipts, tmp_path / "t.parquet")
+    pq.write_table(pa.table({"customer_id": ["1"], "joined_at": [datetime(2025, 1, 1)]}), tmp_path / "c.parquet")
+    demo = load(DEMO)
+    tables = {"customers": {"path": tmp_path / "c.parquet"}, "transactions": {"path": tmp_path / "t.parquet"}}
+    engine = demo.engine.model_copy(update={"threads": 2})
+    settings = demo.model_copy(update={"data": DataSettings(tables=tables), "engine": engine, "state": tmp_path})
+    sums = set()
+    for _ in range(3):
+        with open_tables(settings, repeatable=True) as opened:
+            people = opened["transactions"].group_by("customer_id").aggregate(margin=lambda rows: rows.margin.sum())
+            sums.add(people.order_by("customer_id").to_pyarrow()["margin"].to_numpy().tobytes())
+    assert len(sums) == 1

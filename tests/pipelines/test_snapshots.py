@@ -198,7 +198,7 @@ def test_days_before_anybody_joined_or_bought_and_configs_without_segments_are_r
         with pytest.raises(DataError, match=r"none of \d+ customers bought before 2026-08-01"):
             take_snapshots(settings, later, as_of=[date(2026, 8, 1)], progress=Silent(), champions=NOBODY)
     with opened(fresh(retailer, tmp_path, segments={"reference": "2027-01-01"})) as (settings, tables):
-        with pytest.raises(ConfigError, match=r"segments.reference 2027-01-01 is after the newest receipt"):
+        with pytest.raises(ConfigError, match=r"segments.reference 2027-01-01 is after the last day known"):
             take_snapshots(settings, tables, as_of=[AS_OF], progress=Silent(), champions=NOBODY)
     with opened(fresh(retailer, tmp_path, segments=None)) as (settings, tables):
         with pytest.raises(ConfigError, match="no segments block"):

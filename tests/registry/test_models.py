@@ -131,6 +131,12 @@ def test_aligned_frames_of_any_numeric_type_pass_through_pyfunc(store, add_versi
         }
     )
     features = load(store, "churn", 1).model.features
+    kinds = {c.name: object if c.type.name == "string" else "float64" for c in model.metadata.signature.inputs}
+    integers = strange.assign(receipts_90d=pd.array([2, 7], dtype="Int64"), region=np.nan)
+    with pytest.raises(mlflow.MlflowException, match="Incompatible input types"):
+        model.predict(integers)  # why docs/how-to/decisions.md casts
+    expected = load(store, "churn", 1).model.predict(align(integers, features))
+    pd.testing.assert_frame_equal(model.predict(integers.astype(kinds)), expected)
     assert model.predict(align(strange, features))["p_churn"].notna().all()
     assert len(load(store, "churn", 1).model.predict(strange)) == 2, "loading by mlflow leaves nothing that is refused"
 

@@ -68,7 +68,7 @@ def simulate(
         result = simulate_business(
             load(config), customers=customers, seed=seed, end=end.date(), progress=progress, preset=preset
         )
-    show(result, json_output=json_output)
+    show(result, json_output=json_output, config=config)
 
 
 @app.command()
@@ -80,7 +80,7 @@ def check(config: ConfigOption = DEMO, data: DataOption = None, json_output: Jso
     from netlift.pipelines.check import check_business
 
     report = check_business(load_business(config, data))
-    show(report, json_output=json_output)
+    show(report, json_output=json_output, config=config)
     report.raise_for_errors()
 
 
@@ -108,7 +108,7 @@ def train(
             now=now(),
             lock_timeout=lock_timeout,
         )
-    show(report, json_output=json_output)
+    show(report, json_output=json_output, config=config)
     report.raise_for_refusals()
 
 
@@ -141,7 +141,7 @@ def promote(
         now=now(),
         lock_timeout=lock_timeout,
     )
-    show(result, json_output=json_output)
+    show(result, json_output=json_output, config=config)
 
 
 @app.command()
@@ -168,7 +168,7 @@ def score(
             now=now(),
             lock_timeout=lock_timeout,
         )
-    show(result, json_output=json_output)
+    show(result, json_output=json_output, config=config)
 
 
 @app.command()
@@ -205,7 +205,7 @@ def segments(
         result = segment_business(
             load_business(config, data), request, progress=progress, now=now(), lock_timeout=lock_timeout, refit=refit
         )
-    show(result, json_output=json_output)
+    show(result, json_output=json_output, config=config)
 
 
 @app.command()
@@ -239,7 +239,7 @@ def scorecard(
             now=now(),
             lock_timeout=lock_timeout,
         )
-    show(result, json_output=json_output)
+    show(result, json_output=json_output, config=config)
 
 
 experiments.register(app)
@@ -291,7 +291,7 @@ def doctor(
     from netlift.pipelines.doctor import examine_business
 
     examination = examine_business(load_business(config, data), fix=fix, now=now(), experiments=EXPERIMENTS)
-    show(examination, json_output=json_output)
+    show(examination, json_output=json_output, config=config)
     if not examination.well:
         raise NetliftError("something is not well, see above")
 

@@ -59,7 +59,7 @@ def decide(
     job = score_and_decide if score else decide_business
     with watched(quiet=json_output) as progress:
         run = job(load_business(config, data), request, progress=progress, now=now(), lock_timeout=lock_timeout)
-    show(run, json_output=json_output)
+    show(run, json_output=json_output, config=config)
 
 
 def register(app: typer.Typer) -> None:

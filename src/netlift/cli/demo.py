@@ -52,7 +52,7 @@ def demo(
         run = run_demo(load_business(config), request, progress=progress, now=now(), lock_timeout=lock_timeout)
     if study is not None:
         write_study(run, study)
-    show(run, json_output=json_output)
+    show(run, json_output=json_output, config=config)
 
 
 def register(app: typer.Typer) -> None:

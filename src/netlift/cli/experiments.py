@@ -143,7 +143,7 @@ def design(
             pdf=pdf,
             browser=browser,
         )
-    show(run, json_output=json_output)
+    show(run, json_output=json_output, config=config)
     run.raise_for_refusal()
 
 
@@ -167,7 +167,7 @@ def assign(
         run = assign_campaign(
             load_business(config), plan, progress=progress, now=now(), lock_timeout=lock_timeout, language=lang
         )
-    show(run, json_output=json_output)
+    show(run, json_output=json_output, config=config)
 
 
 def readout(
@@ -220,7 +220,7 @@ def readout(
     make = make_decision_readout if decided else partial(make_own, plans=sorted(EXPERIMENTS.glob("*/plan.yaml")))
     with watched(quiet=json_output) as progress:
         run = make(settings, order, progress=progress, now=now(), lock_timeout=lock_timeout)
-    show(run, json_output=json_output)
+    show(run, json_output=json_output, config=config)
 
 
 def portfolio(
@@ -247,7 +247,7 @@ def portfolio(
             now=now(),
             lock_timeout=lock_timeout,
         )
-    show(run, json_output=json_output)
+    show(run, json_output=json_output, config=config)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
-from netlift.errors import UsageError
+from netlift.errors import ConfigError, UsageError
 from netlift.text import clean, clean_lines, dump_json
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ LangOption = Annotated[str, typer.Option("--lang", help="Of the texts: ru or en.
 PdfOption = Annotated[bool, typer.Option("--pdf", help="Print a PDF too; needs Chromium.")]
 BrowserOption = Annotated[Path | None, typer.Option("--browser", help="Where Chromium is; searched when left out.")]
 DEMO = Path("configs/demo.yaml")
+HINT_OF_MAKE = re.compile(r"\bmake (?:score|train|decide)(?: AS_OF=\S+)?")
+HINT = re.compile(r"\bnetlift (?:train|score|segments|assign|readout|doctor)(?: [\w./-]*[\w/-])?", re.ASCII)
+"""A verb and the one argument that the texts give it."""
 EXPERIMENTS = Path("experiments")
 
 
@@ -42,11 +48,15 @@ def load_business(config: Path, data: Path | None = None) -> BusinessSettings:
     """The business of a config, its data set elsewhere where `--data` says so.
 
     Raises:
+        ConfigError: Its mistakes, or data that are said to be complete up to a day that is not over.
         UsageError: `--data` for a config that names its tables one by one.
     """
     from netlift.config.business import load
 
     settings = load(config)
+    until, today = settings.data.complete_until, now().astimezone(ZoneInfo(settings.time_zone)).date()
+    if isinstance(until, date) and until >= today:
+        raise ConfigError(f"{config}: data.complete_until {until}: a day is complete when it is over, today is {today}")
     if data is None:
         return settings
     if settings.data.adapter is None:
@@ -54,15 +64,32 @@ def load_business(config: Path, data: Path | None = None) -> BusinessSettings:
     return settings.model_copy(update={"data": settings.data.model_copy(update={"path": data.absolute()})})
 
 
-def show(result: Any, *, json_output: bool) -> None:
-    """Print a result: JSON for machines, Markdown tables drawn for people."""
+def show(result: Any, *, json_output: bool, config: Path) -> None:
+    """Print a result: JSON for machines, Markdown tables drawn for people, with commands for the same business."""
     if json_output:
         from netlift.results import SCHEMA_VERSION, to_plain
 
         document = {"schema_version": SCHEMA_VERSION, **to_plain(result)}
         sys.stdout.write(dump_json(document) + "\n")
         return
-    sys.stdout.write(clean_lines("\n".join([result.to_text(), *_left_out(result)])) + "\n")
+    text = "\n".join([result.to_text(), *_left_out(result)])
+    sys.stdout.write(clean_lines(name_config(text, config)) + "\n")
+
+
+def name_config(text: str, config: Path) -> str:
+    r"""Commands that a text tells to run next, each with the config it was made by where that is not the demo's.
+
+    Examples:
+        >>> name_config("next:\n  make score AS_OF=2026-10-01      one file", Path("configs/shop.yaml"))
+        'next:\n  make score AS_OF=2026-10-01 CONFIG=configs/shop.yaml      one file'
+        >>> name_config("Next: netlift assign experiments/a b", Path("my shop.yaml"))
+        "Next: netlift assign experiments/a --config 'my shop.yaml' b"
+    """
+    if config == DEMO:
+        return text
+    said = shlex.quote(str(config))
+    text = HINT_OF_MAKE.sub(lambda found: f"{found[0]} CONFIG={said}", text)
+    return HINT.sub(lambda found: f"{found[0]} --config {said}", text)
 
 
 def _left_out(result: Any) -> Iterator[str]:
@@ -192,5 +219,5 @@ class Bar:
 
 __all__ = [
     "DEMO", "EXPERIMENTS", "Bar", "BrowserOption", "ConfigOption", "DataOption", "JsonOption", "LangOption", "Lines",
-    "PdfOption", "TimeoutOption", "load_business", "now", "show", "watched",
+    "PdfOption", "TimeoutOption", "load_business", "name_config", "now", "show", "watched",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,6 +23,22 @@ REQUIRED_TABLES = ("customers", "transactions")
 ADAPTERS = ("cdnow", "online_retail", "complete_journey", "hillstrom")
 AttributeType = Literal["number", "text"]
 LONGEST_PATH, LONGEST_PART = 1000, 255
+NEWEST_ROW = "newest_row"
+ACCEPTABLE = (
+    "after-complete-until",
+    "before-joining",
+    "cancelled-after-the-end",
+    "control-characters-in-id",
+    "formula-as-id",
+    "future-rows",
+    "margin-above-revenue",
+    "newest-alone",
+    "one-receipt-outweighs",
+    "positive-return",
+    "repeated-rows",
+    "silent-to-complete-until",
+)
+"""Findings of the check that can be right as they are, which only the owner of the data knows."""
 TaskName = Literal["churn", "ltv", "ltv_year", "uplift"]
 
 
@@ -99,6 +116,8 @@ class DataSettings(Settings):
         path: The adapter's folder.
         attributes: Columns of `customers` that become features beside the contract's own.
         attribute_types: Whether an attribute is a number or a text, where the source does not tell as a CSV never does.
+        complete_until: Last day whose rows are all there; or a column whose newest value says so (`events.occurred_at`,
+            `transactions.ingested_at`); or `newest_row`, of whatever table. None takes the day of the newest receipt.
     """
 
     tables: dict[str, TableSource] = Field(default_factory=dict)
@@ -106,6 +125,22 @@ class DataSettings(Settings):
     path: ConfigPath | None = Field(default=None, exclude=True)
     attributes: tuple[str, ...] = ()
     attribute_types: dict[str, AttributeType] = Field(default_factory=dict)
+    complete_until: date | str | None = None
+
+    @field_validator("complete_until", mode="before")
+    @classmethod
+    def _day_or_watermark(cls, value: date | str | None) -> date | str | None:
+        if not isinstance(value, str) or value == NEWEST_ROW:
+            return value
+        table, _, column = value.partition(".")
+        if table in TABLE_NAMES and column:
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError(
+                f"needs a day such as 2026-09-30, a column such as events.occurred_at, or {NEWEST_ROW}"
+            ) from error
 
     @field_validator("tables")
     @classmethod
@@ -151,11 +186,24 @@ class CheckSettings(Settings):
         max_orphan_share: Receipts, contacts or events of customers that `customers` does not know.
         max_left_out_share: Rows of a table that break the contract and are left out; more stop what reads the table.
         srm_alarm: A campaign whose planned shares explain the arms with less than this p-value is alarmed.
+        accept: Findings that are right as they are, as table.code, such as events.repeated-rows: notes from then on.
     """
 
     max_orphan_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     max_left_out_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
     srm_alarm: Annotated[float, Field(gt=0, lt=0.1)] = 0.001
+    accept: tuple[str, ...] = ()
+
+    @field_validator("accept")
+    @classmethod
+    def _table_and_code(cls, accept: tuple[str, ...]) -> tuple[str, ...]:
+        known = [f"{table}.{code}" for table in TABLE_NAMES for code in ACCEPTABLE]
+        unknown = [name for name in accept if name not in known]
+        if unknown:
+            code = unknown[0].rpartition(".")[2]
+            hint = did_you_mean(code, list(ACCEPTABLE))
+            raise ValueError(f"{unknown[0]!r} is no table.code that can be accepted{hint}")
+        return accept
 
 
 class ScoreSettings(Settings):

@@ -74,6 +74,9 @@ class Casting:
             return read_instants(value, self.zone, own_zone=own_zone, date_format=self.date_format).cast(needed)
         if column.type == "flag" and not dtype.is_boolean() and (dtype.is_string() or dtype.is_numeric()):
             return _flag(value)
+        if column.type == "id" and dtype.is_decimal() and dtype.scale:
+            whole = value.cast("decimal(38, 0)")
+            return (whole.cast(dtype) == value).ifelse(whole, None).cast(needed)
         if dtype.is_string() and needed != "string":
             return self._number(value).try_cast(needed)
         if dtype.is_timestamp():
@@ -83,6 +86,10 @@ class Casting:
                 value = to_local(value, self.zone)
             return value.date() if column.type == "date" else value.cast(needed)
         return value.cast(needed)
+
+    def count_numbers(self, text: Any) -> tuple[Any, Any]:
+        """How many values of a column of text are written, and how many of them are numbers."""
+        return _is_written(text).sum(), self._number(text).try_cast("float64").notnull().sum()
 
     def _number(self, text: Any) -> Any:
         """A number that is text, with a point before its fraction."""
@@ -103,7 +110,11 @@ def refusals(table: str, column: Column, value: Any) -> list[str]:
     is_moment = dtype.is_timestamp() or dtype.is_date() or dtype.is_string() or zoned_nanoseconds
     is_number = dtype.is_numeric() and not dtype.is_boolean()
     allowed = {
-        "id": dtype.is_string() or dtype.is_integer() or (dtype.is_decimal() and dtype.scale == 0),
+        "id": dtype.is_string()
+        or dtype.is_integer()
+        or dtype.is_decimal()
+        or dtype.is_uuid()
+        or "INT128" in str(dtype),
         "text": not dtype.is_nested(),
         "instant": is_moment,
         "date": is_moment,
@@ -125,7 +136,7 @@ def unread_values(table: str, source: ir.Table, cast: Mapping[Column, Any]) -> l
         source: The table as its source has it.
         cast: Its columns, each as the contract has it.
     """
-    tried = [c for c in cast if DTYPES[c.type] != "string" and _may_fail(c, source[c.name].type())]
+    tried = [c for c in cast if _may_fail(c, source[c.name].type())]
     if not tried:
         return []
     wrong = {c.name: _is_written(source[c.name]) & cast[c].isnull() for c in tried}
@@ -139,7 +150,7 @@ def unread_values(table: str, source: ir.Table, cast: Mapping[Column, Any]) -> l
         if not (n := counts[column.name]):
             continue
         text = source[column.name].type().is_string()
-        needed = NEEDED.get(column.type) if column.type == "flag" else None
+        needed = NEEDED.get(column.type)
         told = f"{n:,} values are {'text that is ' if text else ''}no {column.type}{f' ({needed})' if needed else ''}"
         helps = "".join(_what_helps(table, source, column, wrong[column.name])) if text else ""
         found.append(f"{table}.{column.name}: {told}; {helps}correct them in the source")
@@ -167,11 +178,6 @@ def impossible_moments(table: str, expression: ir.Table, columns: Sequence[Colum
     ]
 
 
-def are_numbers(text: Any) -> Any:
-    """How many values of a column of text are written, and how many of them are numbers."""
-    return _is_written(text).sum(), text.nullif("").try_cast("float64").notnull().sum()
-
-
 def null_of(column: Column) -> Any:
     """A missing value of the contract's type."""
     import ibis
@@ -180,6 +186,8 @@ def null_of(column: Column) -> Any:
 
 
 def _may_fail(column: Column, dtype: Any) -> bool:
+    if DTYPES[column.type] == "string":
+        return bool(column.type == "id" and dtype.is_decimal() and dtype.scale)
     return bool(dtype.is_string() or (column.type == "flag" and dtype.is_numeric() and not dtype.is_boolean()))
 
 
@@ -217,4 +225,4 @@ def _what_helps(table: str, source: ir.Table, column: Column, wrong: Any) -> Ite
         yield f"where a comma stands before the fraction, say so: data.tables.{table}.decimal: ','; "
 
 
-__all__ = ["DTYPES", "Casting", "are_numbers", "impossible_moments", "null_of", "refusals", "unread_values"]
+__all__ = ["DTYPES", "Casting", "impossible_moments", "null_of", "refusals", "unread_values"]

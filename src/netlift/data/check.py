@@ -16,9 +16,11 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
-from netlift.config.business import BusinessSettings
+from netlift.config.business import ACCEPTABLE, BusinessSettings
 from netlift.data.arms import check_arms
+from netlift.data.completeness import check_completeness
 from netlift.data.findings import READS, CheckReport, Finding, Scope, Severity, TableFacts
+from netlift.data.plausibility import check_money
 from netlift.data.read import Tables
 from netlift.data.repeats import find_repeats
 from netlift.data.rules import PER_CAMPAIGN, REFERENCES, TORN_SHARE, Rule, make_rules
@@ -44,7 +46,7 @@ def check_tables(tables: Tables, settings: BusinessSettings, *, as_of: datetime 
         tables: The tables of the business.
         settings: Its settings; `check` says what is tolerated.
         as_of: Rows after this local moment are counted as future; None takes the end of the day of the newest
-            transaction.
+            transaction, or of `data.complete_until` where that is later.
 
     Returns:
         Facts, findings (errors first) and sample ratios. Nothing in it names a customer.
@@ -73,7 +75,7 @@ def read_sound(tables: Tables, settings: BusinessSettings, *, verb: str) -> tupl
 
 def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) -> tuple[CheckReport, Tables]:
     """What the check says, and the tables without what it leaves out."""
-    as_of = as_of or _end_of_newest_day(tables)
+    as_of = as_of or _end_of_data(tables)
     facts: dict[str, TableFacts] = {}
     findings: list[Finding] = []
     kept: dict[str, ir.Table] = {}
@@ -84,7 +86,8 @@ def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) ->
             facts[name], found, kept[name] = _check_table(seen, name, settings, as_of)
             findings += found
     found, ratios = check_arms(tables, alarm=settings.check.srm_alarm)
-    findings = [_with_stops(finding) for finding in (*findings, *found, *_source_notes(tables))]
+    findings += [*found, *check_completeness(tables), *check_money(tables), *_source_notes(tables)]
+    findings = [_with_stops(_accept(finding, settings.check.accept)) for finding in findings]
     findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), [*CONTRACT].index(finding.table)))
     report = CheckReport(
         as_of=as_of,
@@ -95,6 +98,16 @@ def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) ->
     return report, tables.replace(**kept)
 
 
+def _accept(finding: Finding, accepted: Sequence[str]) -> Finding:
+    """A finding that the config accepts stops nothing, and is shown as a note; of others it says how to accept them."""
+    name = f"{finding.table}.{finding.code}"
+    if finding.severity == "info" or finding.code not in ACCEPTABLE:
+        return finding
+    if name in accepted:
+        return replace(finding, severity="info", message=f"{finding.message} (accepted by check.accept)")
+    return replace(finding, message=f"{finding.message}; if it is right as it is: check.accept: [{name}]")
+
+
 def _with_stops(finding: Finding) -> Finding:
     """The finding with the verbs that it stops."""
     if finding.severity != "error" or finding.scope != "table":
@@ -102,10 +115,12 @@ def _with_stops(finding: Finding) -> Finding:
     return replace(finding, stops=tuple(verb for verb, reads in READS.items() if finding.table in reads))
 
 
-def _end_of_newest_day(tables: Tables) -> datetime | None:
+def _end_of_data(tables: Tables) -> datetime | None:
+    """End of the day of the newest transaction, or of the last that the config has complete."""
     moments = tables["transactions"].occurred_at
     newest: datetime | None = _fetch(tables["transactions"].aggregate(newest=moments.max()))["newest"]
-    return datetime.combine(newest, time()) + timedelta(days=1) if newest else None
+    ends = [datetime.combine(newest, time()) + timedelta(days=1)] if newest else []
+    return max([*ends, *([tables.complete_end] if tables.complete_end else [])], default=None)
 
 
 def _fetch(row: ir.Table) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,10 +13,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from netlift.config.business import AttributeType, BusinessSettings, DataSettings, EngineSettings, TableSource
+from netlift.config.business import AttributeType, BusinessSettings, EngineSettings, TableSource
 from netlift.config.settings import did_you_mean
 from netlift.data.adapters.adapted import Adapted, Note
-from netlift.data.casting import Casting, are_numbers, impossible_moments, null_of, refusals, unread_values
+from netlift.data.casting import Casting, impossible_moments, null_of, refusals, unread_values
+from netlift.data.completeness import find_complete_end
 from netlift.data.files import CSV, list_files, open_files, reading, stem_of
 from netlift.data.tables import CONSENT_PREFIX, CONTRACT, Column, TableContract
 from netlift.errors import DataError, ResourceError
@@ -43,6 +45,8 @@ class Tables:
         attributes: Customer columns that become features.
         notes: What an adapter's rules dropped, collapsed or made up on the way here, counted.
         unread: Table name to the source's columns that the contract does not know; named where one of ours is missing.
+        complete_end: First moment of which rows may be missing, by `data.complete_until`; None where the newest receipt
+            tells.
     """
 
     connection: Any
@@ -51,6 +55,7 @@ class Tables:
     attributes: tuple[str, ...]
     notes: tuple[Note, ...] = ()
     unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    complete_end: datetime | None = None
 
     def __getitem__(self, name: str) -> ir.Table:
         return self.expressions[name]
@@ -64,38 +69,37 @@ class Tables:
 
     def replace(self, **expressions: ir.Table) -> Tables:
         """The same tables with some expressions in place of others."""
-        return Tables(
-            connection=self.connection,
-            expressions={**self.expressions, **expressions},
-            present=self.present,
-            attributes=self.attributes,
-            notes=self.notes,
-            unread=self.unread,
-        )
+        return replace(self, expressions={**self.expressions, **expressions})
 
 
 @contextmanager
-def open_tables(settings: BusinessSettings) -> Iterator[Tables]:
+def open_tables(settings: BusinessSettings, *, repeatable: bool = False) -> Iterator[Tables]:
     """Open the tables of a business for reading.
+
+    Args:
+        settings: The business.
+        repeatable: Read with one thread, so that sums are added in one order and equal to the last bit every time.
 
     Raises:
         DataError: A file is missing or unreadable, or columns are missing or of the wrong type; all of it at once.
     """
     import duckdb
 
-    connection = connect(settings.engine, state=settings.state)
+    engine = settings.engine.model_copy(update={"threads": 1}) if repeatable else settings.engine
+    connection = connect(engine, state=settings.state)
     try:
         with TemporaryDirectory(prefix="utf8-", dir=settings.state / "cache") as scratch:
             sources = _sources(connection, settings, scratch=Path(scratch))
-            yield conform(
+            tables = conform(
                 connection,
                 sources.tables,
                 attributes=settings.data.attributes,
                 zone=ZoneInfo(settings.time_zone),
-                notes=(*sources.notes, *_numbers_as_text(settings.data, sources.tables)),
+                notes=(*sources.notes, *_numbers_as_text(settings, sources.tables)),
                 written=settings.data.tables,
                 attribute_types=settings.data.attribute_types,
             )
+            yield replace(tables, complete_end=find_complete_end(tables, settings.data.complete_until))
     except duckdb.Error as error:  # rows are read late; what the engine says of them may quote a row
         raise DataError(
             f"a source cannot be read to its end ({type(error).__name__}); write its files anew, in UTF-8 and with one "
@@ -181,15 +185,20 @@ def _rename(name: str, table: ir.Table, source: TableSource) -> ir.Table:
     return table.select(**kept, **{ours: table[theirs] for ours, theirs in source.columns.items()})
 
 
-def _numbers_as_text(data: DataSettings, sources: Mapping[str, ir.Table]) -> Iterator[Note]:
-    """Attributes that a CSV holds as text though every value is a number: codes or amounts, its owner must say."""
-    if "customers" not in data.tables or not _is_csv(data.tables["customers"]):
+def _numbers_as_text(settings: BusinessSettings, sources: Mapping[str, ir.Table]) -> Iterator[Note]:
+    """Attributes that are text, as all of a CSV is, though every value is a number: codes or amounts, who knows?"""
+    data = settings.data
+    if "customers" not in data.tables:
         return
-    customers = sources["customers"]
-    asked = [name for name in data.attributes if name in customers.columns and name not in data.attribute_types]
+    customers, casting = sources["customers"], Casting.of(data.tables["customers"], ZoneInfo(settings.time_zone))
+    asked = [
+        name
+        for name in data.attributes
+        if name in customers.columns and name not in data.attribute_types and customers[name].type().is_string()
+    ]
     if not asked:
         return
-    counts = {f"{name}_{n}": count for name in asked for n, count in enumerate(are_numbers(customers[name]))}
+    counts = {f"{name}_{n}": count for name in asked for n, count in enumerate(casting.count_numbers(customers[name]))}
     found = customers.aggregate(**counts).to_pyarrow().to_pylist()[0]
     for name in asked:
         if found[f"{name}_0"] and found[f"{name}_0"] == found[f"{name}_1"]:
@@ -199,7 +208,7 @@ def _numbers_as_text(data: DataSettings, sources: Mapping[str, ir.Table]) -> Ite
                 rows=int(found[f"{name}_0"]),
                 code="number-as-text",
                 severity="warning",
-                rule=f"an attribute in a CSV whose values are all numbers is taken for words; say which it is: "
+                rule=f"an attribute that is text with nothing but numbers is taken for words; say which it is: "
                 f"data.attribute_types: {{{name}: number}} or {{{name}: text}}",
             )
 

@@ -27,6 +27,9 @@ TORN_SHARE, CONTACTED_SHARE = 0.001, 0.01
 """Shares of a campaign's customers in two arms, and of its control contacted all the same, that spoil little."""
 LARGEST = 1e15  # beyond it cents are lost, and no business has it
 UNTIDY_ID = r"^[\s\p{Z}\p{C}]|[\s\p{Z}\p{C}]$|^$"
+CONTROL_CHARACTERS = r"[\p{C}\p{Zl}\p{Zp}]"
+FORMULA = r"^(?:[=@|]|[+\-].*[^\d\s().,\-])"
+"""How a spreadsheet's formula begins; a sign before digits alone is a number, as those of phones are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,8 @@ def make_rules(
     ]
     if name == "transactions":
         rules += _transaction_rules(rows, returns_are_marked=tables.has(name, "is_return"))
+    if name == "customers" and tables.has(name, "cancelled_at") and as_of:
+        rules.append(_late_cancellation(rows, as_of))
     if name == "campaigns":
         rules += _campaign_rules(rows)
     if name == "contacts":
@@ -101,6 +106,8 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
                 message="have an id that is empty, begins or ends with a blank, or is not in Unicode form NFC; "
                 "ids are compared letter by letter: tidy them in the source",
             )
+            if (column.name,) == contract.key:
+                yield from _odd_ids(column.name, value)
         if column.type in ("money", "number"):
             yield Rule(
                 **reach,
@@ -122,6 +129,25 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
     known = {column.name for column in contract.columns}
     for name in sorted(tables.present[contract.name] - known):
         yield _missing_values(Column(name=name, type="text"), rows[name], {})
+
+
+def _odd_ids(column: str, value: Any) -> Iterator[Rule]:
+    """Ids that are read as they are, and that somebody downstream may compute or not see."""
+    yield Rule(
+        column=column,
+        code="control-characters-in-id",
+        severity="warning",
+        broken_by=value.re_search(CONTROL_CHARACTERS) & ~value.re_search(UNTIDY_ID),
+        message="have an id with characters that nobody sees (control, zero width, direction): two ids can look alike, "
+        "and are compared letter by letter",
+    )
+    yield Rule(
+        column=column,
+        code="formula-as-id",
+        severity="warning",
+        broken_by=value.re_search(FORMULA),
+        message="have an id that a spreadsheet computes; lists in CSV carry it as text, which an import must undo",
+    )
 
 
 def _reach(table: str, column: Column) -> dict[str, Any]:
@@ -215,6 +241,17 @@ def _transaction_rules(rows: ir.Table, *, returns_are_marked: bool) -> Iterator[
             broken_by=rows.occurred_at < rows.known_joined_at,
             message="lie before their customer's joined_at; correct joined_at if it should be the first purchase",
         )
+
+
+def _late_cancellation(rows: ir.Table, as_of: datetime) -> Rule:
+    return Rule(
+        column="cancelled_at",
+        code="cancelled-after-the-end",
+        severity="warning",
+        broken_by=rows.cancelled_at >= as_of,
+        message=f"were cancelled after the data end ({as_of:%Y-%m-%d %H:%M}): agreed on beforehand, or the end of a "
+        "contract that may be prolonged; map the column that says when the customer left",
+    )
 
 
 def _campaign_rules(rows: ir.Table) -> Iterator[Rule]:

@@ -15,7 +15,7 @@ from netlift.errors import DataError, GateRefusedError
 from netlift.features.build import iterate_features
 from netlift.features.catalogue import build_catalogue
 from netlift.features.matrix import FeatureMatrix
-from netlift.features.profile import DRIFTED, DriftWatch
+from netlift.features.profile import WHAT_HELPS, DriftWatch
 from netlift.pipelines.champions import Champion, find_champions, in_population, select_features
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.snapshot_features import ltv_output
@@ -253,14 +253,14 @@ def _require_familiar(
         if drift.other_now - drift.other_before > limits.max_unseen_share
     ]
     names = {drift.feature for drift in drifts}
-    drifted = sorted({drift.feature for drift in drifts if drift.psi > DRIFTED})
+    drifted = sorted({drift.feature for drift in drifts if drift.is_news})
     if len(drifted) > limits.max_drifted_share * max(len(names), 1):
         reasons.append(
             f"{len(drifted)} of {len(names)} features drifted since training, over the {limits.max_drifted_share:.0%} "
             f"of score.max_drifted_share, such as {', '.join(drifted[:3])}"
         )
     if reasons:
-        raise GateRefusedError(f"nothing goes out: {'; '.join(reasons)}. Train again, or correct the source")
+        raise GateRefusedError(f"nothing goes out: {'; '.join(reasons)}. {WHAT_HELPS}")
     return tuple(drifted)
 
 

@@ -52,7 +52,10 @@ def make_decision_readout(
     speak(order.language)
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder="readout"), open_tables(settings) as tables:
+    with (
+        exclusive(lock, timeout_seconds=lock_timeout, holder="readout"),
+        open_tables(settings, repeatable=True) as tables,
+    ):
         words = speak_of(settings, order.language, tables)
         until = order.as_of or datetime.combine(read_history(tables).end, time())
         moment = until.isoformat() if until.time() != time() else ""

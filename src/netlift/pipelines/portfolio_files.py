@@ -106,7 +106,10 @@ def make_portfolio(
     speak(request.language)
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "portfolio.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder="portfolio"), open_tables(settings) as tables:
+    with (
+        exclusive(lock, timeout_seconds=lock_timeout, holder="portfolio"),
+        open_tables(settings, repeatable=True) as tables,
+    ):
         words = speak_of(settings, request.language, tables)
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="portfolio")

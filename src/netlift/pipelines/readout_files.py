@@ -133,7 +133,10 @@ def make_readout(
     )
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder="readout"), open_tables(settings) as tables:
+    with (
+        exclusive(lock, timeout_seconds=lock_timeout, holder="readout"),
+        open_tables(settings, repeatable=True) as tables,
+    ):
         words = speak_of(settings, order.language, tables)
         request = replace(request, plans=own_plans(settings, tables, plans))
         until = order.as_of or datetime.combine(read_history(tables).end, time())

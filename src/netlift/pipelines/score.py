@@ -22,7 +22,7 @@ from netlift.errors import DataError, GateRefusedError
 from netlift.evaluation.retention import RetentionEconomics, churn_threshold, retention_profit
 from netlift.features.build import iterate_features
 from netlift.features.matrix import FeatureMatrix
-from netlift.features.profile import DRIFTED, Drift, DriftWatch
+from netlift.features.profile import WHAT_HELPS, Drift, DriftWatch
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.champions import Champion, in_population, load_champions, select_features
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
@@ -155,7 +155,7 @@ def score_business(
                     outside_population=job.outside,
                     unseen=job.unseen,
                     drifted=job.drifts[:SHOWN_DRIFTS],
-                    drifted_features=sum(drift.psi > DRIFTED for drift in job.drifts),
+                    drifted_features=sum(drift.is_news for drift in job.drifts),
                     digests={**inputs, "scores": file_digest(staging / SCORES_FILE)},
                     seconds=round(perf_counter() - started, 3),
                     written=True,
@@ -214,7 +214,7 @@ class _Job:
         finally:
             if writer is not None:
                 writer.close()
-        if writer is None:
+        if not self.rows:
             raise DataError(f"customers: nobody had joined before {self._as_of}; check --as-of and joined_at")
 
     def require_sound(self) -> None:
@@ -232,12 +232,12 @@ class _Job:
             for drift in self.drifts
             if drift.other_now - drift.other_before > limits.max_unseen_share
         ]
-        drifted = [drift.feature for drift in self.drifts if drift.psi > DRIFTED]
+        drifted = [drift.feature for drift in self.drifts if drift.is_news]
         if len(drifted) > limits.max_drifted_share * max(len(self.drifts), 1):
             reasons.append(
                 f"{len(drifted)} of {len(self.drifts)} features drifted since training, over the "
                 f"{limits.max_drifted_share:.0%} of score.max_drifted_share, most of all {', '.join(drifted[:3])}; "
-                "train again, or correct the source"
+                f"what ages with its cohort or follows your own contacts does not count. {WHAT_HELPS}"
             )
         if reasons:
             raise GateRefusedError("no scores were written: " + "; ".join(reasons))
@@ -314,14 +314,15 @@ def require_fresh(tables: Tables, as_of: date, most_days: int) -> None:
     """Refuse a day that the receipts do not reach.
 
     Raises:
-        DataError: The newest receipt is older than the config allows.
+        DataError: The data end earlier than the config allows.
     """
-    end = read_history(tables).end
-    newest = end - timedelta(days=1)
+    history = read_history(tables)
+    newest = history.end - timedelta(days=1)
     if as_of - newest > timedelta(days=most_days):
+        quiet = "" if tables.complete_end else "; if nothing was sold since, say data.complete_until"
         raise DataError(
-            f"transactions: the newest receipt is of {newest}, {(as_of - newest).days} days before "
-            f"--as-of {as_of}; score.max_data_age_days allows {most_days}. Load newer receipts, or name an earlier day"
+            f"transactions: {history.said} {newest}, {(as_of - newest).days} days before --as-of {as_of}; "
+            f"score.max_data_age_days allows {most_days}. Load newer receipts, or name an earlier day{quiet}"
         )
 
 

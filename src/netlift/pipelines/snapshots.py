@@ -230,11 +230,11 @@ def _divide_all(
     """
     segments = require_segments(settings)
     require_same_schema([champion.contract for champion in champions], tables)
-    newest = read_history(tables).end
-    if standing is None and segments.reference > newest:
+    end = read_history(tables).end
+    if standing is None and segments.reference > end:
         raise ConfigError(
-            f"segments.reference {segments.reference} is after the newest receipt, of "
-            f"{newest - timedelta(days=1)}; name a day that the receipts reach"
+            f"segments.reference {segments.reference} is after the last day known, {end - timedelta(days=1)}; name a "
+            "day that the data reach"
         )
     wanted = sorted({*days, *([] if standing else [segments.reference])})
     progress.stage("segments", f"customers as of {', '.join(map(str, wanted))}")

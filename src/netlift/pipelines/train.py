@@ -364,7 +364,7 @@ def _files(assignment: Assignment, trained: Trained) -> dict[str, bytes]:
         observational=trained.observational,
         columns=present_columns(assignment.tables),
     )
-    profile = Profile.of(np.asarray(trained.profile_rows), trained.features)
+    profile = Profile.of(np.asarray(trained.profile_rows), trained.features, trained.profile_cutoff)
     return {**trained.candidate.files, CONTRACT_FILE: contract.to_json(), PROFILE_FILE: profile.to_json()}
 
 

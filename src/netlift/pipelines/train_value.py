@@ -131,6 +131,7 @@ def train_value(assignment: Assignment) -> Trained:
             "without late writes, and with a poisoned future, all equal to the bit",
         ),
         profile_rows=made.rows.X,
+        profile_cutoff=made.rows.cutoff,
         active_within_days=definition.population.active_within_days,
         observation_days=windows.observation_days,
         level_sd=max(LEAST_LEVEL_SD, float(np.sqrt(np.mean(np.square(biases))))) if biases else None,

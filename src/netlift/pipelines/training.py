@@ -94,6 +94,7 @@ class Trained:
         profile_rows: The matrix of all rows, whose profile is kept to watch drift by, shape (n, k).
         active_within_days: The population's limit, None for everybody.
         observation_days: How far back features saw.
+        profile_cutoff: Cutoffs of the rows of the profile, shape (n,); None where campaigns chose them.
         level_sd: Relative error that all predictions share, one standard deviation; None where it is not known.
         level_seen: How many biases out of time it was learnt from.
         observational: Campaigns that nobody randomized and that it was made from by consent; empty for none.
@@ -118,6 +119,7 @@ class Trained:
     profile_rows: Any
     active_within_days: int | None
     observation_days: int
+    profile_cutoff: np.ndarray | None = None
     level_sd: float | None = None
     level_seen: int = 1
     observational: str = ""
