@@ -8,10 +8,12 @@ training rows nor another fit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from netlift.estimators.cross_fit import CROSS_FIT_ROWS
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift import average_effects
@@ -59,7 +61,7 @@ def gather_proof_rows(shipped: ShippedUplift, learning: UpliftLearning, *, most_
 
     Args:
         shipped: The model, with its evidence.
-        learning: How uplift is learned: rewards and the response model are fitted by it without each fold.
+        learning: How uplift is learned: rewards and the response model are fitted by it.
         most_rows: Rows at most; of more, a sample is drawn by the training's seed.
     """
     evidence = shipped.evidence
@@ -70,11 +72,10 @@ def gather_proof_rows(shipped: ShippedUplift, learning: UpliftLearning, *, most_
         kept = np.sort(np.random.default_rng(learning.seed).choice(count, most_rows, replace=False))
         how = f"{how}, of which {most_rows:,} were drawn by chance"
     logged, rows = evidence.logged.take(kept), shipped.rows.take(evidence.rows[kept])
-    fold, reward = fold_customers(learning, shipped.rows), np.zeros((len(kept), len(rows.offers)))
-    likely, best = np.zeros(len(kept)), np.zeros(len(kept), dtype=np.int64)
-    for k in range(FOLDS):
-        own = np.flatnonzero(fold[evidence.rows[kept]] == k)
-        learned, judged = shipped.rows.take(fold != k), rows.take(own)
+    reward, likely = np.zeros((len(kept), len(rows.offers))), np.zeros(len(kept))
+    best = np.zeros(len(kept), dtype=np.int64)
+    for learned, own in _parts(shipped, learning, evidence.rows[kept]):
+        judged = rows.take(own)
         response = learning.add_rewards(learning.fit_response(learned), learned)
         model = StoredModel(response.files, threads=learning.threads)
         reward[own] = predict_rewards(model, judged)
@@ -91,6 +92,21 @@ def gather_proof_rows(shipped: ShippedUplift, learning: UpliftLearning, *, most_
         features=rows.features,
         how=how,
     )
+
+
+def _parts(
+    shipped: ShippedUplift, learning: UpliftLearning, rows: np.ndarray
+) -> Iterator[tuple[ContactRows, np.ndarray]]:
+    """What rewards and rivals are learned from, and which of some rows, by their positions, are asked then.
+
+    That is each fold without its customers. Of many rows one fit is enough: no single one moves its trees.
+    """
+    if len(shipped.rows) > CROSS_FIT_ROWS:
+        yield shipped.training, np.arange(len(rows))
+        return
+    fold = fold_customers(learning, shipped.rows)
+    for k in range(FOLDS):
+        yield shipped.rows.take(fold != k), np.flatnonzero(fold[rows] == k)
 
 
 def _best_offer(learned: ContactRows, available: np.ndarray) -> np.ndarray:
