@@ -164,7 +164,7 @@ def test_the_page_says_it_in_both_languages(made):
         "Better than no contact: +RUB",
         "the best offer to everybody (beyond the limits)",
         "count as met: region",
-        "6,000 held-out contacts",
+        "6,000 contacts of past campaigns",
         "Checked on past campaigns: forecast RUB",
     ):
         assert words in english, words
