@@ -26,6 +26,12 @@ def shop(tmp_path_factory):
     return config
 
 
+@pytest.fixture(scope="module")
+def rewarded(shop):
+    """A design with rewards and a fixed cost."""
+    return run_design(shop, slug="rewarded", expected=9.0, fixed_cost=100.0, reward={"": 2.0}).design
+
+
 def folder_of(run):
     from pathlib import Path
 
@@ -81,20 +87,18 @@ def test_every_form_says_the_same_in_its_language_and_names_offers_as_the_busine
     assert not re.search(foreign, text.replace("A bonus brings sleepers back", ""))
 
 
-def test_what_it_may_lose_is_what_contacts_and_rewards_of_the_treated_take(shop):
-    design = run_design(shop, slug="lose", expected=9.0, fixed_cost=100.0, reward={"": 2.0}).design
-    treated = design.chosen.customers - design.chosen.control
-    each = 4.5 + 2.0 * design.past.buyers / design.past.customers
-    assert design.outlay == pytest.approx(treated * each + 100.0)
+def test_what_it_may_lose_is_what_contacts_and_rewards_of_the_treated_take(rewarded):
+    treated = rewarded.chosen.customers - rewarded.chosen.control
+    each = 4.5 + 2.0 * rewarded.past.buyers / rewarded.past.customers
+    assert rewarded.outlay == pytest.approx(treated * each + 100.0)
 
 
-def test_the_profit_that_is_proved_has_the_chance_asked_for_and_more_profit_more_chance(shop):
-    design = run_design(shop, slug="power", expected=9.0, fixed_cost=100.0).design
-    assert design.provable.chance == pytest.approx(0.8, abs=1e-6)
-    chances = [row.chance for row in design.power]
+def test_the_profit_that_is_proved_has_the_chance_asked_for_and_more_profit_more_chance(rewarded):
+    assert rewarded.provable.chance == pytest.approx(0.8, abs=1e-6)
+    chances = [row.chance for row in rewarded.power]
     assert chances == sorted(chances) and chances[0] < 0.05 < 0.95 < chances[-1]
-    treated = design.chosen.customers - design.chosen.control
-    assert design.power[-1].total == pytest.approx(design.power[-1].expected * treated - 100.0)
+    treated = rewarded.chosen.customers - rewarded.chosen.control
+    assert rewarded.power[-1].total == pytest.approx(rewarded.power[-1].expected * treated - 100.0)
 
 
 @pytest.mark.parametrize("chance", [0.5, 0.8, 0.95])
