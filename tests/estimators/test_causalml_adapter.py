@@ -14,6 +14,8 @@ from netlift.estimators.causalml_adapter import PARAMS, fit_causalml, fit_pairs
 from netlift.estimators.causalml_forest import fit_causalml_forest, grow_forest, write_forest
 from netlift.estimators.stored import StoredModel
 
+pytestmark = pytest.mark.slow
+
 MACHINE = Machine(seed=4, threads=1)
 SETTINGS = PARAMS | MACHINE.settings() | {"max_bin": 63}
 

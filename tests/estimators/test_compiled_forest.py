@@ -94,6 +94,7 @@ def same(found, wanted):
     return np.array_equal(np.asarray(found), np.asarray(wanted), equal_nan=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
@@ -268,6 +269,7 @@ def test_nobody_is_scored_without_a_booster_being_asked(text):
     assert {name: len(values) for name, values in found.items()} == dict.fromkeys(found, 0)
 
 
+@pytest.mark.slow
 def test_few_rows_load_no_compiler_and_many_no_lightgbm(text, tmp_path):
     for name, content in stored_files(text).items():
         (tmp_path / name).write_bytes(content)

@@ -15,6 +15,8 @@ from netlift.estimators.relative_effects import effect_tasks
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift import average_effects, fit_arm_outcomes, fit_uplift, share_outcomes
 
+pytestmark = pytest.mark.slow
+
 QUICK = SEARCH.model_copy(update={"trials": 1})
 LEARNERS = ("paired_effects", "two_part", "t_learner", "dr_learner", "s_learner", "x_learner", "r_learner")
 ALL = (*LEARNERS, "response", "recency_frequency")

@@ -12,6 +12,8 @@ from netlift.estimators.ltv import Horizon, fit_ltv, fit_tuned_ltv, tune_ltv
 from netlift.estimators.stored import StoredModel
 from netlift.evaluation.value import money_deviance
 
+pytestmark = pytest.mark.slow
+
 FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2025-01-01"]
 
 

@@ -19,6 +19,8 @@ from netlift.estimators.s_learner import SINGLE
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift import fit_uplift, share_outcomes
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("s", "t", "x", "r", "dr")
 MACHINE = Machine(seed=1, threads=1)
 QUICK = SEARCH.model_copy(update={"trials": 1})
