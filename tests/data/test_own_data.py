@@ -1,4 +1,4 @@
-"""The how-to of own data: its config is read, its files pass the check, and every column of the contract stands there."""
+"""The how-to of own data: its config is read, its files pass the check, and it names every column of the contract."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ FILES = {
     "contacts.csv": ["campaign_id,customer_id,assigned_at,offer_id,propensity"]
     + [f"C1,{n},2026-01-05 06:00,{'control' if n % 2 else 'sms_300'},0.5" for n in PEOPLE],
     "offers.csv": ["offer_id,channel,contact_cost", "sms_300,sms,3.5"],
-    "events.csv": ["customer_id,occurred_at,kind"] + ["7,2026-02-03 12:00,open"],
+    "events.csv": ["customer_id,occurred_at,kind", "7,2026-02-03 12:00,open"],
 }
 
 

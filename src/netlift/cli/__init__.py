@@ -272,7 +272,7 @@ def erase(
         lock_timeout=lock_timeout,
         dry_run=dry_run,
     )
-    show(result, json_output=json_output)
+    show(result, json_output=json_output, config=config)
 
 
 @app.command()
