@@ -16,7 +16,7 @@ from fuzz.verbs import CODES, make_shop, run_verb, write_config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("NETLIFT_FUZZ_TABLES", "4"))
+EXAMPLES = int(os.environ.get("NETLIFT_FUZZ_TABLES", "3"))
 MOST_ERROR = 20_000
 SHOP = make_shop()
 VALUES: tuple[Any, ...] = (
