@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide demo test test-fast check lint types imports format bench bench-uplift bench-decisions bench-nights bench-value calibrate readout studies clean
+.PHONY: help setup lock data train score decide demo test test-fast check lint types imports format bench bench-uplift bench-decisions bench-nights bench-value calibrate readout studies fuzz audit clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,5 +105,16 @@ bench-value: .venv-bench/.ready  ## LTV and churn against published figures, pee
 studies: .venv/.ready  ## Train on the four public data sets (DATA=folder) and write experiments/*/readout.md
 	@$(BIN)/python benchmarks/real_data.py $(if $(DATA),--data $(DATA))
 
+fuzz: .venv/.ready  ## 2,000 mutated configs and 500 mutated tables: none may be an internal error. Half an hour
+	@NETLIFT_FUZZ_CONFIGS=2000 NETLIFT_FUZZ_TABLES=500 $(BIN)/python -m pytest tests/fuzz
+
+.venv-audit/.ready:
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10'
+	@touch $@
+
+audit: .venv-audit/.ready  ## Known vulnerabilities of what requirements.lock pins; needs the network
+	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+
 clean:  ## Remove everything that was made here, the demo data and models too
-	rm -rf .venv .venv-bench var mlflow.db .hypothesis .ruff_cache .mypy_cache
+	rm -rf .venv .venv-bench .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache

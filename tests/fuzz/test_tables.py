@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 import pytest
 from fuzz.verbs import CODES, make_shop, run_verb, write_config
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("NETLIFT_FUZZ_TABLES", "4"))
+EXAMPLES = int(os.environ.get("NETLIFT_FUZZ_TABLES", "2"))
 MOST_ERROR = 20_000
 SHOP = make_shop()
 VALUES: tuple[Any, ...] = (
@@ -90,6 +90,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     suffix=st.sampled_from([".parquet", ".csv"]),
     verb=st.sampled_from([("check",), ("check",), ("readout", "K1"), ("portfolio",)]),
     noise=st.integers(0, 1000),
+)
+@example(  # the name of a field in a type was quoted
+    changes=[(("customers", "customer_id"), "column", {"CANARY": 1})], suffix=".parquet", verb=("check",), noise=0
+)
+@example(  # money that no decimal holds was an internal error
+    changes=[(("contacts", "contact_cost"), "half", 10**30)], suffix=".parquet", verb=("portfolio",), noise=174
 )
 def test_mutated_tables_are_read_or_refused(
     folder: Path, changes: list[Any], suffix: str, verb: tuple[str, ...], noise: int

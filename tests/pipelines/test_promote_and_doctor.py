@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
 import socket
+from datetime import timedelta
 
 import pytest
 from decide_world import EFFECTS, HOUSE, configure
@@ -20,6 +24,7 @@ from netlift.registry.models import aliases
 from netlift.registry.next_best_offer import TASK, find_lag
 from netlift.registry.promotion import read_history
 from netlift.registry.store import open_store
+from netlift.registry.tracking import PROCESS_TAG
 from netlift.results import to_plain
 
 OTHER = EFFECTS | {"call_advice": constant(3.0)}
@@ -187,3 +192,54 @@ def test_the_note_of_a_killed_holder_is_nobody(two):
     note = two / "var" / "locks" / "decide.lock.json"
     note.write_text(json.dumps({"holder": "decide", "process": json.dumps(process)}))
     assert not examine(two)[0].well
+
+
+def leave_everything(folder, store):
+    """All that can be not well, at once; what is not mended by --fix comes last."""
+    long_ago = (NOON - timedelta(days=2)).timestamp()
+    dead = json.dumps({"pid": 2**22 + 1, "host": socket.gethostname(), "boot": "", "start": "1"})
+    store.client.create_run(store.experiment_id, tags={PROCESS_TAG: dead})
+    half = folder / "var" / f"{STAGING_PREFIX}demo-tables"
+    half.mkdir()
+    os.utime(half, (long_ago, long_ago))
+    away = json.dumps({"pid": 7, "host": "another-machine", "boot": "", "start": "1"})
+    note = folder / "var" / "locks" / "decide.lock.json"
+    note.parent.mkdir(exist_ok=True)
+    note.write_text(json.dumps({"holder": "decide", "process": away}))
+    os.utime(note, (long_ago, long_ago))
+    cut_off = folder / "var" / "out" / "scores" / "old"
+    cut_off.mkdir(parents=True)
+    (cut_off / "scores.parquet").write_bytes(b"as before")
+    before = hashlib.sha256(b"as before").hexdigest()
+    manifest = {"digests": {"scores": "new"}, "erasing": {"scores": {"file": "scores.parquet", "digest": before}}}
+    (cut_off / "manifest.json").write_text(json.dumps(manifest))
+    place = folder / "var" / "out" / "readouts"
+    for hour, profit in ((8, 1), (9, 2)):
+        run = place / f"C1-{hour}"
+        run.mkdir(parents=True)
+        content = json.dumps({"campaign_id": "C1", "profit": profit}).encode()
+        (run / "readout.json").write_bytes(content)
+        written = NOON.replace(hour=hour).isoformat()
+        told = {"written_at": written, "digests": {"json": hashlib.sha256(content).hexdigest()}}
+        (run / "manifest.json").write_text(json.dumps(told))
+    published = place / "C1.json"
+    shutil.copy(place / "C1-8" / "readout.json", published)
+    os.utime(published, (long_ago, long_ago))
+    journal = folder / "var" / "audit.jsonl"
+    journal.write_text(journal.read_text().replace('"actor": "a"', '"actor": "b"', 1))
+    return published, place / "C1-9" / "readout.json"
+
+
+def test_everything_that_is_not_well_is_seen_without_fix_and_most_is_mended(two, store):
+    assert examine(two)[0].well
+    published, newest = leave_everything(two, store)
+    found, by = examine(two)
+    seen = ("audit", "runs", "leftovers", "locks", "erasures", "published")
+    assert not found.well and [name for name in seen if by[name].well and name != "leftovers"] == []
+    assert "line 2 does not follow the line before it" in by["audit"].words and "another-machine" in by["locks"].words
+    assert by["leftovers"].words.startswith("1 half-written") and "C1" in by["published"].words
+    _, by = examine(two, fix=True)
+    assert [name for name in seen if not by[name].well] == ["audit", "published"]
+    assert json.loads((two / "var/out/scores/old/manifest.json").read_text())["digests"]["scores"] != "new"
+    shutil.copy(newest, published)
+    assert examine(two)[1]["published"].well

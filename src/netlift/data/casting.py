@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from netlift.config.business import TableSource
-from netlift.data.files import reading
+from netlift.data.files import reading, tell_type
 from netlift.data.instants import read_instants, strange_endings
 from netlift.data.tables import Column
 from netlift.data.zone import EARLIEST, LATEST, to_local, to_utc
@@ -125,7 +125,7 @@ def refusals(table: str, column: Column, value: Any) -> list[str]:
     if allowed or holds_nothing:
         return []
     needed = NEEDED.get(column.type, f"a {column.type}")
-    return [f"{table}.{column.name}: is {dtype}, needs {needed}; cast it in the source"]
+    return [f"{table}.{column.name}: is {tell_type(dtype)}, needs {needed}; cast it in the source"]
 
 
 def unread_values(table: str, source: ir.Table, cast: Mapping[Column, Any]) -> list[str]:

@@ -139,6 +139,11 @@ def reading(name: str, path: Path | str, read: Any) -> Any:
         raise DataError(f"{name}: {path} cannot be read ({cause}); {hint}write the file anew") from None
 
 
+def tell_type(kind: Any) -> str:
+    """A column's type without the words that nested ones and enumerations hold."""
+    return re.split(r"[<]|ENUM", str(kind))[0].strip("( ") or "nested"
+
+
 def _without_values(error: Exception) -> str:
     """What an engine says of a file, without anything that it quotes of it."""
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -215,7 +220,7 @@ def _common_type(place: str, found: Mapping[Path, dt.DataType], *, zone: str | N
     if len(moments) == len(kinds) and (len(zoned) == 1 or zone is not None):
         return dt.Timestamp(timezone="UTC", scale=6) if True in zoned else dt.Timestamp(scale=6)
     names = {kind: next(file.name for file, own in found.items() if own == kind) for kind in kinds[:2]}
-    told = " and ".join(f"{kind} in {file}" for kind, file in names.items())
+    told = " and ".join(f"{tell_type(kind)} in {file}" for kind, file in names.items())
     if len(moments) == len(kinds):
         table = place.split(".")[0]
         raise DataError(
@@ -294,4 +299,4 @@ def _open_database(connection: Any, name: str, path: Path, table: str) -> ir.Tab
     return connection.table(table, database=(alias, "main"))
 
 
-__all__ = ["list_files", "open_files", "read_parquet", "reading", "stem_of"]
+__all__ = ["list_files", "open_files", "read_parquet", "reading", "stem_of", "tell_type"]

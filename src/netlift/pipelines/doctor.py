@@ -1,4 +1,4 @@
-"""What is wrong here, and mending it: store, champions, next best offer, leftovers of killed jobs.
+"""What is wrong here, and mending it: store, audit, champions, next best offer, locks, what killed jobs left behind.
 
 Every job writes beside its target and moves what is whole into place; what a killed one left bears the name of such
 staging. It is removed while no job runs that began before, under the locks of all that ever ran here; what a job writes
@@ -15,17 +15,22 @@ from datetime import datetime
 from pathlib import Path
 
 from netlift.config.business import BusinessSettings
+from netlift.data.files import stem_of
 from netlift.data.write import STAGING_PREFIX
 from netlift.errors import BusyError, NetliftError
+from netlift.pipelines.erase import cut_off_erasures, mend_erasures
 from netlift.pipelines.next_best_offer_upkeep import find_stale, offer_of_history
-from netlift.registry.locks import exclusive, find_holders
+from netlift.pipelines.readout_files import find_behind
+from netlift.registry.audit import read_entries
+from netlift.registry.locks import all_jobs, find_abandoned, find_holders
 from netlift.registry.models import CHAMPION, aliases, load, resolve, sweep_models
 from netlift.registry.next_best_offer import TASK, UPLIFT
+from netlift.registry.promotion import audit_path
 from netlift.registry.store import Store, open_store
-from netlift.registry.tracking import mark_orphans
+from netlift.registry.tracking import find_orphans, mark_orphans
 from netlift.results import Table, Told
 
-MOMENTARY = ("registry.lock", "store.lock")  # taken by what is called here, and by jobs for a moment
+YOUNG_SECONDS = 3600.0
 OFFER = "next best offer"
 
 
@@ -67,7 +72,7 @@ class Examination(Told):
 def examine_business(
     settings: BusinessSettings, *, fix: bool, now: datetime, experiments: Path | None = None
 ) -> Examination:
-    """Look at the store, the champions, the next best offer and the leftovers of killed jobs; mend them when asked.
+    """Look at store, audit, champions, next best offer, locks, readouts and leftovers; mend them when asked.
 
     Args:
         settings: The business.
@@ -79,41 +84,81 @@ def examine_business(
         BusyError: `fix` while a job of this business runs; nothing was mended.
     """
     store = open_store(settings.state, run_group=settings.name)
-    leftovers = _find_leftovers([settings.state, *([experiments] if experiments else [])])
-    findings = [Finding(what="store", well=True, words=store.uri)]
+    leftovers = _find_leftovers(settings, experiments, now=now)
+    findings = [Finding(what="store", well=True, words=store.uri), _audit(store)]
     findings += [_champion(store, task) for task in settings.models]
     findings += _offer(settings, store)
-    if not fix:
+    if fix:
+        with _no_job_running(settings):
+            if findings[-1].what == OFFER and not findings[-1].well:
+                findings[-1] = _mend_offer(settings, store, now)
+            ended, removed = mark_orphans(store), sweep_models(store)
+            closed, swept = mend_erasures(settings.state), sum(_remove(path) for path in leftovers)
+        words = f"{len(ended)} orphaned runs ended, {removed} unfinished models and {swept} half-written files removed"
+        words += f", {closed} erasures that were cut off told as such; run them again" if closed else ""
+        findings.append(Finding(what="leftovers", well=True, words=words))
+    else:
         findings.append(_tell(leftovers, running=find_holders(settings.state / "locks")))
-        return Examination(findings=Table(name="findings", rows=tuple(findings)))
-    with _no_job_running(settings):
-        if not findings[-1].well and findings[-1].what == OFFER:
-            findings[-1] = _mend_offer(settings, store, now)
-        ended, removed = mark_orphans(store), sweep_models(store)
-        swept = sum(_remove(path) for path in leftovers)
-    words = f"{len(ended)} orphaned runs ended, {removed} unfinished models and {swept} half-written files removed"
-    findings.append(Finding(what="leftovers", well=True, words=words))
+    findings += [_runs(store), _locks(settings, now), _erasures(settings), _published(settings, experiments)]
     return Examination(findings=Table(name="findings", rows=tuple(findings)))
 
 
 @contextmanager
 def _no_job_running(settings: BusinessSettings) -> Iterator[None]:
-    """Hold the locks of all jobs that ever ran here; those that are named by a key leave theirs behind."""
-    locks = settings.state / "locks"
     with ExitStack() as held:
-        for lock in sorted({locks / "train.lock", *locks.glob("*.lock")}):
-            if lock.name not in MOMENTARY:
-                try:
-                    held.enter_context(exclusive(lock, timeout_seconds=0, holder="doctor"))
-                except BusyError as error:
-                    raise BusyError(f"{error}; nothing was mended") from error
+        try:
+            held.enter_context(all_jobs(settings.state / "locks", holder="doctor"))
+        except BusyError as error:
+            raise BusyError(f"{error}; nothing was mended") from error
         yield
 
 
-def _find_leftovers(folders: Sequence[Path]) -> tuple[Path, ...]:
-    """What has the name of staging; nothing that is inside of such."""
-    found = sorted({path for folder in folders for path in folder.rglob(f"{STAGING_PREFIX}*")})
-    return tuple(path for path in found if not any(part.startswith(STAGING_PREFIX) for part in path.parent.parts))
+def _audit(store: Store) -> Finding:
+    try:
+        entries = read_entries(audit_path(store))
+    except NetliftError as error:
+        return Finding(what="audit", well=False, words=str(error))
+    return Finding(what="audit", well=True, words=f"{len(entries):,} entries, each follows the one before it")
+
+
+def _runs(store: Store) -> Finding:
+    dead = find_orphans(store)
+    words = f"{len(dead):,} say RUNNING though their job died{'; --fix ends them' if dead else ''}"
+    return Finding(what="runs", well=not dead, words=words)
+
+
+def _locks(settings: BusinessSettings, now: datetime) -> Finding:
+    dead = find_abandoned(settings.state / "locks", now=now)
+    words = f"held for over a day by {', '.join(dead)}; look there, and --fix frees them when nobody works any more"
+    return Finding(what="locks", well=not dead, words=words if dead else "none held from another machine for a day")
+
+
+def _erasures(settings: BusinessSettings) -> Finding:
+    open_ones = cut_off_erasures(settings.state)
+    words = f"cut off in {', '.join(map(str, open_ones))}; run `netlift erase` again, or --fix keeps what stands"
+    return Finding(what="erasures", well=not open_ones, words=words if open_ones else "none cut off")
+
+
+def _published(settings: BusinessSettings, experiments: Path | None) -> Finding:
+    """Readouts that stand where the scorecard looks, held against the runs that they are of."""
+    behind = find_behind(settings.state, experiments)
+    words = f"{', '.join(behind)}: not the newest that was read; run `netlift readout` for it again"
+    return Finding(what="published", well=not behind, words=words if behind else "every readout is the one last read")
+
+
+def _find_leftovers(settings: BusinessSettings, experiments: Path | None, *, now: datetime) -> tuple[Path, ...]:
+    """What has the name of staging; nothing that is inside of such.
+
+    Beside tables jobs write that take no lock; what is younger than an hour there may be theirs.
+    """
+    folders = [settings.state, *([experiments] if experiments else [])]
+    found = {path for folder in folders for path in folder.rglob(f"{STAGING_PREFIX}*")}
+    stems = {stem_of(source.path) for source in settings.data.tables.values()} | {settings.data.path or settings.state}
+    beside = {path for stem in stems for folder in (stem, stem.parent) for path in folder.glob(f"{STAGING_PREFIX}*")}
+    found |= {path for path in beside if now.timestamp() - path.stat().st_mtime > YOUNG_SECONDS}
+    return tuple(
+        path for path in sorted(found) if not any(part.startswith(STAGING_PREFIX) for part in path.parent.parts)
+    )
 
 
 def _tell(leftovers: Sequence[Path], *, running: Sequence[str]) -> Finding:

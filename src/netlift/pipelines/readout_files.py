@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 from pathlib import Path
@@ -12,12 +13,12 @@ from typing import Any
 
 from netlift.abtest.readout import AmongCampaigns, CampaignReadout
 from netlift.config.business import BusinessSettings
-from netlift.config.plan import Plan, load_plan
+from netlift.config.plan import PLAN_FILE, Plan, load_plan
 from netlift.data.check import read_sound
 from netlift.data.findings import Finding, read_findings
 from netlift.data.read import open_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
-from netlift.errors import UsageError
+from netlift.errors import ConfigError, UsageError
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.fingerprint import combine_digests, digest_sources
 from netlift.pipelines.names import speak_of
@@ -248,6 +249,38 @@ def _is_published(place: Path, campaign: str, folder: Path | None) -> bool:
     return (place / f"{file_name(campaign)}.json" if folder is None else folder / FILES["json"]).exists()
 
 
+def find_behind(state: Path, experiments: Path | None) -> tuple[str, ...]:
+    """Campaigns whose published readout is none that was read, or older than the newest; a killed job leaves that.
+
+    Args:
+        state: Of the business.
+        experiments: Folder of plans, beside which readouts are published; None for none.
+    """
+    place = state / "out" / "readouts"
+    runs: dict[str, list[tuple[datetime, str]]] = {}
+    for manifest in sorted(place.glob(f"*/{MANIFEST_FILE}")):
+        try:
+            told = json.loads(manifest.read_text())
+            campaign = json.loads((manifest.parent / FILES["json"]).read_text())["campaign_id"]
+            run = (datetime.fromisoformat(told["written_at"]), told["digests"]["json"])
+        except (OSError, ValueError, KeyError):
+            continue  # a run that is not whole is refused by whoever reads it
+        runs.setdefault(campaign, []).append(run)
+    beside = {file_name(campaign): place / f"{file_name(campaign)}.json" for campaign in runs}
+    for plan in sorted(experiments.glob(f"*/{PLAN_FILE}")) if experiments else ():
+        with suppress(ConfigError):
+            beside[file_name(load_plan(plan).campaign_id)] = plan.parent / FILES["json"]
+    return tuple(c for c, found in sorted(runs.items()) if _is_behind(beside[file_name(c)], found))
+
+
+def _is_behind(published: Path, runs: Sequence[tuple[datetime, str]]) -> bool:
+    if not published.exists():
+        return True
+    digest, (newest, current) = file_digest(published), max(runs)
+    is_older = published.stat().st_mtime < newest.timestamp()
+    return digest not in {each for _, each in runs} or (digest != current and is_older)
+
+
 def _files(order: ReadoutOrder) -> dict[str, str]:
     return FILES | (PDF if order.pdf else {})
 
@@ -321,6 +354,6 @@ def _question(order: ReadoutOrder, until: datetime) -> Iterator[str]:
 
 
 __all__ = [
-    "FILES", "ReadoutOrder", "ReadoutSummary", "file_name", "find_plan", "make_readout", "standing_readout",
-    "write_readout",
+    "FILES", "ReadoutOrder", "ReadoutSummary", "file_name", "find_behind", "find_plan", "make_readout",
+    "standing_readout", "write_readout",
 ]  # fmt: skip

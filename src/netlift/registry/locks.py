@@ -12,6 +12,7 @@ from netlift.data.write import write_bytes
 from netlift.errors import BusyError, ResourceError
 from netlift.registry.process import Process, is_running, read_process, this_process
 
+ABANDONED_SECONDS = 86_400.0
 MOMENTARY = ("registry.lock", "store.lock")  # taken inside of jobs, for a moment
 
 
@@ -74,6 +75,17 @@ def find_holders(folder: Path) -> tuple[str, ...]:
     """Who holds the locks of a folder now, as far as their notes tell; the note of a killed holder does not count."""
     notes = sorted(folder.glob("*.lock.json"))
     return tuple(_describe(note) for note in notes if (process := _process(note)) is not None and is_running(process))
+
+
+def find_abandoned(folder: Path, *, now: datetime) -> tuple[str, ...]:
+    """Who is said to hold locks from another machine for over a day, whom nobody here can ask whether he lives."""
+    found = []
+    for note in sorted(folder.glob("*.lock.json")):
+        process = _process(note)
+        if process is not None and process.host != this_process().host:
+            if now.timestamp() - note.stat().st_mtime > ABANDONED_SECONDS:
+                found.append(f"{_describe(note)} on {process.host}")
+    return tuple(found)
 
 
 def _process(note: Path) -> Process | None:

@@ -89,23 +89,24 @@ def log_training(store: Store, record: TrainingRecord) -> str:
     return str(run.info.run_id)
 
 
-def mark_orphans(store: Store) -> tuple[str, ...]:
-    """End the runs whose process died before it could, as failed; returns their ids.
-
-    A run of a living process, of another machine or of another program is left alone.
-    """
+def find_orphans(store: Store) -> tuple[str, ...]:
+    """Ids of runs that say RUNNING though their process died; one of another machine or program is not counted."""
     from netlift.registry.process import is_running, read_process
 
-    found = []
     with refusals(store.state):
         running = store.client.search_runs([store.experiment_id], "attributes.status = 'RUNNING'", max_results=1000)
-        for run in running:
-            process = read_process(run.data.tags.get(PROCESS_TAG, ""))
-            if process is not None and not is_running(process):
-                store.client.set_tag(run.info.run_id, f"{TAG}interrupted", "its process died")
-                store.client.set_terminated(run.info.run_id, "FAILED")
-                found.append(run.info.run_id)
-    return tuple(found)
+    processes = {run.info.run_id: read_process(run.data.tags.get(PROCESS_TAG, "")) for run in running}
+    return tuple(name for name, process in processes.items() if process is not None and not is_running(process))
+
+
+def mark_orphans(store: Store) -> tuple[str, ...]:
+    """End the runs whose process died before it could, as failed; returns their ids."""
+    found = find_orphans(store)
+    with refusals(store.state):
+        for name in found:
+            store.client.set_tag(name, f"{TAG}interrupted", "its process died")
+            store.client.set_terminated(name, "FAILED")
+    return found
 
 
 @contextmanager
