@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import value_baselines
 import value_cdnow
 import value_market
 import value_out_of_time
@@ -32,6 +33,7 @@ def protocols(asked: argparse.Namespace) -> dict[str, Callable[[], Finding]]:
     """Every protocol by the slug of its readout."""
     quick, seeds, customers, data = asked.quick, asked.seeds, asked.customers, asked.data
     return {
+        "baselines": lambda: value_baselines.run(data, quick=quick),
         "cdnow-purchases": lambda: value_cdnow.run(data, quick=quick),
         "cdnow-spend": lambda: value_out_of_time.run_cdnow(data, quick=quick),
         "online-retail": lambda: value_out_of_time.run_one_year("online_retail", data, quick=quick),

@@ -17,7 +17,7 @@ from netlift.errors import UsageError
 from netlift.estimators.rows import LabelledRows
 from netlift.estimators.stored import StoredModel
 from netlift.features.vocabulary import Vocabulary, learn_vocabulary
-from netlift.pipelines.calendar import plan_calendar, read_history
+from netlift.pipelines.calendar import History, plan_calendar, read_history
 from netlift.pipelines.progress import Silent
 from netlift.pipelines.train_value import train_value
 from netlift.pipelines.training import Assignment, Trained
@@ -106,11 +106,9 @@ def split(rows: LabelledRows, test: date) -> Case:
     return Case(known=rows.take(~at_test), test=rows.take(at_test))
 
 
-def train_case(settings: BusinessSettings, tables: Tables, definition: Value) -> tuple[Trained, Case]:
-    """What `netlift train` does for one task, without the registry; and the rows it did it on."""
-    history = read_history(tables)
-    calendar = plan_calendar(history, definition.windows)
-    words = words_before(tables, calendar.test)
+def train_definition(settings: BusinessSettings, tables: Tables, definition: Value, history: History) -> Trained:
+    """What `netlift train` does for one task on a history, without the registry."""
+    words = words_before(tables, plan_calendar(history, definition.windows).test)
     assignment = Assignment(
         settings=settings,
         definition=definition,
@@ -119,7 +117,15 @@ def train_case(settings: BusinessSettings, tables: Tables, definition: Value) ->
         vocabulary=words,
         progress=Silent(),
     )
-    trained = train_value(assignment)
+    return train_value(assignment)
+
+
+def train_case(settings: BusinessSettings, tables: Tables, definition: Value) -> tuple[Trained, Case]:
+    """What `netlift train` does for one task, without the registry; and the rows it did it on."""
+    history = read_history(tables)
+    trained = train_definition(settings, tables, definition, history)
+    calendar = plan_calendar(history, definition.windows)
+    words = words_before(tables, calendar.test)
     rows = rows_at(tables, definition, (*calendar.refit, calendar.test), words)
     return trained, split(rows, calendar.test)
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from netlift.data.write import write_bytes
 from netlift.evaluation.value import compare_values, evaluate_values
+from netlift.pipelines.train_value import BASELINES
+from netlift.pipelines.training import Trained
 from netlift.results import Estimate, to_plain
 
 LEVEL = 0.95
@@ -113,6 +115,19 @@ class Finding:
             for section in self.sections
             for row in section.rows
         ]
+
+
+def against_baselines(trained: Trained) -> dict[str, Estimate]:
+    """What the champion's figure is above that of each baseline, on the same customers."""
+    return {row.against: row.difference for row in trained.tables["paired"].rows if row.against in BASELINES}
+
+
+def best_or_tied(case: str, trained: Trained) -> Target:
+    """The champion against the baseline that it is furthest behind, or nearest to."""
+    paired = against_baselines(trained)
+    worst = min(paired, key=lambda name: paired[name].ci_upper)
+    name = f"{case}: {trained.candidate.name} less {worst}, upper end (0 or more: best or tied)"
+    return Target(name=name, value=paired[worst].ci_upper, bound=0.0, sense=">=")
 
 
 def money_row(who: str, y: np.ndarray, predicted: np.ndarray, customer: np.ndarray) -> dict[str, Any]:

@@ -100,6 +100,23 @@ def draw_market(customers: int, *, seed: int) -> Market:
     )
 
 
+def market_definition(*, observation_days: int = 182, **windows: int) -> LtvDefinition:
+    """The demo's ltv in the market: no gap, no late rows, everybody who bought within the observation."""
+    definition = definition_of(settings_of("demo"), "ltv")
+    if not isinstance(definition, LtvDefinition):
+        raise TypeError("the demo's ltv is no definition of value")
+    changed = {"observation_days": observation_days, "gap_days": 0, "late_arrival_days": 0, **windows}
+    people = definition.population.model_copy(update={"active_within_days": observation_days})
+    return definition.model_copy(
+        update={
+            "windows": definition.windows.model_copy(update=changed),
+            "population": people,
+            "exclude": (),
+            "extrapolate_to_days": None,
+        }
+    )
+
+
 def run(*, customers: int, seed: int) -> Finding:
     """The biases of 26 weeks after week 130, a low half-year, by the cutoffs that were learnt from.
 
@@ -107,15 +124,7 @@ def run(*, customers: int, seed: int) -> Finding:
         customers: How many are simulated.
         seed: Of the market.
     """
-    settings = settings_of("demo")
-    definition = definition_of(settings, "ltv")
-    if not isinstance(definition, LtvDefinition):
-        raise TypeError("the demo's ltv is no definition of value")
-    windows = definition.windows.model_copy(
-        update={"observation_days": 7 * WEEKS, "horizon_days": 7 * HORIZON_WEEKS, "gap_days": 0, "late_arrival_days": 0}
-    )
-    people = definition.population.model_copy(update={"active_within_days": 7 * WEEKS})
-    definition = definition.model_copy(update={"windows": windows, "population": people, "exclude": ()})
+    definition = market_definition(observation_days=7 * WEEKS, horizon_days=7 * HORIZON_WEEKS)
     words = Vocabulary(attributes={"acquisition_channel": CHANNELS}, sources=())
     question = Question(horizon=7 * HORIZON_WEEKS, learnt=7 * HORIZON_WEEKS)
     market, sections = draw_market(customers, seed=seed), []

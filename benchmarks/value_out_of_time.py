@@ -30,6 +30,7 @@ from netlift.config.definitions import LtvDefinition, Search
 from netlift.data.read import Tables, open_tables
 from netlift.errors import DataError
 from netlift.estimators.boosting import Machine
+from netlift.estimators.cross_fit import Folds
 from netlift.estimators.ltv import CANDIDATES, Horizon, fit_tuned_ltv, tune_ltv
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.pipelines.calendar import read_history
@@ -181,7 +182,7 @@ def _fit(name: str, case: Case, question: Question, search: Search) -> tuple[Can
     horizon = question.asked if free else question.trained
     tunings = tune_ltv(name, case.known, horizon=horizon, search=search, machine=machine, progress=lambda *_: None)
     candidate = fit_tuned_ltv(
-        name, case.known, tunings, newest=case.blind, horizon=horizon, folds=search.folds, machine=machine
+        name, case.known, tunings, newest=case.blind, horizon=horizon, folds=Folds(number=search.folds), machine=machine
     )
     return candidate, horizon.output if free else question.output
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from value_cases import ROOT, definition_of, moved, opened, predict, settings_of, train_case
-from value_findings import Finding, Section, Target
+from value_findings import Finding, Section, Target, best_or_tied
 
 from netlift.config.business import BusinessSettings
 from netlift.data.simulate import SimulationSettings, simulate
@@ -20,7 +20,6 @@ from netlift.results import Estimate
 END = date(2026, 10, 1)
 BIAS, COVERAGE, TENTHS = 0.03, (0.93, 0.97), 0.06
 CALIBRATION = 0.02
-CHURN_BASELINES = ("own_rhythm", "p_alive", "logistic")
 PUBLIC = ("cdnow", "complete_journey", "online_retail")
 
 
@@ -86,9 +85,8 @@ def run_churn(seeds: Sequence[int], *, customers: int, data: Path) -> Finding:
             f"No purchase over {windows.horizon_days} days after a gap of {windows.gap_days}, of {len(case.test):,} "
             f"customers with one in the {definition.population.active_within_days} days before {cutoff}."
         )
-        board = _leaderboard(trained)
-        sections.append(Section(title=name, predicted=predicted, rows=board, notes=trained.notes))
-        targets += _churn_targets(name, trained.candidate.name, board)
+        sections.append(Section(title=name, predicted=predicted, rows=_leaderboard(trained), notes=trained.notes))
+        targets += _churn_targets(name, trained)
     return Finding(slug="churn", sections=sections, targets=targets)
 
 
@@ -132,11 +130,9 @@ def _value_targets(who: str, metrics: Mapping[str, Estimate]) -> list[Target]:
     ]
 
 
-def _churn_targets(case: str, champion: str, board: Sequence[Mapping[str, Any]]) -> list[Target]:
-    auc = {row["candidate"]: row["roc_auc"].point for row in board}
-    error = {row["candidate"]: row["calibration_error"].point for row in board}
-    best = max((auc[name] for name in CHURN_BASELINES if name in auc), default=float("nan"))
+def _churn_targets(case: str, trained: Trained) -> list[Target]:
+    error = {row.candidate: row.calibration_error.point for row in trained.leaderboard.rows}[trained.candidate.name]
     return [
-        Target(name=f"calibration error, {case}", value=error[champion], bound=CALIBRATION, sense="<="),
-        Target(name=f"ROC-AUC less the best baseline's, {case}", value=auc[champion] - best, bound=0.0, sense=">="),
+        Target(name=f"calibration error, {case}", value=error, bound=CALIBRATION, sense="<="),
+        best_or_tied(case, trained),
     ]

@@ -125,6 +125,7 @@ def time_training(rows: int) -> dict[str, float]:
     from value_cases import SEED, definition_of, settings_of
 
     from netlift.estimators.boosting import Machine
+    from netlift.estimators.cross_fit import Folds
     from netlift.estimators.ltv import Horizon, fit_tuned_ltv, tune_ltv
     from netlift.estimators.process_value import newest_of
 
@@ -142,7 +143,7 @@ def time_training(rows: int) -> dict[str, float]:
     begun = time.process_time()
     asked = {"horizon": Horizon(days=182), "machine": Machine(seed=SEED, threads=1)}
     tunings = tune_ltv("stack", known, search=search, progress=lambda *_: None, **asked)
-    fit_tuned_ltv("stack", known, tunings, newest=newest_of(known), folds=search.folds, **asked)
+    fit_tuned_ltv("stack", known, tunings, newest=newest_of(known), folds=Folds(number=search.folds), **asked)
     ours = time.process_time() - begun
     lgb.train = bare_train
     bare = sum(_bare_cpu(known.X, *fit) for fit in fits)

@@ -3,8 +3,9 @@ import pytest
 from scipy.special import expit, logit
 from value_world import FEATURES, draw_world
 
+from netlift.estimators.cross_fit import Folds
 from netlift.estimators.expression import write_files
-from netlift.estimators.logistic import fit_logistic, prepare_columns
+from netlift.estimators.logistic import cross_fit_logistic, fit_logistic, prepare_columns
 from netlift.estimators.stored import StoredModel
 
 
@@ -53,3 +54,12 @@ def test_a_value_never_seen_does_not_run_away(rows):
     highest = rows.take(np.array([np.argmax(rows.column("margin_365d"))]))
     highest.X[0, :3], highest.X[0, 4:] = far.X[0, :3], far.X[0, 4:]
     assert predict(far, fit)[0] == pytest.approx(predict(highest, fit)[0])
+
+
+def test_fits_without_a_fold_that_start_from_the_whole_are_those_that_start_from_nothing(rows):
+    columns, fold = prepare_columns(rows), Folds(number=3).draw(rows.customer, seed=1)
+    whole, p = cross_fit_logistic(rows, columns, fold, threads=1)
+    assert whole == fit_logistic(rows, columns, threads=1)
+    for k in range(3):
+        alone = fit_logistic(rows.take(fold != k), columns, threads=1)
+        assert predict(rows, alone)[fold == k] == pytest.approx(p[fold == k], abs=1e-6)

@@ -8,6 +8,7 @@ from value_world import SEARCH, draw_world, ignore
 
 from netlift.errors import ConfigError, DataError
 from netlift.estimators.boosting import Machine
+from netlift.estimators.cross_fit import Folds
 from netlift.estimators.ltv import Horizon, fit_ltv, fit_tuned_ltv, tune_ltv
 from netlift.estimators.stored import StoredModel
 from netlift.evaluation.value import money_deviance
@@ -15,6 +16,7 @@ from netlift.evaluation.value import money_deviance
 pytestmark = pytest.mark.slow
 
 FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2025-01-01"]
+FOLDS = Folds(number=3)
 
 
 def fit(world, name, *, seed=1, progress=ignore):
@@ -117,7 +119,7 @@ def fit_process(buyers, name, **horizon):
     plan, machine = Horizon(days=HALF_YEAR, **horizon), Machine(seed=1, threads=1)
     tunings = tune_ltv(name, known, horizon=plan, search=SEARCH, machine=machine, progress=ignore)
     blind = test.relabel(np.full(len(test), np.nan))
-    return fit_tuned_ltv(name, known, tunings, newest=blind, horizon=plan, folds=3, machine=machine), test
+    return fit_tuned_ltv(name, known, tunings, newest=blind, horizon=plan, folds=FOLDS, machine=machine), test
 
 
 def test_the_probability_model_finds_the_total_of_a_world_made_by_it(buyers):
@@ -151,7 +153,7 @@ def test_labels_of_the_newest_cutoff_are_not_looked_at(buyers):
     known, test = buyers.take(~newest), buyers.take(newest)
     plan, machine = Horizon(days=HALF_YEAR), Machine(seed=1, threads=1)
     files = [
-        fit_tuned_ltv("bg_nbd", known, {}, newest=test.relabel(y), horizon=plan, folds=3, machine=machine).files
+        fit_tuned_ltv("bg_nbd", known, {}, newest=test.relabel(y), horizon=plan, folds=FOLDS, machine=machine).files
         for y in (test.y, np.full(len(test), np.nan))
     ]
     assert files[0] == files[1]
@@ -161,7 +163,7 @@ def test_a_longer_time_is_extrapolated_under_its_own_name_to_the_truth_of_the_wo
     rows = draw_process_rows(customers=6_000, cutoffs=[600], horizon=1092, seed=5)
     half = draw_process_rows(customers=6_000, cutoffs=[600], horizon=HALF_YEAR, seed=5)
     candidate = fit_tuned_ltv(
-        "bg_nbd", half, {}, newest=half, horizon=Horizon(days=HALF_YEAR, extrapolate_to_days=1092), folds=3,
+        "bg_nbd", half, {}, newest=half, horizon=Horizon(days=HALF_YEAR, extrapolate_to_days=1092), folds=FOLDS,
         machine=Machine(seed=1, threads=1),
     )  # fmt: skip
     outputs = StoredModel(candidate.files).predict_matrix(rows.X)

@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from netlift.config.definitions import Windows
 from netlift.errors import HistoryTooShortError
 from netlift.pipelines.calendar import History, plan_calendar
+from netlift.pipelines.season_seen import season_distance
 
 
 def windows(**changes: int) -> Windows:
@@ -58,3 +60,17 @@ def test_candidates_can_be_compared_before_the_test_once_a_third_label_fits() ->
     short, enough = (History(first=first, end=first + timedelta(days=needed - k)) for k in (1, 0))
     assert plan_calendar(short, windows()).fit == ()
     assert len(plan_calendar(enough, windows()).fit) == 1
+
+
+@pytest.mark.parametrize("days", [900, 1400])
+def test_a_second_year_of_history_teaches_the_season_that_is_judged(days: int) -> None:
+    history = History(first=date(2020, 1, 1), end=date(2020, 1, 1) + timedelta(days=days))
+    plan = windows(cutoffs=2)
+    calendar = plan_calendar(history, plan)
+    apart = [later - sooner for sooner, later in pairwise((*calendar.refit, calendar.test))]
+    assert calendar.refit[0] == calendar.test - timedelta(weeks=52)
+    assert max(apart) <= timedelta(weeks=13)
+    assert season_distance(calendar.refit, calendar.test, plan) < 2
+    assert set(calendar.fit) >= {cutoff for cutoff in calendar.refit if cutoff + timedelta(days=67) <= calendar.fit[-1]}
+    longer = windows(cutoffs=14)
+    assert plan_calendar(history, longer).refit[-14:] == plan_calendar(history, longer).refit

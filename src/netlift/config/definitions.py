@@ -76,7 +76,8 @@ class Windows(Settings):
         gap_days: Between the cutoff and the first day predicted.
         horizon_days: Predicted.
         cutoff_every_days: Distance between training cutoffs.
-        cutoffs: How many training cutoffs at most, the newest first.
+        cutoffs: How many training cutoffs so far apart, the newest first; where they span less than a year and the
+            history holds more, older ones follow a quarter of a year apart, back to the season that is judged.
         late_arrival_days: The newest days of data, not trusted to be whole.
         least_observation_days: Days that a cutoff must have behind it, where that is less than `observation_days`: for
             one cohort whose life begins with the data. Elsewhere early cutoffs would see less of the same customers.

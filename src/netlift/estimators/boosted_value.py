@@ -25,7 +25,7 @@ from netlift.estimators.boosting import (
     gain_shares,
 )
 from netlift.estimators.calibration import Curve, calibrate_probabilities
-from netlift.estimators.cross_fit import OUTSIDE, predict_out_of_fold
+from netlift.estimators.cross_fit import predict_out_of_fold, rows_learnt_from
 from netlift.estimators.expression import Expression, booster, product
 from netlift.estimators.rows import LabelledRows
 from netlift.estimators.tuning import Progress, Tuning, tune
@@ -61,8 +61,8 @@ class Part:
     def fit(self, boosting: BoostingRows, tuning: Tuning) -> lgb.Booster:
         """Fit on all rows it may learn from."""
         rows = np.flatnonzero(self.learn)
-        rounds = tuning.rounds_for(len(rows))
-        return fit_rounds(boosting.select(rows, self.y), self.objective, tuning.params, boosting.machine, rounds=rounds)
+        params, rounds = tuning.growth_for(len(rows))
+        return fit_rounds(boosting.select(rows, self.y), self.objective, params, boosting.machine, rounds=rounds)
 
     def calibrate(self, expected: np.ndarray) -> Curve | None:
         """The curve from a chance out of fold, NaN outside the folds, to the share seen; None for money."""
@@ -73,10 +73,8 @@ class Part:
 
     def predict_out_of_fold(self, boosting: BoostingRows, tuning: Tuning, fold: np.ndarray) -> np.ndarray:
         """Its expected label for every row, from a fit on the other folds; NaN outside the folds, shape (n,)."""
-        folds = int(fold.max()) + 1
-        seen = round(np.count_nonzero(self.learn & (fold != OUTSIDE)) * (1 - 1 / folds))
-        rounds = tuning.rounds_for(seen)
-        return predict_out_of_fold(boosting, self.y, self.learn, fold, self.objective, tuning.params, rounds=rounds)
+        params, rounds = tuning.growth_for(rows_learnt_from(self.learn, fold))
+        return predict_out_of_fold(boosting, self.y, self.learn, fold, self.objective, params, rounds=rounds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,22 @@ from netlift.errors import ConfigError, DataError
 from netlift.estimators.boosting import BINARY, Machine, boosting_rows, fit_rounds, gain_shares
 from netlift.estimators.calibration import calibrate_probabilities
 from netlift.estimators.cells import fit_cells
-from netlift.estimators.cross_fit import OUTSIDE, assign_folds, draw_folds, predict_out_of_fold, sample_customers
+from netlift.estimators.cross_fit import Folds, predict_out_of_fold, rows_learnt_from, sample_customers
 from netlift.estimators.expression import Expression, booster, linear, write_files
-from netlift.estimators.logistic import fit_logistic, prepare_columns
+from netlift.estimators.logistic import cross_fit_logistic, fit_logistic, prepare_columns
 from netlift.estimators.process_value import add_expressions, evaluate_expressions, fit_processes, newest_of
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.season import CALENDAR, covers_year, has_calendar
-from netlift.estimators.stored import StoredModel
+from netlift.estimators.standard_baselines import (
+    BEST_COLUMN,
+    DEFAULT_LIGHTGBM,
+    STANDARD_BASELINES,
+    find_best_column,
+    fit_default_lightgbm,
+)
+from netlift.estimators.standard_baselines import (
+    BOOSTER_FILE as DEFAULT_FILE,
+)
 from netlift.estimators.tuning import Progress, Tuning, tune
 
 OUTPUT = "p_churn"
@@ -23,8 +32,8 @@ UNIT = "probability"
 BOOSTER_FILE = "churn.txt"
 RHYTHM = ("days_since_last_purchase", "days_since_last_purchase_over_gap")
 RHYTHM_CELLS = 10
-LOGISTIC_ROWS = 100_000
-CANDIDATES = ("own_rhythm", "p_alive", "logistic", "lightgbm")
+LOGISTIC_ROWS = 50_000
+CANDIDATES = ("own_rhythm", "p_alive", "logistic", "lightgbm", *STANDARD_BASELINES)
 
 
 def tune_churn(name: str, rows: LabelledRows, *, search: Search, machine: Machine, progress: Progress) -> Tuning | None:
@@ -51,7 +60,7 @@ def tune_churn(name: str, rows: LabelledRows, *, search: Search, machine: Machin
 
 
 def fit_tuned_churn(
-    name: str, rows: LabelledRows, tuning: Tuning | None, *, newest: LabelledRows, folds: int, machine: Machine
+    name: str, rows: LabelledRows, tuning: Tuning | None, *, newest: LabelledRows, folds: Folds, machine: Machine
 ) -> Candidate:
     """Fit a candidate whose settings are known.
 
@@ -60,12 +69,13 @@ def fit_tuned_churn(
 
     Args:
         name: own_rhythm (share lost by silence and by silence over the own typical gap), p_alive (the chance of MBG/NBD
-            that the customer is still one, calibrated), logistic, or lightgbm (which sees p_alive too).
+            that the customer is still one, calibrated), logistic, lightgbm (which sees p_alive too), best_column or
+            default_lightgbm (see `standard_baselines.py`).
         rows: Customers at cutoffs whose labels are whole; y is 1 for lost.
         tuning: What `tune_churn` gave.
         newest: Customers as of the newest cutoff known, whose histories P(alive) is learnt from; their labels are not
             looked at.
-        folds: Folds of customers for cross-fitting.
+        folds: Of customers, for cross-fitting.
         machine: Seed and threads.
 
     Raises:
@@ -80,6 +90,10 @@ def fit_tuned_churn(
         return _fit_p_alive(rows, newest)
     if name == "logistic":
         return _fit_logistic(rows, folds, machine)
+    if name == BEST_COLUMN:
+        return _fit_best_column(rows, machine)
+    if name == DEFAULT_LIGHTGBM:
+        return _fit_default_lightgbm(rows, folds, machine)
     if tuning is None:
         raise ConfigError("churn: lightgbm is fitted with the settings of a search, none were given")
     return _fit_lightgbm(rows, tuning, newest, folds, machine)
@@ -113,7 +127,9 @@ def fit_churn(
     machine = Machine(seed=seed, threads=threads)
     rows = train.join(calibration)
     tuning = tune_churn(name, train, search=search, machine=machine, progress=progress)
-    return fit_tuned_churn(name, rows, tuning, newest=newest_of(rows), folds=search.folds, machine=machine)
+    return fit_tuned_churn(
+        name, rows, tuning, newest=newest_of(rows), folds=Folds(number=search.folds), machine=machine
+    )
 
 
 def _require_known(name: str) -> None:
@@ -154,38 +170,57 @@ def _with_p_alive(
     return add_expressions(rows, {"p_alive": p_alive}), (p_alive,), ()
 
 
-def _fit_logistic(rows: LabelledRows, folds: int, machine: Machine) -> Candidate:
+def _fit_best_column(rows: LabelledRows, machine: Machine) -> Candidate:
+    name, _ = find_best_column(rows, rows.y)
+    column = rows.select([name])
+    inputs = prepare_columns(column)
+    if not inputs:
+        raise DataError(f"{name} orders customers best and is the same for nearly all of them")
+    expression = fit_logistic(column, inputs, threads=machine.threads)
+    return Candidate(name=BEST_COLUMN, files=_files(rows, expression), params={"column": name})
+
+
+def _fit_default_lightgbm(rows: LabelledRows, folds: Folds, machine: Machine) -> Candidate:
+    fitted = fit_default_lightgbm(rows, rows.y, BINARY, folds=folds, machine=machine)
+    inside = ~np.isnan(fitted.out_of_fold)
+    curve = calibrate_probabilities(rows.y[inside], fitted.out_of_fold[inside])
+    return Candidate(
+        name=DEFAULT_LIGHTGBM,
+        files=_files(rows, curve.on(fitted.expression), {DEFAULT_FILE: fitted.text}),
+        notes=(f"calibration: {curve.method}",),
+        importance=fitted.importance,
+    )
+
+
+def _fit_logistic(rows: LabelledRows, folds: Folds, machine: Machine) -> Candidate:
     sample = rows.take(sample_customers(rows.customer, most=LOGISTIC_ROWS, seed=machine.seed))
     columns, notes = prepare_columns(sample), []
     if has_calendar(sample) and not covers_year(sample):
         columns = tuple(column for column in columns if column.name not in CALENDAR)
         notes.append("the calendar was left out: the cutoffs leave a third of the year unseen, a line would guess it")
-    fold = assign_folds(sample.customer, folds=folds, seed=machine.seed)
-    p = np.empty(len(sample))
-    for k in range(folds):
-        part = fit_logistic(sample.take(fold != k), columns, threads=machine.threads)
-        held_out = StoredModel(_files(sample, part))
-        p[fold == k] = held_out.predict_matrix(sample.X[fold == k])[OUTPUT]
-    curve = calibrate_probabilities(sample.y, p)
-    expression = curve.on(fit_logistic(sample, columns, threads=machine.threads))
+    fold = folds.draw(sample.customer, seed=machine.seed)
+    whole, p = cross_fit_logistic(sample, columns, fold, threads=machine.threads)
+    curve = calibrate_probabilities(sample.y[fold >= 0], p[fold >= 0])
     notes.append(f"calibration: {curve.method}")
     if len(sample) < len(rows):
         notes.append(f"fitted on {len(sample):,} of {len(rows):,} rows, whole customers drawn at random")
-    return Candidate(
-        name="logistic", files=_files(rows, expression), params={"columns": len(columns)}, notes=tuple(notes)
-    )
+    files = _files(rows, curve.on(whole))
+    return Candidate(name="logistic", files=files, params={"columns": len(columns)}, notes=tuple(notes))
 
 
-def _fit_lightgbm(rows: LabelledRows, tuning: Tuning, newest: LabelledRows, folds: int, machine: Machine) -> Candidate:
+def _fit_lightgbm(
+    rows: LabelledRows, tuning: Tuning, newest: LabelledRows, folds: Folds, machine: Machine
+) -> Candidate:
     seen, extra, notes = _with_p_alive(rows, newest)
     boosting = boosting_rows(seen, machine)
-    fold = draw_folds(rows.customer, folds=folds, seed=machine.seed)
+    fold = folds.draw(rows.customer, seed=machine.seed)
     everyone = np.ones(len(rows), dtype=bool)
-    inside = fold != OUTSIDE
-    rounds = tuning.rounds_for(round(inside.sum() * (1 - 1 / folds)))
-    p = predict_out_of_fold(boosting, rows.y, everyone, fold, BINARY, tuning.params, rounds=rounds)
+    inside = fold >= 0
+    params, rounds = tuning.growth_for(rows_learnt_from(everyone, fold))
+    p = predict_out_of_fold(boosting, rows.y, everyone, fold, BINARY, params, rounds=rounds)
     curve = calibrate_probabilities(rows.y[inside], p[inside])
-    final = fit_rounds(boosting.all(rows.y), BINARY, tuning.params, machine, rounds=tuning.rounds_for(len(rows)))
+    params, rounds = tuning.growth_for(len(rows))
+    final = fit_rounds(boosting.all(rows.y), BINARY, params, machine, rounds=rounds)
     expression = curve.on(booster(BOOSTER_FILE, link=BINARY.link, extra=extra))
     return Candidate(
         name="lightgbm",

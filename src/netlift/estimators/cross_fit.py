@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -11,8 +11,8 @@ from netlift.errors import DataError
 from netlift.estimators.boosting import BoostingRows, Objective, Params, fit_rounds, start_scores, to_expected
 from netlift.estimators.side_by_side import run_side_by_side
 
-OUTSIDE = -1
-CROSS_FIT_ROWS = 60_000
+OUTSIDE, LEARN_ONLY = -1, -2
+CROSS_FIT_ROWS, ONCE_FROM_ROWS = 30_000, 15_000
 
 
 def assign_folds(customer: np.ndarray, *, folds: int, seed: int) -> np.ndarray:
@@ -48,16 +48,44 @@ def sample_customers(customer: np.ndarray, *, most: int, seed: int) -> np.ndarra
     return np.flatnonzero(chosen[code])
 
 
-def draw_folds(customer: np.ndarray, *, folds: int, seed: int) -> np.ndarray:
-    """A fold for each row, shape (n,); above `CROSS_FIT_ROWS` rows, customers not drawn are `OUTSIDE`.
+@dataclass(frozen=True, kw_only=True)
+class Folds:
+    """How rows are predicted by fits that did not see their customers.
 
-    Raises:
-        DataError: Fewer customers than folds.
+    Attributes:
+        number: Folds of customers.
+        once: Predict one fold only, by a fit on the others, where that leaves enough rows to calibrate on: one fit in
+            place of `number`.
     """
-    rows = sample_customers(customer, most=CROSS_FIT_ROWS, seed=seed)
-    fold = np.full(len(customer), OUTSIDE)
-    fold[rows] = assign_folds(customer[rows], folds=folds, seed=seed)
-    return fold
+
+    number: int
+    once: bool = False
+
+    def draw(self, customer: np.ndarray, *, seed: int) -> np.ndarray:
+        """A fold for each row, shape (n,), or `LEARN_ONLY`; customers beyond `CROSS_FIT_ROWS` rows are `OUTSIDE`.
+
+        Raises:
+            DataError: Fewer customers than folds.
+
+        Examples:
+            >>> Folds(number=3).draw(np.array([7, 7, 8, 9]), seed=1).tolist()
+            [0, 0, 1, 2]
+        """
+        rows = sample_customers(customer, most=CROSS_FIT_ROWS, seed=seed)
+        fold = np.full(len(customer), OUTSIDE)
+        fold[rows] = assign_folds(customer[rows], folds=self.number, seed=seed)
+        return np.where(fold > 0, LEARN_ONLY, fold) if self.once and len(rows) >= ONCE_FROM_ROWS else fold
+
+
+def rows_learnt_from(learn: np.ndarray, fold: np.ndarray) -> int:
+    """How many rows a fit for one fold learns from.
+
+    Args:
+        learn: Rows that may be learnt from, bool, shape (n,).
+        fold: Fold of each row, from `Folds`.
+    """
+    used = learn & (fold != OUTSIDE)
+    return round(float(np.mean([np.count_nonzero(used & (fold != k)) for k in range(int(fold.max()) + 1)])))
 
 
 def predict_out_of_fold(
@@ -76,16 +104,16 @@ def predict_out_of_fold(
         boosting: All rows.
         y: Label, shape (n,).
         learn: Rows that may be learnt from, bool, shape (n,); the others are predicted only.
-        fold: Fold of each row, shape (n,); `OUTSIDE` takes no part.
+        fold: Fold of each row, shape (n,); `OUTSIDE` takes no part, `LEARN_ONLY` is not predicted.
         objective: What is minimised.
         params: LightGBM parameters.
         rounds: Trees.
 
     Returns:
-        Shape (n,); NaN for rows outside.
+        Shape (n,); NaN for rows of no fold.
     """
     raw = score_out_of_fold(boosting, y, learn, fold, objective, params, rounds=rounds)
-    inside = fold != OUTSIDE
+    inside = fold >= 0
     expected = np.full(len(y), np.nan)
     expected[inside] = to_expected(raw[inside], objective)
     return expected
@@ -101,7 +129,7 @@ def score_out_of_fold(
     *,
     rounds: int,
 ) -> np.ndarray:
-    """The raw scores behind `predict_out_of_fold`, shape (n,), or (n, k) for a loss with k of them; NaN outside."""
+    """The raw scores behind `predict_out_of_fold`, shape (n,), or (n, k) for a loss with k of them; NaN elsewhere."""
     scores = 1 if objective.own is None else objective.own.scores
     raw = np.full((len(y), scores), np.nan)
     machine = boosting.machine

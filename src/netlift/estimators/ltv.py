@@ -16,11 +16,11 @@ from netlift.config.definitions import Search
 from netlift.errors import ConfigError, DataError
 from netlift.estimators.anchor import learn_anchor, needs_anchor
 from netlift.estimators.boosted_value import Tunings, fit_parts, tune_parts
-from netlift.estimators.boosting import Machine
-from netlift.estimators.calibration import calibrate_level
+from netlift.estimators.boosting import TWEEDIE, Machine
+from netlift.estimators.calibration import calibrate_level, join_steps
 from netlift.estimators.cells import fit_cells
-from netlift.estimators.cross_fit import draw_folds
-from netlift.estimators.expression import Expression, linear, product, write_files
+from netlift.estimators.cross_fit import Folds
+from netlift.estimators.expression import Expression, column, linear, product, write_files
 from netlift.estimators.process_value import (
     Processes,
     add_expressions,
@@ -31,6 +31,16 @@ from netlift.estimators.process_value import (
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.season import learn_season
 from netlift.estimators.spread import learn_spread
+from netlift.estimators.standard_baselines import (
+    BEST_COLUMN,
+    DEFAULT_LIGHTGBM,
+    STANDARD_BASELINES,
+    find_best_column,
+    fit_default_lightgbm,
+)
+from netlift.estimators.standard_baselines import (
+    BOOSTER_FILE as DEFAULT_FILE,
+)
 from netlift.estimators.tuning import Progress
 
 UNIT = "currency"
@@ -40,7 +50,8 @@ RFM_CELLS = 5
 RETURN_CELLS = 8
 BOOSTED = {"tweedie": "tweedie", "ziln": "ziln", "two_part": "two_part", "stack": "two_part"}
 UNTUNED = ("mean_by_rfm", "last_period", "bg_nbd")
-CANDIDATES = (*UNTUNED, *BOOSTED)
+COLUMN_GROUPS = 100
+CANDIDATES = (*UNTUNED, *BOOSTED, *STANDARD_BASELINES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,21 +139,22 @@ def fit_tuned_ltv(
     *,
     newest: LabelledRows,
     horizon: Horizon,
-    folds: int,
+    folds: Folds,
     machine: Machine,
 ) -> Candidate:
     """Fit a candidate whose settings are known.
 
     Args:
         name: mean_by_rfm (mean margin by cells), last_period (margin of the past horizon), bg_nbd (BG/NBD and
-            Gamma-Gamma), tweedie, ziln, two_part, or stack (two_part that also sees what the probability models say,
-            and is bent to their law of ageing where today's customers are older than any learnt from).
+            Gamma-Gamma), tweedie, ziln, two_part, stack (two_part that also sees what the probability models say,
+            and is bent to their law of ageing where today's customers are older than any learnt from), best_column or
+            default_lightgbm (see `standard_baselines.py`).
         rows: Customers at cutoffs whose labels are whole; y is margin, in currency.
         tunings: What `tune_ltv` gave.
         newest: Customers as of the newest cutoff known, whose histories the probability models learn from; their
             labels are not looked at.
         horizon: What is predicted.
-        folds: Folds of customers for cross-fitting.
+        folds: Of customers, for cross-fitting.
         machine: Seed and threads.
 
     Raises:
@@ -157,6 +169,10 @@ def fit_tuned_ltv(
     elif name == "mean_by_rfm":
         expression = fit_cells(rows, rows.y, RFM, cells=RFM_CELLS)
         raw = _read_off(rows, expression, params={"cells": len(expression["values"])})
+    elif name == BEST_COLUMN:
+        raw = _best_column(rows)
+    elif name == DEFAULT_LIGHTGBM:
+        raw = _default_lightgbm(rows, folds, machine)
     elif processes is not None and name == "bg_nbd":
         raw = _read_off(rows, _expected_value(processes, horizon), notes=processes.notes)
     else:
@@ -200,7 +216,7 @@ def fit_ltv(
         tunings,
         newest=newest_of(rows),
         horizon=horizon,
-        folds=search.folds,
+        folds=Folds(number=search.folds),
         machine=machine,
     )
 
@@ -235,6 +251,27 @@ def _last_period(rows: LabelledRows, days: int) -> Expression:
     return linear(0.0, [days / nearest], [{"op": "column", "name": windows[nearest]}])
 
 
+def _best_column(rows: LabelledRows) -> RawValue:
+    """The mean money by one column, rising with it or falling."""
+    came_in = np.maximum(rows.y, 0.0)
+    name, way = find_best_column(rows, came_in)
+    turned = way * rows.column(name).astype(np.float64)
+    start = 1.0 - float(turned.min())
+    curve = join_steps(came_in, start + turned, groups=COLUMN_GROUPS, method="")
+    return _read_off(rows, curve.on(linear(start, [way], [column(name)])), params={"column": name})
+
+
+def _default_lightgbm(rows: LabelledRows, folds: Folds, machine: Machine) -> RawValue:
+    fitted = fit_default_lightgbm(rows, np.maximum(rows.y, 0.0), TWEEDIE, folds=folds, machine=machine)
+    return RawValue(
+        expression=fitted.expression,
+        predicted=fitted.out_of_fold,
+        honest=True,
+        boosters={DEFAULT_FILE: fitted.text},
+        importance=fitted.importance,
+    )
+
+
 def _expected_value(processes: Processes, horizon: Horizon) -> Expression:
     start = horizon.gap_days
     return processes.value(from_days=start, to_days=start + horizon.days, discount_rate_year=horizon.discount_rate_year)
@@ -257,7 +294,7 @@ def _fit_boosted(
     processes: Processes | None,
     horizon: Horizon,
     *,
-    folds: int,
+    folds: Folds,
     machine: Machine,
 ) -> RawValue:
     columns: dict[str, Expression] = {}
@@ -265,7 +302,7 @@ def _fit_boosted(
     if processes is not None and name == "stack":
         columns, notes = _columns_of(processes, horizon), processes.notes
     seen = add_expressions(rows, columns) if columns else rows
-    fold = draw_folds(rows.customer, folds=folds, seed=machine.seed)
+    fold = folds.draw(rows.customer, seed=machine.seed)
     fitted = fit_parts(
         BOOSTED[name],
         seen,

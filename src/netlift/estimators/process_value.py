@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +28,7 @@ MARGIN = "margin_all"
 DAYS_PER_WEEK = 7
 DAYS_PER_YEAR = 365.25
 STEP_DAYS = 28
+KEPT = 4  # fits: of the histories searched on, compared on, and judged on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +88,18 @@ def fit_processes(rows: LabelledRows) -> Processes:
     Raises:
         DataError: A feature that the models need is excluded, nobody bought twice, or a fit does not converge.
     """
-    days, last, age, margin = (_column(rows, name) for name in (PURCHASE_DAYS, LAST_AGE, AGE, MARGIN))
+    return _fit_columns(*(_column(rows, name).tobytes() for name in (PURCHASE_DAYS, LAST_AGE, AGE, MARGIN)))
+
+
+@lru_cache(maxsize=KEPT)
+def _fit_columns(*columns: bytes) -> Processes:
+    """The fit to purchase days, age at the last, age and margin as float32; every candidate asks for the same one."""
+    days, last, age, margin = (np.frombuffer(column, dtype=np.float32).astype(np.float64) for column in columns)
     known = days >= 1
     bought = known & (margin > 0)
     if not np.any(days > 1):
         raise DataError(
-            f"probability models: none of {len(rows):,} customers bought on a second day, a rhythm cannot be learnt; "
+            f"probability models: none of {len(days):,} customers bought on a second day, a rhythm cannot be learnt; "
             "drop bg_nbd, stack, p_alive and extrapolate_to_days from the definition, or bring more history"
         )
     x, t_x, T = days[known] - 1, last[known] / DAYS_PER_WEEK, age[known] / DAYS_PER_WEEK
@@ -147,4 +155,4 @@ def _column(rows: LabelledRows, name: str) -> np.ndarray:
             f"the feature {name} is needed by the probability models and not there: take it out of `exclude`, or drop "
             "bg_nbd, stack and p_alive from candidates"
         )
-    return rows.column(name).astype(np.float64)
+    return rows.column(name).astype(np.float32)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -44,6 +45,13 @@ class LabelledRows:
         """The values of one feature, shape (n,)."""
         names = [feature.name for feature in self.features]
         return np.asarray(self.X[:, names.index(name)])
+
+    def select(self, names: Sequence[str]) -> LabelledRows:
+        """The same rows with these features alone."""
+        position = {feature.name: i for i, feature in enumerate(self.features)}
+        keep = [position[name] for name in names]
+        features = tuple(self.features[i] for i in keep)
+        return replace(self, X=np.asfortranarray(self.X[:, keep]), features=features)
 
     def join(self, other: LabelledRows) -> LabelledRows:
         """These rows and the other's behind them; both have the same features."""

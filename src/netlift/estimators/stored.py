@@ -39,7 +39,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -161,15 +161,21 @@ class StoredModel:
                 X[:, i] = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
         return X
 
-    def predict_matrix(self, X: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name, float64 or object of str, shape (n,), from an encoded matrix of shape (n, features)."""
+    def predict_matrix(self, X: np.ndarray, *, only: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Outputs by name, float64 or object of str, shape (n,), from an encoded matrix of shape (n, features).
+
+        Args:
+            X: float32, shape (n, features).
+            only: Names of the outputs asked for; None for all.
+        """
         if self._forests is not None:
             self._forests.expect(len(X))
-        found = {name: np.empty(len(X), dtype=object if name in self.worded else float) for name in self.outputs}
+        asked = [output for output in self.spec["outputs"] if only is None or output["name"] in only]
+        found = {o["name"]: np.empty(len(X), dtype=object if o["name"] in self.worded else float) for o in asked}
         for first in range(0, len(X), BLOCK):
             rows = slice(first, first + BLOCK)
             known: Known = {}
-            for output in self.spec["outputs"]:
+            for output in asked:
                 found[output["name"]][rows] = self._evaluate(output["expression"], X[rows], known)
         return found
 

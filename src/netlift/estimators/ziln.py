@@ -20,7 +20,7 @@ from scipy.special import expit
 
 from netlift.errors import DataError
 from netlift.estimators.boosting import BoostingRows, Objective, OwnLoss, fit_rounds, start_scores
-from netlift.estimators.cross_fit import OUTSIDE, score_out_of_fold
+from netlift.estimators.cross_fit import rows_learnt_from, score_out_of_fold
 from netlift.estimators.expression import Expression
 from netlift.estimators.expression import ziln as ziln_expression
 from netlift.estimators.stored import LEAST_SIGMA, ziln_mean, ziln_sigma
@@ -119,22 +119,21 @@ def fit_ziln(
         boosting: Rows to learn from, the extra columns behind the features.
         y: Money that came in, not negative, shape (n,).
         tuning: The settings.
-        fold: Fold of each row for cross-fitting, shape (n,); `OUTSIDE` takes no part.
+        fold: Fold of each row for cross-fitting, shape (n,), from `Folds`.
         file: Name under which the booster is stored.
         extra: Expressions of the extra columns, if there are any.
 
     Raises:
         DataError: Labels that have no zero-inflated log-normal.
     """
-    everyone, folds = np.ones(len(y), dtype=bool), int(fold.max()) + 1
-    seen = round(np.count_nonzero(fold != OUTSIDE) * (1 - 1 / folds))
-    scores = score_out_of_fold(boosting, y, everyone, fold, ZILN, tuning.params, rounds=tuning.rounds_for(seen))
+    everyone = np.ones(len(y), dtype=bool)
+    params, rounds = tuning.growth_for(rows_learnt_from(everyone, fold))
+    scores = score_out_of_fold(boosting, y, everyone, fold, ZILN, params, rounds=rounds)
     sigma = shared_sigma(scores, y)
-    final = fit_rounds(
-        boosting.select(np.arange(len(y)), y), ZILN, tuning.params, boosting.machine, rounds=tuning.rounds_for(len(y))
-    )
+    params, rounds = tuning.growth_for(len(y))
+    final = fit_rounds(boosting.all(y), ZILN, params, boosting.machine, rounds=rounds)
     start = np.broadcast_to(start_scores(ZILN, y), 3)
-    own = float(ziln_sigma(scores[fold != OUTSIDE, 2]).mean())
+    own = float(ziln_sigma(scores[fold >= 0, 2]).mean())
     return Ziln(
         expression=ziln_expression(file, init=start.tolist(), sigma=sigma, extra=extra),
         booster=final,

@@ -12,6 +12,8 @@ from netlift.errors import DataError, HistoryTooShortError
 if TYPE_CHECKING:
     from netlift.data.read import Tables
 
+YEAR, QUARTER = timedelta(weeks=52), timedelta(weeks=13)
+
 
 @dataclass(frozen=True, kw_only=True)
 class History:
@@ -88,9 +90,11 @@ def seen_until(tables: Tables, as_of: datetime | None) -> datetime:
 
 
 def plan_calendar(history: History, windows: Windows) -> Calendar:
-    """The newest cutoffs that a history allows.
+    """The newest cutoffs that a history allows, and older ones back to the season of the test a year before.
 
-    Every cutoff has a whole observation window behind it and a whole label before the trusted end of the data.
+    Every cutoff has a whole observation window behind it and a whole label before the trusted end of the data. Where
+    the newest ones span less than a year and the history holds more, further ones follow a quarter of a year apart:
+    the level of a season can be learnt only from a label in it.
 
     Raises:
         HistoryTooShortError: Not one cutoff to fit on remains; says how many days are missing.
@@ -119,5 +123,8 @@ def plan_calendar(history: History, windows: Windows) -> Calendar:
     grid = [cutoff for k in range(windows.cutoffs) if (cutoff := calibration - k * step) >= earliest]
     newest_fit = calibration - label
     fit = [cutoff for cutoff in grid if cutoff <= newest_fit] or [newest_fit] * (newest_fit >= earliest)
-    refit = tuple(sorted({*fit, *grid}))
-    return Calendar(fit=tuple(sorted(fit)), calibration=calibration, refit=refit, test=test)
+    refit = sorted({*fit, *grid})
+    while refit[0] > test - YEAR and (older := max(refit[0] - QUARTER, test - YEAR)) >= earliest:
+        refit.insert(0, older)
+        fit += [older] * (older <= newest_fit)
+    return Calendar(fit=tuple(sorted(fit)), calibration=calibration, refit=tuple(refit), test=test)

@@ -12,8 +12,8 @@ import numpy as np
 from netlift.config.definitions import ChurnDefinition
 from netlift.estimators.calibration import level_probabilities
 from netlift.estimators.churn import fit_tuned_churn, tune_churn
+from netlift.estimators.cross_fit import Folds
 from netlift.estimators.rows import Candidate, LabelledRows
-from netlift.estimators.stored import StoredModel
 from netlift.estimators.tuning import Tuning
 from netlift.evaluation.classification import compare_probabilities, evaluate_probabilities, log_loss, tabulate_tenths
 from netlift.evaluation.money_at_risk import MoneyAtRisk, money_at_risk
@@ -58,8 +58,8 @@ class ChurnJudge(Judge[ChurnDefinition]):
     def tune(self, name: str, rows: LabelledRows) -> Tuning | None:
         return tune_churn(name, rows, search=self.definition.search, machine=self.machine, progress=self.tell(name))
 
-    def fit(self, name: str, rows: LabelledRows, tuned: Any, newest: LabelledRows) -> Candidate:
-        folds = self.definition.search.folds
+    def fit(self, name: str, rows: LabelledRows, tuned: Any, newest: LabelledRows, *, once: bool = False) -> Candidate:
+        folds = Folds(number=self.definition.search.folds, once=once)
         return fit_tuned_churn(name, rows, tuned, newest=newest, folds=folds, machine=self.machine)
 
     def loss(self, y: np.ndarray, predicted: np.ndarray) -> float:
@@ -89,7 +89,7 @@ class ChurnJudge(Judge[ChurnDefinition]):
             currency=self.assignment.settings.currency,
         )
 
-    def metrics(self, p: np.ndarray) -> dict[str, Estimate]:
+    def measured(self, p: np.ndarray) -> dict[str, Estimate]:
         figures = by_name(evaluate_probabilities(self.test.y, p, customer=self.test.customer, level=self.level))
         money = self._money(p)
         return figures | {
@@ -98,10 +98,10 @@ class ChurnJudge(Judge[ChurnDefinition]):
             "margin_at_risk_found_in_top_tenth": money.found,
         }
 
-    def say(self, candidate: Candidate) -> str:
-        money = self._money(self.predict(StoredModel(candidate.files)))
+    def say(self, name: str, p: np.ndarray) -> str:
+        money = self._money(p)
         return (
-            f"{candidate.name} judged: a list of {LIST_SHARE:.0%} of customers holds {money.found.point:.0%} of the "
+            f"{name} judged: a list of {LIST_SHARE:.0%} of customers holds {money.found.point:.0%} of the "
             f"{self._worth[1]} that leaves"
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from netlift.config.definitions import LtvDefinition
 from netlift.estimators.boosted_value import Tunings
+from netlift.estimators.cross_fit import Folds
 from netlift.estimators.ltv import Horizon, fit_tuned_ltv, tune_ltv
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.stored import StoredModel
@@ -73,8 +74,8 @@ class LtvJudge(Judge[LtvDefinition]):
             progress=self.tell(name),
         )  # fmt: skip
 
-    def fit(self, name: str, rows: LabelledRows, tuned: Any, newest: LabelledRows) -> Candidate:
-        folds = self.definition.search.folds
+    def fit(self, name: str, rows: LabelledRows, tuned: Any, newest: LabelledRows, *, once: bool = False) -> Candidate:
+        folds = Folds(number=self.definition.search.folds, once=once)
         return fit_tuned_ltv(name, rows, tuned, newest=newest, horizon=self.horizon, folds=folds, machine=self.machine)
 
     def loss(self, y: np.ndarray, predicted: np.ndarray) -> float:
@@ -84,7 +85,8 @@ class LtvJudge(Judge[LtvDefinition]):
         return np.asarray(self.test.y > 0)
 
     def further_metrics(self, model: StoredModel) -> dict[str, Estimate]:
-        outputs, name = self.ask(model), self.horizon.output
+        name = self.horizon.output
+        outputs = self.ask(model, [f"{name}_lower", f"{name}_upper"])
         covered = interval_coverage(
             self.test.y,
             outputs[f"{name}_lower"],
@@ -94,18 +96,17 @@ class LtvJudge(Judge[LtvDefinition]):
         )
         return {"prediction_interval_coverage": covered}
 
-    def metrics(self, predicted: np.ndarray) -> dict[str, Estimate]:
+    def measured(self, predicted: np.ndarray) -> dict[str, Estimate]:
         return by_name(evaluate_values(self.test.y, predicted, customer=self.test.customer, level=self.level))
 
     def compare(self, predicted: np.ndarray, against: np.ndarray) -> Estimate:
         differences = compare_values(self.test.y, predicted, against, customer=self.test.customer, level=self.level)
         return by_name(differences)["normalized_gini"]
 
-    def say(self, candidate: Candidate) -> str:
-        predicted = self.predict(StoredModel(candidate.files))
+    def say(self, name: str, predicted: np.ndarray) -> str:
         currency = self.assignment.settings.currency
         return (
-            f"{candidate.name} judged: predicts {format_number(float(predicted.sum()))} {currency}, "
+            f"{name} judged: predicts {format_number(float(predicted.sum()))} {currency}, "
             f"{format_number(float(self.test.y.sum()))} came"
         )
 

@@ -54,14 +54,15 @@ class Judge(ABC, Generic[AnyDefinition]):
         self.definition: AnyDefinition = definition
         self.test = test
         self.level = definition.gates.level
+        self._measured: dict[int, tuple[np.ndarray | None, dict[str, Estimate]]] = {}
 
     def predict(self, model: StoredModel) -> np.ndarray:
         """The model's first output for the test rows, shape (n,)."""
-        return self.ask(model)[model.outputs[0]]
+        return self.ask(model, model.outputs[:1])[model.outputs[0]]
 
-    def ask(self, model: StoredModel) -> dict[str, np.ndarray]:
-        """All outputs of a model for the test rows, each of shape (n,)."""
-        return model.predict_matrix(encode_for(model, self.test.X, self.test.features))
+    def ask(self, model: StoredModel, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Some outputs of a model for the test rows, or all, each of shape (n,)."""
+        return model.predict_matrix(encode_for(model, self.test.X, self.test.features), only=outputs)
 
     def primary(self, predicted: np.ndarray) -> float:
         """The figure by which candidates are ordered."""
@@ -91,8 +92,11 @@ class Judge(ABC, Generic[AnyDefinition]):
         """Search the settings of a candidate."""
 
     @abstractmethod
-    def fit(self, name: str, rows: LabelledRows, tuned: Any, newest: LabelledRows) -> Candidate:
-        """Fit a candidate with the settings found; of `newest` the labels are not looked at."""
+    def fit(self, name: str, rows: LabelledRows, tuned: Any, newest: LabelledRows, *, once: bool = False) -> Candidate:
+        """Fit a candidate with the settings found; of `newest` the labels are not looked at.
+
+        With `once` it is calibrated on one fold of customers rather than on all: enough to compare candidates.
+        """
 
     @abstractmethod
     def loss(self, y: np.ndarray, predicted: np.ndarray) -> float:
@@ -102,8 +106,16 @@ class Judge(ABC, Generic[AnyDefinition]):
     def happened(self) -> np.ndarray:
         """What a single feature must not tell alone, bool, for the test rows."""
 
-    @abstractmethod
     def metrics(self, predicted: np.ndarray) -> dict[str, Estimate]:
+        """Figures on the test rows, the one to order by first; computed once for an array."""
+        known, figures = self._measured.get(id(predicted), (None, {}))
+        if known is not predicted:
+            figures = self.measured(predicted)
+            self._measured[id(predicted)] = predicted, figures
+        return figures
+
+    @abstractmethod
+    def measured(self, predicted: np.ndarray) -> dict[str, Estimate]:
         """Figures on the test rows, the one to order by first."""
 
     @abstractmethod
@@ -111,7 +123,7 @@ class Judge(ABC, Generic[AnyDefinition]):
         """Paired difference of `measure`, this less the other."""
 
     @abstractmethod
-    def say(self, candidate: Candidate) -> str:
+    def say(self, name: str, predicted: np.ndarray) -> str:
         """What a candidate found, in money, in a few words."""
 
     @abstractmethod

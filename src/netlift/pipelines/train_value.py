@@ -10,7 +10,9 @@ import numpy as np
 
 from netlift.config.definitions import ChurnDefinition, LtvDefinition, Windows
 from netlift.errors import DataError, UsageError
+from netlift.estimators.cross_fit import sample_customers
 from netlift.estimators.rows import Candidate, LabelledRows
+from netlift.estimators.standard_baselines import STANDARD_BASELINES
 from netlift.estimators.stored import StoredModel
 from netlift.evaluation.influence import Clusters, mean_of
 from netlift.evaluation.single_feature import strongest_feature
@@ -24,8 +26,9 @@ from netlift.pipelines.training_sets import TrainingSet, build_labelled_rows, re
 from netlift.registry.gate import Check, beats_baseline, feature_alone_believable, features_believable
 from netlift.results import Estimate, Table
 
-BASELINES = ("own_rhythm", "p_alive", "logistic", "mean_by_rfm", "last_period")
+BASELINES = ("own_rhythm", "p_alive", "logistic", "mean_by_rfm", "last_period", "bg_nbd", *STANDARD_BASELINES)
 LEAST_LEVEL_SD = 0.005
+COMPARED_ROWS = 30_000  # that candidates are fitted on to be compared before the test
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +46,26 @@ class Trial:
     bias: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Paired:
+    """The chosen candidate held against another on the test cutoff.
+
+    Attributes:
+        against: The other.
+        difference: By how much the chosen one's figure is higher, paired by customer.
+    """
+
+    against: str
+    difference: Estimate
+
+
 def train_value(assignment: Assignment) -> Trained:
     """Fit every candidate of a churn or LTV definition, choose one, and judge it on the test cutoff.
 
     Candidates are compared at the calibration cutoff, by fits that knew only what was known then; the test cutoff
     judges the one chosen. A history too short for that lets the test cutoff choose too, and the notes say so. A
-    LightGBM candidate that neither beats the best baseline's order nor comes nearer to what happened gives way to it.
+    learner that neither beats the order of the best baseline nor comes nearer to what happened gives way to the nearest
+    of those that order as well as the best.
 
     Raises:
         HistoryTooShortError: The receipts cover too few days.
@@ -83,7 +100,7 @@ def train_value(assignment: Assignment) -> Trained:
         else LtvJudge(assignment, definition, test)
     )
     fitted = _fit_candidates(judge, known, calendar)
-    board = {name: judge.predict(StoredModel(candidate.files)) for name, candidate in fitted.candidates.items()}
+    board = fitted.board
     chosen, checks = _choose(judge, board, fitted.trials)
     candidate, outcome = fitted.candidates[chosen], judge.metrics(board[chosen])
     biases = _biases(outcome, fitted.trials, chosen)
@@ -101,6 +118,7 @@ def train_value(assignment: Assignment) -> Trained:
         | _treated_shares(made, at_test, level=definition.gates.level),
         leaderboard=judge.leaderboard(board),
         tables=judge.tables(board[chosen])
+        | {"paired": _pair(judge, board, chosen)}
         | ({"before_the_test": Table(name="candidates before the test", rows=fitted.trials)} if fitted.trials else {}),
         figures=judge.figures(board[chosen], candidate),
         checks=(
@@ -141,9 +159,10 @@ def train_value(assignment: Assignment) -> Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class _Fitted:
-    """Candidates as they would be registered, and how they did before the test."""
+    """Candidates as they would be registered, what they say of the test rows, and how they did before the test."""
 
     candidates: dict[str, Candidate]
+    board: dict[str, np.ndarray]
     tunings: dict[str, Any]
     trials: tuple[Trial, ...]
     notes: tuple[str, ...]
@@ -155,26 +174,30 @@ def _fit_candidates(judge: Judge[Any], known: LabelledRows, calendar: Calendar) 
     early = np.isin(known.cutoff, np.array(calendar.fit, dtype="datetime64[us]"))
     at_choice = known.cutoff == np.datetime64(calendar.calibration, "us")
     before, choice = known.take(early), known.take(at_choice)
+    compared = before.take(sample_customers(before.customer, most=COMPARED_ROWS, seed=judge.machine.seed))
     candidates: dict[str, Candidate] = {}
+    board: dict[str, np.ndarray] = {}
     tunings: dict[str, Any] = {}
     trials, notes = [], []
-    for name in judge.definition.candidates:
+    names = dict.fromkeys((*judge.definition.candidates, *STANDARD_BASELINES))
+    for name in names:
         progress.stage(task, f"{name}: fitting on {len(known):,} rows")
         try:
             tuned = tunings[name] = judge.tune(name, before if len(before) else known)
             if len(before):
-                trials.append(_try(judge, name, judge.fit(name, before, tuned, _blind(choice)), choice))
+                trials.append(_try(judge, name, judge.fit(name, compared, tuned, _blind(choice), once=True), choice))
             candidates[name] = judge.fit(name, known, tuned, _blind(judge.test))
         except DataError as error:
             notes.append(f"{name} was left out: {error}")
             continue
-        progress.advance(task, len(candidates), len(judge.definition.candidates), judge.say(candidates[name]))
+        board[name] = judge.predict(StoredModel(candidates[name].files))
+        progress.advance(task, len(candidates), len(names), judge.say(name, board[name]))
     if not candidates:
         raise DataError(f"{task}: no candidate can be fitted; " + "; ".join(notes))
     if not trials:
         notes.append("history too short to compare candidates before the test: the test cutoff chose among them too")
     kept = tuple(trial for trial in trials if trial.candidate in candidates)
-    return _Fitted(candidates=candidates, tunings=tunings, trials=kept, notes=tuple(notes))
+    return _Fitted(candidates=candidates, board=board, tunings=tunings, trials=kept, notes=tuple(notes))
 
 
 def _look_back(judge: Judge[Any], name: str, tuned: Any, known: LabelledRows, windows: Windows) -> list[Earlier]:
@@ -188,7 +211,7 @@ def _look_back(judge: Judge[Any], name: str, tuned: Any, known: LabelledRows, wi
         except DataError:
             continue
         if model is not None:
-            found.append(Earlier(rows=rows, predicted=model.predict_matrix(rows.X)[model.outputs[0]]))
+            found.append(Earlier(rows=rows, predicted=_first_output(model, rows)))
     return found
 
 
@@ -197,9 +220,12 @@ def _blind(rows: LabelledRows) -> LabelledRows:
     return rows.relabel(np.full(len(rows), np.nan))
 
 
+def _first_output(model: StoredModel, rows: LabelledRows) -> np.ndarray:
+    return model.predict_matrix(rows.X, only=model.outputs[:1])[model.outputs[0]]
+
+
 def _try(judge: Judge[Any], name: str, candidate: Candidate, rows: LabelledRows) -> Trial:
-    model = StoredModel(candidate.files)
-    predicted = model.predict_matrix(rows.X)[model.outputs[0]]
+    predicted = _first_output(StoredModel(candidate.files), rows)
     bias = float(predicted.sum() / rows.y.sum() - 1)
     return Trial(candidate=name, loss=judge.loss(rows.y, predicted), bias=bias)
 
@@ -214,14 +240,16 @@ def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence
     learners = [name for name in board if name not in BASELINES]
     if not baselines or not learners:
         return max(board, key=lambda name: score[name]), []
-    nearest, learner = (max(names, key=lambda name: score[name]) for names in (baselines, learners))
+    learner = max(learners, key=lambda name: score[name])
     rival = max(baselines, key=lambda name: judge.primary(board[name]))
     gain = judge.compare(board[learner], board[rival])
     least = judge.definition.gates.min_gain_over_baseline
     check = beats_baseline(gain, baseline=f"the baseline {rival}", measure=judge.measure, at_least=least)
     if check.passed:
         return learner, [check]
-    if gain.ci_upper >= 0 and loss[learner] < min(loss[name] for name in baselines):
+    tied = [name for name in baselines if name == rival or judge.compare(board[name], board[rival]).ci_upper >= 0]
+    nearest = max(tied, key=lambda name: score[name])
+    if gain.ci_upper >= 0 and score[learner] > score[nearest]:
         words = (
             f"{learner} orders customers as well as the baseline {rival}, and came nearer to what happened at the "
             f"cutoff where candidates were compared. {check.words}"
@@ -230,6 +258,19 @@ def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence
     return nearest, [
         replace(check, passed=True, words=f"The simple {nearest} is taken, {learner} does not beat it. {check.words}")
     ]
+
+
+def _pair(judge: Judge[Any], board: Mapping[str, np.ndarray], chosen: str) -> Table[Paired]:
+    """The chosen candidate less each other one, on the same customers."""
+    rows = [
+        Paired(against=name, difference=judge.compare(board[chosen], predicted))
+        for name, predicted in board.items()
+        if name != chosen
+    ]
+    ordered = sorted(rows, key=lambda row: row.difference.point)
+    return Table(
+        name=f"{judge.measure} of {chosen} less that of each candidate, paired by customer", rows=tuple(ordered)
+    )
 
 
 def _biases(outcome: Mapping[str, Estimate], trials: Sequence[Trial], chosen: str) -> list[float]:

@@ -105,6 +105,8 @@ def flag_treated(tables: Tables, features: FeatureMatrix, windows: Windows) -> n
 
     Such customers show what the old policy made of them, not what they would have done alone.
     """
+    import ibis
+
     treated = np.zeros(len(features), dtype=bool)
     if "contacts" not in tables:
         return treated
@@ -112,13 +114,16 @@ def flag_treated(tables: Tables, features: FeatureMatrix, windows: Windows) -> n
     reached = contacts.filter(contacts.offer_id != CONTROL).mutate(
         at=contacts.delivered_at.coalesce(contacts.assigned_at)
     )
-    for cutoff in np.unique(features.cutoff):
-        start = cutoff + np.timedelta64(windows.gap_days, "D")
-        end = start + np.timedelta64(windows.horizon_days, "D")
-        inside = reached.filter((reached.at >= start.item()) & (reached.at < end.item()))
-        ids = tables.connection.to_pyarrow(inside.select("customer_id").distinct())["customer_id"].to_pandas()
+    cutoffs = np.unique(features.cutoff)
+    start = cutoffs + np.timedelta64(windows.gap_days, "D")
+    labels = pd.DataFrame({"label": np.arange(len(cutoffs)), "start": start})
+    labels["end"] = start + np.timedelta64(windows.horizon_days, "D")
+    asked = ibis.memtable(labels)
+    inside = reached.inner_join(asked, [reached.at >= asked.start, reached.at < asked.end])
+    found = tables.connection.to_pyarrow(inside.select("label", "customer_id").distinct()).to_pandas()
+    for label, cutoff in enumerate(cutoffs):
         here = np.flatnonzero(features.cutoff == cutoff)
-        treated[here] = pd.Index(features.customer_id[here]).isin(ids)
+        treated[here] = pd.Index(features.customer_id[here]).isin(found.customer_id[found.label == label])
     return treated
 
 
