@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide demo test test-fast check lint types imports format bench bench-uplift bench-decisions bench-nights bench-value calibrate readout studies fuzz audit clean
+.PHONY: help setup lock data train score decide demo test test-fast check lint types imports format bench bench-uplift bench-decisions bench-nights bench-value calibrate faults readout studies fuzz audit clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench: .venv-bench/.ready  ## Ratios against peers, side by side in one run; QUI
 
 calibrate: .venv/.ready  ## Do the readouts' intervals and verdicts hold, on drawn customers? Minutes; QUICK=1, ONLY='shape arms'
 	@$(BIN)/python benchmarks/calibrate.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+faults: .venv/.ready  ## Kill every verb before every file event, and put every fault upon it; EVERY=10 for a tenth, an hour without
+	@$(BIN)/python -W ignore tests/faults/run.py $(if $(EVERY),--every $(EVERY)) --json var/faults.json --readout experiments/2026-11-faults/readout.md
 
 readout: .venv/.ready  ## What a campaign earned, CAMPAIGN=C08 or a plan; LANG_OF=en
 	@$(NETLIFT) readout $(CAMPAIGN) --config $(CONFIG) $(if $(LANG_OF),--lang $(LANG_OF))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+OUT_OF_MEMORY = (
+    "out of memory; lower engine.memory_mb, engine.rows_per_partition or engine.threads in the config, or give the job "
+    "more memory"
+)
+
 
 class NetliftError(Exception):
     """A failure that netlift foresaw; the command line prints its text and leaves with `exit_code`."""
@@ -54,7 +59,7 @@ class ModelIntegrityError(GateRefusedError):
 
 
 class BusyError(NetliftError):
-    """Another process holds the lock."""
+    """Another process holds a lock or a store, or writes what was being read; the same call may pass later."""
 
     exit_code = 5
 

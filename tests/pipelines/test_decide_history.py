@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from decide_world import AS_OF, configure, decide, make_world, read_run, rewrite, table, touch
 
-from netlift.errors import ConfigError, UsageError
+from netlift.errors import ConfigError, DataError, UsageError
 
 OLD = pd.Timestamp("2026-06-01")
 
@@ -95,6 +96,22 @@ def test_what_a_killed_run_left_half_written_promises_nobody_anything(world, mon
     listed = decide(configure(world), monkeypatch, trigger="welcome")
     Path(listed.path).rename(Path(listed.path).parent / ".staging-def")
     assert decide(configure(world), monkeypatch, trigger="welcome").written
+
+
+def test_a_manifest_names_the_lists_that_were_counted_and_later_ones_change_nothing(world, monkeypatch):
+    config = configure(world, one_a_week)
+    morning, evening = (decide(config, monkeypatch, run_key=key) for key in ("morning", "evening"))
+    lists = [json.loads((Path(run.path) / "manifest.json").read_text())["lists"] for run in (morning, evening)]
+    assert [list(each) for each in lists] == [[], ["decisions/morning"]]
+    assert not decide(config, monkeypatch, run_key="morning").written, "the evening's list came later"
+    manifest = Path(morning.path) / "manifest.json"
+    manifest.write_text(manifest.read_text() + " ")
+    with pytest.raises(UsageError, match="lists changed since"):
+        decide(config, monkeypatch, run_key="evening")
+    contacts = Path(morning.path) / "contacts.parquet"
+    pd.read_parquet(contacts).iloc[1:].to_parquet(contacts)
+    with pytest.raises(DataError, match="is not what was written, so nobody can say whom it contacts"):
+        decide(config, monkeypatch, run_key="night")
 
 
 def test_a_run_key_that_is_a_logged_campaign_is_refused(world, monkeypatch):

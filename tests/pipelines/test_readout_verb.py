@@ -15,7 +15,7 @@ from readout_world import CHECKOUT, make_market
 from netlift.cli.terminal import show
 from netlift.config.business import load
 from netlift.data.readouts import read_readouts
-from netlift.errors import UsageError
+from netlift.errors import BusyError, UsageError
 from netlift.pipelines.campaign_effects import find_readouts
 from netlift.pipelines.portfolio_files import PortfolioRequest, make_portfolio
 from netlift.pipelines.progress import Silent
@@ -90,10 +90,30 @@ def test_the_same_question_after_new_data_has_a_new_key_and_the_old_one_keeps_it
     assert second.run_key.startswith(f"{first.run_key}-anew-")
     assert not make_readout(settings, order, **asked).written
     assert {path.name: path.read_bytes() for path in Path(first.path).iterdir()} == before
-    newest = (settings.state / "out" / "readouts" / "K1.json").read_bytes()
-    assert newest == (Path(second.path) / "readout.json").read_bytes()
+    newest = settings.state / "out" / "readouts" / "K1.json"
+    assert newest.read_bytes() == (Path(second.path) / "readout.json").read_bytes()
+    newest.write_bytes(before["readout.json"])  # as if the job had been killed between its folder and this file
+    assert not make_readout(settings, order, **asked).written
+    assert newest.read_bytes() == (Path(second.path) / "readout.json").read_bytes()
     with pytest.raises(UsageError, match="data changed since"):
         make_readout(settings, replace(order, run_key=first.run_key), **asked)
+
+
+def test_a_table_that_is_replaced_while_a_campaign_is_read_leaves_no_readout(tmp_path):
+    settings = make_business(tmp_path)
+    receipts = tmp_path / "transactions.parquet"
+
+    class Loader(Silent):
+        def stage(self, task, words):
+            if task == "report":
+                pd.read_parquet(receipts).iloc[1:].to_parquet(tmp_path / "new")
+                (tmp_path / "new").rename(receipts)
+
+    asked = {"now": NOW, "lock_timeout": 0.0}
+    with pytest.raises(BusyError, match=r"transactions/transactions\.parquet: written while"):
+        make_readout(settings, ReadoutOrder(target="K1", language="en"), progress=Loader(), **asked)
+    assert not list((settings.state / "out").rglob("*.json"))
+    assert make_readout(settings, ReadoutOrder(target="K1", language="en"), progress=Silent(), **asked).written
 
 
 def test_a_portfolio_of_changed_data_is_no_dead_end_either(tmp_path):

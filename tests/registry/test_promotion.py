@@ -80,6 +80,15 @@ def test_the_way_back_is_a_promotion_too(store, add_version):
     assert aliases(store, "churn") == {"champion": 1, "previous_champion": 2}
 
 
+def test_the_same_promotion_asked_again_is_the_one_that_was_made(store, add_version):
+    for seed in (1, 2):
+        add_version(seed)
+    move(store, 1, None)
+    made = move(store, 2, 1)
+    assert move(store, 2, 1, actor="boris") == made
+    assert len(read_history(store, "churn")) == 2
+
+
 def test_a_decision_against_another_champion_is_refused_by_name(store, add_version):
     for seed in (1, 2, 3):
         add_version(seed)

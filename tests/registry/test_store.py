@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from netlift.errors import BusyError, NetliftError, ResourceError
+from netlift.errors import BusyError, ModelIntegrityError, NetliftError, ResourceError
 from netlift.registry import schema
+from netlift.registry.audit import AUDIT_FILE, MOVED, append_entry
 from netlift.registry.offline import offline_mlflow
 from netlift.registry.store import database_uri, open_store
 
@@ -154,12 +155,41 @@ def test_a_damaged_or_newer_or_moved_store_is_refused_in_words(tmp_path, store_t
         open_store(tmp_path / "moved", run_group="demo")
 
 
+def test_an_empty_store_never_takes_the_place_of_one_whose_champions_the_journal_names(tmp_path, store_template):
+    spoils = {"gone": lambda _: None, "empty": Path.touch, "new": lambda lost: shutil.copy(store_template, lost)}
+    for name, spoil in spoils.items():
+        state, lost = tmp_path / name, tmp_path / name / "mlflow.db"
+        append_entry(state / AUDIT_FILE, {"event": MOVED, "task": "churn", "version": 3})
+        spoil(lost)
+        before = lost.read_bytes() if lost.exists() else None
+        with pytest.raises(ModelIntegrityError, match="names the champions netlift-churn version 3: bring it back"):
+            open_store(state, run_group="demo", template=store_template)
+        assert (lost.read_bytes() if lost.exists() else None) == before
+
+
+def test_a_log_that_outlived_its_store_is_not_played_into_a_new_one(tmp_path, store_template):
+    (tmp_path / "mlflow.db-wal").write_bytes(b"x" * 100)
+    with pytest.raises(NetliftError, match="is there and its store"):
+        open_store(tmp_path, run_group="demo", template=store_template)
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_store_that_another_program_keeps_locked_is_busy_and_no_broken_one(tmp_path, store_template, monkeypatch):
+    shutil.copy(store_template, tmp_path / "mlflow.db")
+    connect = sqlite3.connect
+    monkeypatch.setattr(schema.sqlite3, "connect", lambda path, timeout: connect(path, timeout=0.1))
+    with closing(connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(BusyError, match="close the MLflow UI"):
+            open_store(tmp_path, run_group="demo")
+
+
 def test_a_full_disk_while_the_store_is_made_leaves_nothing(tmp_path, store_template, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(schema.shutil, "copyfile", full)
-    with pytest.raises(ResourceError, match="No space left"):
+    with pytest.raises(ResourceError, match="disk is full"):
         open_store(tmp_path / "state", run_group="demo", template=store_template)
     assert sorted(p.name for p in (tmp_path / "state").iterdir()) == ["locks"]
 

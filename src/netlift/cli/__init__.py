@@ -28,10 +28,12 @@ from netlift.cli.terminal import (
     show,
     watched,
 )
-from netlift.errors import NetliftError, UsageError
+from netlift.data.write import resource_error
+from netlift.errors import OUT_OF_MEMORY, NetliftError, ResourceError, UsageError
 from netlift.text import clean_lines
 
 INTERNAL_ERROR = 70
+SIGNS_OF_NO_MEMORY = ("failed to map segment", "Cannot allocate memory", "bad_alloc", "can't start new thread")
 INTERRUPTED = 130
 INTERRUPTION = "interrupted; nothing half-written was left, rerun the same command"
 
@@ -324,9 +326,9 @@ def _leave(error: Exception) -> int:
     if isinstance(error, typer.exceptions.TyperException):
         getattr(error, "show", lambda: _complain(str(error)))()
         return UsageError.exit_code
-    if isinstance(error, MemoryError):
-        _complain("out of memory; lower engine.rows_per_partition or engine.memory_mb in the config")
-        return 6
+    if (refusal := _machine_refusal(error)) is not None:
+        _complain(str(refusal))
+        return refusal.exit_code
     if os.environ.get("NETLIFT_DEBUG"):
         raise error
     _complain(
@@ -334,6 +336,13 @@ def _leave(error: Exception) -> int:
         "Set NETLIFT_DEBUG=1 to see where, and report it"
     )
     return INTERNAL_ERROR
+
+
+def _machine_refusal(error: Exception) -> ResourceError | None:
+    """What no verb foresaw, but the machine is short of: memory, also while a library is loaded, disk, a right."""
+    if isinstance(error, MemoryError) or any(word in str(error) for word in SIGNS_OF_NO_MEMORY):
+        return ResourceError(OUT_OF_MEMORY)
+    return resource_error(error, error.filename or "a file") if isinstance(error, OSError) else None
 
 
 def _complain(text: str) -> None:

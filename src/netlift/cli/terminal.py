@@ -70,10 +70,11 @@ def show(result: Any, *, json_output: bool, config: Path) -> None:
         from netlift.results import SCHEMA_VERSION, to_plain
 
         document = {"schema_version": SCHEMA_VERSION, **to_plain(result)}
-        sys.stdout.write(dump_json(document) + "\n")
-        return
-    text = "\n".join([result.to_text(), *_left_out(result)])
-    sys.stdout.write(clean_lines(name_config(text, config)) + "\n")
+        text = dump_json(document)
+    else:
+        text = clean_lines(name_config("\n".join([result.to_text(), *_left_out(result)]), config))
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()  # a full disk behind it is told now, while there is somebody to tell
 
 
 def name_config(text: str, config: Path) -> str:

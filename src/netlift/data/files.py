@@ -9,6 +9,7 @@ moments); all others are refused by file and column.
 from __future__ import annotations
 
 import codecs
+import errno
 import glob
 import gzip
 import re
@@ -20,9 +21,9 @@ from zoneinfo import ZoneInfo
 
 from netlift.config.business import TableSource
 from netlift.config.settings import did_you_mean
-from netlift.data.write import CHECKSUM_MARK
+from netlift.data.write import CHECKSUM_MARK, resource_error
 from netlift.data.zone import to_utc
-from netlift.errors import DataError
+from netlift.errors import OUT_OF_MEMORY, BusyError, DataError, NetliftError, ResourceError
 
 if TYPE_CHECKING:
     import ibis.expr.datatypes as dt
@@ -128,12 +129,16 @@ def reading(name: str, path: Path | str, read: Any) -> Any:
 
     Raises:
         DataError: It cannot be read.
+        BusyError: Another process writes it.
+        ResourceError: The machine ran out of something, or forbids it.
     """
     import duckdb
 
     try:
         return read()
     except duckdb.Error as error:
+        if (refusal := machine_error(error, f"{name}: {path}")) is not None:
+            raise refusal from None
         cause = _without_values(error)
         hint = NOT_UTF8.format(name=name) if "utf-8" in str(error) else ""
         raise DataError(f"{name}: {path} cannot be read ({cause}); {hint}write the file anew") from None
@@ -142,6 +147,29 @@ def reading(name: str, path: Path | str, read: Any) -> Any:
 def tell_type(kind: Any) -> str:
     """A column's type without the words that nested ones and enumerations hold."""
     return re.split(r"[<]|ENUM", str(kind))[0].strip("( ") or "nested"
+
+
+def machine_error(error: Exception, place: str) -> NetliftError | None:
+    """What DuckDB's error means where it speaks of the machine or of other processes, not of the data; else None.
+
+    Args:
+        error: What DuckDB raised.
+        place: What was read, for the message.
+    """
+    import duckdb
+
+    text = str(error)
+    if "max_temp_directory_size" in text or "No space left" in text:
+        return resource_error(OSError(errno.ENOSPC, text), place)
+    if "File too large" in text:
+        return resource_error(OSError(errno.EFBIG, text), place)
+    if isinstance(error, duckdb.OutOfMemoryException) or "bad_alloc" in text:
+        return ResourceError(f"{place}: {OUT_OF_MEMORY}")
+    if "Permission denied" in text:
+        return resource_error(OSError(errno.EACCES, "Permission denied"), place)
+    if "Could not set lock" in text:
+        return BusyError(f"{place}: another process has it open for writing; try again when that has ended")
+    return None
 
 
 def _without_values(error: Exception) -> str:
@@ -266,6 +294,8 @@ def _in_utf8(name: str, path: Path, encoding: str, target: Path) -> Path:
         with opened(path, "rb") as raw, target.open("w", encoding="utf-8", newline="") as out:
             shutil.copyfileobj(codecs.getreader(encoding)(raw), out, 1 << 20)
     except (UnicodeError, OSError, EOFError) as error:
+        if isinstance(error, OSError) and (refusal := resource_error(error, f"{name}: {path}")) is not None:
+            raise refusal from error
         at = f" at byte {error.start:,}" if isinstance(error, UnicodeDecodeError) else ""
         raise DataError(
             f"{name}: {path} cannot be read as {encoding}{at}; correct data.tables.{name}.encoding or the file"
@@ -285,6 +315,8 @@ def _read_schema(name: str, path: Path) -> Any:
                     pass
             return file.schema_arrow
     except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and (refusal := resource_error(error, f"{name}: {path}")) is not None:
+            raise refusal from error
         cause = _without_values(error)
         raise DataError(f"{name}: {path} cannot be read ({cause}); write the file anew") from error
 
@@ -299,4 +331,4 @@ def _open_database(connection: Any, name: str, path: Path, table: str) -> ir.Tab
     return connection.table(table, database=(alias, "main"))
 
 
-__all__ = ["list_files", "open_files", "read_parquet", "reading", "stem_of", "tell_type"]
+__all__ = ["list_files", "machine_error", "open_files", "read_parquet", "reading", "stem_of", "tell_type"]

@@ -18,8 +18,10 @@ from netlift.config.settings import did_you_mean
 from netlift.data.adapters.adapted import Adapted, Note
 from netlift.data.casting import Casting, impossible_moments, null_of, refusals, unread_values
 from netlift.data.completeness import find_complete_end
-from netlift.data.files import CSV, list_files, open_files, reading, stem_of
+from netlift.data.files import CSV, list_files, machine_error, open_files, reading, stem_of
+from netlift.data.memory import LIBRARIES_MB, require_memory
 from netlift.data.tables import CONSENT_PREFIX, CONTRACT, Column, TableContract
+from netlift.data.write import STAGING_PREFIX, resource_error
 from netlift.errors import DataError, ResourceError
 
 if TYPE_CHECKING:
@@ -82,13 +84,15 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False) -> Iter
 
     Raises:
         DataError: A file is missing or unreadable, or columns are missing or of the wrong type; all of it at once.
+        BusyError: Another process writes a file of them.
+        ResourceError: The disk is full, memory ran out, or a file may not be read.
     """
     import duckdb
 
     engine = settings.engine.model_copy(update={"threads": 1}) if repeatable else settings.engine
     connection = connect(engine, state=settings.state)
     try:
-        with TemporaryDirectory(prefix="utf8-", dir=settings.state / "cache") as scratch:
+        with TemporaryDirectory(prefix=f"{STAGING_PREFIX}utf8-", dir=settings.state / "cache") as scratch:
             sources = _sources(connection, settings, scratch=Path(scratch))
             tables = conform(
                 connection,
@@ -101,7 +105,7 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False) -> Iter
             )
             yield replace(tables, complete_end=find_complete_end(tables, settings.data.complete_until))
     except duckdb.Error as error:  # rows are read late; what the engine says of them may quote a row
-        raise DataError(
+        raise machine_error(error, f"the tables of {settings.name}") or DataError(
             f"a source cannot be read to its end ({type(error).__name__}); write its files anew, in UTF-8 and with one "
             "type for each column"
         ) from None
@@ -125,6 +129,9 @@ def source_files(settings: BusinessSettings) -> dict[str, Path]:
         for name, source in data.tables.items():
             stem = stem_of(source.path)
             files |= {f"{name}/{part.relative_to(stem).as_posix()}": part for part in list_files(source.path)}
+            log = source.path.with_name(f"{source.path.name}.wal")  # what DuckDB has not yet moved into its file
+            if source.table is not None and log.exists():
+                files[f"{name}/{log.name}"] = log
     missing = [str(path) for path in files.values() if not path.is_file()]
     if missing:
         raise DataError(f"no file at {', '.join(missing)}; point the config at it")
@@ -132,14 +139,21 @@ def source_files(settings: BusinessSettings) -> dict[str, Path]:
 
 
 def connect(engine: EngineSettings, *, state: Path) -> Any:
-    """An in-memory DuckDB behind Ibis, with the config's threads and memory; it spills below `state`."""
+    """An in-memory DuckDB behind Ibis, with the config's threads and memory; it spills below `state`.
+
+    Raises:
+        ResourceError: The process may not hold that much memory, or the place to spill cannot be made.
+    """
     import ibis
 
+    require_memory(
+        engine.memory_mb + LIBRARIES_MB, cure=f"lower engine.memory_mb ({engine.memory_mb:,}) or raise the limit"
+    )
     spill = state / "cache" / "duckdb"
     try:
         spill.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows of customers spill there
     except OSError as error:
-        raise ResourceError(
+        raise resource_error(error, spill) or ResourceError(
             f"{spill}: no folder can be made there ({error.strerror}); point state elsewhere"
         ) from error
     return ibis.duckdb.connect(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from netlift.errors import ResourceError
+from netlift.errors import OUT_OF_MEMORY, ResourceError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STAGING_PREFIX = ".staging-"
 CHECKSUM_MARK = {b"netlift.page_checksums": b"crc32"}
+NO_ROOM, FORBIDDEN = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EROFS, errno.EPERM)
 Access = Literal["owner", "group", "everyone"]
 FILE_MODES: Mapping[Access, int] = {"owner": 0o600, "group": 0o640, "everyone": 0o644}
 """What pages have is for everyone; files with customers' ids are for whom the config says."""
@@ -166,16 +167,30 @@ def _fsync(path: Path) -> None:
         os.close(handle)
 
 
+def resource_error(error: OSError, place: Path | str) -> ResourceError | None:
+    """What a failed system call means where it is the machine that ran out or forbids; None where it is not.
+
+    Args:
+        error: The failure.
+        place: What was written or read, for the message.
+    """
+    if error.errno in NO_ROOM:
+        return ResourceError(f"{place}: the disk is full; nothing was left behind, free space and rerun")
+    if error.errno == errno.EFBIG:
+        return ResourceError(f"{place}: beyond the largest file that this job may write; raise `ulimit -f` and rerun")
+    if error.errno in FORBIDDEN:
+        return ResourceError(
+            f"{place}: not allowed ({error.strerror}); give the job's user the right, or point the config elsewhere"
+        )
+    return ResourceError(f"{place}: {OUT_OF_MEMORY}") if error.errno == errno.ENOMEM else None
+
+
 @contextmanager
 def storage_errors(target: Path) -> Iterator[None]:
     """What the disk refuses in the block, as an error that says what to do."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ResourceError(f"{target}: the disk is full; nothing was left behind, free space and rerun") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise ResourceError(
-                f"{target}: cannot be written ({error.strerror}); point the config elsewhere"
-            ) from error
-        raise
+        if (refusal := resource_error(error, target)) is None:
+            raise
+        raise refusal from error

@@ -24,10 +24,11 @@ from netlift.pipelines.audience import Audience, Question, read_audience, read_s
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.collisions import ASSIGNMENTS, CONTACTS_FILE
 from netlift.pipelines.contact_list import campaigns_table, contacts_table
-from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.fingerprint import SourceFiles, combine_digests, find_sources
 from netlift.pipelines.names import speak_of
 from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, read_standing
+from netlift.pipelines.run_key import BRING_BACK, MANIFEST_FILE, read_standing
+from netlift.pipelines.segment_splits import digest_splits
 from netlift.registry.locks import exclusive
 from netlift.report.pages.assignment import assignment_document
 from netlift.report.plain_text import to_text
@@ -96,12 +97,14 @@ def assign_campaign(
     with exclusive(lock, timeout_seconds=lock_timeout, holder=f"assign {plan.campaign_id}"):
         if target.exists():
             return _standing(target, settings, plan, language)
+        sources = find_sources(settings)
         with open_tables(settings) as tables:
             tables, checked = read_sound(tables, settings, verb="assign")
             _refuse_contacted(tables, plan)
             _refuse_late(tables, plan)
             progress.stage("assign", "who is eligible, has agreed, and is not held out")
             audience = _audience(settings, tables, plan, progress)
+        sources.require_unchanged()
         progress.stage("assign", f"drawing arms for {len(audience):,} customers")
         drawn = assign(
             audience.ids,
@@ -111,7 +114,8 @@ def assign_campaign(
             cluster=audience.clusters(plan.cluster),
         )
         content = {**_content(plan, audience, drawn), "left_out": checked.left_out_of("assign")}
-        _write(target, settings, plan, audience, drawn, content=content, now=now)
+        inputs = _inputs(settings, plan, sources)
+        _write(target, settings, plan, audience, drawn, content=content, inputs=inputs, now=now)
     return _report(target, settings, language, written=True)
 
 
@@ -214,6 +218,7 @@ def _write(
     drawn: Assignment,
     *,
     content: Mapping[str, Any],
+    inputs: Mapping[str, str],
     now: datetime,
 ) -> None:
     contacts = contacts_table(plan, audience, drawn)
@@ -222,13 +227,14 @@ def _write(
             with parquet_writer(staging / FILES[name], table.schema) as writer:
                 writer.write_table(table)
         write_bytes(staging / FILES["contacts_csv"], to_csv(contacts))
-        digests = {**_inputs(settings, plan), **{name: file_digest(staging / file) for name, file in FILES.items()}}
+        digests = {**inputs, **{name: file_digest(staging / file) for name, file in FILES.items()}}
         manifest = {"schema_version": 1, "written_at": now.isoformat(), **content, "digests": digests}
         write_bytes(staging / MANIFEST_FILE, json.dumps(to_plain(manifest), indent=1, ensure_ascii=False).encode())
 
 
-def _inputs(settings: BusinessSettings, plan: Plan) -> dict[str, str]:
-    digests = {"plan": plan.frozen_digest, "data": combine_digests(digest_sources(settings))}
+def _inputs(settings: BusinessSettings, plan: Plan, sources: SourceFiles) -> dict[str, str]:
+    digests = {"plan": plan.frozen_digest, "data": sources.digest, "config": settings.digest()}
+    digests["segments"] = digest_splits(settings, [*(criterion.name for criterion in plan.criteria), *plan.strata])
     return {**digests, "inputs": combine_digests(digests)}
 
 
@@ -236,9 +242,10 @@ def _standing(target: Path, settings: BusinessSettings, plan: Plan, language: st
     """The list written before from this plan, if it is whole; tables that have moved on since change nothing."""
     try:
         digests = json.loads((target / MANIFEST_FILE).read_text())["digests"]
-        before = {name: digests[name] for name in ("plan", "data", "inputs")}
+        before = {name: digest for name, digest in digests.items() if name not in FILES}
+        _ = before["plan"], before["inputs"]
     except (OSError, ValueError, KeyError) as error:
-        raise GateRefusedError(f"{target} is not whole ({type(error).__name__}); remove it and rerun") from error
+        raise GateRefusedError(f"{target} is not whole ({type(error).__name__}); {BRING_BACK}") from error
     if before["plan"] != plan.frozen_digest:
         raise GateRefusedError(
             f"{target}: campaign {plan.campaign_id!r} was drawn before from another plan ({before['plan'][:12]}, this "

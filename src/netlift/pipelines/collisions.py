@@ -12,7 +12,7 @@ from netlift.abtest.planned import Collision
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
 from netlift.errors import DataError
-from netlift.pipelines.run_key import MANIFEST_FILE
+from netlift.pipelines.run_key import BRING_BACK, MANIFEST_FILE
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -72,8 +72,8 @@ def _planned(assignments: Path, known: set[str], *, start: datetime, end: dateti
             first, last = (datetime.fromisoformat(content[name]) for name in ("started_at", "ends_at"))
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
-                f"{manifest.parent} is not whole ({type(error).__name__}), so nobody can say whom it contacts; remove "
-                "it and run `netlift assign` on its plan again"
+                f"{manifest.parent} is not whole ({type(error).__name__}), so nobody can say whom it contacts; "
+                f"{BRING_BACK}"
             ) from error
         if campaign not in known and first < end and last > start:
             yield manifest.parent

@@ -22,7 +22,7 @@ from netlift.decision.conditions import require_known
 from netlift.decision.eligibility import require_fresh_consent
 from netlift.decision.options import make_options
 from netlift.decision.summary import DecisionSummary
-from netlift.errors import ConfigError, GateRefusedError, UsageError
+from netlift.errors import BusyError, ConfigError, GateRefusedError, UsageError
 from netlift.evaluation.added_effects import SINCE
 from netlift.pipelines.champions import Champion
 from netlift.pipelines.channel_lists import channel_lists
@@ -37,7 +37,7 @@ from netlift.pipelines.decide_consents import (
 from netlift.pipelines.decide_customers import Known, describe_customers, names_known
 from netlift.pipelines.decide_export import export_files, prove_exports, write_files
 from netlift.pipelines.decide_forecast import evidence_of, read_evidence
-from netlift.pipelines.decide_history import DECISIONS
+from netlift.pipelines.decide_history import DECISIONS, digest_lists
 from netlift.pipelines.decide_inputs import offers_known
 from netlift.pipelines.decide_pages import PAGES, write_pages
 from netlift.pipelines.decide_proof import prove_run
@@ -45,7 +45,7 @@ from netlift.pipelines.decide_scores import UPLIFT, find_deciders
 from netlift.pipelines.decide_summary import summarize
 from netlift.pipelines.decide_triggers import find_trigger
 from netlift.pipelines.decision_log import Log
-from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.fingerprint import SourceFiles, combine_digests, find_sources
 from netlift.pipelines.names import speak_of
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.proof_file import ProofFile, find_champions_file, read_proof_rows
@@ -53,6 +53,7 @@ from netlift.pipelines.proof_rows import ProofRows
 from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
 from netlift.pipelines.score import require_fresh
 from netlift.pipelines.scoring_contract import require_same_schema
+from netlift.pipelines.segment_splits import digest_splits
 from netlift.registry.locks import exclusive
 from netlift.report.pages.decision import decision_document
 from netlift.report.plain_text import to_text
@@ -145,7 +146,7 @@ def decide_business(
         DataError: The tables break the contract, the newest receipt is older than the config allows, or the held-out
             contacts that the training kept are not what it wrote.
         UsageError: The key was written before, from other inputs.
-        BusyError: Another run of this business.
+        BusyError: Another run of this business, or somebody wrote the tables meanwhile; nothing was written.
     """
     started = perf_counter()
     decision = require_decision(settings)
@@ -157,12 +158,14 @@ def decide_business(
     with exclusive(lock, timeout_seconds=lock_timeout, holder=f"decide {request.key}"):
         champions, without = find_deciders(settings)
         require_consent_files(settings, decision, now=now)
+        sources = find_sources(settings)
+        standing = digest_lists(settings.state, own_key=request.key, only=_known_lists(target))
         with open_tables(settings) as tables:
             require_consent_sources(tables, decision, {offer.channel for offer in decision.offers.values()})
             updated_at = consent_updated_at(settings, decision)
             require_fresh_consent(updated_at, now=now, max_age_hours=decision.consent.max_age_hours)
             kept = find_champions_file(settings, champions[UPLIFT])
-            inputs = _input_digests(settings, decision, champions, request, kept)
+            inputs = _input_digests(settings, decision, champions, request, kept, sources, standing)
             names = speak_of(settings, request.language, tables).names
             _require_same(scored or {}, inputs)
             if target.exists():
@@ -199,6 +202,8 @@ def decide_business(
                 write_files(staging, log, lists, outcome_days=known.outcome_days, for_excel=request.for_excel)
                 write_pages(staging, summary, [speak_of(settings, language, whole) for language in LANGUAGES])
                 prove_exports(staging, tables, decision, log.decided, known.customers, known.positions)
+                # once more, with the edges of segments that were frozen meanwhile
+                inputs = _input_digests(settings, decision, champions, request, kept, sources, standing)
                 manifest = {
                     "schema_version": 1,
                     "written_at": now.isoformat(),
@@ -206,6 +211,7 @@ def decide_business(
                     "as_of": request.as_of,
                     "trigger": request.trigger,
                     "consents_updated_at": None if updated_at is None else updated_at.isoformat(),
+                    "lists": standing,
                     "lists_counted": known.lists,
                     "left_out": checked.left_out_of("decide"),
                     "drawn_by": {"epsilon": decision.explore.epsilon, "holdout_share": decision.holdout.share},
@@ -215,6 +221,9 @@ def decide_business(
                 }
                 content = json.dumps(to_plain(manifest), ensure_ascii=False, indent=1)
                 write_bytes(staging / MANIFEST_FILE, content.encode())
+                sources.require_unchanged()
+                if digest_lists(settings.state, own_key=request.key) != standing:
+                    raise BusyError("a campaign was drawn while this run counted contacts; nothing was written, rerun")
     return _run(target, json.loads(content), request, files, names, written=True)
 
 
@@ -225,7 +234,7 @@ def _require_same(scored: Mapping[str, str], decided: Mapping[str, str]) -> None
     if changed:
         raise GateRefusedError(
             f"{', '.join(changed)} changed since the scores were written, so that the decisions would speak of others "
-            "than they do; nothing was decided. Remove the scores and run again, or give another --run-key"
+            "than they do; nothing was decided. Give another --run-key"
         )
 
 
@@ -300,18 +309,30 @@ def _input_digests(
     champions: Mapping[str, Champion],
     request: DecideRequest,
     kept: ProofFile | None,
+    sources: SourceFiles,
+    standing: Mapping[str, str],
 ) -> dict[str, str]:
     digests = {f"model_{task}": champion.digest for task, champion in champions.items()}
     digests |= {"config": settings.digest(), "decision": decision.digest()}
     if SEGMENT in decision.asked and settings.segments is not None:
-        digests["segments"] = settings.segments.digest()
+        digests["segments"] = digest_splits(settings, [SEGMENT])
     if settings.readout is not None and settings.readout.household is not None:
         digests["household"] = settings.readout.household
-    digests |= {"data": combine_digests(digest_sources(settings)), "csv": "excel" if request.for_excel else "plain"}
+    digests |= {"data": sources.digest, "csv": "excel" if request.for_excel else "plain"}
+    digests["lists"] = combine_digests(standing)
     digests["names"] = settings.names.digest()
+    digests["evidence"] = read_evidence(settings, champions[UPLIFT]).digest
     digests["held_out"] = "none" if kept is None else kept.digest
     digests |= {"trigger": request.trigger} if request.trigger else {}
     return digests | {"inputs": combine_digests({**digests, "as_of": request.as_of.isoformat()})}
+
+
+def _known_lists(target: Path) -> tuple[str, ...] | None:
+    """The lists that a standing run counted: those that came after it are none of its inputs; None for a new run."""
+    try:
+        return tuple(json.loads((target / MANIFEST_FILE).read_text())["lists"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _standing(
@@ -325,10 +346,7 @@ def _standing(
     try:
         manifest = read_standing(target, inputs, request.key, files=files)
     except UsageError as refusal:
-        raise UsageError(
-            f"{refusal}. Another key decides anew and counts these decisions as contacts; without {target} the same "
-            "inputs give the same decisions, in either form of CSV"
-        ) from refusal
+        raise UsageError(f"{refusal}, which decides anew and counts these decisions as contacts") from refusal
     return _run(target, manifest, request, files, names, written=False)
 
 

@@ -35,9 +35,10 @@ References:
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,12 @@ class Evidence:
     basis: Basis
     rows: int
     method: str
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of all that a forecast takes from it."""
+        lines = [np.asarray(getattr(self.lines, part.name)).tolist() for part in fields(self.lines)]
+        return hashlib.sha256(json.dumps([self.basis, self.rows, lines]).encode()).hexdigest()
 
     def group(self, option: np.ndarray, explored: np.ndarray) -> np.ndarray:
         """Group of contacts in the lines, shape (k,).

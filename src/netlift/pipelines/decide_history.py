@@ -20,9 +20,10 @@ from netlift.config.outreach import ContactPolicy
 from netlift.config.settings import did_you_mean
 from netlift.data.read import Tables
 from netlift.data.tables import CONTROL
+from netlift.data.write import file_digest
 from netlift.decision.contact_policy import ContactLog
 from netlift.errors import ConfigError, DataError, UsageError
-from netlift.pipelines.run_key import MANIFEST_FILE
+from netlift.pipelines.run_key import BRING_BACK, MANIFEST_FILE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,6 +153,25 @@ def spent_by_runs(state: Path, *, month: date, own_key: str) -> float:
     return spent
 
 
+def digest_lists(state: Path, *, own_key: str, only: Collection[str] | None = None) -> dict[str, str]:
+    """Lists that stand beside the table, but for one's own, to the digest of their manifest, which names their files'.
+
+    Args:
+        state: The state folder, below which lists stand.
+        own_key: Run key of the decisions that are being made.
+        only: Lists to keep; None for all.
+
+    Raises:
+        DataError: A list is not whole.
+    """
+    found = {f"{kind.name}/{folder.name}": folder for kind, folder, _, _ in _standing_lists(state)}
+    return {
+        name: file_digest(folder / MANIFEST_FILE)
+        for name, folder in found.items()
+        if folder != state / DECISIONS / own_key and (only is None or name in only)
+    }
+
+
 def decided_days(state: Path) -> dict[str, date]:
     """Run keys of all decisions below a state folder, and their days.
 
@@ -188,9 +208,22 @@ def _listed(folder: Path, *, only_contacts: bool) -> pd.DataFrame:
 
     wanted = [("offer_id", "!=", CONTROL)] if only_contacts else None
     columns = ["campaign_id", "customer_id", "assigned_at", "offer_id"]
+    _require_own(folder)
     rows = pd.read_parquet(folder / CONTACTS_FILE, columns=columns, filters=wanted)
     days = pd.read_parquet(folder / CAMPAIGNS_FILE, columns=["outcome_days"])["outcome_days"].iloc[0]
     return rows.assign(at=rows["assigned_at"], ends_at=rows["assigned_at"] + pd.Timedelta(days=float(days)))
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse a list whose contacts are not those of its manifest."""
+    manifest = json.loads((folder / MANIFEST_FILE).read_text())
+    if manifest.get("erasing"):
+        raise DataError(f"{folder}: an erasure of customers was cut off there; run it again, or `netlift doctor --fix`")
+    written = manifest.get("digests", {}).get("contacts")
+    if written is not None and file_digest(folder / CONTACTS_FILE) != written:
+        raise DataError(
+            f"{folder / CONTACTS_FILE} is not what was written, so nobody can say whom it contacts; {BRING_BACK}"
+        )
 
 
 def _logged_campaigns(tables: Tables) -> frozenset[str]:
@@ -240,7 +273,7 @@ def _standing_lists(state: Path) -> Iterator[tuple[Path, Path, str, date]]:
 def _not_whole(folder: Path, error: Exception) -> DataError:
     return DataError(
         f"{folder} is not whole ({type(error).__name__}), so nobody can say whom it contacts and what it spends; "
-        "remove it and write it again"
+        f"{BRING_BACK}"
     )
 
 
@@ -252,6 +285,7 @@ __all__ = [
     "History",
     "contact_log",
     "decided_days",
+    "digest_lists",
     "read_history",
     "reserved_customers",
     "spent_by_runs",

@@ -25,6 +25,7 @@ from netlift.pipelines.champions import Champion
 from netlift.pipelines.decide_history import DECISIONS, STANDING
 from netlift.pipelines.decide_inputs import newest_events, read_people
 from netlift.pipelines.decide_scores import LAST_PURCHASE, OVER_GAP, Scored, score_churn
+from netlift.pipelines.run_key import BRING_BACK
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,9 +91,7 @@ def _runs_of(state: Path, name: str, own_key: str) -> Iterator[tuple[date, Path]
             manifest = json.loads(path.read_text())
             of, day = manifest.get("trigger", ""), date.fromisoformat(manifest["as_of"])
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(
-                f"{path.parent} is not whole ({type(error).__name__}); remove it and write it again"
-            ) from error
+            raise DataError(f"{path.parent} is not whole ({type(error).__name__}); {BRING_BACK}") from error
         if of == name and path.parent.name != own_key:
             yield day, path.parent
 

@@ -7,15 +7,16 @@ from pathlib import Path
 
 from netlift.config.business import BusinessSettings
 from netlift.data.check import read_sound
-from netlift.data.read import open_tables
-from netlift.data.write import require_free_space
+from netlift.data.write import file_digest, require_free_space
 from netlift.pipelines.calendar import read_history
+from netlift.pipelines.champions import find_champions
+from netlift.pipelines.decide_scores import UPLIFT
 from netlift.pipelines.decision_reading import DECISIONS, read_run
-from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.fingerprint import combine_digests, reading_tables
 from netlift.pipelines.names import speak_of
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.readout_files import ReadoutOrder, ReadoutSummary, file_name, standing_readout, write_readout
-from netlift.pipelines.run_key import find_key, name_question
+from netlift.pipelines.run_key import MANIFEST_FILE, find_key, name_question
 from netlift.registry.locks import exclusive
 from netlift.report.exports import to_html, to_json, to_markdown
 from netlift.report.pages.decision_readout import decision_readout_document
@@ -52,17 +53,20 @@ def make_decision_readout(
     speak(order.language)
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"
-    with (
-        exclusive(lock, timeout_seconds=lock_timeout, holder="readout"),
-        open_tables(settings, repeatable=True) as tables,
-    ):
+    held = exclusive(lock, timeout_seconds=lock_timeout, holder="readout")
+    with held, reading_tables(settings, repeatable=True) as (tables, sources):
         words = speak_of(settings, order.language, tables)
         until = order.as_of or datetime.combine(read_history(tables).end, time())
         moment = until.isoformat() if until.time() != time() else ""
-        digests = {
+        run = settings.state / DECISIONS / order.target / MANIFEST_FILE
+        digests = {f"model_{champion.task}": champion.digest for champion in find_champions(settings, [UPLIFT])[0]}
+        digests |= {
             "config": settings.digest(),
+            "decision": settings.decision.digest() if settings.decision else "",
+            "readout_settings": settings.readout.digest() if settings.readout else "",
             "names": settings.names.digest(),
-            "data": combine_digests(digest_sources(settings)),
+            "data": sources.digest,
+            "run": file_digest(run) if run.exists() else "",
         }
         inputs = digests | {"inputs": combine_digests({**digests, "shape": f"{order.target} {until} {words.language}"})}
         own = name_question(f"decisions-{file_name(order.target)}-{until:%Y-%m-%d}-{words.language}", moment)
@@ -74,6 +78,7 @@ def make_decision_readout(
         tables, checked = read_sound(tables, settings, verb="readout")
         progress.stage("readout", f"decisions {order.target}: what was promised and what came")
         found = read_run(settings, tables, order.target, until=order.as_of)
+        sources.require_unchanged()
         document = decision_readout_document(found, words)
         contents = {
             "json": to_json({"schema_version": SCHEMA_VERSION, **to_plain(found)}),

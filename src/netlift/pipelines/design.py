@@ -26,13 +26,13 @@ from netlift.config.criteria import SEGMENT, parse_criterion
 from netlift.config.plan import PLAN_FILE, ArmPlan, Plan, dump_plan, load_plan
 from netlift.data.check import read_sound
 from netlift.data.findings import Finding
-from netlift.data.read import Tables, open_tables
+from netlift.data.read import Tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.errors import ConfigError, GateRefusedError, HistoryTooShortError, UsageError
 from netlift.pipelines.audience import Audience, Question, read_audience, read_segments
 from netlift.pipelines.calendar import History, read_history
 from netlift.pipelines.collisions import ASSIGNMENTS, find_collisions
-from netlift.pipelines.fingerprint import combine_digests
+from netlift.pipelines.fingerprint import combine_digests, reading_tables
 from netlift.pipelines.holdout_size import size_holdout
 from netlift.pipelines.money_basis import is_revenue_based
 from netlift.pipelines.names import speak_of
@@ -140,11 +140,12 @@ def design_campaign(
     lock = settings.state / "locks" / f"design-{request.folder}.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder=f"design {request.folder}"):
         standing = _standing(target)
-        with open_tables(settings) as tables:
+        with reading_tables(settings) as (tables, sources):
             progress.stage("design", "holding the tables against the contract")
             tables, checked = read_sound(tables, settings, verb="design")
             report = _design(settings, tables, request, progress=progress)
             words = speak_of(settings, request.language, tables)
+        sources.require_unchanged()
         if standing is not None and report.plan not in (None, standing):
             raise GateRefusedError(
                 f"{target}: a plan of campaign {standing.campaign_id!r} is frozen there "
@@ -154,7 +155,8 @@ def design_campaign(
         progress.stage("report", "page and workbook")
         document = design_document(report, words, path=str(target))
         contents = write_out(document, {"schema_version": SCHEMA_VERSION, **to_plain(report)}, pdf=pdf, browser=browser)
-        pages = _write_pages(settings, request, contents, names=words.names, now=now)
+        made_from = {"config": settings.digest(), "data": sources.digest}
+        pages = _write_pages(settings, request, contents, names=words.names, made_from=made_from, now=now)
         if written := report.plan is not None and standing is None:
             write_bytes(target, dump_plan(report.plan))
     return DesignRun(
@@ -173,6 +175,7 @@ def _write_pages(
     contents: Mapping[str, bytes],
     *,
     names: Mapping[str, str],
+    made_from: Mapping[str, str],
     now: datetime,
 ) -> Path:
     """The folder of the pages; where they stand already from the same design, nothing is written again."""
@@ -190,7 +193,7 @@ def _write_pages(
             write_bytes(staging / name, contents[suffix])
         written = {suffix: file_digest(staging / name) for suffix, name in files.items()}
         manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), "run_key": key}
-        write_bytes(staging / MANIFEST_FILE, to_json({**manifest, "digests": {**inputs, **written}}))
+        write_bytes(staging / MANIFEST_FILE, to_json({**manifest, "digests": {**made_from, **inputs, **written}}))
     return place / key
 
 

@@ -1,21 +1,108 @@
-"""What a result was made from: digests of the data's files and of the settings."""
+"""What a result was made from: the files of the data as a job found them, held against what they are at its end."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from netlift.config.business import BusinessSettings
-from netlift.data.read import source_files
-from netlift.data.write import file_digest
+from netlift.data.read import Tables, open_tables, source_files
+from netlift.data.write import file_digest, resource_error
+from netlift.errors import BusyError, DataError
+
+SHOWN = 3
 
 
-def digest_sources(settings: BusinessSettings) -> dict[str, str]:
-    """The sha256 of every source file's whole content, by table or file name."""
-    return {name: file_digest(path) for name, path in sorted(source_files(settings).items())}
+@dataclass(frozen=True, kw_only=True)
+class SourceFiles:
+    """The files of a business's tables as a job found them, before it read any.
+
+    Attributes:
+        settings: The business.
+        digest: Of the content of all of them.
+        marks: Name to device, inode, size, and the moments of the last change of content and of anything else, ns. A
+            file that is written or replaced has other ones, also where somebody sets its time back.
+    """
+
+    settings: BusinessSettings
+    digest: str
+    marks: Mapping[str, tuple[int, ...]]
+
+    def require_unchanged(self) -> None:
+        """Refuse what was made while somebody wrote the tables; call it after the last read, before anything stands.
+
+        Raises:
+            BusyError: A file was written, replaced, added or removed since the job began.
+        """
+        try:
+            now = _marks(source_files(self.settings))
+        except DataError:  # a file that went away
+            now = {}
+        changed = sorted(name for name in {*self.marks, *now} if self.marks.get(name) != now.get(name))
+        if changed:
+            more = f" and {len(changed) - SHOWN:,} more" if len(changed) > SHOWN else ""
+            raise BusyError(
+                f"{', '.join(changed[:SHOWN])}{more}: written while this job read the tables, so that nobody could say "
+                "what its result was made from; nothing was written. Run it again when the load is over"
+            )
+
+
+def find_sources(settings: BusinessSettings) -> SourceFiles:
+    """The files of the tables, each read once for its digest.
+
+    Raises:
+        DataError: A file is missing.
+        ResourceError: One may not be read.
+    """
+    files = source_files(settings)
+    marks = _marks(files)  # before the digest, so that a file that changes meanwhile is seen at the end
+    return SourceFiles(settings=settings, digest=combine_digests(_digests(files)), marks=marks)
+
+
+@contextmanager
+def reading_tables(settings: BusinessSettings, *, repeatable: bool = False) -> Iterator[tuple[Tables, SourceFiles]]:
+    """The tables of a business, open for reading, and the files they are made of as they were before.
+
+    Args:
+        settings: The business.
+        repeatable: Read with one thread, as `open_tables` says.
+
+    Raises:
+        DataError: A file is missing or unreadable, or columns are missing or of the wrong type; all of it at once.
+    """
+    try:
+        sources = find_sources(settings)
+    except DataError:
+        with open_tables(settings):  # says all that is wrong, and of which table
+            raise
+    with open_tables(settings, repeatable=repeatable) as tables:
+        yield tables, sources
+
+
+def _digests(files: Mapping[str, Path]) -> dict[str, str]:
+    digests = {}
+    for name, path in sorted(files.items()):
+        try:
+            digests[name] = file_digest(path)
+        except OSError as error:
+            raise resource_error(error, path) or DataError(f"{path} cannot be read ({error.strerror})") from error
+    return digests
+
+
+def _marks(files: Mapping[str, Path]) -> dict[str, tuple[int, ...]]:
+    marks: dict[str, tuple[int, ...]] = {}
+    for name, path in files.items():
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue
+        marks[name] = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return marks
 
 
 def combine_digests(digests: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal
 
@@ -16,6 +16,7 @@ from netlift.decision.value import Trained
 from netlift.errors import BusyError, ConfigError, GateRefusedError, NetliftError, UsageError
 from netlift.pipelines.decide_customers import trained_costs
 from netlift.pipelines.decide_inputs import offers_known, read_past_costs
+from netlift.pipelines.fingerprint import find_sources
 from netlift.registry.models import CHAMPION, LoadedModel, aliases, load, model_name, register
 from netlift.registry.next_best_offer import (
     NONE,
@@ -154,12 +155,15 @@ def register_next_best_offer(
         GateRefusedError: No champion of uplift, one that its gate refused, or one that knows none of the offers.
         BusyError: The champions kept moving, or another process kept the registry's lock.
     """
+    sources = find_sources(settings)
     options = _options(settings, tables)
     trained = trained_costs(options, read_past_costs(tables, as_of=as_of))
+    sources.require_unchanged()
     for _ in range(ATTEMPTS):
         leads = aliases(store, TASK).get(CHAMPION)
         uplift = _find_uplift(store)
         origin = _originate(settings, definition, options, trained, uplift)
+        origin = replace(origin, digests={**origin.digests, "data": sources.digest})
         version = register(
             store,
             TASK,

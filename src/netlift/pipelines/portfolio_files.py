@@ -13,10 +13,9 @@ from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan
 from netlift.data.check import read_sound
 from netlift.data.findings import Finding, read_findings
-from netlift.data.read import open_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.pipelines.calendar import read_history
-from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.fingerprint import SourceFiles, combine_digests, reading_tables
 from netlift.pipelines.names import speak_of
 from netlift.pipelines.portfolio import own_plans, read_portfolio
 from netlift.pipelines.portfolio_holdout import find_holdout
@@ -106,16 +105,14 @@ def make_portfolio(
     speak(request.language)
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "portfolio.lock"
-    with (
-        exclusive(lock, timeout_seconds=lock_timeout, holder="portfolio"),
-        open_tables(settings, repeatable=True) as tables,
-    ):
+    held = exclusive(lock, timeout_seconds=lock_timeout, holder="portfolio")
+    with held, reading_tables(settings, repeatable=True) as (tables, sources):
         words = speak_of(settings, request.language, tables)
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="portfolio")
         own = own_plans(settings, tables, plans)
         until = request.as_of or datetime.combine(read_history(tables).end, time())
-        inputs = _input_digests(settings, own, f"{until.isoformat()} {words.language}")
+        inputs = _input_digests(settings, own, sources, f"{until.isoformat()} {words.language}")
         moment = until.isoformat() if until.time() != time() else ""
         place = settings.state / "out" / "portfolio"
         named = name_question(f"{until:%Y-%m-%d}-{words.language}", moment)
@@ -126,6 +123,7 @@ def make_portfolio(
         portfolio = read_portfolio(
             settings, tables, plans=own, as_of=until, faulty=tuple(checked.faulty), progress=progress
         )
+        sources.require_unchanged()
         document = portfolio_document(portfolio, words)
         progress.stage("report", "pages and workbook")
         contents = {
@@ -158,9 +156,11 @@ def first_screen(document: Document) -> str:
     return to_text(replace(document, sections=document.sections[:1]))
 
 
-def _input_digests(settings: BusinessSettings, plans: Sequence[Plan], shape: str) -> dict[str, str]:
+def _input_digests(
+    settings: BusinessSettings, plans: Sequence[Plan], sources: SourceFiles, shape: str
+) -> dict[str, str]:
     readout = settings.readout.digest() if settings.readout else ""
-    digests = {"config": settings.digest(), "readout": readout, "data": combine_digests(digest_sources(settings))}
+    digests = {"config": settings.digest(), "readout": readout, "data": sources.digest}
     digests["plans"] = combine_digests({plan.campaign_id: plan.digest() for plan in plans})
     digests["segments"] = digest_splits(settings, settings.readout.segments if settings.readout else ())
     digests["names"] = settings.names.digest()

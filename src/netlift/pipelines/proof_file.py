@@ -119,8 +119,8 @@ def _name(files: Mapping[str, bytes]) -> str:
 
 def _changed(path: Path) -> DataError:
     return DataError(
-        f"{path}: the held-out contacts are not what training wrote; run `netlift train uplift` again, bring the file "
-        "back, or remove it to forecast by the tenths of training"
+        f"{path}: the held-out contacts are not what training wrote; bring the file back from a backup, or run "
+        "`netlift train uplift` again"
     )
 
 

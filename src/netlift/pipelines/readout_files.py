@@ -16,11 +16,10 @@ from netlift.config.business import BusinessSettings
 from netlift.config.plan import PLAN_FILE, Plan, load_plan
 from netlift.data.check import read_sound
 from netlift.data.findings import Finding, read_findings
-from netlift.data.read import open_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.errors import ConfigError, UsageError
 from netlift.pipelines.calendar import read_history
-from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.fingerprint import SourceFiles, combine_digests, reading_tables
 from netlift.pipelines.names import speak_of
 from netlift.pipelines.portfolio import own_plans
 from netlift.pipelines.progress import Progress
@@ -124,7 +123,7 @@ def make_readout(
         UsageError: An unknown campaign, column or language, or a key that was written before from other inputs.
         ConfigError: A plan that cannot be read, no tolerance, or no browser for the PDF.
         DataError: The tables break the contract, or hold no two arms of the campaign.
-        BusyError: Another readout is being made.
+        BusyError: Another readout is being made, or somebody wrote the tables meanwhile; nothing was written.
     """
     speak(order.language)
     plan, folder = find_plan(order.target)
@@ -134,22 +133,19 @@ def make_readout(
     )
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"
-    with (
-        exclusive(lock, timeout_seconds=lock_timeout, holder="readout"),
-        open_tables(settings, repeatable=True) as tables,
-    ):
+    held = exclusive(lock, timeout_seconds=lock_timeout, holder="readout")
+    with held, reading_tables(settings, repeatable=True) as (tables, sources):
         words = speak_of(settings, order.language, tables)
         request = replace(request, plans=own_plans(settings, tables, plans))
         until = order.as_of or datetime.combine(read_history(tables).end, time())
         question = tuple(_question(order, until))
-        inputs = _input_digests(settings, request, (campaign, until.isoformat(), words.language, *question))
+        inputs = _input_digests(settings, request, sources, (campaign, until.isoformat(), words.language, *question))
         own = name_question(f"{file_name(campaign)}-{until:%Y-%m-%d}-{words.language}", *question)
         place = settings.state / "out" / "readouts"
         key = find_key(place, order.run_key, own, inputs)
         if (place / key).exists():
             standing = standing_readout(place / key, inputs, files=_files(order))
-            if not _is_published(place, campaign, folder):  # an earlier job was killed just before
-                _publish(place, campaign, folder, place / key)
+            _publish(place, campaign, folder, place / key)  # the job that wrote it may have been killed just before
             return standing
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="readout")
@@ -158,6 +154,7 @@ def make_readout(
         readout = read_campaign(settings, tables, request, progress=progress)
         progress.stage("report", "pages, slides and workbook")
         contents = write_out(readout, words, order)
+        sources.require_unchanged()
         summary = write_readout(
             place / key,
             contents,
@@ -238,15 +235,18 @@ def _publish(place: Path, campaign: str, folder: Path | None, written: Path) -> 
     """Put the readout where the scorecard looks: beside its plan, else under the campaign's name; one a campaign."""
     newest = place / f"{file_name(campaign)}.json"
     if folder is None:
-        write_bytes(newest, (written / FILES["json"]).read_bytes())
+        _copy(written / FILES["json"], newest)
         return
-    for suffix in ("json", "md"):
-        write_bytes(folder / FILES[suffix], (written / FILES[suffix]).read_bytes())
+    for suffix in ("md", "json"):
+        _copy(written / FILES[suffix], folder / FILES[suffix])
     newest.unlink(missing_ok=True)
 
 
-def _is_published(place: Path, campaign: str, folder: Path | None) -> bool:
-    return (place / f"{file_name(campaign)}.json" if folder is None else folder / FILES["json"]).exists()
+def _copy(written: Path, published: Path) -> None:
+    """Write a file where its content does not stand already."""
+    content = written.read_bytes()
+    if not published.exists() or published.read_bytes() != content:
+        write_bytes(published, content)
 
 
 def find_behind(state: Path, experiments: Path | None) -> tuple[str, ...]:
@@ -327,14 +327,17 @@ def file_name(campaign: str) -> str:
     return f"campaign-{hashlib.sha256(campaign.encode()).hexdigest()[:12]}"
 
 
-def _input_digests(settings: BusinessSettings, request: ReadoutRequest, shape: tuple[str, ...]) -> dict[str, str]:
+def _input_digests(
+    settings: BusinessSettings, request: ReadoutRequest, sources: SourceFiles, shape: tuple[str, ...]
+) -> dict[str, str]:
     digests = {
         "config": settings.digest(),
         "names": settings.names.digest(),
         "readout_settings": settings.readout.digest() if settings.readout else "",
         "plan": request.plan.digest() if request.plan else "",
         "plans": combine_digests({plan.campaign_id: plan.digest() for plan in request.plans}),
-        "data": combine_digests(digest_sources(settings)),
+        "data": sources.digest,
+        "decision": settings.decision.digest() if settings.decision else "",
         "segments": digest_splits(settings, _split_by(settings, request)),
     }
     return digests | {"inputs": combine_digests({**digests, "shape": json.dumps(shape)})}

@@ -18,6 +18,8 @@ from netlift.errors import GateRefusedError, UsageError
 
 MANIFEST_FILE = "manifest.json"
 SHORT = 6
+BRING_BACK = "bring it back from a backup"
+OTHERWISE = f"{BRING_BACK}, or give another --run-key"
 
 
 def safe_key(key: str) -> str:
@@ -87,7 +89,7 @@ def read_standing(target: Path, inputs: Mapping[str, str], key: str, *, files: M
         manifest: dict[str, Any] = json.loads((target / MANIFEST_FILE).read_text())
         found = {name: file_digest(target / file) for name, file in files.items()}
     except (OSError, ValueError) as error:
-        raise GateRefusedError(f"{target} is not whole ({type(error).__name__}); remove it and rerun") from error
+        raise GateRefusedError(f"{target} is not whole ({type(error).__name__}); {OTHERWISE}") from error
     if manifest.get("erasing"):
         raise GateRefusedError(
             f"{target}: an erasure of customers was cut off there; run it again, or `netlift doctor --fix`"
@@ -96,9 +98,9 @@ def read_standing(target: Path, inputs: Mapping[str, str], key: str, *, files: M
     if changed or manifest["digests"]["inputs"] != inputs["inputs"]:
         raise UsageError(
             f"run key {key} was written before from other inputs ({', '.join(changed) or 'as_of'} changed since); the "
-            f"same key never gives other bytes. Give another --run-key, or remove {target}"
+            "same key never gives other bytes. Give another --run-key"
         )
     for name, digest in found.items():
         if manifest["digests"].get(name) != digest:
-            raise GateRefusedError(f"{target / files[name]} is not what was written; remove {target} and rerun")
+            raise GateRefusedError(f"{target / files[name]} is not what was written; {OTHERWISE}")
     return manifest

@@ -25,7 +25,7 @@ from netlift.features.matrix import FeatureMatrix
 from netlift.features.profile import WHAT_HELPS, Drift, DriftWatch
 from netlift.pipelines.calendar import read_history
 from netlift.pipelines.champions import Champion, in_population, load_champions, select_features
-from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.fingerprint import SourceFiles, combine_digests, find_sources
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
 from netlift.pipelines.scoring_contract import require_same_schema
@@ -122,7 +122,7 @@ def score_business(
         SchemaDriftError: Columns that training had are missing or of another type.
         DataError: The newest receipt is older than the config allows.
         UsageError: The key was written before, from other inputs.
-        BusyError: Another job writes this key.
+        BusyError: Another job writes this key, or somebody wrote the tables meanwhile; nothing was written.
     """
     started = perf_counter()
     key = run_key or as_of.isoformat()
@@ -130,7 +130,8 @@ def score_business(
     require_free_space(settings.state, needed_mb=200)
     with exclusive(settings.state / "locks" / f"score-{key}.lock", timeout_seconds=lock_timeout, holder=f"score {key}"):
         champions, without = load_champions(settings)
-        inputs = _input_digests(settings, champions, as_of)
+        sources = find_sources(settings)
+        inputs = _input_digests(settings, champions, sources, as_of)
         if target.exists():
             return _standing(target, inputs, key)
         with open_tables(settings) as tables:
@@ -163,6 +164,7 @@ def score_business(
                 )
                 manifest = {"schema_version": 1, "written_at": now.isoformat(), **to_plain(summary)}
                 write_bytes(staging / MANIFEST_FILE, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+                sources.require_unchanged()
     return summary
 
 
@@ -326,10 +328,12 @@ def require_fresh(tables: Tables, as_of: date, most_days: int) -> None:
         )
 
 
-def _input_digests(settings: BusinessSettings, champions: Sequence[Champion], as_of: date) -> dict[str, str]:
+def _input_digests(
+    settings: BusinessSettings, champions: Sequence[Champion], sources: SourceFiles, as_of: date
+) -> dict[str, str]:
     digests = {f"model_{champion.task}": champion.digest for champion in champions}
     digests["config"] = settings.digest()
-    digests["data"] = combine_digests(digest_sources(settings))
+    digests["data"] = sources.digest
     return digests | {"inputs": combine_digests({**digests, "as_of": as_of.isoformat()})}
 
 

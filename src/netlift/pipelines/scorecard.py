@@ -15,13 +15,13 @@ from netlift.config.definitions import ChurnDefinition, load_definition
 from netlift.data.check import read_sound
 from netlift.data.findings import Finding, read_findings
 from netlift.data.quality import measure_quality
-from netlift.data.read import Tables, open_tables
+from netlift.data.read import Tables
 from netlift.data.readouts import read_readouts
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.pipelines.calendar import History, read_history
 from netlift.pipelines.campaign_effects import read_effects
 from netlift.pipelines.champions import Champion, find_champions
-from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.fingerprint import SourceFiles, combine_digests, reading_tables
 from netlift.pipelines.names import speak_of
 from netlift.pipelines.page_files import name_files, write_out
 from netlift.pipelines.progress import Progress
@@ -145,15 +145,13 @@ def make_scorecard(
     require_segments(settings)
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "scorecard.lock"
-    with (
-        exclusive(lock, timeout_seconds=lock_timeout, holder="scorecard"),
-        open_tables(settings) as tables,
-    ):
+    held = exclusive(lock, timeout_seconds=lock_timeout, holder="scorecard")
+    with held, reading_tables(settings) as (tables, files):
         words = speak_of(settings, request.language, tables)
         span = plan_months(read_history(tables), months=request.months, until=request.until, words=words)
         champions = find_champions(settings, [task for task in TASKS if task in settings.models])
         shape = f"{span.shown[0]}..{span.shown[-1]} {words.language}"
-        inputs = _input_digests(settings, champions, readouts, shape)
+        inputs = _input_digests(settings, champions, files, readouts, shape)
         place = settings.state / "out" / "scorecard"
         key = find_key(place, request.run_key, f"{span.shown[-1]}-{len(span.shown)}m-{words.language}", inputs)
         target = place / key
@@ -169,7 +167,8 @@ def make_scorecard(
         document = scorecard_document(card, quality, words)
         progress.stage("report", "pages and workbook")
         contents = write_out(document, {**card.to_document(), "quality": quality.to_dicts()})
-        inputs = _input_digests(settings, champions, readouts, shape)  # with the edges that were frozen meanwhile
+        files.require_unchanged()
+        inputs = _input_digests(settings, champions, files, readouts, shape)  # with the edges frozen meanwhile
         with staged_directory(target) as staging:
             for suffix, name in FILES.items():
                 write_bytes(staging / name, contents[suffix])
@@ -298,13 +297,17 @@ def _missing(tables: Tables, taken: Snapshots, rule: ChurnRule | None, *, silenc
 def _input_digests(
     settings: BusinessSettings,
     champions: tuple[list[Champion], tuple[str, ...]],
+    files: SourceFiles,
     readouts: Sequence[Path],
     shape: str,
 ) -> dict[str, str]:
     edges = settings.state / EDGES_FILE
     digests = {f"model_{champion.task}": champion.digest for champion in champions[0]}
     digests["config"] = settings.digest()
-    digests["data"] = combine_digests(digest_sources(settings))
+    digests["segments"] = require_segments(settings).digest()
+    if "churn" in settings.models:
+        digests["definition_churn"] = load_definition(settings.models["churn"], "churn").digest()
+    digests["data"] = files.digest
     digests["names"] = settings.names.digest()
     digests["edges"] = file_digest(edges) if edges.exists() else ""
     digests["readouts"] = combine_digests({str(i): file_digest(path) for i, path in enumerate(readouts)})

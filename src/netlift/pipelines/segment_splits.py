@@ -13,7 +13,7 @@ from netlift.pipelines.champions import Champion, find_champions
 from netlift.pipelines.fingerprint import combine_digests
 from netlift.pipelines.progress import Progress
 from netlift.pipelines.snapshots import EDGES_FILE, name_segments, require_segments
-from netlift.registry.store import DATABASE
+from netlift.registry.store import is_begun
 from netlift.segments.edges import read_edges
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _champions(settings: BusinessSettings) -> list[Champion]:
     """Champions that the rules ask, as far as there are any; reading a campaign makes no store."""
     named = {name for rule in require_segments(settings).rules for name in rule.when}
     tasks = [task for task in settings.models if task in {ASKED_OF[name] for name in named & set(ASKED_OF)}]
-    if not tasks or not (settings.state / DATABASE).exists():
+    if not tasks or not is_begun(settings.state):
         return []
     return find_champions(settings, tasks)[0]
 

@@ -23,7 +23,7 @@ from netlift.features.labels import build_labels
 from netlift.features.queries import queries_at
 from netlift.pipelines.calendar import History, read_history
 from netlift.pipelines.champions import Champion, find_champions
-from netlift.pipelines.fingerprint import combine_digests, digest_sources
+from netlift.pipelines.fingerprint import SourceFiles, combine_digests, find_sources
 from netlift.pipelines.names import speak_of
 from netlift.pipelines.page_files import name_files, write_out
 from netlift.pipelines.progress import Progress
@@ -153,7 +153,8 @@ def segment_business(
     lock = settings.state / "locks" / f"segments-{named}.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder=f"segments {named}"):
         champions = find_champions(settings, [task for task in TASKS if task in settings.models])
-        inputs = _input_digests(settings, champions[0], request)
+        sources = find_sources(settings)
+        inputs = _input_digests(settings, champions[0], sources, request)
         if refit and (place / named).exists():
             raise UsageError(
                 f"run key {named} was written over the edges as they stand; give --refit another --run-key"
@@ -178,6 +179,7 @@ def segment_business(
                 refit=refit,
                 champions=champions,
             )
+        sources.require_unchanged()
         progress.stage("report", "pages and workbook")
         document = segments_document(report, words)
         result = {"schema_version": SCHEMA_VERSION, **to_plain(report)}
@@ -384,7 +386,7 @@ def _write_customers(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _input_digests(
-    settings: BusinessSettings, champions: Sequence[Champion], request: SegmentRequest
+    settings: BusinessSettings, champions: Sequence[Champion], sources: SourceFiles, request: SegmentRequest
 ) -> dict[str, str]:
     digests = {f"model_{champion.task}": champion.digest for champion in champions}
     if "churn" in settings.models:
@@ -394,7 +396,7 @@ def _input_digests(
         "names": settings.names.digest(),
         "segments": require_segments(settings).digest(),
     }
-    digests |= {"data": combine_digests(digest_sources(settings)), "language": request.language}
+    digests |= {"data": sources.digest, "language": request.language}
     return digests | {"previous": str(request.previous), "as_of": str(request.as_of), "pdf": str(request.pdf)}
 
 

@@ -28,7 +28,7 @@ def simulate_business(
         raise UsageError(f"config {settings.name}: simulate needs all data.tables in one folder, found {len(folders)}")
     target = folders.pop()
     if target.exists():
-        raise UsageError(f"{target} stands already; remove it to simulate anew, nothing is written over")
+        raise UsageError(f"{target} stands already and nothing is written over; name another folder in data.tables")
     if not EARLIEST_END <= end.year <= LATEST_END:
         raise UsageError(f"--end {end}: the simulated world knows the years {EARLIEST_END} to {LATEST_END}")
     progress.stage("simulate", f"{customers:,} customers, seed {seed}")

@@ -16,7 +16,7 @@ from netlift.config.definitions import AnyDefinition, ChurnDefinition, LtvDefini
 from netlift.config.settings import did_you_mean
 from netlift.data.check import read_sound
 from netlift.data.findings import CheckReport, Finding
-from netlift.data.read import Tables, open_tables
+from netlift.data.read import Tables
 from netlift.data.write import require_free_space
 from netlift.errors import (
     ConfigError,
@@ -31,7 +31,7 @@ from netlift.features.catalogue import CATALOGUE_VERSION, to_markdown
 from netlift.features.profile import Profile
 from netlift.features.vocabulary import learn_vocabulary
 from netlift.pipelines.calendar import History, plan_calendar, read_history
-from netlift.pipelines.fingerprint import combine_digests, digest_sources, git_commit
+from netlift.pipelines.fingerprint import SourceFiles, git_commit, reading_tables
 from netlift.pipelines.money_basis import name_money
 from netlift.pipelines.next_best_offer import offer_what_leads
 from netlift.pipelines.observational_mark import OBSERVATIONAL
@@ -166,19 +166,19 @@ def train_business(
         ConfigError: Mistakes in the definitions, all at once.
         UsageError: A task that the config does not define.
         DataError: The tables break the contract.
-        BusyError: Another training runs.
+        BusyError: Another training runs, or somebody wrote the tables meanwhile; what was registered before stands.
         ResourceError: Too little disk.
     """
     started = perf_counter()
     definitions = _load_definitions(settings, tasks)
     require_free_space(settings.state, needed_mb=NEEDED_MB)
     lock = settings.state / "locks" / "train.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder="train"), open_tables(settings) as tables:
+    with exclusive(lock, timeout_seconds=lock_timeout, holder="train"), reading_tables(settings) as (tables, sources):
         progress.stage("check", "holding the tables against the contract")
         tables, report = read_sound(tables, settings, verb="train")
         history = read_history(tables)
         store = open_store(settings.state, run_group=settings.name)
-        digests = {"config": settings.digest(), "data": combine_digests(digest_sources(settings))}
+        digests = {"config": settings.digest(), "data": sources.digest}
         vocabulary = learn_vocabulary(tables, before=_vocabulary_end(settings, tables, history))
         money = name_money(tables)
         outcomes = []
@@ -195,7 +195,7 @@ def train_business(
                 future_value=value,
                 mistrusted=_mistrusted(report),
             )
-            outcomes.append(_train_task(assignment, store, digests, now))
+            outcomes.append(_train_task(assignment, store, digests, sources, now))
         offered = ""
         if settings.decision is not None and any(o.task == "uplift" and o.standing in LEADS for o in outcomes):
             offered = offer_what_leads(
@@ -270,12 +270,15 @@ def _vocabulary_end(settings: BusinessSettings, tables: Tables, history: History
     return datetime.combine(history.end, datetime.min.time())
 
 
-def _train_task(assignment: Assignment, store: Store, digests: Mapping[str, str], now: datetime) -> TaskOutcome:
+def _train_task(
+    assignment: Assignment, store: Store, digests: Mapping[str, str], sources: SourceFiles, now: datetime
+) -> TaskOutcome:
     """Train, log, register and ask the gate; a refusal foreseen is an outcome, not an end."""
     started = perf_counter()
     task = assignment.definition.task
     try:
         trained = train_uplift(assignment) if task == "uplift" else train_value(assignment)
+        sources.require_unchanged()
         assignment.progress.stage(task, "logging, registering, asking the gate")
         return _publish(assignment, trained, store, digests, now, started)
     except (DataError, GateRefusedError) as error:

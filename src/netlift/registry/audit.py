@@ -12,7 +12,8 @@ from typing import Any
 from netlift.data.write import append_line
 from netlift.errors import ModelIntegrityError, ResourceError
 
-PREVIOUS = "previous"
+AUDIT_FILE = "audit.jsonl"
+PREVIOUS, MOVED = "previous", "moved"
 
 
 def append_entry(path: Path, entry: Mapping[str, Any]) -> None:
@@ -60,7 +61,7 @@ def _verify(path: Path, lines: list[bytes]) -> None:
         if found != before:
             raise ModelIntegrityError(
                 f"{path}: line {number} does not follow the line before it, so one of them was changed: "
-                "restore the journal from a backup, or move it away to begin a new one"
+                "bring the journal back from a backup"
             )
         before = _digest(line)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,7 +47,8 @@ def exclusive(path: Path, *, timeout_seconds: float, holder: str) -> Iterator[No
         write_bytes(note, json.dumps({"holder": holder, "process": this_process().to_json()}).encode())
         yield
     finally:
-        note.unlink(missing_ok=True)
+        with suppress(OSError):  # the note of who has gone says nothing
+            note.unlink(missing_ok=True)
         lock.release()
 
 

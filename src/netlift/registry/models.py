@@ -18,7 +18,7 @@ from netlift.registry.locks import exclusive
 from netlift.registry.package import content_digest, digest_digests, digest_package, read_package, write_package
 from netlift.registry.process import is_running, read_process, this_process
 from netlift.registry.refusals import refusals
-from netlift.registry.store import Store
+from netlift.registry.store import Store, model_name
 from netlift.registry.tracking import PROCESS_TAG, TAG
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous_champion"
@@ -66,11 +66,6 @@ class LoadedModel:
     version: ModelVersion
     model: StoredModel
     files: Mapping[str, bytes]
-
-
-def model_name(task: str) -> str:
-    """The name under which a task's models are registered."""
-    return f"netlift-{task}"
 
 
 def register(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from netlift.errors import UsageError
-from netlift.registry.audit import append_entry, read_entries
+from netlift.registry.audit import AUDIT_FILE, MOVED, append_entry, read_entries
 from netlift.registry.locks import exclusive
 from netlift.registry.models import CHALLENGER, CHAMPION, PREVIOUS, aliases, load, model_name
 from netlift.registry.refusals import refusals
@@ -16,7 +16,7 @@ from netlift.registry.store import Store
 from netlift.registry.tracking import TAG
 from netlift.results import Told
 
-INTENDED, MOVED, ABANDONED = "intended", "moved", "abandoned"
+INTENDED, ABANDONED = "intended", "abandoned"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ def promote(
 
     The version is loaded before the alias moves, so that the alias never names one that cannot be used. The journal
     gets the intention first and the deed last; a process killed between them leaves the alias old or new, and the next
-    promotion closes the entry by what it finds.
+    promotion closes the entry by what it finds. Asked again for the move that was made last, it returns that move.
 
     Args:
         store: The store.
@@ -82,6 +82,9 @@ def promote(
     with refusals(store.state), exclusive(store.lock, timeout_seconds=lock_timeout_seconds, holder=f"promote {task}"):
         current = aliases(store, task).get(CHAMPION)
         _close_open_entry(store, task, current=current, at=at)
+        if (made := _last_move(store, task)) is not None and current == version:
+            if (made.version, made.replaces) == (version, expect_current):
+                return made
         _refuse_stale(task, version, current=current, expected=expect_current)
         loaded = load(store, task, version)
         promotion = Promotion(
@@ -102,7 +105,7 @@ def promote(
 
 def audit_path(store: Store) -> Path:
     """Where the journal is."""
-    return store.state / "audit.jsonl"
+    return store.state / AUDIT_FILE
 
 
 def read_history(store: Store, task: str) -> list[dict[str, Any]]:
@@ -112,6 +115,14 @@ def read_history(store: Store, task: str) -> list[dict[str, Any]]:
         ModelIntegrityError: The journal was changed.
     """
     return [entry for entry in read_entries(audit_path(store)) if entry["task"] == task and entry["event"] == MOVED]
+
+
+def _last_move(store: Store, task: str) -> Promotion | None:
+    """The newest move of a task that the journal knows."""
+    if not (history := read_history(store, task)):
+        return None
+    made = {field.name: history[-1][field.name] for field in fields(Promotion)}
+    return Promotion(**made | {"reasons": tuple(made["reasons"]), "at": datetime.fromisoformat(made["at"])})
 
 
 def _move(store: Store, promotion: Promotion) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netlift.errors import BusyError, NetliftError, ResourceError
+from netlift.data.write import FORBIDDEN, NO_ROOM, resource_error
+from netlift.errors import OUT_OF_MEMORY, BusyError, NetliftError, ResourceError
 from netlift.registry.offline import offline_mlflow
+
+MACHINE = (*NO_ROOM, *FORBIDDEN, errno.EFBIG, errno.ENOMEM)
 
 
 @contextmanager
@@ -17,7 +21,7 @@ def refusals(state: Path) -> Iterator[None]:
     """Turn failures of the store in `state` into errors that say what to do; its other failures keep their text.
 
     Raises:
-        ResourceError: The disk is full, or the folder cannot be written.
+        ResourceError: The disk is full, the folder cannot be written, or memory ran out.
         BusyError: Another program keeps the store locked.
         NetliftError: mlflow failed otherwise.
     """
@@ -30,16 +34,31 @@ def refusals(state: Path) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
         raise _refusal(state, str(error)) from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
-            raise ResourceError(f"{state}: {error.strerror}: free space or move the config's state") from error
-        raise
+        if (refusal := resource_error(error, state)) is None:
+            raise
+        raise refusal from error
+
+
+def store_error(state: Path, text: str) -> NetliftError | None:
+    """What SQLite's words mean where they speak of the machine or of other programs, not of the store; else None."""
+    for code in MACHINE:  # mlflow keeps the system's words of what failed, and not its number
+        if os.strerror(code) in text:
+            return resource_error(OSError(code, os.strerror(code)), state)
+    if "disk is full" in text:
+        return ResourceError(f"{state}: the disk is full; free space and rerun")
+    if "disk I/O error" in text:
+        return ResourceError(
+            f"{state}: the store's file could not be written or read; look for a full disk or quota, `ulimit -f` and a "
+            "faulty disk, then rerun"
+        )
+    if "readonly database" in text or "unable to open database" in text:
+        return ResourceError(f"{state}: the store cannot be written; give the job's user the right, or move the state")
+    if "database is locked" in text or "locking protocol" in text:
+        return BusyError(f"{state}: another program keeps the store locked; close the MLflow UI, then rerun")
+    return ResourceError(f"{state}: {OUT_OF_MEMORY}") if "out of memory" in text else None
 
 
 def _refusal(state: Path, text: str) -> NetliftError:
-    if "disk is full" in text or "No space left" in text:
-        return ResourceError(f"{state}: the disk is full; free space and rerun")
-    if "readonly database" in text or "unable to open database" in text:
-        return ResourceError(f"{state}: the store cannot be written; move the config's state elsewhere")
-    if "database is locked" in text:
-        return BusyError(f"{state}: another program keeps the store locked; close the MLflow UI, then rerun")
-    return NetliftError(f"{state}: mlflow failed: {text.splitlines()[0] if text else 'no reason given'}")
+    return store_error(state, text) or NetliftError(
+        f"{state}: mlflow failed: {text.splitlines()[0] if text else 'no reason given'}"
+    )

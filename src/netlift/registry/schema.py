@@ -15,8 +15,10 @@ from typing import Any
 from netlift.data.write import STAGING_PREFIX
 from netlift.errors import BusyError, NetliftError
 from netlift.registry.offline import offline_mlflow
+from netlift.registry.refusals import store_error
 
 STAGING = f"{STAGING_PREFIX}store-"
+RESTORE = "bring it back from a backup, or point the config's state at a new folder and train there"
 
 
 def is_current(database: Path) -> bool:
@@ -32,20 +34,22 @@ def read_revision(database: Path) -> str | None:
     """The schema's revision, or None where there is no file or an empty one.
 
     Raises:
+        BusyError: Another program keeps it locked.
+        ResourceError: It cannot be read, or the machine ran out of something.
         NetliftError: The file is no database, or one that mlflow did not finish.
     """
     if not database.exists():
         return None
     try:
-        with closing(sqlite3.connect(database, timeout=20)) as connection:
+        with closing(sqlite3.connect(database, timeout=5)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if not tables:
                 return None
             rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
             return str(rows[0][0])
     except (sqlite3.DatabaseError, IndexError) as error:
-        raise NetliftError(
-            f"{database}: not a whole MLflow store ({error}): put a backup in its place, or move it away to begin anew"
+        raise store_error(database, str(error)) or NetliftError(
+            f"{database}: not a whole MLflow store ({error}): {RESTORE}"
         ) from error
 
 
@@ -86,6 +90,7 @@ def bring_current(database: Path, *, artifacts: Path, template: Path | None = No
         draft = staging / database.name
         revision = read_revision(database)
         if revision is None:
+            _refuse_orphaned_log(database)
             if template is not None:
                 shutil.copyfile(template, draft)
             _finish(draft, artifacts=artifacts)
@@ -125,10 +130,17 @@ def _migrate(database: Path) -> None:
         upgrade.main([f"sqlite:///{database}"], standalone_mode=False)
     except (CommandError, MlflowException, SQLAlchemyError) as error:
         reason = str(error).splitlines()[0]
-        raise NetliftError(
+        raise store_error(database, str(error)) or NetliftError(
             f"{database.name}: mlflow could not bring it to schema {newest_revision()} ({reason}); nothing was "
-            "changed: put a backup in its place, or move it away to begin anew"
+            f"changed: {RESTORE}"
         ) from error
+
+
+def _refuse_orphaned_log(database: Path) -> None:
+    """A write-ahead log that outlived its store would be played into the new one, and spoil it."""
+    log = database.with_name(f"{database.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise NetliftError(f"{log} is there and its store {database.name} is not: {RESTORE}")
 
 
 def _refuse_newer(database: Path, revision: str) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netlift.errors import NetliftError
+from netlift.errors import ModelIntegrityError, NetliftError
+from netlift.registry.audit import AUDIT_FILE, MOVED, read_entries
 from netlift.registry.locks import exclusive
 from netlift.registry.offline import offline_mlflow
 from netlift.registry.refusals import refusals
-from netlift.registry.schema import bring_current, is_current
+from netlift.registry.schema import RESTORE, bring_current, is_current, read_revision
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,6 +73,7 @@ def open_store(
     Raises:
         BusyError: Another process is making the store for all that time, or keeps an older one open.
         ResourceError: The disk is full or the folder cannot be written.
+        ModelIntegrityError: It is gone or empty, and the journal beside it names champions.
         NetliftError: The store is damaged, newer than the installed mlflow, or was moved from elsewhere.
     """
     state = Path(os.path.abspath(state))
@@ -80,15 +83,41 @@ def open_store(
         if not is_current(database):
             with exclusive(lock, timeout_seconds=lock_timeout_seconds, holder="make the store"):
                 if not is_current(database):
+                    if read_revision(database) is None:
+                        _require_champions(state, known=())
                     bring_current(database, artifacts=state / ARTIFACTS, template=template)
         uri = database_uri(state)
         client = offline_mlflow().MlflowClient(uri, registry_uri=uri)
         group = client.get_experiment_by_name(run_group)
         if group is None:
+            _require_champions(state, known=[model.name for model in client.search_registered_models()])
             with exclusive(lock, timeout_seconds=lock_timeout_seconds, holder="make the run group"):
                 group = client.get_experiment_by_name(run_group) or _create_group(client, state, run_group)
     _require_home(group, state=state, run_group=run_group)
     return Store(state=state, run_group=run_group, experiment_id=group.experiment_id, client=client)
+
+
+def model_name(task: str) -> str:
+    """The name under which a task's models are registered."""
+    return f"netlift-{task}"
+
+
+def is_begun(state: Path) -> bool:
+    """Whether a state folder has, or had, a store; one that is gone is missed when it is opened."""
+    return (state / DATABASE).exists() or (state / AUDIT_FILE).exists()
+
+
+def _require_champions(state: Path, *, known: Collection[str]) -> None:
+    """Refuse an empty store beside a journal that names champions: a new one would replace them without a word."""
+    named = {
+        entry["task"]: entry["version"] for entry in read_entries(state / AUDIT_FILE) if entry.get("event") == MOVED
+    }
+    lost = [f"{model_name(task)} version {v}" for task, v in named.items() if model_name(task) not in known]
+    if lost:
+        raise ModelIntegrityError(
+            f"{state / DATABASE}: the store is gone or empty, and {AUDIT_FILE} beside it names the champions "
+            f"{', '.join(lost)}: {RESTORE}"
+        )
 
 
 def _create_group(client: MlflowClient, state: Path, run_group: str) -> Any:

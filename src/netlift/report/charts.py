@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from netlift.data.memory import require_memory
 from netlift.report.palette import LIGHT
 from netlift.report.small_svg import shrink
 from netlift.results import Estimate
@@ -23,6 +24,8 @@ PAGE_WIDTH, PAGE_HEIGHT, TEXT = (
 BLUE, ORANGE, GREY, INK = (LIGHT[name] for name in ("blue", "orange", "grey", "ink"))
 LABEL_LETTERS, LABEL_LINES, LINE = 19, 3, 14  # letters, lines, pixels
 VEGA_LITE = "6.1"
+DRAWING_MB = 131_072.0  # of addresses, which the engine that draws reserves and hardly uses
+UNLIMITED = "charts reserve addresses, of which they use few: lift that limit, and limit memory by a cgroup"
 LOCALES = {
     "ru": {"decimal": ",", "thousands": "\u00a0", "grouping": [3], "currency": ["", "\u00a0₽"], "percent": "\u00a0%"},
     "en": {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["$", ""]},
@@ -234,6 +237,8 @@ def to_svg(chart: Any, *, language: str = "en", config: dict[str, Any] = CONFIG)
     A letter that XML does not have would abort the process, and not raise.
     """
     import vl_convert
+
+    require_memory(DRAWING_MB, cure=UNLIMITED)
 
     locale: Any = LOCALES[language]
     svg: str = vl_convert.vegalite_to_svg(
