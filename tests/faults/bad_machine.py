@@ -250,11 +250,12 @@ def put_upon(fault: Fault, grounds: Grounds) -> Outcome:
         grounds.restore(usual.begun)
         with fault.spoil(shop):
             code, said, _ = run_verb(shop, argv, at=at, act=fault.act(shop), before=fault.before)
-        is_first = code != usual.code and not outcome.said
+        is_struck = code != usual.code or (once and fault.words in said)  # a training may leave as its gate does
+        is_first = is_struck and not outcome.said
         outcome.count(code)
         now, store = look(shop), look_at_store(shop)
-        wrong = list(judge(now, store, usual)) if code != usual.code or fault.code != BUSY else []
-        if code != usual.code:
+        wrong = list(judge(now, store, usual)) if is_struck or fault.code != BUSY else []
+        if is_struck:
             outcome.said = (said.strip().splitlines() or [""])[-1]
             if code != fault.code or fault.words not in said or any(bad in said for bad in BAD_ADVICE):
                 wrong.append(f"left with {code}: {said[-400:]}")

@@ -142,7 +142,7 @@ def test_all_campaigns_at_once_are_read_as_one_by_one_and_the_scorecard_finds_th
     assert found.readouts[0].incremental_profit == alone.readout["incremental_profit"]
     (own,) = read_readouts(find_readouts(settings.state, tmp_path / "experiments"))
     assert own.incremental_profit.point == alone.readout["incremental_profit"]["point"]
-    show(found, json_output=False)
+    show(found, json_output=False, config=tmp_path / "shop.yaml")
     told = capsys.readouterr().out
     assert "K1" in told and "K9: nobody was assigned" in told
     with pytest.raises(UsageError, match="one key cannot name"):

@@ -69,6 +69,10 @@ def test_the_model_values_customers_as_a_decision_does_at_the_costs_of_the_table
     assert (found["best_offer"] == "none").sum() == (expected.max(axis=1) <= 0).sum()
 
 
+def sent_long_ago(contacts):
+    return contacts.assign(**{at: contacts[at] - pd.Timedelta(days=60) for at in ("assigned_at", "delivered_at")})
+
+
 @pytest.mark.parametrize("rewards", [{}, {"email_discount_10": linear(1.0, [0.004], [MARGIN])}])
 def test_it_offers_what_decisions_offer_where_nothing_limits_them(folder, store, monkeypatch, rewards):
     def open_up(decision):
@@ -84,6 +88,9 @@ def test_it_offers_what_decisions_offer_where_nothing_limits_them(folder, store,
     consents = {f"consent_{channel}": True for channel in ("email", "sms", "push", "call")}
     rewrite(folder, "customers", lambda people: people.assign(**consents))
     rewrite(folder, "events", lambda events: events[~events["kind"].str.startswith("opt_out")])
+    rewrite(
+        folder, "contacts", sent_long_ago
+    )  # no outcome window is open: the model is asked of customers, not of nights
     effects = EFFECTS | {f: linear(-25.0, [0.01], [MARGIN]) for f in ("email_discount_10", "push_reminder")}
     lead_uplift(store, effects, rewards=rewards)
     made = make(folder, store, change=open_up)
@@ -215,7 +222,7 @@ def test_where_another_process_leads_first_its_champion_stands_or_gives_way_by_n
 
     monkeypatch.setattr(module, "register", lose_race)
     made = make(folder, store)
-    assert (made.standing, made.version) == ("already champion", 1)
+    assert (made.standing, made.version) == ("champion", 1)
     assert [entry["actor"] for entry in read_history(store, TASK)] == ["other"]
     monkeypatch.setattr(module, "_lead", lambda *args, **kwargs: False)
     with pytest.raises(BusyError, match="5 times"):

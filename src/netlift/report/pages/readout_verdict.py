@@ -92,7 +92,8 @@ def _is_probably_lost(readout: CampaignReadout) -> bool:
     """Whether a loss is probable and the days after the window do not make up for it."""
     after = readout.after_window
     recovered = after is not None and after.verdict.chance_of_profit >= EVEN
-    return readout.verdict.code == "cannot_tell_yet" and probably_lost(readout.verdict) and not recovered
+    leans = readout.verdict.code == "cannot_tell_yet" and probably_lost(readout.verdict) and not recovered
+    return leans and somebody_bought(readout)
 
 
 def _is_taken_back(readout: CampaignReadout) -> bool:
