@@ -199,7 +199,7 @@ def make_faults(*, every: int, verbs: tuple[str, ...]) -> list[Fault]:
         Fault(name="lock of a running job", verb="score", code=BUSY, words="of the night (pid", spoil=held_lock),
         Fault(name="store deleted", verb="score", code=GATE, words="names the champions", spoil=gone_store),
         Fault(
-            name="store deleted before a training", verb="train", code=GATE, words="names the champions",
+            name="training without its store", verb="train", code=GATE, words="names the champions",
             spoil=gone_store,
         ),
         Fault(
@@ -250,12 +250,12 @@ def put_upon(fault: Fault, grounds: Grounds) -> Outcome:
         grounds.restore(usual.begun)
         with fault.spoil(shop):
             code, said, _ = run_verb(shop, argv, at=at, act=fault.act(shop), before=fault.before)
-        is_struck = code != usual.code or (once and fault.words in said)  # a training may leave as its gate does
-        is_first = is_struck and not outcome.said
+        is_refused = code != usual.code or (fault.words != "" and fault.words in said)
+        is_first = is_refused and not outcome.said
         outcome.count(code)
         now, store = look(shop), look_at_store(shop)
-        wrong = list(judge(now, store, usual)) if is_struck or fault.code != BUSY else []
-        if is_struck:
+        wrong = list(judge(now, store, usual)) if is_refused or fault.code != BUSY else []
+        if is_refused:
             outcome.said = (said.strip().splitlines() or [""])[-1]
             if code != fault.code or fault.words not in said or any(bad in said for bad in BAD_ADVICE):
                 wrong.append(f"left with {code}: {said[-400:]}")
