@@ -52,7 +52,7 @@ SLOW := end_to_end golden pipelines recovery
 test: .venv/.ready  ## All tests
 	@$(PYTEST) --doctest-modules src tests
 
-test-fast: .venv/.ready  ## Tests of the parts alone, under a minute: while you work
+test-fast: .venv/.ready  ## Tests of the parts alone: while you work
 	@$(PYTEST) -m 'not slow' $(SLOW:%=--ignore tests/%) tests
 
 check: lint types imports  ## Lint, types and the direction of imports
