@@ -170,7 +170,7 @@ def _judge(profit: Estimate, verdict: Verdict, after: Verdict | None) -> tuple[A
             return "keep_testing", "after_window"
         return "scale_up", verdict.code
     if verdict.code == "lost_money" or probably_lost(verdict):
-        if after is not None and after.chance_of_profit >= EVEN:
+        if recovers(after):
             return "keep_testing", "after_window"
         return "stop", "lost_money" if verdict.code == "lost_money" else "probably_lost"
     if verdict.code == "no_material_effect":
@@ -199,6 +199,11 @@ def probably_lost(verdict: Verdict) -> bool:
     return best <= 1 - PROBABLE and verdict.expected_loss_if_stopped <= verdict.tolerance
 
 
+def recovers(after: Verdict | None) -> bool:
+    """Whether the days after the window make a profit at least as probable as a loss."""
+    return after is not None and after.chance_of_profit >= EVEN
+
+
 def _least_chance(verdict: Verdict, after: Verdict | None) -> float:
     """The smallest of the chances of profit by itself, among campaigns and with the days after the window."""
     known = (
@@ -216,4 +221,14 @@ def _runs(more: int | None, share: float, room: Room) -> int | None:
     return math.ceil(more * share / room.customers)
 
 
-__all__ = ["EARNED", "EVEN", "Limits", "Seen", "advise", "after_turns", "best_in_total", "find_room", "probably_lost"]
+__all__ = [
+    "EARNED",
+    "Limits",
+    "Seen",
+    "advise",
+    "after_turns",
+    "best_in_total",
+    "find_room",
+    "probably_lost",
+    "recovers",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ CENTS = 2
 
 def channel_lists(
     log: Log,
-    channels: Mapping[str, object],
+    channels: Iterable[str],
     settings: ListSettings,
     words: Words,
     columns: Mapping[str, np.ndarray],
@@ -44,7 +44,7 @@ def channel_lists(
         columns: What is known of customers by name, shape (n,) each; the fields are among them.
         trigger: What opened the list; empty for the list of everybody.
     """
-    worth = log.money()["expected_profit"]
+    worth = log.money["expected_profit"]
     return {channel: _list(log, channel, settings, words, columns, worth, trigger) for channel in channels}
 
 

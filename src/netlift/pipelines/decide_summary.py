@@ -54,7 +54,7 @@ def summarize(
         raise ConfigError(f"config {settings.name}: no decision block")
     draw = decided.draw
     given = np.flatnonzero(draw.option >= 0)
-    profit = log.money()["expected_profit"]
+    profit = log.money["expected_profit"]
     return DecisionSummary(
         run_key=log.run_key,
         as_of=log.as_of,

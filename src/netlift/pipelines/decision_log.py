@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,10 +52,11 @@ class Log:
 
     def tables(self) -> Iterator[pa.Table]:
         """The log in parts, a row per customer in the order of ids."""
-        parts = self.money()
+        parts = self.money
         for first in range(0, max(len(self.ids), 1), CHUNK):
             yield self._table(slice(first, first + CHUNK), parts)
 
+    @cached_property
     def money(self) -> dict[str, np.ndarray]:
         """Expected money of what each gets, corrected by the held-out lines; 0 without an option, shape (n,).
 

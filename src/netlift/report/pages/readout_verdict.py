@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlift.abtest.advice import EARNED, EVEN, after_turns, probably_lost
+from netlift.abtest.advice import EARNED, after_turns, probably_lost, recovers
 from netlift.abtest.readout import CampaignReadout, Check
 from netlift.report.document import Banner, Card, Cell, Tone
 from netlift.report.pages.readout_advice import say_advice
@@ -91,7 +91,7 @@ def _answer(readout: CampaignReadout) -> str:
 def _is_probably_lost(readout: CampaignReadout) -> bool:
     """Whether a loss is probable and the days after the window do not make up for it."""
     after = readout.after_window
-    recovered = after is not None and after.verdict.chance_of_profit >= EVEN
+    recovered = recovers(None if after is None else after.verdict)
     leans = readout.verdict.code == "cannot_tell_yet" and probably_lost(readout.verdict) and not recovered
     return leans and somebody_bought(readout)
 
