@@ -9,25 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from decide_world import AS_OF, configure, decide, make_world, read_run, rewrite, table, touch
+from decide_world import AS_OF, configure, decide, read_run, rewrite, table
 
 from netlift.errors import ConfigError, DataError, UsageError
 
 OLD = pd.Timestamp("2026-06-01")
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shop")
-    make_world(folder, customers=300)
-    return folder
-
-
-@pytest.fixture
-def world(shop, tmp_path):
-    shutil.copytree(shop / "var" / "demo", tmp_path / "var" / "demo")
-    touch(tmp_path)
-    return tmp_path
 
 
 def one_a_week(decision):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from decide_world import AS_OF, OFFERS, configure, decide, make_world, read_run, rewrite, touch
+from decide_world import AS_OF, OFFERS, configure, decide, read_run, rewrite
 
 from netlift.decision.open_windows import Rest
 from netlift.errors import ConfigError
@@ -20,20 +20,6 @@ from netlift.report.plain_text import to_text
 from netlift.report.words import speak
 
 WINDOW = 28
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shop")
-    make_world(folder, customers=300)
-    return folder
-
-
-@pytest.fixture
-def world(shop, tmp_path):
-    shutil.copytree(shop / "var" / "demo", tmp_path / "var" / "demo")
-    touch(tmp_path)
-    return tmp_path
 
 
 def setup(world, change, name="demo"):
