@@ -57,8 +57,8 @@ BUDGET = 0.14
 
 
 def run_netlift(value: np.ndarray, cost: np.ndarray) -> dict[str, Any]:
-    from netlift.decision.allocation import allocate
-    from netlift.decision.limits import Limit, Problem
+    from netlift.decisions.allocation.allocate import allocate
+    from netlift.decisions.allocation.problem import Limit, Problem
 
     n = len(value)
     limits = tuple(Limit(name=name, options=tuple(options), most=cap) for name, options, cap in limits_of(n))

@@ -14,11 +14,11 @@ from calibrate_rows import amount_log
 from calibrate_tails import buyers
 from calibrate_worlds import LEVEL, MARGIN, TOLERATED, Rows, pooled, spending_cells, target
 
-from netlift.abtest.arms import ArmCells, ArmsRead, Terms, read_arms
-from netlift.abtest.comparison import campaign_score
-from netlift.abtest.moments import OUTCOMES, Moments, of_rows
-from netlift.abtest.sequential import bounds
-from netlift.data.tables import CONTROL
+from netlift.abtest.readout.arms import ArmCells, ArmsRead, Terms, read_arms
+from netlift.abtest.readout.comparison import campaign_score
+from netlift.abtest.stats.moments import OUTCOMES, Moments, of_rows
+from netlift.abtest.stats.sequential import bounds
+from netlift.data.contract import CONTROL
 
 CUSTOMERS, LOOKS = 24_000, 4
 EITHER, PROBABLY = 0.055, 0.11

@@ -16,11 +16,11 @@ from calibrate_tails import tail_targets, tails
 from calibrate_worlds import MARGIN, Rows, online_retail, target
 from scipy.special import ndtri
 
-from netlift.abtest.adjustment import Adjustment, adjusted
-from netlift.abtest.contrast import Contrast, contrast
-from netlift.abtest.moments import OUTCOMES, Moments, of_rows
-from netlift.abtest.outcomes import COVARIATES, LOGARITHMIC, SMALLEST_COIN
-from netlift.abtest.trust import blocked, check_arm, check_clusters
+from netlift.abtest.readout.checks import blocked, check_arm, check_clusters
+from netlift.abtest.stats.adjustment import Adjustment, adjusted
+from netlift.abtest.stats.difference import Contrast, contrast
+from netlift.abtest.stats.moments import OUTCOMES, Moments, of_rows
+from netlift.abtest.stats.outcomes import COVARIATES, LOGARITHMIC, SMALLEST_COIN
 
 NAMES = (*OUTCOMES, *COVARIATES)
 PAST_MEAN, PAST_SPREAD, HAVE_PAST = 4.0, 1.8, 0.7

@@ -28,11 +28,11 @@ from calibrate_worlds import (
     worth,
 )
 
-from netlift.abtest import skew
-from netlift.abtest.contrast import Contrast, contrast, money
-from netlift.abtest.moments import PROFIT, Moments
-from netlift.abtest.roi import Roi, roi
-from netlift.abtest.skew import LARGE
+from netlift.abtest.readout.roi import Roi, roi
+from netlift.abtest.stats import skew
+from netlift.abtest.stats.difference import Contrast, contrast, money
+from netlift.abtest.stats.moments import PROFIT, Moments
+from netlift.abtest.stats.skew import LARGE
 
 SHARES, SIZES = (0.5, 0.1, 0.05), (2_000, 5_000, 20_000, 60_000)
 FEW = 0.2

@@ -19,10 +19,10 @@ from calibrate_tails import tail_targets, tails
 from calibrate_worlds import LEVEL, MARGIN, TOLERATED, Rows, cell_of, features, target
 from scipy.special import ndtri
 
-from netlift.abtest.arms import Terms
-from netlift.abtest.contrast import contrast
-from netlift.abtest.moments import OUTCOMES, Moments, of_rows
-from netlift.abtest.outcomes import COVARIATES
+from netlift.abtest.readout.arms import Terms
+from netlift.abtest.stats.difference import contrast
+from netlift.abtest.stats.moments import OUTCOMES, Moments, of_rows
+from netlift.abtest.stats.outcomes import COVARIATES
 
 STEEPNESS, LEAST = 2.2, 16.0
 FEE, REFUND, REFUNDED = 10.0, 120.0, 0.02

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from netlift.abtest.moments import OUTCOMES, LogSpend, Moments, of_sums
+from netlift.abtest.stats.moments import OUTCOMES, LogSpend, Moments, of_sums
 
 MARGIN = 0.4
 MOST_AT_ONCE = 4_000_000

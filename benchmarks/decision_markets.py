@@ -27,19 +27,19 @@ import numpy as np
 import pandas as pd
 from uplift_worlds import ARMS, WORLDS
 
+from netlift.closed_loop.policies import in_folder
 from netlift.config.business import load
 from netlift.config.definitions import UpliftDefinition, load_definition
+from netlift.data.history import read_history
 from netlift.data.read import open_tables
-from netlift.data.retailer.world import OFFERS
-from netlift.data.simulate import SimulationSettings, simulate
 from netlift.estimators.rows import ContactRows
 from netlift.features.build import build_features
 from netlift.features.matrix import Feature
 from netlift.features.queries import Queries
 from netlift.features.vocabulary import learn_vocabulary
-from netlift.pipelines.calendar import read_history
-from netlift.pipelines.contact_sets import build_contact_rows
-from netlift.pipelines.demo_policies import in_folder
+from netlift.simulation.simulate import SimulationSettings, simulate
+from netlift.simulation.world import OFFERS
+from netlift.training.contact_rows import build_contact_rows
 
 FRESH = 60_000
 KEPT = Path(__file__).parents[1] / "var" / "bench" / "decisions"

@@ -34,13 +34,13 @@ from netlift.config.definitions import UpliftDefinition
 from netlift.errors import DataError
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.evaluation.forecast_lines import Lines
-from netlift.evaluation.off_policy import choose_arms
-from netlift.evaluation.profit_forecast import find_worth
-from netlift.pipelines.proof_rows import gather_proof_rows
-from netlift.pipelines.ship_uplift import ShippedUplift, ship_uplift
-from netlift.pipelines.train_uplift import judge_by_gate
-from netlift.pipelines.uplift_learning import UpliftLearning
+from netlift.evaluation.policy.forecast_lines import Lines
+from netlift.evaluation.policy.off_policy import choose_arms
+from netlift.evaluation.policy.profit_forecast import find_worth
+from netlift.training.uplift.context import UpliftLearning
+from netlift.training.uplift.evidence_rows import gather_proof_rows
+from netlift.training.uplift.fit_final import ShippedUplift, ship_uplift
+from netlift.training.uplift.train import judge_by_gate
 
 UNIT = "currency/customer"
 WARM_ROWS = 3_000

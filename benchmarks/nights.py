@@ -32,14 +32,14 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from netlift.closed_loop.policies import OFFER_IDS, contact_by_truth, in_folder, true_worth
 from netlift.config.business import BusinessSettings, load
-from netlift.data.retailer.outreach import OUTCOME_DAYS
-from netlift.data.retailer.rounds import NOBODY, Archive, World, begin_world
-from netlift.decision.open_windows import Rest
+from netlift.decisions.eligibility.open_windows import Rest
 from netlift.pipelines.decide import DecideRequest, DecideRun, decide_business
-from netlift.pipelines.demo_policies import OFFER_IDS, contact_by_truth, in_folder, true_worth
-from netlift.pipelines.progress import Silent
 from netlift.pipelines.train import train_business
+from netlift.progress import Silent
+from netlift.simulation.campaigns import OUTCOME_DAYS
+from netlift.simulation.rounds import NOBODY, Archive, World, begin_world
 
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.yaml"
 START, HISTORY_DAYS = dt.date(2026, 10, 1), 1095
@@ -188,7 +188,7 @@ def _decide(settings: BusinessSettings, world: World, *, forgetful: bool) -> Dec
 @contextmanager
 def _forgotten() -> Iterator[None]:
     """Every effect taken as new, and contacted as often as the limits allow."""
-    name = "netlift.pipelines.decide_customers.rests_of"
+    name = "netlift.decisions.run.customers.rests_of"
     with patch(name, lambda options, *_: (Rest(days=0, share=1.0),) * len(options)):
         yield
 

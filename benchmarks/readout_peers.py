@@ -32,11 +32,11 @@ def load_ibis() -> None:
 def prepare_netlift(path: str, *, segments: bool) -> Read:
     import ibis
 
-    from netlift.abtest.adjustment import adjusted
-    from netlift.abtest.aggregate import aggregate
-    from netlift.abtest.contrast import contrast, money
-    from netlift.abtest.moments import PROFIT as WEIGHTS
-    from netlift.abtest.roi import roi
+    from netlift.abtest.readout.roi import roi
+    from netlift.abtest.stats.adjustment import adjusted
+    from netlift.abtest.stats.aggregate import aggregate
+    from netlift.abtest.stats.difference import contrast, money
+    from netlift.abtest.stats.moments import PROFIT as WEIGHTS
 
     load_ibis()
     written = {"level": 0.95, "currency": "EUR"}

@@ -16,8 +16,8 @@ from netlift.cli.terminal import Lines
 from netlift.config.business import load
 from netlift.config.settings import read_yaml
 from netlift.data.write import write_bytes
-from netlift.pipelines.study import render_study, study_json
 from netlift.pipelines.train import train_business
+from netlift.training.study import render_study, study_json
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ("cdnow", "online_retail", "complete_journey", "hillstrom")

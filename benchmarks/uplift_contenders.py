@@ -78,7 +78,7 @@ def fit_contender(who: str, rows: ContactRows, *, trials: int, seed: int) -> Fit
 def fit_own(name: str, rows: ContactRows, *, trials: int, seed: int) -> Fitted:
     """One of netlift's learners, by the door the pipeline uses; its stored form predicts."""
     from netlift.estimators.stored import StoredModel
-    from netlift.estimators.uplift import fit_uplift
+    from netlift.estimators.uplift.fit import fit_uplift
 
     definition = read_definition(trials)
     candidate = fit_uplift(
@@ -99,10 +99,10 @@ def fit_as_shipped(rows: ContactRows, *, trials: int, seed: int) -> Fitted:
     What does not pass the gate is not shipped: everybody then gets what is best on average, or nothing.
     """
     from netlift.estimators.stored import StoredModel
-    from netlift.estimators.uplift import average_effects
-    from netlift.pipelines.ship_uplift import ship_uplift
-    from netlift.pipelines.train_uplift import judge_by_gate
-    from netlift.pipelines.uplift_learning import UpliftLearning
+    from netlift.estimators.uplift.fit import average_effects
+    from netlift.training.uplift.context import UpliftLearning
+    from netlift.training.uplift.fit_final import ship_uplift
+    from netlift.training.uplift.train import judge_by_gate
 
     definition = read_definition(trials)
     learning = UpliftLearning(definition=definition, seed=seed, threads=1, unit="EUR/customer", say=lambda words: None)
@@ -177,7 +177,7 @@ def margin_scores(learned: ContactRows, judged: ContactRows, seed: int) -> np.nd
     """Doubly robust scores of the margin under every arm, shape (n, 3), by one Tweedie model of the other rows."""
     from lightgbm import LGBMRegressor
 
-    from netlift.evaluation.off_policy import dr_scores
+    from netlift.evaluation.policy.off_policy import dr_scores
 
     model = LGBMRegressor(objective="tweedie", n_estimators=60, num_leaves=8, n_jobs=1, random_state=seed, verbosity=-1)
     model.fit(learned.X, np.maximum(learned.margin, 0.0))

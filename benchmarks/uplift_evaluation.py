@@ -17,10 +17,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from netlift.evaluation.budget_curve import budget_curves
-from netlift.evaluation.off_policy import LoggedOutcomes, choose_arms, constant_policies, dr_scores, judge_policies
-from netlift.evaluation.uplift import contrast
-from netlift.evaluation.uplift_comparison import compare_uplift
+from netlift.evaluation.policy.off_policy import (
+    LoggedOutcomes,
+    choose_arms,
+    constant_policies,
+    dr_scores,
+    judge_policies,
+)
+from netlift.evaluation.uplift.comparison import compare_uplift
+from netlift.evaluation.uplift.cost_curve import budget_curves
+from netlift.evaluation.uplift.metrics import contrast
 
 COST = np.array([0.60, 0.25])
 

@@ -22,7 +22,7 @@ from uplift_contenders import fit_as_shipped, read_definition
 from uplift_worlds import WORLDS, World
 
 from netlift.estimators.rows import ContactRows
-from netlift.evaluation.off_policy import choose_arms
+from netlift.evaluation.policy.off_policy import choose_arms
 
 OUT = Path(__file__).parents[1] / "var" / "bench" / "uplift_gate.json"
 FRESH = 50_000

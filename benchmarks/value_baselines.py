@@ -35,17 +35,18 @@ from value_cases import (
 from value_findings import Finding, Section, Target, against_baselines, best_or_tied
 from value_market import draw_market, market_definition
 
+from netlift.data.history import History, read_history
 from netlift.data.read import Tables
 from netlift.data.write import write_bytes
-from netlift.estimators.boosted_value import Part, value_parts
-from netlift.estimators.boosting import BINARY, Machine, boosting_rows
+from netlift.estimators.boosting.lightgbm import BINARY, Machine, boosting_rows
+from netlift.estimators.boosting.tuning import tune
 from netlift.estimators.cross_fit import LEARN_ONLY, assign_folds, predict_out_of_fold, rows_learnt_from
 from netlift.estimators.rows import LabelledRows
-from netlift.estimators.tuning import tune
-from netlift.evaluation.classification import log_loss
-from netlift.pipelines import calendar as calendars
-from netlift.pipelines.calendar import History, plan_calendar, read_history
-from netlift.pipelines.training import Trained
+from netlift.estimators.value.boosted import Part, value_parts
+from netlift.evaluation.churn.metrics import log_loss
+from netlift.training import calendar as calendars
+from netlift.training.calendar import plan_calendar
+from netlift.training.task import Trained
 
 COMPLETE, RETAIL, CDNOW = "complete_journey", "online_retail", "cdnow"
 DEPARTMENTS = ("COSMETICS", "PASTRY")

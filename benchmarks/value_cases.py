@@ -12,16 +12,17 @@ import numpy as np
 
 from netlift.config.business import BusinessSettings, load
 from netlift.config.definitions import ChurnDefinition, LtvDefinition, load_definition
+from netlift.data.history import History, read_history
 from netlift.data.read import Tables, open_tables
 from netlift.errors import UsageError
 from netlift.estimators.rows import LabelledRows
 from netlift.estimators.stored import StoredModel
 from netlift.features.vocabulary import Vocabulary, learn_vocabulary
-from netlift.pipelines.calendar import History, plan_calendar, read_history
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.train_value import train_value
-from netlift.pipelines.training import Assignment, Trained
-from netlift.pipelines.training_sets import build_labelled_rows
+from netlift.progress import Silent
+from netlift.training.calendar import plan_calendar
+from netlift.training.customer_rows import build_labelled_rows
+from netlift.training.task import Assignment, Trained
+from netlift.training.value import train_value
 
 ROOT = Path(__file__).parents[1]
 SEED, THREADS = 20261101, 1

@@ -113,8 +113,8 @@ def _held_out(histories: pd.DataFrame, definition: str, packages: tuple[str, ...
 
 
 def _mbg(histories: pd.DataFrame) -> np.ndarray:
-    from netlift.estimators.histories import group_histories
-    from netlift.estimators.purchase_process import expected_purchases, fit_purchases
+    from netlift.estimators.value.bg_nbd import expected_purchases, fit_purchases
+    from netlift.estimators.value.btyd_columns import group_histories
 
     x, t_x, T = (histories[name].to_numpy(np.float64) for name in ("x", "t_x", "T"))
     return expected_purchases(fit_purchases(group_histories(x, t_x, T), "mbg_nbd"), x, t_x, T, 7 * WEEKS)

@@ -22,9 +22,9 @@ Fitted = tuple[dict[str, float], Callable[[float], np.ndarray]]
 
 
 def prepare_netlift(histories: pd.DataFrame) -> Callable[[], Fitted]:
-    from netlift.estimators.gamma_gamma import fit_spend
-    from netlift.estimators.histories import group_histories
-    from netlift.estimators.purchase_process import expected_purchases, fit_purchases
+    from netlift.estimators.value.bg_nbd import expected_purchases, fit_purchases
+    from netlift.estimators.value.btyd_columns import group_histories
+    from netlift.estimators.value.gamma_gamma import fit_spend
 
     x, t_x, T, repeats = _columns(histories)
 

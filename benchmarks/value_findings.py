@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from netlift.data.write import write_bytes
-from netlift.evaluation.value import compare_values, evaluate_values
-from netlift.pipelines.train_value import BASELINES
-from netlift.pipelines.training import Trained
+from netlift.evaluation.value.metrics import compare_values, evaluate_values
 from netlift.results import Estimate, to_plain
+from netlift.training.task import Trained
+from netlift.training.value import BASELINES
 
 LEVEL = 0.95
 MONEY_COLUMNS = {

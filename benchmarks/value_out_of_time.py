@@ -27,14 +27,14 @@ from value_findings import MONEY_COLUMNS, Finding, Section, Target, against, mon
 from value_peers import plain_lightgbm
 
 from netlift.config.definitions import LtvDefinition, Search
+from netlift.data.history import read_history
 from netlift.data.read import Tables, open_tables
 from netlift.errors import DataError
-from netlift.estimators.boosting import Machine
+from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.cross_fit import Folds
-from netlift.estimators.ltv import CANDIDATES, Horizon, fit_tuned_ltv, tune_ltv
 from netlift.estimators.rows import Candidate, LabelledRows
-from netlift.pipelines.calendar import read_history
-from netlift.pipelines.training import Trained
+from netlift.estimators.value.ltv import CANDIDATES, Horizon, fit_tuned_ltv, tune_ltv
+from netlift.training.task import Trained
 
 FIRST_DAY = date(1997, 1, 1)
 TEST_WEEK, TRAINING_WEEKS, HORIZON = 52, (14, 17, 20, 23, 26), 182

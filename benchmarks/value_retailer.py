@@ -13,9 +13,9 @@ from value_cases import ROOT, definition_of, moved, opened, predict, settings_of
 from value_findings import Finding, Section, Target, best_or_tied
 
 from netlift.config.business import BusinessSettings
-from netlift.data.simulate import SimulationSettings, simulate
-from netlift.pipelines.training import Trained
 from netlift.results import Estimate
+from netlift.simulation.simulate import SimulationSettings, simulate
+from netlift.training.task import Trained
 
 END = date(2026, 10, 1)
 BIAS, COVERAGE, TENTHS = 0.03, (0.93, 0.97), 0.06

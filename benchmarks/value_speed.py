@@ -124,10 +124,10 @@ def time_training(rows: int) -> dict[str, float]:
     import lightgbm as lgb
     from value_cases import SEED, definition_of, settings_of
 
-    from netlift.estimators.boosting import Machine
+    from netlift.estimators.boosting.lightgbm import Machine
     from netlift.estimators.cross_fit import Folds
-    from netlift.estimators.ltv import Horizon, fit_tuned_ltv, tune_ltv
-    from netlift.estimators.process_value import newest_of
+    from netlift.estimators.value.btyd import newest_of
+    from netlift.estimators.value.ltv import Horizon, fit_tuned_ltv, tune_ltv
 
     known = _synthetic(rows)
     search = definition_of(settings_of("demo"), "ltv").search

@@ -44,7 +44,7 @@ Customers as a whole:
 
 Experiments:
 
-    from netlift.abtest.design_request import DesignRequest
+    from netlift.abtest.design.request import DesignRequest
     request = DesignRequest(
         campaign_id="C20", hypothesis="A bonus brings sleepers back", offers=("sms_bonus_300",),
         start=datetime(2026, 10, 5), outcome_days=28, expected=60, chance=0.8,
@@ -52,9 +52,9 @@ Experiments:
     plans = Path("experiments")
     netlift.design(shop, request, experiments=plans, progress=quiet, now=now, lock_timeout=0)
     netlift.assign(shop, plans / "2026-10-c20", progress=quiet, now=now, lock_timeout=0)
-    from netlift.pipelines.readout_files import ReadoutOrder
+    from netlift.pipelines.readout import ReadoutOrder
     netlift.readout(shop, ReadoutOrder(target="C08", language="en"), progress=quiet, now=now, lock_timeout=0)
-    from netlift.pipelines.portfolio_files import PortfolioRequest
+    from netlift.pipelines.portfolio import PortfolioRequest
     netlift.portfolio(
         shop, PortfolioRequest(language="en"), plans=sorted(plans.glob("*/plan.yaml")), progress=quiet, now=now,
         lock_timeout=0,
@@ -85,15 +85,15 @@ if TYPE_CHECKING:
     from netlift.pipelines.decide import decide_business as decide
     from netlift.pipelines.design import design_campaign as design
     from netlift.pipelines.doctor import examine_business as doctor
-    from netlift.pipelines.portfolio_files import make_portfolio as portfolio
-    from netlift.pipelines.progress import Silent
+    from netlift.pipelines.portfolio import make_portfolio as portfolio
     from netlift.pipelines.promote import promote_version as promote
-    from netlift.pipelines.readout_files import make_readout as readout
+    from netlift.pipelines.readout import make_readout as readout
     from netlift.pipelines.score import score_business as score
     from netlift.pipelines.scorecard import make_scorecard as scorecard
     from netlift.pipelines.segments import segment_business as segment
     from netlift.pipelines.simulate import simulate_business as simulate
     from netlift.pipelines.train import train_business as train
+    from netlift.progress import Silent
     from netlift.results import Estimate, Table
 
 _PLACES = {
@@ -108,10 +108,10 @@ _PLACES = {
     "decide": ("netlift.pipelines.decide", "decide_business"),
     "design": ("netlift.pipelines.design", "design_campaign"),
     "doctor": ("netlift.pipelines.doctor", "examine_business"),
-    "portfolio": ("netlift.pipelines.portfolio_files", "make_portfolio"),
-    "Silent": ("netlift.pipelines.progress", "Silent"),
+    "portfolio": ("netlift.pipelines.portfolio", "make_portfolio"),
+    "Silent": ("netlift.progress", "Silent"),
     "promote": ("netlift.pipelines.promote", "promote_version"),
-    "readout": ("netlift.pipelines.readout_files", "make_readout"),
+    "readout": ("netlift.pipelines.readout", "make_readout"),
     "score": ("netlift.pipelines.score", "score_business"),
     "scorecard": ("netlift.pipelines.scorecard", "make_scorecard"),
     "segment": ("netlift.pipelines.segments", "segment_business"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from netlift.abtest.moments import OUTCOMES, Moments, of_rows
+from netlift.abtest.stats.moments import OUTCOMES, Moments, of_rows
 
 
 def customers(

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from netlift.abtest.adjustment import adjusted
-from netlift.abtest.contrast import money_lines
-from netlift.abtest.moments import OUTCOMES, PROFIT, merge, of_rows
+from netlift.abtest.stats.adjustment import adjusted
+from netlift.abtest.stats.difference import money_lines
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, merge, of_rows
 
 COVARIATES = ("spend_before", "visits_before")
 NAMES = (*OUTCOMES, *COVARIATES)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlift.abtest.advice import Limits, Seen, advise, after_turns, best_in_total, find_room
-from netlift.abtest.arms import ArmCells, Terms, read_arms, read_rollout
-from netlift.abtest.moments import OUTCOMES, of_rows
-from netlift.abtest.readout import AmongCampaigns
-from netlift.abtest.simultaneous import shrink_arms
+from netlift.abtest.readout.advice import Limits, Seen, advise, after_turns, best_in_total, find_room
+from netlift.abtest.readout.arms import ArmCells, Terms, read_arms, read_rollout
+from netlift.abtest.readout.result import AmongCampaigns
+from netlift.abtest.stats.moments import OUTCOMES, of_rows
+from netlift.abtest.stats.simultaneous import shrink_arms
 from netlift.results import Estimate
 
 N = 400

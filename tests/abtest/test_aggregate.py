@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from netlift.abtest.aggregate import Cell, aggregate
-from netlift.abtest.aggregate_days import aggregate_days
-from netlift.abtest.moments import OUTCOMES, of_rows
+from netlift.abtest.stats.aggregate import Cell, aggregate
+from netlift.abtest.stats.aggregate_days import aggregate_days
+from netlift.abtest.stats.moments import OUTCOMES, of_rows
 from netlift.errors import DataError
 
 FIGURES = (*OUTCOMES, "delivered", "pre_revenue")
@@ -63,7 +63,7 @@ def test_every_cell_is_what_its_rows_say():
 def test_many_segments_are_read_in_passes_of_their_own_with_the_same_result(monkeypatch):
     frame = draw_customers()
     together = aggregate(ibis.memtable(frame), figures=FIGURES, dimensions=("region", "tier"))
-    monkeypatch.setattr("netlift.abtest.aggregate.MOST_CROSSED", 10)
+    monkeypatch.setattr("netlift.abtest.stats.aggregate.MOST_CROSSED", 10)
     apart = aggregate(ibis.memtable(frame), figures=FIGURES, dimensions=("region", "tier"))
     assert set(apart) == set(together)
     for cell, moments in together.items():
@@ -86,7 +86,7 @@ def test_small_differences_of_very_large_figures_keep_their_digits(level):
 
 def test_a_constant_contact_cost_needs_no_second_pass(monkeypatch):
     passes = []
-    from netlift.abtest import aggregate as module
+    from netlift.abtest.stats import aggregate as module
 
     whole = module.sum_up
     monkeypatch.setattr(module, "sum_up", lambda *args: passes.append(1) or whole(*args))

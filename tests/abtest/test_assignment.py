@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, chi2_contingency, kstest
 
-from netlift.abtest.assignment import REST, assign, draw_arms, draw_blocks, hash_units, sample_customers, to_uniform
+from netlift.abtest.assignment.draw import (
+    REST,
+    assign,
+    draw_arms,
+    draw_blocks,
+    hash_units,
+    sample_customers,
+    to_uniform,
+)
 from netlift.errors import DataError
 
 SHARES = {"control": 0.1, "sms": 0.3, "call": 0.6}

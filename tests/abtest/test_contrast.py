@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from money_world import cells, customers
 
-from netlift.abtest.contrast import contrast, money, money_lines
-from netlift.abtest.moments import OUTCOMES, PROFIT, of_rows
+from netlift.abtest.stats.difference import contrast, money, money_lines
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, of_rows
 from netlift.errors import DataError
 
 TERMS = {"level": 0.95, "currency": "EUR"}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from netlift.abtest.contrast import contrast, money
-from netlift.abtest.daily import day_points
-from netlift.abtest.moments import PROFIT, of_rows
+from netlift.abtest.stats.difference import contrast, money
+from netlift.abtest.stats.moments import PROFIT, of_rows
+from netlift.abtest.stats.sequential import day_points
 
 TERMS = {"level": 0.95, "currency": "EUR"}
 

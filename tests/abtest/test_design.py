@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlift.abtest import skew
-from netlift.abtest.contrast import contrast
-from netlift.abtest.design import (
+from netlift.abtest.design.power import Spread
+from netlift.abtest.design.sizing import (
     Setup,
     balanced_control,
     clustered_spread,
@@ -20,8 +19,9 @@ from netlift.abtest.design import (
     joint_level,
     measure,
 )
-from netlift.abtest.moments import PROFIT, of_rows
-from netlift.abtest.power import Spread
+from netlift.abtest.stats import skew
+from netlift.abtest.stats.difference import contrast
+from netlift.abtest.stats.moments import PROFIT, of_rows
 
 SKEWED = Setup(
     spread=Spread(sd=1300.0, skewness=6.0), weights={"sms": 1.0}, level=0.95, expected=60.0, chance=0.8,

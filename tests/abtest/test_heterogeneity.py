@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from money_world import customers
 
-from netlift.abtest.heterogeneity import pool, segment_effects
-from netlift.abtest.moments import OUTCOMES, of_rows
+from netlift.abtest.stats.heterogeneity import pool, segment_effects
+from netlift.abtest.stats.moments import OUTCOMES, of_rows
 from netlift.errors import DataError
 
 TERMS = {"planned": True, "level": 0.95, "currency": "EUR"}

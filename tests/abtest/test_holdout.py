@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlift.abtest.assignment import assign
-from netlift.abtest.holdout import holdout_half_width, holdout_share, is_held_out, period_of
+from netlift.abtest.assignment.draw import assign
+from netlift.abtest.assignment.holdout import holdout_half_width, holdout_share, is_held_out, period_of
 from netlift.errors import DataError
 
 IDS = [f"{i:08d}" for i in range(20_000)]

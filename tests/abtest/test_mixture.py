@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from netlift.abtest.mixture import posterior_of, shrink
+from netlift.abtest.stats.shrinkage_prior import posterior_of, shrink
 from netlift.errors import DataError
 
 CAMPAIGNS, REPETITIONS = 60, 40

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from netlift.abtest.moments import OUTCOMES, PROFIT, ClusterSums, Moments, merge, of_rows, of_sums, weights_of
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, ClusterSums, Moments, merge, of_rows, of_sums, weights_of
 from netlift.errors import DataError
 
 amounts = st.floats(-1e4, 1e4, allow_nan=False, width=32)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from netlift.abtest.outcomes import Spans, assigned_outcomes, count_left_out, daily_outcomes
+from netlift.abtest.stats.outcomes import Spans, assigned_outcomes, count_left_out, daily_outcomes
 from netlift.data.read import conform
 from netlift.errors import DataError, UsageError
 

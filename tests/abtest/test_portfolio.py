@@ -5,9 +5,9 @@ from datetime import date
 import numpy as np
 import pytest
 
-from netlift.abtest.contrast import contrast
-from netlift.abtest.moments import OUTCOMES, of_rows
-from netlift.abtest.portfolio_sums import Effect, add_up, believe, read_lines, sum_raw, sum_shrunken, with_q_values
+from netlift.abtest.portfolio.totals import Effect, add_up, believe, read_lines, sum_raw, sum_shrunken, with_q_values
+from netlift.abtest.stats.difference import contrast
+from netlift.abtest.stats.moments import OUTCOMES, of_rows
 from netlift.errors import DataError
 
 TERMS = {"level": 0.95, "currency": "EUR"}

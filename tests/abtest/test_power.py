@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from money_world import customers
 
-from netlift.abtest import power, skew
-from netlift.abtest.contrast import contrast, money
-from netlift.abtest.moments import OUTCOMES, PROFIT, of_rows
-from netlift.abtest.power import Allocation, Spread
+from netlift.abtest.design import power
+from netlift.abtest.design.power import Allocation, Spread
+from netlift.abtest.stats import skew
+from netlift.abtest.stats.difference import contrast, money
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, of_rows
 from netlift.errors import DataError
 
 EVEN = Spread(sd=12.0, skewness=0.0)

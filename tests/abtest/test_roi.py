@@ -8,12 +8,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from money_world import cells, customers
 
-from netlift.abtest import roi as returns
-from netlift.abtest import skew
-from netlift.abtest.contrast import contrast, money
-from netlift.abtest.moments import OUTCOMES, PROFIT, of_rows
-from netlift.abtest.roi import TwoLines, fieller, profit_per_delivered, roi, roi_curve
-from netlift.abtest.skew import Shape
+from netlift.abtest.readout import roi as returns
+from netlift.abtest.readout.roi import TwoLines, fieller, profit_per_delivered, roi, roi_curve
+from netlift.abtest.stats import skew
+from netlift.abtest.stats.difference import contrast, money
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, of_rows
+from netlift.abtest.stats.skew import Shape
 from netlift.errors import DataError
 
 TERMS = {"level": 0.95, "currency": "EUR"}

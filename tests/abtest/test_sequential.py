@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from netlift.abtest import skew
-from netlift.abtest.sequential import always_valid_half_width, bounds, looks, repeated_interval, spent
+from netlift.abtest.stats import skew
+from netlift.abtest.stats.sequential import always_valid_half_width, bounds, looks, repeated_interval, spent
 from netlift.errors import DataError
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)

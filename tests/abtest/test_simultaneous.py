@@ -5,9 +5,9 @@ import pytest
 from money_world import customers
 from scipy.stats import multivariate_normal
 
-from netlift.abtest.contrast import contrast, money
-from netlift.abtest.moments import OUTCOMES, PROFIT, of_rows, of_sums
-from netlift.abtest.simultaneous import chance_best, critical_value, simultaneous_profits
+from netlift.abtest.stats.difference import contrast, money
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, of_rows, of_sums
+from netlift.abtest.stats.simultaneous import chance_best, critical_value, simultaneous_profits
 from netlift.errors import DataError
 
 TERMS = {"level": 0.95, "currency": "EUR"}

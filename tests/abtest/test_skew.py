@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from netlift.abtest import skew
-from netlift.abtest.contrast import contrast
-from netlift.abtest.moments import of_rows
-from netlift.abtest.power import Spread, control_share_for_gamma
+from netlift.abtest.design.power import Spread, control_share_for_gamma
+from netlift.abtest.stats import skew
+from netlift.abtest.stats.difference import contrast
+from netlift.abtest.stats.moments import of_rows
 
 gammas = st.floats(-1.5, 1.5)
 

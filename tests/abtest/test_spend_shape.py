@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlift.abtest import spend_shape
-from netlift.abtest.moments import OUTCOMES, of_rows
-from netlift.abtest.spend_shape import shape_of
+from netlift.abtest.stats import spend_shape
+from netlift.abtest.stats.moments import OUTCOMES, of_rows
+from netlift.abtest.stats.spend_shape import shape_of
 
 
 def cell(rng, n, *, buy=0.1, spread=1.0, rare=0.0, cluster=None):

@@ -7,10 +7,10 @@ from datetime import date
 import numpy as np
 import pytest
 
-from netlift.abtest.contrast import contrast
-from netlift.abtest.moments import OUTCOMES, PROFIT, merge, of_rows
-from netlift.abtest.portfolio_sums import Effect, believe, read_lines
-from netlift.abtest.totals import add_effects, advise, total_by
+from netlift.abtest.portfolio.groups import add_effects, advise, total_by
+from netlift.abtest.portfolio.totals import Effect, believe, read_lines
+from netlift.abtest.stats.difference import contrast
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, merge, of_rows
 
 TERMS = {"level": 0.95, "currency": "EUR"}
 CHANNEL = {"mail": "letter", "gift": "letter", "text": "phone", "call": "phone"}

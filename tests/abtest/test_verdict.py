@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from netlift.abtest import skew
-from netlift.abtest.verdict import Chances, decide, expected_losses, more_customers
+from netlift.abtest.readout.verdict import Chances, decide, expected_losses, more_customers
+from netlift.abtest.stats import skew
 from netlift.errors import DataError
 
 

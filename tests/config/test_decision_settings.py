@@ -16,7 +16,7 @@ from netlift.config.criteria import parse_criterion
 from netlift.config.decision import DecisionSettings
 from netlift.errors import ConfigError
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "decision"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "decisions"))
 from marketing import content, rules
 
 DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"

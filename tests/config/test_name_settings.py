@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from netlift.config.names import NameSettings
-from netlift.report.words import Words
+from netlift.report.language import Words
 
 
 def test_a_language_that_is_not_given_takes_the_other() -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from netlift.config import plan as plans
 from netlift.config.criteria import BEHAVIOURS, parse_criterion
 from netlift.config.plan import dump_plan, freeze_plan, load_plan
-from netlift.data.tables import CONTROL
+from netlift.data.contract import CONTROL
 from netlift.errors import ConfigError, GateRefusedError
 
 SMS = {

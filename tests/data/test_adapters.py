@@ -16,10 +16,11 @@ from netlift.config.business import BusinessSettings, EngineSettings, TaskName, 
 from netlift.config.definitions import ChurnDefinition, LtvDefinition, load_definition
 from netlift.data.adapters import Adapted, adapt
 from netlift.data.adapters.adapted import count_notes, drop_rows, sum_exactly
-from netlift.data.check import check_tables
+from netlift.data.checks.check import check_tables
+from netlift.data.history import read_history
 from netlift.data.read import Tables, open_tables
 from netlift.errors import ConfigError, DataError
-from netlift.pipelines.calendar import Calendar, plan_calendar, read_history
+from netlift.training.calendar import Calendar, plan_calendar
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "../shared/data"

@@ -12,8 +12,8 @@ import pytest
 
 from netlift.config.business import TableSource
 from netlift.data.casting import Casting, unread_values
+from netlift.data.contract import Column
 from netlift.data.read import conform
-from netlift.data.tables import Column
 from netlift.errors import DataError
 
 MOSCOW = ZoneInfo("Europe/Moscow")

@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from netlift.config.business import CheckSettings, EngineSettings, load
 from netlift.data.adapters.adapted import Note
-from netlift.data.check import check_tables
+from netlift.data.checks.check import check_tables
 from netlift.data.read import conform, connect
 from netlift.errors import DataError
 from netlift.results import to_plain

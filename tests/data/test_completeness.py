@@ -12,9 +12,9 @@ import pytest
 from netlift.cli.terminal import load_business
 from netlift.config.business import load
 from netlift.data.completeness import check_completeness, find_complete_end
+from netlift.data.history import read_history, seen_until
 from netlift.data.read import conform
 from netlift.errors import ConfigError, DataError
-from netlift.pipelines.calendar import read_history, seen_until
 from netlift.pipelines.score import require_fresh
 
 LAST_RECEIPT, LAST_EVENT, LOADED = datetime(2026, 3, 7, 19), datetime(2026, 3, 10, 8), datetime(2026, 3, 12, 4)

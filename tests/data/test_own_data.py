@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from netlift.config.business import load
-from netlift.data.check import check_tables
+from netlift.data.checks.check import check_tables
+from netlift.data.contract import CONTRACT
 from netlift.data.read import open_tables
-from netlift.data.tables import CONTRACT
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "own-data.md").read_text(encoding="utf-8")
 PEOPLE = range(1, 61)

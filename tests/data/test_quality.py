@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 
 from netlift.config.business import CheckSettings
-from netlift.data.quality import measure_quality
+from netlift.data.checks.quality import measure_quality
 from netlift.data.read import conform
 
 SETTINGS = SimpleNamespace(check=CheckSettings())

@@ -3,8 +3,8 @@ from datetime import date
 
 import pytest
 
-from netlift.data.readouts import read_readouts
 from netlift.errors import DataError
+from netlift.scorecards.campaign_effects import read_readouts
 
 ESTIMATE = {"point": 10.0, "ci_lower": 5.0, "ci_upper": 15.0, "level": 0.95, "unit": "RUB", "method": "difference"}
 PLAIN = {

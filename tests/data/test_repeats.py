@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from netlift.data.checks.repeats import find_repeats
 from netlift.data.read import conform
-from netlift.data.repeats import find_repeats
 
 START = pd.Timestamp("2026-01-01")
 

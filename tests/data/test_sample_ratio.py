@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, chisquare, norm
 
-from netlift.data.sample_ratio import ArmTotals, judge_sample_ratio
+from netlift.data.checks.sample_ratio import ArmTotals, judge_sample_ratio
 
 
 def totals(arm, propensities):

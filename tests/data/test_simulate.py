@@ -12,8 +12,10 @@ import pytest
 from scipy import stats
 
 from netlift.data.arm_chances import parse_chances
-from netlift.data.retailer.lives import COOLING, GONE, Calendar, Lives
-from netlift.data.retailer.outreach import (
+from netlift.data.contract import CONTRACT, CONTROL
+from netlift.data.write import file_digest
+from netlift.errors import UsageError
+from netlift.simulation.campaigns import (
     CAMPAIGNS,
     OUTCOME_DAYS,
     TIER_MARGINS,
@@ -22,13 +24,11 @@ from netlift.data.retailer.outreach import (
     launch,
     live_day,
 )
-from netlift.data.retailer.people import draw_people, respond
-from netlift.data.retailer.truth import Future
-from netlift.data.retailer.world import CATEGORIES, OFFERS
-from netlift.data.simulate import SimulationSettings, simulate
-from netlift.data.tables import CONTRACT, CONTROL
-from netlift.data.write import file_digest
-from netlift.errors import UsageError
+from netlift.simulation.lives import COOLING, GONE, Calendar, Lives
+from netlift.simulation.people import draw_people, respond
+from netlift.simulation.simulate import SimulationSettings, simulate
+from netlift.simulation.truth import Future
+from netlift.simulation.world import CATEGORIES, OFFERS
 
 END = dt.date(2026, 10, 1)
 DAYS = 1095
@@ -110,7 +110,7 @@ def test_same_settings_give_the_same_bytes_and_another_seed_gives_others(tmp_pat
 
 
 def test_a_customers_life_does_not_depend_on_how_many_chunks_follow(tmp_path, monkeypatch):
-    monkeypatch.setattr("netlift.data.simulate.CHUNK_CUSTOMERS", 100)
+    monkeypatch.setattr("netlift.simulation.simulate.CHUNK_CUSTOMERS", 100)
     for customers in (100, 200):
         settings = SimulationSettings(customers=customers, seed=3, end=END, history_days=800)
         simulate(settings, target=tmp_path / str(customers))

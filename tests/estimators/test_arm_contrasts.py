@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from contact_world import make_world
 
-from netlift.estimators.arm_contrasts import (
+from netlift.estimators.boosting.lightgbm import Machine
+from netlift.estimators.cross_fit import assign_folds
+from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, learn_purchases
+from netlift.estimators.uplift.pairwise.contrasts import (
     Contrast,
     learn_contrast,
     list_contrasts,
     logistic_with_offset,
     reconcile,
 )
-from netlift.estimators.boosting import Machine
-from netlift.estimators.case_control import CaseControlContacts, learn_purchases
-from netlift.estimators.cross_fit import assign_folds
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import pytest
 from contact_world import OFFERS, SEARCH, make_world
 from test_paired_effects import earn, fit, predict
 
-from netlift.estimators.averaged_effects import APART, MOST_SEEDS, average
-from netlift.estimators.boosting import Machine
-from netlift.estimators.rewards import add_rewards
+from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import fit_uplift
+from netlift.estimators.uplift.fit import fit_uplift
+from netlift.estimators.uplift.pairwise.averaged import APART, MOST_SEEDS, average
+from netlift.estimators.uplift.rewards import add_rewards
 
 
 @pytest.fixture(scope="module")

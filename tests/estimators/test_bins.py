@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlift.estimators.bins import MISSING, MOST_BINS, OTHERWISE, SAME, sort_into_bins
+from netlift.estimators.boosting.bins import MISSING, MOST_BINS, OTHERWISE, SAME, sort_into_bins
 from netlift.features.matrix import Feature
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from value_world import draw_world
 
-from netlift.estimators.boosting import (
+from netlift.estimators.boosting.lightgbm import (
     BINARY,
     GAMMA,
     SQUARED,

@@ -3,7 +3,7 @@ import pytest
 from value_world import draw_world
 
 from netlift.errors import DataError
-from netlift.estimators.cells import fit_cells
+from netlift.estimators.credibility import fit_cells
 from netlift.estimators.expression import write_files
 from netlift.estimators.stored import StoredModel
 

@@ -7,9 +7,9 @@ import pytest
 from value_world import CHANNELS, SEARCH, draw_world, ignore
 
 from netlift.errors import ConfigError, DataError
-from netlift.estimators.churn import fit_churn
 from netlift.estimators.rows import LabelledRows
 from netlift.estimators.stored import StoredModel
+from netlift.estimators.value.churn import fit_churn
 
 FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2025-01-01"]
 NAMES = ("own_rhythm", "logistic", "lightgbm")

@@ -7,14 +7,14 @@ import pytest
 from contact_world import make_world
 
 from netlift.errors import DataError, NotRandomizedError
-from netlift.estimators.contact_design import (
+from netlift.estimators.rows import ContactRows
+from netlift.estimators.uplift.randomization import (
     average_effects,
     check_contacts,
     pair_of,
     pair_propensity,
     stabilised_weights,
 )
-from netlift.estimators.rows import ContactRows
 
 
 @pytest.fixture(scope="module")

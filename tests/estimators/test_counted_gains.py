@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from netlift.estimators.counted_gains import CONSTANT, Counted, count_gains
 from netlift.estimators.expression import column, write_files
 from netlift.estimators.rows import Candidate
 from netlift.estimators.stored import StoredModel
-from netlift.evaluation.off_policy import choose_arms
+from netlift.estimators.uplift.counted_gains import CONSTANT, Counted, count_gains
+from netlift.evaluation.policy.off_policy import choose_arms
 from netlift.features.matrix import Feature
 
 OFFERS = ("mail", "call", "push")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from value_world import draw_world
 
 from netlift.errors import DataError
-from netlift.estimators.boosting import BINARY, Machine, boosting_rows
+from netlift.estimators.boosting.lightgbm import BINARY, Machine, boosting_rows
 from netlift.estimators.cross_fit import OUTSIDE, assign_folds, predict_out_of_fold, sample_customers
 
 customers = st.lists(st.integers(0, 40), min_size=30, max_size=200).map(np.array)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from netlift.errors import UsageError
-from netlift.estimators.effect_shares import (
+from netlift.estimators.expression import booster, column, constant, linear, maximum, product, write_files
+from netlift.estimators.shapley import (
     explain_choice,
     pick_background,
     share_effects,
     summarise_shares,
 )
-from netlift.estimators.expression import booster, column, constant, linear, maximum, product, write_files
 from netlift.estimators.stored import StoredModel
 from netlift.features.matrix import Feature
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from contact_world import SEARCH, SUBSCRIPTIONS, make_subscribers, make_world
 
-from netlift.estimators.arm_outcomes import MoneyContacts, learn_outcomes
-from netlift.estimators.boosting import Machine
-from netlift.estimators.purchases import RAREST, BoostingContacts, find_floor, fit_purchases
-from netlift.estimators.relative_effects import effect_tasks
+from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import average_effects, fit_arm_outcomes, fit_uplift, share_outcomes
+from netlift.estimators.uplift.arm_outcomes import MoneyContacts, learn_outcomes
+from netlift.estimators.uplift.fit import average_effects, fit_arm_outcomes, fit_uplift, share_outcomes
+from netlift.estimators.uplift.purchase_model import RAREST, BoostingContacts, find_floor, fit_purchases
+from netlift.estimators.uplift.relative_effects import effect_tasks
 
 pytestmark = pytest.mark.slow
 

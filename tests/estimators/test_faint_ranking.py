@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from netlift.estimators.faint_ranking import keep_ranking
-from netlift.estimators.uplift_calibration import Calibration
+from netlift.estimators.uplift.calibration import Calibration, keep_ranking
 
 ROWS = 40_000
 

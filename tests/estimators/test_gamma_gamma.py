@@ -6,8 +6,8 @@ from purchase_world import draw_spend
 from scipy.special import gammaln
 
 from netlift.errors import DataError
-from netlift.estimators.gamma_gamma import expected_spend, fit_spend
 from netlift.estimators.process_formulas import SpendMixture
+from netlift.estimators.value.gamma_gamma import expected_spend, fit_spend
 
 MODEL = SpendMixture(p=6.0, q=4.0, gamma=15.0)
 POPULATION = 6.0 * 15.0 / 3.0

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
-from netlift.estimators.histories import HISTORY, group_histories
-from netlift.estimators.purchase_process import fit_purchases
 from netlift.estimators.rows import LabelledRows
+from netlift.estimators.value.bg_nbd import fit_purchases
+from netlift.estimators.value.btyd_columns import HISTORY, group_histories
 from netlift.features.matrix import Feature
 
 draws = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=80)

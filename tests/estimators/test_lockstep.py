@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netlift.estimators.bins import sort_into_bins
-from netlift.estimators.lockstep import Lesson, Setting, grow_in_step, grow_on_all
+from netlift.estimators.boosting.bins import sort_into_bins
+from netlift.estimators.boosting.folds import Lesson, Setting, grow_in_step, grow_on_all
 from netlift.features.matrix import Feature
 
 ROWS, FOLDS = 9_000, 3

@@ -7,11 +7,11 @@ from process_world import draw_process_rows
 from value_world import SEARCH, draw_world, ignore
 
 from netlift.errors import ConfigError, DataError
-from netlift.estimators.boosting import Machine
+from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.cross_fit import Folds
-from netlift.estimators.ltv import Horizon, fit_ltv, fit_tuned_ltv, tune_ltv
 from netlift.estimators.stored import StoredModel
-from netlift.evaluation.value import money_deviance
+from netlift.estimators.value.ltv import Horizon, fit_ltv, fit_tuned_ltv, tune_ltv
+from netlift.evaluation.value.metrics import money_deviance
 
 pytestmark = pytest.mark.slow
 

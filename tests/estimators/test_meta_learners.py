@@ -7,17 +7,17 @@ import pytest
 from contact_world import OFFERS, SEARCH, make_world
 from scipy.stats import spearmanr
 
-from netlift.estimators.arm_outcomes import COMMON, WEAK, MoneyContacts, learn_outcomes
-from netlift.estimators.boosting import Machine
-from netlift.estimators.contact_design import average_effects
+from netlift.estimators.boosting.lightgbm import Machine
+from netlift.estimators.boosting.lightgbm_folds import Lessons
 from netlift.estimators.cross_fit import assign_folds
-from netlift.estimators.effect_search import search_settings
 from netlift.estimators.expression import write_files
-from netlift.estimators.learner_rounds import Lessons
-from netlift.estimators.meta_learners import IMPUTE, fit_meta_learner, prepare
-from netlift.estimators.s_learner import SINGLE
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import fit_uplift, share_outcomes
+from netlift.estimators.uplift.arm_outcomes import COMMON, WEAK, MoneyContacts, learn_outcomes
+from netlift.estimators.uplift.fit import fit_uplift, share_outcomes
+from netlift.estimators.uplift.meta_learners import IMPUTE, fit_meta_learner, prepare
+from netlift.estimators.uplift.model_selection import search_settings
+from netlift.estimators.uplift.randomization import average_effects
+from netlift.estimators.uplift.s_learner import SINGLE
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from contact_world import OFFERS, SEARCH, make_world
 
 from netlift.errors import NotRandomizedError
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import fit_uplift
+from netlift.estimators.uplift.fit import fit_uplift
 
 
 def fit(rows, *, seed=1, threads=1):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from netlift.errors import DataError
-from netlift.estimators.boosting import Machine
-from netlift.estimators.propensity import Chosen, estimate_propensities, expect_outcomes
+from netlift.estimators.boosting.lightgbm import Machine
+from netlift.estimators.uplift.propensity import Chosen, estimate_propensities, expect_outcomes
 from netlift.features.matrix import Feature
 
 FEATURES = tuple(Feature(name=f"f{i}", unit="ratio", source="made up", formula="normal") for i in range(4))

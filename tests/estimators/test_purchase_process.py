@@ -10,9 +10,9 @@ from scipy.stats import beta as beta_law
 
 from netlift.errors import DataError
 from netlift.estimators import process_formulas
-from netlift.estimators.histories import Histories, group_histories
 from netlift.estimators.process_formulas import PurchaseMixture, beta_nodes
-from netlift.estimators.purchase_process import _Likelihood, expected_purchases, fit_purchases, p_alive, p_alive_after
+from netlift.estimators.value.bg_nbd import _Likelihood, expected_purchases, fit_purchases, p_alive, p_alive_after
+from netlift.estimators.value.btyd_columns import Histories, group_histories
 
 FAMILIES = ("bg_nbd", "mbg_nbd")
 families = st.sampled_from(FAMILIES)
@@ -173,7 +173,7 @@ def test_nobody_coming_back_is_refused():
 
 
 def test_a_fit_that_does_not_settle_is_refused_with_where_it_stood(monkeypatch):
-    monkeypatch.setattr("netlift.estimators.maximum_likelihood.MAX_STEPS", 1)
+    monkeypatch.setattr("netlift.estimators.value.maximum_likelihood.MAX_STEPS", 1)
     world = draw_purchases(
         customers=500, family="bg_nbd", r=0.8, alpha=6, a=0.8, b=2.5, weeks=60, weeks_after=0, seed=4
     )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from contact_world import OFFERS, make_world
 
-from netlift.estimators.contact_design import average_effects
-from netlift.estimators.recency_frequency import cell_effects, fit_recency_frequency, shrink_cells
 from netlift.estimators.stored import StoredModel
+from netlift.estimators.uplift.randomization import average_effects
+from netlift.estimators.uplift.recency_frequency import cell_effects, fit_recency_frequency, shrink_cells
 
 
 def name_features(rows, *names):

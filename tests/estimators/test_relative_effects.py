@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from contact_world import make_world
 
-from netlift.estimators.boosting import Machine
+from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.cross_fit import assign_folds
-from netlift.estimators.purchases import BoostingContacts, Purchases, cross_fit_purchases
-from netlift.estimators.relative_effects import clustered_slope, cross_fit_effects, effect_tasks
-from netlift.estimators.uplift_tuning import DEFAULT
+from netlift.estimators.uplift.purchase_model import BoostingContacts, Purchases, cross_fit_purchases
+from netlift.estimators.uplift.relative_effects import clustered_slope, cross_fit_effects, effect_tasks
+from netlift.estimators.uplift.tuning import DEFAULT
 
 MACHINE = Machine(seed=0, threads=1)
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netlift.estimators.boosting import Machine
+from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.expression import constant, write_files
-from netlift.estimators.rewards import add_rewards
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
+from netlift.estimators.uplift.rewards import add_rewards
 from netlift.features.matrix import Feature
 
 MACHINE = Machine(seed=3, threads=1)

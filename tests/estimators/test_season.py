@@ -3,10 +3,10 @@ import pytest
 from value_world import draw_world
 
 from netlift.estimators.expression import constant, write_files
-from netlift.estimators.process_value import evaluate_expressions
 from netlift.estimators.rows import LabelledRows
-from netlift.estimators.season import learn_season
 from netlift.estimators.stored import StoredModel
+from netlift.estimators.value.btyd import evaluate_expressions
+from netlift.estimators.value.level_correction import learn_season
 
 YEAR = ["2024-01-10", "2024-03-10", "2024-05-10", "2024-07-10", "2024-09-10", "2024-11-10"]
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from netlift.errors import DataError
-from netlift.estimators.side_by_side import run_side_by_side
+from netlift.estimators.parallel import run_side_by_side
 
 
 @pytest.mark.parametrize("threads", [1, 3])

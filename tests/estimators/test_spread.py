@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
-from netlift.estimators.spread import learn_spread
+from netlift.estimators.value.prediction_interval import learn_spread
 
 
 def draw(n, seed, *, p_zero=0.6, scale=1.0):

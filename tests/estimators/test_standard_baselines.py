@@ -6,17 +6,17 @@ from value_world import FEATURES, draw_world, ignore
 
 from netlift.config.definitions import Search
 from netlift.errors import DataError
-from netlift.estimators.boosting import BINARY, Machine
-from netlift.estimators.churn import fit_churn
+from netlift.estimators.boosting.lightgbm import BINARY, Machine
 from netlift.estimators.cross_fit import Folds
-from netlift.estimators.ltv import fit_ltv
-from netlift.estimators.standard_baselines import (
+from netlift.estimators.stored import StoredModel
+from netlift.estimators.value.baselines import (
     BEST_COLUMN,
     DEFAULT_LIGHTGBM,
     find_best_column,
     fit_default_lightgbm,
 )
-from netlift.estimators.stored import StoredModel
+from netlift.estimators.value.churn import fit_churn
+from netlift.estimators.value.ltv import fit_ltv
 
 MACHINE, FOLDS = Machine(seed=1, threads=1), Folds(number=3)
 SEARCH = Search(trials=1, folds=3, max_rounds=10, patience=5, space={})

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from netlift.estimators import expression as write
-from netlift.estimators.boosting import SQUARED, Machine, boosting_rows, fit_rounds
+from netlift.estimators.boosting.lightgbm import SQUARED, Machine, boosting_rows, fit_rounds
 from netlift.estimators.expression import write_files
-from netlift.estimators.gamma_gamma import SpendModel, expected_spend
 from netlift.estimators.process_formulas import PurchaseMixture, expected_purchases, p_alive, p_alive_after
 from netlift.estimators.rows import LabelledRows
 from netlift.estimators.stored import StoredModel, StoredModelError
+from netlift.estimators.value.gamma_gamma import SpendModel, expected_spend
 from netlift.features.matrix import Feature
 from netlift.registry.package import build_code
 

@@ -3,9 +3,9 @@ import pytest
 from value_world import SEARCH, draw_world
 
 from netlift.config.definitions import Range
-from netlift.estimators import tuning
-from netlift.estimators.boosting import BINARY, GAMMA, TWEEDIE, Machine, boosting_rows, tweedie_deviance
-from netlift.estimators.tuning import tune
+from netlift.estimators.boosting import tuning
+from netlift.estimators.boosting.lightgbm import BINARY, GAMMA, TWEEDIE, Machine, boosting_rows, tweedie_deviance
+from netlift.estimators.boosting.tuning import tune
 
 
 def search_on(world, machine, search=SEARCH, objective=BINARY, seen=None):

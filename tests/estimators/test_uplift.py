@@ -9,7 +9,7 @@ from contact_world import OFFERS, SEARCH, make_world
 
 from netlift.errors import DataError, NotRandomizedError
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import fit_arm_outcomes, fit_uplift
+from netlift.estimators.uplift.fit import fit_arm_outcomes, fit_uplift
 
 NAMES = (
     "response", "recency_frequency", "two_part", "causalml_s", "causalml_t", "causalml_x", "causalml_r", "causalml_dr",

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from netlift.estimators.uplift_calibration import calibrate, effect_scores
-from netlift.evaluation.off_policy import dr_scores
+from netlift.estimators.uplift.calibration import calibrate, effect_scores
+from netlift.evaluation.policy.off_policy import dr_scores
 
 OFFERS = ("call", "mail")
 

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 from value_world import SEARCH, draw_world, ignore
 
 from netlift.errors import DataError
-from netlift.estimators.boosting import Machine, boosting_rows, fit_rounds, start_scores, to_expected
+from netlift.estimators.boosting.lightgbm import Machine, boosting_rows, fit_rounds, start_scores, to_expected
+from netlift.estimators.boosting.tuning import Tuning, tune
 from netlift.estimators.cross_fit import OUTSIDE, assign_folds, predict_out_of_fold, score_out_of_fold
 from netlift.estimators.expression import column, linear, write_files
 from netlift.estimators.stored import StoredModel, ziln_mean, ziln_sigma
-from netlift.estimators.tuning import Tuning, tune
-from netlift.estimators.ziln import ZILN, fit_ziln, shared_sigma, ziln_loss, ziln_slopes, ziln_start
+from netlift.estimators.value.ziln import ZILN, fit_ziln, shared_sigma, ziln_loss, ziln_slopes, ziln_start
 from netlift.features.matrix import Feature
 
 MACHINE = Machine(seed=3, threads=1)

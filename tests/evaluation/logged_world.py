@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netlift.evaluation.forecast_lines import Lines
-from netlift.evaluation.off_policy import LoggedOutcomes, choose_arms, dr_scores
-from netlift.evaluation.profit_forecast import Worth
+from netlift.evaluation.policy.forecast_lines import Lines
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, choose_arms, dr_scores
+from netlift.evaluation.policy.profit_forecast import Worth
 from netlift.results import Estimate
 
 OFFERS = 4

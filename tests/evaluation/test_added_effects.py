@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netlift.evaluation.added_effects import find_added_effects
-from netlift.evaluation.off_policy import LoggedOutcomes
+from netlift.evaluation.policy.added_effects import find_added_effects
+from netlift.evaluation.policy.off_policy import LoggedOutcomes
 
 WINDOW, NOISE = 28, 40.0
 OFFERS = ("mail", "call")

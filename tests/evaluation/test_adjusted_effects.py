@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netlift.evaluation.adjusted_effects import AdjustedEffects
+from netlift.evaluation.causal_checks.adjusted_effects import AdjustedEffects
 
 
 def choose(seed, *, wrong_chances=False, wrong_outcomes=False, n=20_000):

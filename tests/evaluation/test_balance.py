@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netlift.evaluation.balance import Arms, compare_arms
+from netlift.evaluation.causal_checks.balance import Arms, compare_arms
 from netlift.features.matrix import Feature
 
 TIERS = np.array([[0.05, 0.6, 0.35], [0.1, 0.45, 0.45], [0.3, 0.1, 0.6]])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlift.evaluation.between_groups import between_variance
+from netlift.evaluation.policy.between_groups import between_variance
 
 
 @pytest.mark.parametrize("truth", [0.0, 0.1, 0.3])

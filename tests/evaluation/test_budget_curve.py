@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from netlift.errors import DataError
-from netlift.evaluation.budget_curve import budget_curves
-from netlift.evaluation.off_policy import LoggedOutcomes, policy_difference
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, policy_difference
+from netlift.evaluation.uplift.cost_curve import budget_curves
 
 COST = np.array([1.0, 2.0, 5.0])
 

@@ -5,14 +5,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from netlift.errors import DataError
-from netlift.evaluation.classification import (
+from netlift.evaluation.churn.gains import Ranking
+from netlift.evaluation.churn.metrics import (
     average_precision,
     compare_probabilities,
     evaluate_probabilities,
     tabulate_tenths,
 )
 from netlift.evaluation.influence import Clusters
-from netlift.evaluation.ranking import Ranking
 
 
 def draw(n=3_000, seed=1, slope=1.0, shift=0.0):

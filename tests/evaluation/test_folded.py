@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from netlift.evaluation.folded import by_chance, folded_interval
+from netlift.evaluation.churn.calibration_error import by_chance, folded_interval
 
 WEIGHT = np.full(10, 0.1)
 

@@ -10,11 +10,10 @@ from hypothesis.extra.numpy import arrays
 from logged_world import OFFERS, forecast, log, plant
 
 from netlift.errors import DataError
-from netlift.estimators.relative_effects import clustered_slope
-from netlift.evaluation import drawn_worth
-from netlift.evaluation.drawn_worth import find_drawn_worth
-from netlift.evaluation.forecast_lines import FittedLine, Lines
-from netlift.evaluation.profit_forecast import find_worth
+from netlift.estimators.uplift.relative_effects import clustered_slope
+from netlift.evaluation.policy import profit_forecast as drawn_worth
+from netlift.evaluation.policy.forecast_lines import FittedLine, Lines
+from netlift.evaluation.policy.profit_forecast import find_drawn_worth, find_worth
 
 N = 3_000
 TWO = np.array([0, 1])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from netlift.evaluation.joint_proof import FIRST, critical_values, prove_jointly
-from netlift.evaluation.off_policy import LoggedOutcomes, policy_difference
+from netlift.evaluation.policy.joint_comparison import FIRST, critical_values, prove_jointly
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, policy_difference
 
 CONFIDENCE = 0.9
 

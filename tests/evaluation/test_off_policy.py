@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
-from netlift.evaluation.off_policy import (
+from netlift.evaluation.policy.off_policy import (
     LoggedOutcomes,
     best_constant,
     choose_arms,

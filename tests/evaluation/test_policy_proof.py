@@ -7,8 +7,8 @@ import pytest
 from logged_world import OFFERS, log, plant
 
 from netlift.errors import DataError
-from netlift.evaluation.off_policy import policy_difference, policy_value
-from netlift.evaluation.policy_proof import AT_RANDOM, prove
+from netlift.evaluation.policy.comparison import AT_RANDOM, prove
+from netlift.evaluation.policy.off_policy import policy_difference, policy_value
 
 
 @pytest.fixture(scope="module")

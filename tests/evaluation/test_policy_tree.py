@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
-from netlift.evaluation.binned_columns import BinnedColumns, Split, round_thresholds
-from netlift.evaluation.off_policy import LoggedOutcomes, constant_policies
-from netlift.evaluation.policy_tree import Answer, Branch, Leaf, learn_policy_tree, simplify, value_policy_tree
-from netlift.evaluation.policy_tree_search import count_choices
+from netlift.evaluation.policy.binned_columns import BinnedColumns, Split, round_thresholds
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, constant_policies
+from netlift.evaluation.policy.policy_tree import Answer, Branch, Leaf, learn_policy_tree, simplify, value_policy_tree
+from netlift.evaluation.policy.policy_tree_search import count_choices
 from netlift.features.matrix import Feature
 
 OFFERS = ("mail", "call")

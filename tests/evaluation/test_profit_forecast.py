@@ -8,9 +8,9 @@ import pytest
 from logged_world import forecast, log, plant
 
 from netlift.errors import DataError
-from netlift.estimators.relative_effects import clustered_slope
-from netlift.evaluation.forecast_lines import Lines
-from netlift.evaluation.profit_forecast import find_worth, promise_by_offer, worth_by_tenth
+from netlift.estimators.uplift.relative_effects import clustered_slope
+from netlift.evaluation.policy.forecast_lines import Lines
+from netlift.evaluation.policy.profit_forecast import find_worth, promise_by_offer, worth_by_tenth
 
 
 def test_the_interval_covers_the_realised_profit_of_launches_and_the_mean_of_predictions_misses_it():

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
-from netlift.evaluation.rank_weighting import AUUC, QINI, RankedEffects, Ranks, relative_weights
-from netlift.evaluation.targeting import rate_weighting
+from netlift.evaluation.uplift.rank_weighting import AUUC, QINI, RankedEffects, Ranks, relative_weights
+from netlift.evaluation.uplift.toc import rate_weighting
 
 WEIGHTINGS = (QINI, AUUC, rate_weighting("autoc", 0.0), rate_weighting("autoc", 0.2), rate_weighting("qini", 0.3))
 ROWS = st.lists(st.tuples(st.floats(-100, 100), st.integers(-3, 3), st.integers(1, 3)), min_size=2, max_size=30)

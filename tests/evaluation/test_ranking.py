@@ -4,8 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from netlift.evaluation.churn.gains import (
+    Ranking,
+    band_total,
+    concentration,
+    gains_curve,
+    rank_correlation,
+    tenth_means,
+)
 from netlift.evaluation.influence import Clusters
-from netlift.evaluation.ranking import Ranking, band_total, concentration, gains_curve, rank_correlation, tenth_means
 
 rows = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), min_size=5, max_size=60).filter(
     lambda pairs: sum(y for y, _ in pairs) > 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netlift.errors import DataError
-from netlift.evaluation.refutation import (
+from netlift.evaluation.causal_checks.placebos import (
     expect_agreement,
     expect_same_gain,
     expect_zero,

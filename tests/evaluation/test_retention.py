@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
-from netlift.evaluation.retention import RetentionEconomics, churn_threshold, retention_profit
+from netlift.evaluation.value.retention import RetentionEconomics, churn_threshold, retention_profit
 
 GOLDEN = RetentionEconomics(save_rate=0.3, take_up=1.0, incentive=10.0, contact_cost=1.0)
 

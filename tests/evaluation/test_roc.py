@@ -3,8 +3,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from netlift.errors import DataError
+from netlift.evaluation.churn.metrics import Placements, roc_auc, roc_auc_difference
 from netlift.evaluation.influence import Clusters
-from netlift.evaluation.roc import Placements, roc_auc, roc_auc_difference
 
 
 def draw(seed, n=60):

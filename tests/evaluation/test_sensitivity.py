@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netlift.errors import DataError
-from netlift.evaluation.sensitivity import e_value, robustness_of_effect, robustness_value
+from netlift.evaluation.causal_checks.sensitivity import e_value, robustness_of_effect, robustness_value
 from netlift.results import Estimate
 
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from netlift.errors import DataError
-from netlift.evaluation.single_feature import strongest_feature
+from netlift.evaluation.churn.gains import strongest_feature
 
 
 def test_the_strongest_feature_is_found_either_way_round_with_ties_and_missing_values():

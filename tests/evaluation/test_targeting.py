@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from netlift.errors import DataError
-from netlift.evaluation.targeting import rate, rate_difference, toc
-from netlift.evaluation.uplift import Scored, qini, uplift_at_k
+from netlift.evaluation.uplift.metrics import Scored, qini, uplift_at_k
+from netlift.evaluation.uplift.toc import rate, rate_difference, toc
 
 
 def sample(n: int, *, seed: int, weighted: bool = False):

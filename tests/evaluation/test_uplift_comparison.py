@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from netlift.errors import DataError
-from netlift.evaluation.targeting import rate, rate_difference
-from netlift.evaluation.uplift import (
+from netlift.evaluation.uplift.comparison import compare_uplift
+from netlift.evaluation.uplift.metrics import (
     Scored,
     auuc,
     calibration,
@@ -14,7 +14,7 @@ from netlift.evaluation.uplift import (
     uplift_at_k,
     uplift_by_decile,
 )
-from netlift.evaluation.uplift_comparison import compare_uplift
+from netlift.evaluation.uplift.toc import rate, rate_difference
 
 
 def compared():

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
-from netlift.evaluation.uplift import Scored, auuc, qini
-from netlift.evaluation.uplift_conventions import (
+from netlift.evaluation.uplift.metrics import Scored, auuc, qini
+from netlift.evaluation.uplift.other_libraries import (
     causalml_auuc,
     causalml_qini,
     qini_over_ate,

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
-from netlift.evaluation.off_policy import LoggedOutcomes
-from netlift.evaluation.uplift import (
+from netlift.evaluation.policy.off_policy import LoggedOutcomes
+from netlift.evaluation.uplift.metrics import (
     Scored,
     auuc,
     calibration,

@@ -4,7 +4,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import mean_tweedie_deviance
 
 from netlift.errors import DataError
-from netlift.evaluation.value import (
+from netlift.evaluation.value.metrics import (
     compare_values,
     evaluate_values,
     interval_coverage,

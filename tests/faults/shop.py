@@ -16,9 +16,9 @@ from segment_world import HOUSE, MARGIN, SILENCE, make_retailer, write_config  #
 
 from netlift.estimators.expression import constant, linear, write_files  # noqa: E402
 from netlift.features.profile import Profile  # noqa: E402
-from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE  # noqa: E402
 from netlift.registry.models import register  # noqa: E402
 from netlift.registry.promotion import promote  # noqa: E402
+from netlift.registry.scoring_contract import CONTRACT_FILE, PROFILE_FILE  # noqa: E402
 from netlift.registry.store import open_store  # noqa: E402
 from netlift.registry.tracking import TrainingRecord, log_training  # noqa: E402
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from netlift.data.read import Tables, conform
-from netlift.data.simulate import SimulationSettings, simulate
+from netlift.simulation.simulate import SimulationSettings, simulate
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from netlift.estimators.gamma_gamma import fit_spend
-from netlift.estimators.histories import group_histories
-from netlift.estimators.purchase_process import expected_purchases, fit_purchases, p_alive
+from netlift.estimators.value.bg_nbd import expected_purchases, fit_purchases, p_alive
+from netlift.estimators.value.btyd_columns import group_histories
+from netlift.estimators.value.gamma_gamma import fit_spend
 
 FOLDER = Path(__file__).parents[2] / "../shared/data"
 FILES = {"sample": FOLDER / "cdnow_sample.parquet", "whole": FOLDER / "cdnow_master.parquet"}

@@ -7,8 +7,8 @@ the Stata Base Reference Manual, entry `roctab`.
 import numpy as np
 import pytest
 
+from netlift.evaluation.churn.metrics import Placements, roc_auc
 from netlift.evaluation.influence import Clusters
-from netlift.evaluation.roc import Placements, roc_auc
 
 NORMAL = np.repeat([1, 2, 3, 4, 5], [33, 6, 6, 11, 2])
 ABNORMAL = np.repeat([1, 2, 3, 4, 5], [3, 2, 2, 11, 33])

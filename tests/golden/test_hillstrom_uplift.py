@@ -12,8 +12,8 @@ import pytest
 from netlift.config.definitions import load_definition
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import average_effects, fit_arm_outcomes, fit_uplift
-from netlift.evaluation.off_policy import (
+from netlift.estimators.uplift.fit import average_effects, fit_arm_outcomes, fit_uplift
+from netlift.evaluation.policy.off_policy import (
     LoggedOutcomes,
     best_constant,
     choose_arms,

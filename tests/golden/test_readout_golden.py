@@ -9,14 +9,14 @@ import pytest
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from netlift.abtest.adjustment import adjusted
-from netlift.abtest.contrast import COST, contrast, money
-from netlift.abtest.heterogeneity import segment_effects
-from netlift.abtest.moments import OUTCOMES, PROFIT, of_rows, of_sums
-from netlift.abtest.roi import MARGIN, TwoLines, break_even_margin_rate, fieller, roi, two_lines
-from netlift.abtest.sequential import bounds
-from netlift.abtest.skew import chance_above, critical
-from netlift.abtest.verdict import decide, expected_losses
+from netlift.abtest.readout.roi import MARGIN, TwoLines, break_even_margin_rate, fieller, roi, two_lines
+from netlift.abtest.readout.verdict import decide, expected_losses
+from netlift.abtest.stats.adjustment import adjusted
+from netlift.abtest.stats.difference import COST, contrast, money
+from netlift.abtest.stats.heterogeneity import segment_effects
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, of_rows, of_sums
+from netlift.abtest.stats.sequential import bounds
+from netlift.abtest.stats.skew import chance_above, critical
 
 DATA = Path(__file__).parents[2] / "../shared/data/hillstrom.parquet"
 hillstrom = pytest.mark.skipif(not DATA.exists(), reason=f"needs {DATA.name} in shared/data beside the checkout")

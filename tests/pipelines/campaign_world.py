@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from netlift.abtest.design_request import DesignRequest
+from netlift.abtest.design.request import DesignRequest
 from netlift.config.business import load
 from netlift.config.plan import dump_plan, freeze_plan
 from netlift.data.write import write_bytes
 from netlift.pipelines.assign import assign_campaign
 from netlift.pipelines.design import design_campaign
-from netlift.pipelines.progress import Silent
+from netlift.progress import Silent
 
 END = datetime(2026, 10, 1)
 START = datetime(2026, 10, 5)

@@ -7,8 +7,8 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from netlift.data.history import History
 from netlift.data.read import Tables, conform
-from netlift.pipelines.calendar import History
 
 STARTS = {"may": "2025-05-01", "july": "2025-07-01", "picked": "2025-09-01"}
 DAYS = 30

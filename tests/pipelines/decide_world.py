@@ -12,18 +12,18 @@ import pandas as pd
 from segment_world import HOUSE, MARGIN, SILENCE, make_retailer, write_config
 
 from netlift.config.business import load
-from netlift.data.findings import CheckReport
+from netlift.data.checks.findings import CheckReport
+from netlift.decisions.launch_check.forecast import fit_line
 from netlift.estimators.expression import constant, linear, write_files
 from netlift.estimators.stored import StoredModel
 from netlift.features.catalogue import build_catalogue
 from netlift.features.profile import Profile
 from netlift.features.vocabulary import Vocabulary
 from netlift.pipelines import decide as module
-from netlift.pipelines.champions import Champion
 from netlift.pipelines.decide import DecideRequest, decide_business
-from netlift.pipelines.decide_forecast import fit_line
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.scoring_contract import ScoringContract
+from netlift.progress import Silent
+from netlift.registry.champions import Champion
+from netlift.registry.scoring_contract import ScoringContract
 from netlift.results import Table
 
 NOW = datetime(2026, 10, 1, 6, 0, tzinfo=UTC)

@@ -9,9 +9,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from netlift.decision.explore import draw_decisions, draw_exploration
-from netlift.decision.limits import Problem
-from netlift.pipelines.decision_outcomes import Outcomes
+from netlift.decisions.allocation.exploration import draw_decisions, draw_exploration
+from netlift.decisions.allocation.problem import Problem
+from netlift.decisions.readout.outcomes import Outcomes
 
 OFFERS = ("mail", "sms", "call")
 HOLDOUT, EPSILON = 0.1, 0.2

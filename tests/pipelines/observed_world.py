@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from netlift.estimators.boosting import Machine
+from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.rows import ContactRows
 from netlift.features.matrix import Feature
-from netlift.pipelines.observational import Observed
+from netlift.training.uplift.observational import Observed
 
 REGIONS = ("north", "south", "other")
 MEAN_EFFECT = 1.5

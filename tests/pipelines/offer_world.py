@@ -11,11 +11,11 @@ from decide_world import AS_OF, EFFECTS, HOUSE, WORDS, configure, make_world, to
 from segment_world import opened
 
 from netlift.config.next_best_offer import load_next_best_offer
+from netlift.decisions.next_best_offer.publish import register_next_best_offer
 from netlift.features.profile import Profile
-from netlift.pipelines.next_best_offer import register_next_best_offer
-from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract
 from netlift.registry.models import register
 from netlift.registry.promotion import promote
+from netlift.registry.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract
 from netlift.registry.store import open_store
 from netlift.registry.tracking import TrainingRecord, log_training
 

@@ -8,12 +8,12 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from netlift.abtest.readout.compute import read_campaign
+from netlift.abtest.readout.rows import ReadoutRequest
 from netlift.config.business import BusinessSettings, load
 from netlift.config.readout import ReadoutSettings
 from netlift.data.read import conform
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.readout import read_campaign
-from netlift.pipelines.readout_rows import ReadoutRequest
+from netlift.progress import Silent
 
 CHECKOUT = Path(__file__).parents[2]
 ASSIGNED = pd.Timestamp("2026-03-01 09:00:00")

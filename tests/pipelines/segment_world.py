@@ -11,14 +11,14 @@ import yaml
 
 from netlift.config.business import load
 from netlift.data.read import open_tables
-from netlift.data.simulate import SimulationSettings, simulate
 from netlift.estimators.expression import constant, linear, write_files
 from netlift.estimators.stored import StoredModel
 from netlift.features.catalogue import build_catalogue
 from netlift.features.profile import Profile
 from netlift.features.vocabulary import Vocabulary
-from netlift.pipelines.champions import Champion
-from netlift.pipelines.scoring_contract import ScoringContract
+from netlift.registry.champions import Champion
+from netlift.registry.scoring_contract import ScoringContract
+from netlift.simulation.simulate import SimulationSettings, simulate
 
 HOUSE = Path(__file__).parents[2]
 END, AS_OF, PREVIOUS = date(2026, 10, 1), date(2026, 10, 1), date(2026, 9, 1)

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from campaign_world import START, make_frames, make_plan, make_world, run_assign
 
-from netlift.abtest.holdout import is_held_out, period_of
+from netlift.abtest.assignment.holdout import is_held_out, period_of
 from netlift.data.arm_chances import parse_chances
-from netlift.data.tables import CONTRACT
+from netlift.data.contract import CONTRACT
 from netlift.errors import DataError, GateRefusedError, UsageError
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 from segment_world import HOUSE, make_retailer, opened
 
-from netlift.abtest.aggregate import aggregate
-from netlift.abtest.aggregate_days import aggregate_days
-from netlift.abtest.outcomes import Spans, assigned_outcomes, daily_outcomes
+from netlift.abtest.stats.aggregate import aggregate
+from netlift.abtest.stats.aggregate_days import aggregate_days
+from netlift.abtest.stats.outcomes import Spans, assigned_outcomes, daily_outcomes
 from netlift.config.definitions import load_definition
+from netlift.data.history import read_history
 from netlift.features.vocabulary import learn_vocabulary
-from netlift.pipelines.calendar import read_history
-from netlift.pipelines.contact_sets import build_contact_rows
+from netlift.training.contact_rows import build_contact_rows
 
 
 def test_readouts_and_uplift_learning_see_the_same_money_row_by_row(tmp_path) -> None:

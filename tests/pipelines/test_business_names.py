@@ -11,7 +11,7 @@ import pytest
 from netlift.config.business import load
 from netlift.config.names import NameSettings
 from netlift.data.read import Tables
-from netlift.pipelines.names import speak_of
+from netlift.report.names import speak_of
 
 CONFIG = Path(__file__).parents[2] / "configs" / "demo.yaml"
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlift.config.definitions import Windows
+from netlift.data.history import History
 from netlift.errors import HistoryTooShortError
-from netlift.pipelines.calendar import History, plan_calendar
-from netlift.pipelines.season_seen import season_distance
+from netlift.training.calendar import plan_calendar, season_distance
 
 
 def windows(**changes: int) -> Windows:

@@ -5,9 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from netlift.evaluation.classification import compare_probabilities
-from netlift.evaluation.roc import roc_auc
-from netlift.pipelines.train_value import Trial, _choose
+from netlift.evaluation.churn.metrics import compare_probabilities, roc_auc
+from netlift.training.value import Trial, _choose
 
 ROWS = 4_000
 

@@ -11,11 +11,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from readout_world import ASSIGNED, DAYS, NIGHT, make_market, read, settings
 
-from netlift.pipelines.portfolio import read_portfolio
-from netlift.pipelines.progress import Silent
+from netlift.abtest.portfolio.compute import read_portfolio
+from netlift.abtest.readout_report.page import readout_document
+from netlift.progress import Silent
 from netlift.report.exports import to_markdown
-from netlift.report.pages.readout import readout_document
-from netlift.report.words import speak
+from netlift.report.language import speak
 
 SENT = pd.Timedelta(days=4)
 

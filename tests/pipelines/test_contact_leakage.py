@@ -15,7 +15,7 @@ from netlift.features import leakage
 from netlift.features.matrix import Feature
 from netlift.features.queries import Queries
 from netlift.features.vocabulary import learn_vocabulary
-from netlift.pipelines.contact_leakage import require_arms_unforeseen, require_blind_contacts
+from netlift.training.leakage import require_arms_unforeseen, require_blind_contacts
 
 HILLSTROM = Path(__file__).parents[2] / "../shared/data/hillstrom.parquet"
 

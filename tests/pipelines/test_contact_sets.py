@@ -11,8 +11,8 @@ from contact_tables import DAYS, HISTORY, STARTS, frames, known_before, open_fra
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.errors import ConfigError, LeakageError, NotRandomizedError
 from netlift.features.vocabulary import learn_vocabulary
-from netlift.pipelines.contact_sets import build_contact_rows
-from netlift.pipelines.observational_mark import mark_observational
+from netlift.training.contact_rows import build_contact_rows
+from netlift.training.uplift.observational import mark_observational
 
 HOUSE = Path(__file__).parents[2]
 

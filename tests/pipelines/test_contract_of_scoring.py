@@ -7,7 +7,7 @@ import pytest
 from netlift.data.read import Tables, conform
 from netlift.errors import SchemaDriftError
 from netlift.features.vocabulary import learn_vocabulary
-from netlift.pipelines.scoring_contract import ScoringContract, present_columns, require_same_schema
+from netlift.registry.scoring_contract import ScoringContract, present_columns, require_same_schema
 
 DAY = pd.Timestamp("2026-01-01")
 

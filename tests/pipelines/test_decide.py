@@ -26,10 +26,10 @@ from decide_world import (
     touch,
 )
 
-from netlift.abtest.holdout import is_held_out, period_of
+from netlift.abtest.assignment.holdout import is_held_out, period_of
 from netlift.config.business import load
 from netlift.data.arm_chances import parse_chances
-from netlift.data.check import check_tables
+from netlift.data.checks.check import check_tables
 from netlift.data.read import open_tables
 from netlift.errors import ConfigError, DataError, GateRefusedError, NetliftError, UsageError
 

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from netlift.cli import decisions
 from netlift.config.business import load
 from netlift.errors import GateRefusedError
-from netlift.evaluation.uplift import DecileRow
+from netlift.evaluation.uplift.metrics import DecileRow
 from netlift.features.profile import Profile
-from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE
 from netlift.registry.models import register
 from netlift.registry.promotion import promote
+from netlift.registry.scoring_contract import CONTRACT_FILE, PROFILE_FILE
 from netlift.registry.store import open_store
 from netlift.registry.tracking import TrainingRecord, log_training
 from netlift.results import Estimate, Table

@@ -13,9 +13,9 @@ from decide_world import AS_OF, NOW, configure, decide, make_world, read_run, re
 from segment_world import opened
 
 from netlift.config.business import load
+from netlift.decisions.eligibility.consents import read_opt_outs, require_consent_files, require_known_customers
+from netlift.decisions.run.inputs import bought_on, days_since_events
 from netlift.errors import GateRefusedError
-from netlift.pipelines.decide_consents import read_opt_outs, require_consent_files, require_known_customers
-from netlift.pipelines.decide_inputs import bought_on, days_since_events
 
 CHANNELS = ("email", "sms", "push", "call")
 ALL, NOBODY = set(CHANNELS), set()

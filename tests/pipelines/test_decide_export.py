@@ -11,9 +11,9 @@ import pytest
 from decide_world import configure, decide, make_world, read_run, rewrite
 
 from netlift.data.csv_lists import to_csv
+from netlift.decisions.run import export as decide_export
 from netlift.errors import GateRefusedError, NetliftError
 from netlift.pipelines import decide as module
-from netlift.pipelines import decide_export
 from netlift.text import safe_cell
 
 DANGEROUS = ("=1+1", "+7 900", "-1", "@cmd", "\tx", "\rx", "＝1+1", "0042", "7", "ordinary; text", 'a "quoted" word')

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from decide_world import HALF_TRUE
 
-from netlift.pipelines.decide_forecast import NOTHING, fit_line
+from netlift.decisions.launch_check.forecast import NOTHING, fit_line
 
 TENTHS = 10
 

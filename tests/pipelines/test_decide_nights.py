@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from decide_world import AS_OF, OFFERS, configure, decide, read_run, rewrite
 
-from netlift.decision.open_windows import Rest
+from netlift.decisions.eligibility.open_windows import Rest
+from netlift.decisions.run import customers as decide_customers
+from netlift.decisions.run.page import decision_document
 from netlift.errors import ConfigError
-from netlift.pipelines import decide_customers
-from netlift.report.pages.decision import decision_document
-from netlift.report.plain_text import to_text
-from netlift.report.words import speak
+from netlift.report.exports import to_text
+from netlift.report.language import speak
 
 WINDOW = 28
 

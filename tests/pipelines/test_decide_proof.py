@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from decide_world import AS_OF, FEATURES, OFFERS, configure, decide, make_world, read_run, rewrite, touch
 
-from netlift.decision.before_launch import BeforeLaunch
-from netlift.decision.summary import DecisionSummary
+from netlift.decisions.launch_check.result import BeforeLaunch
+from netlift.decisions.run.page import decision_document
+from netlift.decisions.run.summary import DecisionSummary
 from netlift.errors import UsageError
-from netlift.evaluation.off_policy import LoggedOutcomes, dr_scores
-from netlift.pipelines.proof_file import find_proof_file, write_proof_rows
-from netlift.pipelines.proof_rows import ProofRows
-from netlift.report.pages.decision import decision_document
-from netlift.report.plain_text import to_text
-from netlift.report.words import speak
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, dr_scores
+from netlift.report.exports import to_text
+from netlift.report.language import speak
 from netlift.results import to_plain
+from netlift.training.uplift.evidence_file import find_proof_file, write_proof_rows
+from netlift.training.uplift.evidence_rows import ProofRows
 
 MODEL = {"model.json": b"{}"}
 N = 6_000

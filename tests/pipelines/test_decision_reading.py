@@ -17,14 +17,15 @@ from typer.testing import CliRunner
 from netlift.cli import experiments
 from netlift.config.business import load
 from netlift.data.read import open_tables
+from netlift.decisions.readout import challengers as decision_challengers
+from netlift.decisions.readout import find as decision_reading
+from netlift.decisions.readout.challengers import find_challengers
+from netlift.decisions.readout.record import load_decisions
 from netlift.errors import DataError, UsageError
 from netlift.estimators.expression import constant, linear
-from netlift.pipelines import decision_challengers, decision_reading
-from netlift.pipelines.decision_challengers import find_challengers
-from netlift.pipelines.decision_readout_files import is_run, make_decision_readout
-from netlift.pipelines.decision_record import load_decisions
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.readout_files import ReadoutOrder
+from netlift.pipelines.decision_readout import is_run, make_decision_readout
+from netlift.pipelines.readout import ReadoutOrder
+from netlift.progress import Silent
 
 DAY, THEN = date(2026, 7, 1), datetime(2026, 7, 1, 6, 0, tzinfo=UTC)
 

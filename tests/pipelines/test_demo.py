@@ -9,21 +9,10 @@ import numpy as np
 import pytest
 
 import netlift.pipelines.demo as verb
-from netlift.config.business import load
-from netlift.data.check import check_tables
-from netlift.data.read import open_tables
-from netlift.data.retailer.rounds import NOBODY, Archive, World, begin_world
-from netlift.data.tables import CONTROL
-from netlift.decision.reasons import Refusal
-from netlift.errors import UsageError
-from netlift.evaluation.closed_loop import CONSTANT, LOOP, QUIET
-from netlift.features.vocabulary import learn_vocabulary
-from netlift.pipelines.decide_inputs import read_past_costs
-from netlift.pipelines.demo import DemoRequest, run_demo, write_study
-from netlift.pipelines.demo_lessons import Lesson, Ruling
-from netlift.pipelines.demo_log import log_round
-from netlift.pipelines.demo_loop import Loop
-from netlift.pipelines.demo_policies import (
+from netlift.closed_loop.learning import Lesson, Ruling
+from netlift.closed_loop.log import log_round
+from netlift.closed_loop.loop import Loop
+from netlift.closed_loop.policies import (
     OFFER_IDS,
     contact_by_truth,
     contact_everybody,
@@ -31,11 +20,22 @@ from netlift.pipelines.demo_policies import (
     in_folder,
     true_worth,
 )
-from netlift.pipelines.demo_readout import log_of, read_round
-from netlift.pipelines.demo_report import Comparison, bought_between, compare_worlds, expected_margin
-from netlift.pipelines.demo_year import live, live_year
-from netlift.pipelines.progress import Silent
-from netlift.report.words import speak
+from netlift.closed_loop.readout import log_of, read_round
+from netlift.closed_loop.report import Comparison, bought_between, compare_worlds, expected_margin
+from netlift.closed_loop.result import CONSTANT, LOOP, QUIET
+from netlift.closed_loop.year import live, live_year
+from netlift.config.business import load
+from netlift.data.checks.check import check_tables
+from netlift.data.contract import CONTROL
+from netlift.data.read import open_tables
+from netlift.decisions.eligibility.reasons import Refusal
+from netlift.decisions.run.inputs import read_past_costs
+from netlift.errors import UsageError
+from netlift.features.vocabulary import learn_vocabulary
+from netlift.pipelines.demo import DemoRequest, run_demo, write_study
+from netlift.progress import Silent
+from netlift.report.language import speak
+from netlift.simulation.rounds import NOBODY, Archive, World, begin_world
 
 CONFIG = Path(__file__).parents[2] / "configs" / "demo.yaml"
 START, NOW = dt.date(2026, 10, 1), dt.datetime(2026, 11, 22, tzinfo=dt.UTC)

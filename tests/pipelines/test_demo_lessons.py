@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import netlift.pipelines.demo_lessons as lessons
-from netlift.evaluation.closed_loop import CONSTANT, PASSED, SILENT, STANDS
-from netlift.pipelines.demo_lessons import Study, learn_uplift
-from netlift.pipelines.demo_policies import OFFER_IDS
+import netlift.closed_loop.learning as lessons
+from netlift.closed_loop.learning import Study, learn_uplift
+from netlift.closed_loop.policies import OFFER_IDS
+from netlift.closed_loop.result import CONSTANT, PASSED, SILENT, STANDS
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from campaign_world import make_world, run_design
 
-from netlift.abtest.design import Setup, measure, profit_proven
-from netlift.abtest.power import Spread
+from netlift.abtest.design.power import Spread
+from netlift.abtest.design.sizing import Setup, measure, profit_proven
 from netlift.errors import GateRefusedError
-from netlift.report.words import load_texts, speak
+from netlift.report.language import load_texts, speak
 
 EVIL = "=HYPERLINK(1)<script>alert(1)</script>|x"
 NAMES = {"offers": {"sms_bonus": {"ru": "Бонус по СМС", "en": "Bonus by text"}}}

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from campaign_world import END, START, make_frames, make_plan, make_world, run_assign, run_design
 
+from netlift.abtest.assignment.audience import Question, read_audience
+from netlift.abtest.assignment.overlaps import ASSIGNMENTS, find_collisions
 from netlift.config.business import load
 from netlift.config.criteria import parse_criterion
 from netlift.config.plan import load_plan
 from netlift.data.read import open_tables
 from netlift.errors import DataError, GateRefusedError, HistoryTooShortError, UsageError
-from netlift.pipelines.audience import Question, read_audience
-from netlift.pipelines.collisions import ASSIGNMENTS, find_collisions
 from netlift.results import to_plain
 
 YEAR = timedelta(days=365)

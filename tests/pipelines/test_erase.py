@@ -16,11 +16,11 @@ from fuzz.verbs import make_shop, run_verb, write_config
 
 from netlift.config.business import load
 from netlift.data.csv_lists import to_csv
+from netlift.data.run import read_standing
 from netlift.data.write import file_digest, parquet_writer, staged_directory, write_bytes
 from netlift.errors import BusyError, GateRefusedError, ModelIntegrityError, UsageError
 from netlift.pipelines import erase
 from netlift.pipelines.erase import cut_off_erasures, erase_customers, mend_erasures
-from netlift.pipelines.run_key import read_standing
 from netlift.registry.audit import read_entries
 from netlift.registry.locks import exclusive
 

@@ -10,8 +10,8 @@ import yaml
 from segment_world import HOUSE
 
 from netlift.config.business import load
+from netlift.data.run import find_sources, reading_tables
 from netlift.errors import BusyError, DataError
-from netlift.pipelines.fingerprint import find_sources, reading_tables
 
 
 @pytest.fixture

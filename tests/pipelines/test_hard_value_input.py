@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from netlift.config.business import load
-from netlift.pipelines.progress import Silent
 from netlift.pipelines.train import train_business
+from netlift.progress import Silent
 
 HOUSE = Path(__file__).parents[2]
 

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from netlift.cli import decisions
 from netlift.errors import GateRefusedError, UsageError
-from netlift.pipelines import night
+from netlift.pipelines import score_and_decide as night
 from netlift.pipelines.decide import DecideRequest
-from netlift.pipelines.night import score_and_decide
-from netlift.pipelines.progress import Silent
+from netlift.pipelines.score_and_decide import score_and_decide
+from netlift.progress import Silent
 
 NOW = datetime(2026, 10, 1, 6, tzinfo=UTC)
 REQUEST = DecideRequest(as_of=date(2026, 10, 1))

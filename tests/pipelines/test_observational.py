@@ -7,8 +7,7 @@ import pytest
 from observed_world import MEAN_EFFECT, observe
 
 from netlift.errors import NotRandomizedError
-from netlift.pipelines.observational import adjust_observational
-from netlift.pipelines.observational_mark import mark_observational
+from netlift.training.uplift.observational import adjust_observational, mark_observational
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,16 @@ import pandas as pd
 import pytest
 from readout_world import ASSIGNED, DAYS, NIGHT, Market, make_market, read, receipts, settings
 
-from netlift.abtest.readout import Look
+from netlift.abtest.portfolio.compute import read_portfolio
+from netlift.abtest.portfolio.page import portfolio_document
+from netlift.abtest.readout.result import Look
+from netlift.abtest.readout_report.page import readout_brief
 from netlift.config.plan import freeze_plan
 from netlift.errors import DataError
-from netlift.pipelines.portfolio import read_portfolio
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.readout_files import ReadoutOrder, write_out
-from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
-from netlift.report.pages.portfolio import portfolio_document
-from netlift.report.pages.readout import readout_brief
-from netlift.report.plain_text import to_text
-from netlift.report.words import speak
+from netlift.pipelines.readout import ReadoutOrder, write_out
+from netlift.progress import Silent
+from netlift.report.exports import to_html, to_json, to_markdown, to_text, to_xlsx
+from netlift.report.language import speak
 
 HOW = settings(segments=("region",), minimum_buyers=1)
 NO_NUMBER = re.compile(r"(?<!\w)[-−]?(nan|inf(inity)?)(?!\w)", re.IGNORECASE)

@@ -20,12 +20,12 @@ from segment_world import make_champions, make_retailer, write_config
 
 from netlift.config.business import load
 from netlift.pipelines import scorecard
-from netlift.pipelines.campaign_effects import find_readouts
-from netlift.pipelines.portfolio_files import PortfolioRequest, make_portfolio
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.readout_files import ReadoutOrder, make_readout
+from netlift.pipelines.portfolio import PortfolioRequest, make_portfolio
+from netlift.pipelines.readout import ReadoutOrder, make_readout
 from netlift.pipelines.scorecard import Request, make_scorecard
-from netlift.report.words import speak
+from netlift.progress import Silent
+from netlift.report.language import speak
+from netlift.scorecards.campaign_effects import find_readouts
 
 ASKED = {"progress": Silent(), "now": datetime(2026, 10, 1, 6, tzinfo=UTC), "lock_timeout": 0.0}
 LANGUAGES = ("ru", "en")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from netlift.config.definitions import UpliftGate
-from netlift.evaluation.off_policy import LoggedOutcomes, choose_arms
-from netlift.pipelines.permit_uplift import permit
-from netlift.pipelines.uplift_evidence import Judged
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, choose_arms
+from netlift.training.uplift.holdout import Judged
+from netlift.training.uplift.permission import permit
 
 GATES = UpliftGate(min_gain_over_constant=0.0, level=0.95, confidence=0.9)
 OFFERS = ("mail", "call")
@@ -26,7 +26,7 @@ def judged(uplift, effect, *, noise=10.0, seed=1):
 
 
 def ask(uplift, effect, *, late=None, monkeypatch, seed=1):
-    monkeypatch.setattr("netlift.pipelines.permit_uplift.average_effects", lambda _: effect.mean(axis=0))
+    monkeypatch.setattr("netlift.training.uplift.permission.average_effects", lambda _: effect.mean(axis=0))
     found = judged(uplift, effect, seed=seed)
     newest = judged(uplift[:2000], effect[:2000] if late is None else late[:2000], seed=seed + 100)
     return permit(found, newest, SimpleNamespace(offers=OFFERS), GATES)

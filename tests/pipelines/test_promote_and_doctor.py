@@ -15,13 +15,13 @@ from offer_world import NOON, add_uplift, copy_shop, lead_uplift, make
 
 from netlift.config.business import load
 from netlift.data.write import STAGING_PREFIX
+from netlift.decisions.next_best_offer.model import TASK, find_lag
 from netlift.errors import BusyError, GateRefusedError, UsageError
 from netlift.estimators.expression import constant
 from netlift.pipelines.doctor import examine_business
 from netlift.pipelines.promote import promote_version
 from netlift.registry.locks import exclusive
 from netlift.registry.models import aliases
-from netlift.registry.next_best_offer import TASK, find_lag
 from netlift.registry.promotion import read_history
 from netlift.registry.store import open_store
 from netlift.registry.tracking import PROCESS_TAG

@@ -17,25 +17,25 @@ from decide_world import AS_OF, UNCHECKED, configure, contract_of, make_world, t
 
 from netlift.config.business import load
 from netlift.config.definitions import UpliftDefinition, load_definition
+from netlift.data.history import read_history
 from netlift.data.read import open_tables
 from netlift.errors import DataError
-from netlift.evaluation.off_policy import LoggedOutcomes
+from netlift.evaluation.policy.off_policy import LoggedOutcomes
 from netlift.features.matrix import Feature
 from netlift.features.profile import Profile
 from netlift.features.vocabulary import learn_vocabulary
 from netlift.pipelines import decide as module
-from netlift.pipelines.calendar import read_history
 from netlift.pipelines.decide import DecideRequest, decide_business
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.proof_file import find_proof_file, read_proof_rows, write_proof_rows
-from netlift.pipelines.proof_rows import ProofRows
-from netlift.pipelines.scoring_contract import CONTRACT_FILE, PROFILE_FILE
-from netlift.pipelines.train_uplift import train_uplift
-from netlift.pipelines.training import Assignment
+from netlift.progress import Silent
 from netlift.registry.models import register
 from netlift.registry.promotion import promote
+from netlift.registry.scoring_contract import CONTRACT_FILE, PROFILE_FILE
 from netlift.registry.store import open_store
 from netlift.registry.tracking import TrainingRecord, log_training
+from netlift.training.task import Assignment
+from netlift.training.uplift.evidence_file import find_proof_file, read_proof_rows, write_proof_rows
+from netlift.training.uplift.evidence_rows import ProofRows
+from netlift.training.uplift.train import train_uplift
 
 NOW = datetime(2026, 10, 1, 6, tzinfo=UTC)
 REGION = Feature(

@@ -11,20 +11,20 @@ import pytest
 
 from netlift.config.criteria import parse_criterion
 from netlift.config.definitions import UpliftDefinition, load_definition
-from netlift.decision.allocation import allocate
-from netlift.decision.limits import Problem
-from netlift.decision.options import Option
+from netlift.decisions.allocation.allocate import allocate
+from netlift.decisions.allocation.problem import Problem
+from netlift.decisions.eligibility.options import Option
+from netlift.decisions.launch_check.replay import BEST, POLICY, RESPONSE, RULES, LaunchPolicy, prove_policy
 from netlift.errors import DataError
 from netlift.estimators.expression import linear, write_files
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.evaluation.forecast_lines import Lines
-from netlift.evaluation.off_policy import NOBODY, LoggedOutcomes, dr_scores
-from netlift.evaluation.policy_proof import AT_RANDOM
-from netlift.pipelines.policy_proof import BEST, POLICY, RESPONSE, RULES, LaunchPolicy, prove_policy
-from netlift.pipelines.proof_rows import ProofRows, gather_proof_rows
-from netlift.pipelines.uplift_evidence import Judged
-from netlift.pipelines.uplift_learning import UpliftLearning, predict_uplift
+from netlift.evaluation.policy.comparison import AT_RANDOM
+from netlift.evaluation.policy.forecast_lines import Lines
+from netlift.evaluation.policy.off_policy import NOBODY, LoggedOutcomes, dr_scores
+from netlift.training.uplift.context import UpliftLearning, predict_uplift
+from netlift.training.uplift.evidence_rows import ProofRows, gather_proof_rows
+from netlift.training.uplift.holdout import Judged
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
 from contact_world import OFFERS, make_world

@@ -10,17 +10,17 @@ import pandas as pd
 import pytest
 from segment_world import make_retailer, opened
 
-from netlift.abtest.holdout import is_held_out, period_of
+from netlift.abtest.assignment.holdout import is_held_out, period_of
+from netlift.abtest.portfolio.compute import read_portfolio
+from netlift.abtest.readout.compute import read_campaign
+from netlift.abtest.readout.rows import ReadoutRequest
 from netlift.config.business import load
 from netlift.config.plan import HoldoutPlan
 from netlift.config.readout import ReadoutSettings
 from netlift.data.read import conform
 from netlift.errors import DataError
-from netlift.pipelines.portfolio import read_portfolio
-from netlift.pipelines.portfolio_files import FILES, PortfolioRequest, make_portfolio
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.readout import read_campaign
-from netlift.pipelines.readout_rows import ReadoutRequest
+from netlift.pipelines.portfolio import FILES, PortfolioRequest, make_portfolio
+from netlift.progress import Silent
 
 START, WINDOW = datetime(2026, 1, 5), 14
 CAMPAIGNS, CUSTOMERS = 14, 4000

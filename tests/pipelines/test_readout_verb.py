@@ -14,13 +14,12 @@ from readout_world import CHECKOUT, make_market
 
 from netlift.cli.terminal import show
 from netlift.config.business import load
-from netlift.data.readouts import read_readouts
 from netlift.errors import BusyError, UsageError
-from netlift.pipelines.campaign_effects import find_readouts
-from netlift.pipelines.portfolio_files import PortfolioRequest, make_portfolio
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.readout_files import FILES, ReadoutOrder, make_readout
+from netlift.pipelines.portfolio import PortfolioRequest, make_portfolio
+from netlift.pipelines.readout import FILES, ReadoutOrder, make_readout
 from netlift.pipelines.readouts import make_readouts
+from netlift.progress import Silent
+from netlift.scorecards.campaign_effects import find_readouts, read_readouts
 
 NOW = datetime(2026, 5, 2, tzinfo=UTC)
 

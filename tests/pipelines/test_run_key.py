@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
+from netlift.closed_loop.year import DemoRequest
+from netlift.data.run import find_key, name_question
 from netlift.errors import UsageError
-from netlift.pipelines.demo_year import DemoRequest
-from netlift.pipelines.run_key import find_key, name_question
 
 INPUTS = {"data": "d", "inputs": "abcdef012345"}
 

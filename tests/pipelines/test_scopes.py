@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from readout_world import ASSIGNED, make_market, settings
 
-from netlift.data.check import check_tables, read_sound
+from netlift.abtest.portfolio.compute import read_portfolio
+from netlift.abtest.readout.compute import read_campaign
+from netlift.abtest.readout.rows import ReadoutRequest
+from netlift.data.checks.check import check_tables, read_sound
 from netlift.errors import DataError
-from netlift.pipelines.portfolio import read_portfolio
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.readout import read_campaign
-from netlift.pipelines.readout_rows import ReadoutRequest
+from netlift.progress import Silent
 
 OTHER = ASSIGNED + pd.Timedelta(days=20)
 

@@ -12,14 +12,15 @@ from typer.testing import CliRunner
 
 from netlift import cli
 from netlift.config.business import load
+from netlift.data.history import History
 from netlift.errors import ConfigError, GateRefusedError, HistoryTooShortError, UsageError
-from netlift.pipelines import page_files, scorecard
-from netlift.pipelines.calendar import History
-from netlift.pipelines.campaign_effects import find_readouts
-from netlift.pipelines.progress import Silent
+from netlift.pipelines import scorecard
 from netlift.pipelines.scorecard import FILES, Request, make_scorecard
-from netlift.pipelines.scorecard_months import plan_months
-from netlift.report.words import speak
+from netlift.progress import Silent
+from netlift.report import files as page_files
+from netlift.report.language import speak
+from netlift.scorecards.campaign_effects import find_readouts
+from netlift.scorecards.months import plan_months
 
 NOW = datetime(2026, 10, 1, 6, 0, tzinfo=UTC)
 LATER = datetime(2027, 1, 1, tzinfo=UTC)

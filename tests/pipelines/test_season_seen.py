@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from netlift.config.definitions import Windows
 from netlift.estimators.rows import LabelledRows
-from netlift.pipelines.season_seen import season_distance, warn_of_season
+from netlift.training.calendar import season_distance, warn_of_season
 
 
 def windows(horizon=90):

@@ -11,14 +11,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "recovery"))
 from plain_readout import chances_of, picture, read_assigned
 from segment_world import make_champions, make_retailer, opened, write_config
 
-from netlift.data.tables import CONTROL
+from netlift.abtest.portfolio.compute import read_portfolio
+from netlift.abtest.readout.compute import read_campaign
+from netlift.abtest.readout.rows import ReadoutRequest
+from netlift.data.contract import CONTROL
 from netlift.errors import ConfigError
-from netlift.pipelines.portfolio import read_portfolio
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.readout import read_campaign
-from netlift.pipelines.readout_rows import ReadoutRequest
-from netlift.pipelines.segment_splits import digest_splits, split_by_segment
-from netlift.pipelines.snapshots import EDGES_FILE, name_segments, take_snapshots
+from netlift.progress import Silent
+from netlift.segments.snapshots import EDGES_FILE, name_segments, take_snapshots
+from netlift.segments.splits import digest_splits, split_by_segment
 
 NOBODY = ([], ("churn", "ltv"))
 

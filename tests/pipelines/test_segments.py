@@ -13,11 +13,11 @@ from segment_world import AS_OF, PREVIOUS, make_champions, make_retailer, opened
 from netlift.config.business import load
 from netlift.errors import DataError, GateRefusedError, UsageError
 from netlift.pipelines import segments
-from netlift.pipelines.progress import Silent
 from netlift.pipelines.segments import SegmentRequest, analyse_segments, segment_business
+from netlift.progress import Silent
 from netlift.report.exports import to_html
-from netlift.report.pages.segments import segments_document
-from netlift.report.words import speak
+from netlift.report.language import speak
+from netlift.segments.pages.page import segments_document
 
 NOW = datetime(2026, 10, 1, 6, 0, tzinfo=UTC)
 NOBODY = ([], ("churn", "ltv"))

@@ -8,9 +8,9 @@ import pytest
 
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.estimators.stored import StoredModel
-from netlift.evaluation.off_policy import NOBODY, policy_value
-from netlift.pipelines.ship_uplift import ship_uplift
-from netlift.pipelines.uplift_learning import UpliftLearning, constants_for, policy_of
+from netlift.evaluation.policy.off_policy import NOBODY, policy_value
+from netlift.training.uplift.context import UpliftLearning, constants_for, policy_of
+from netlift.training.uplift.fit_final import ship_uplift
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
 from contact_world import make_subscribers

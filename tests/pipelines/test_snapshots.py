@@ -11,9 +11,9 @@ from segment_world import AS_OF, HISTORY_DAYS, PREVIOUS, make_champions, make_re
 
 from netlift.config.segments import SEGMENTS
 from netlift.errors import ConfigError, DataError, UsageError
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.snapshots import EDGES_FILE, SNAPSHOT_COLUMNS, take_snapshots
+from netlift.progress import Silent
 from netlift.segments.figures import Note
+from netlift.segments.snapshots import EDGES_FILE, SNAPSHOT_COLUMNS, take_snapshots
 
 NOBODY = ([], ("churn", "ltv"))
 

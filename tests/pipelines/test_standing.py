@@ -5,7 +5,7 @@ from netlift.errors import SchemaDriftError
 from netlift.estimators.expression import linear, write_files
 from netlift.estimators.stored import StoredModel
 from netlift.features.matrix import Feature
-from netlift.pipelines.standing import encode_for
+from netlift.registry.champions import encode_for
 
 
 def number(name: str) -> Feature:

@@ -13,7 +13,7 @@ from netlift.errors import DataError
 from netlift.features.build import build_features
 from netlift.features.queries import Queries
 from netlift.features.vocabulary import learn_vocabulary
-from netlift.pipelines.training_sets import build_labelled_rows, flag_treated
+from netlift.training.customer_rows import build_labelled_rows, flag_treated
 
 HOUSE = Path(__file__).parents[2]
 CUTOFF = date(2025, 6, 1)

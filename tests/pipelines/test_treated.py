@@ -13,8 +13,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from readout_world import make_market, read, settings
 from unequal_world import EFFECTS, ONE_ARM, TWO_ARMS, VALUABLE, make_unequal
 
-from netlift.abtest.aggregate import aggregate
-from netlift.abtest.weighting import (
+from netlift.abtest.portfolio.compute import read_portfolio
+from netlift.abtest.readout_report.page import readout_brief, readout_document, readout_json
+from netlift.abtest.stats.aggregate import aggregate
+from netlift.abtest.stats.weighting import (
     arms_of,
     control_of,
     picture_of,
@@ -22,13 +24,11 @@ from netlift.abtest.weighting import (
     read_chances,
     treated_of,
 )
-from netlift.data.check import check_tables
-from netlift.data.tables import CONTROL
-from netlift.pipelines.portfolio import read_portfolio
-from netlift.pipelines.progress import Silent
-from netlift.report.pages.readout import readout_brief, readout_document, readout_json
-from netlift.report.plain_text import to_text
-from netlift.report.words import speak
+from netlift.data.checks.check import check_tables
+from netlift.data.contract import CONTROL
+from netlift.progress import Silent
+from netlift.report.exports import to_text
+from netlift.report.language import speak
 
 
 @pytest.fixture(scope="module")

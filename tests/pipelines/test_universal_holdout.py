@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from pipelines.campaign_world import make_plan, request
 
+from netlift.abtest.design.plan import complete
+from netlift.abtest.portfolio.holdout import find_holdout
 from netlift.config.business import load
 from netlift.config.plan import load_plan
+from netlift.decisions.eligibility.contact_history import decided_days
 from netlift.errors import DataError, UsageError
-from netlift.pipelines.plan_making import complete
-from netlift.pipelines.portfolio_holdout import find_holdout
 
 DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
 
@@ -60,22 +61,22 @@ def test_without_decisions_the_options_make_the_holdout_and_nothing_makes_none()
 def test_the_holdout_of_decisions_is_read_from_the_first_of_them(tmp_path: Path):
     settings = load(DEMO).model_copy(update={"state": tmp_path})
     assert settings.decision is not None
-    assert find_holdout(settings, []) is None
+    assert find_holdout(settings, [], decided_days(tmp_path)) is None
     decided(tmp_path, "2026-10-08", "2026-10-08")
     decided(tmp_path, "autumn", "2026-10-01")
-    found = find_holdout(settings, [])
+    found = find_holdout(settings, [], decided_days(tmp_path))
     assert found is not None
     assert (found.plan, found.cluster, found.since) == (settings.decision.holdout, None, datetime(2026, 10, 1))
 
 
 def test_plans_and_decisions_of_different_holdouts_are_refused_and_named(tmp_path: Path):
     settings = load(DEMO).model_copy(update={"state": tmp_path})
-    assert find_holdout(settings, plans(tmp_path, 0.1)) is not None
+    assert find_holdout(settings, plans(tmp_path, 0.1), decided_days(tmp_path)) is not None
     decided(tmp_path, "autumn", "2026-10-01")
     with pytest.raises(DataError, match="C0, decisions autumn: 2 different universal holdouts"):
-        find_holdout(settings, plans(tmp_path, 0.1))
+        find_holdout(settings, plans(tmp_path, 0.1), decided_days(tmp_path))
     same = [replace_holdout(plan, settings.decision.holdout) for plan in plans(tmp_path, 0.1)]
-    assert find_holdout(settings, same) is not None
+    assert find_holdout(settings, same, decided_days(tmp_path)) is not None
 
 
 def replace_holdout(plan, holdout):

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from netlift.config.definitions import UpliftDefinition, load_definition
-from netlift.estimators.arm_outcomes import ArmOutcomes
-from netlift.estimators.counted_gains import count_gains
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.evaluation.off_policy import NOBODY, best_constant
-from netlift.pipelines.choose_uplift import choose
-from netlift.pipelines.ship_uplift import guard_refit, ship_uplift
-from netlift.pipelines.uplift_evidence import FOLDS, Judged, join, judge_held_out, judge_out_of_fold, keep_back
-from netlift.pipelines.uplift_learning import UpliftLearning, constants_for
+from netlift.estimators.uplift.arm_outcomes import ArmOutcomes
+from netlift.estimators.uplift.counted_gains import count_gains
+from netlift.evaluation.policy.off_policy import NOBODY, best_constant
 from netlift.results import Estimate
+from netlift.training.uplift.context import UpliftLearning, constants_for
+from netlift.training.uplift.fit_final import guard_refit, ship_uplift
+from netlift.training.uplift.holdout import FOLDS, Judged, join, judge_held_out, judge_out_of_fold, keep_back
+from netlift.training.uplift.select import choose
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
 from contact_world import make_world

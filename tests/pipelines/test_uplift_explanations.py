@@ -5,15 +5,15 @@ import logging
 import numpy as np
 import pytest
 
+from netlift.decisions.run.explain import OfferExplainer
 from netlift.errors import DataError, SchemaDriftError, UsageError
 from netlift.estimators.expression import column, constant, linear, maximum, write_files
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.evaluation.off_policy import LoggedOutcomes, dr_scores
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, dr_scores
 from netlift.features.matrix import Feature
-from netlift.pipelines.uplift_explanations import MODEL, ScoredContacts, explain_uplift
-from netlift.pipelines.why_offer import OfferExplainer
-from netlift.report.words import Words
+from netlift.report.language import Words
+from netlift.training.uplift.explanations import MODEL, ScoredContacts, explain_uplift
 
 EN, RU = Words(language="en"), Words(language="ru")
 FEATURES = (

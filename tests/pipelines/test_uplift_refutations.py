@@ -11,9 +11,9 @@ sys.path.append(str(Path(__file__).parents[1] / "estimators"))
 from contact_world import OFFERS, SEARCH, make_world
 
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift import fit_uplift
-from netlift.evaluation.off_policy import LoggedOutcomes, dr_scores
-from netlift.pipelines.uplift_refutations import placebo_outcomes, refute_uplift
+from netlift.estimators.uplift.fit import fit_uplift
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, dr_scores
+from netlift.training.uplift.placebos import placebo_outcomes, refute_uplift
 
 
 def world(customers, *, seed, **kinds):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from netlift.evaluation.classification import compare_probabilities, evaluate_probabilities, tabulate_tenths
+from netlift.evaluation.churn.metrics import compare_probabilities, evaluate_probabilities, tabulate_tenths
 
 REPETITIONS = 300
 LEVEL = 0.95

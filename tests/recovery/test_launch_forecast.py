@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netlift.decision.allocation import allocate
-from netlift.decision.limits import Limit, Problem
-from netlift.decision.prices import choose_by_prices
-from netlift.evaluation.forecast_lines import Lines
-from netlift.evaluation.off_policy import LoggedOutcomes, dr_scores
-from netlift.evaluation.profit_forecast import find_worth
+from netlift.decisions.allocation.allocate import allocate
+from netlift.decisions.allocation.dual import choose_by_prices
+from netlift.decisions.allocation.problem import Limit, Problem
+from netlift.evaluation.policy.forecast_lines import Lines
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, dr_scores
+from netlift.evaluation.policy.profit_forecast import find_worth
 
 ARMS, FEATURES = 4, 12
 COST = np.array([0.2, 0.5, 1.0])

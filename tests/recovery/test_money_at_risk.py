@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netlift.evaluation.money_at_risk import MoneyAtRisk, money_at_risk
+from netlift.evaluation.churn.money_at_risk import MoneyAtRisk, money_at_risk
 
 WORLDS, CUSTOMERS, LIST = 400, 3000, 0.1
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from netlift.evaluation.forecast_lines import Lines
-from netlift.evaluation.off_policy import LoggedOutcomes, choose_arms, dr_scores
-from netlift.evaluation.profit_forecast import find_worth
+from netlift.evaluation.policy.forecast_lines import Lines
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, choose_arms, dr_scores
+from netlift.evaluation.policy.profit_forecast import find_worth
 from netlift.results import Estimate
 
 WORLDS, CAMPAIGNS, CUSTOMERS, LAUNCH, FOLDS = 100, 4, 1500, 20_000, 3

@@ -9,9 +9,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
 from purchase_world import draw_purchases, draw_spend
 
-from netlift.estimators.gamma_gamma import expected_spend, fit_spend
-from netlift.estimators.histories import group_histories
-from netlift.estimators.purchase_process import expected_purchases, fit_purchases, p_alive, p_alive_after
+from netlift.estimators.value.bg_nbd import expected_purchases, fit_purchases, p_alive, p_alive_after
+from netlift.estimators.value.btyd_columns import group_histories
+from netlift.estimators.value.gamma_gamma import expected_spend, fit_spend
 
 TRUTH = {"r": 0.9, "alpha": 6.0, "a": 0.9, "b": 2.2}
 WEEKS_AFTER = 26

@@ -30,7 +30,7 @@ def beyond(share, draws):
 
 
 def test_cells_of_buyers_are_what_rows_of_all_customers_say():
-    from netlift.abtest.moments import OUTCOMES, of_rows
+    from netlift.abtest.stats.moments import OUTCOMES, of_rows
 
     rng = np.random.default_rng(1)
     people = worlds.of_spend("x", rng.lognormal(3, 1, 40), customers=100, reward=0.1, contact=0.05)
@@ -63,7 +63,7 @@ def test_covariates_are_drawn_as_the_readout_takes_them():
     import ibis
     import pandas as pd
 
-    from netlift.abtest.outcomes import amount_log
+    from netlift.abtest.stats.outcomes import amount_log
 
     amounts = np.array([-12.5, 0.0, 0.004, 3.0, 8e6])
     table = ibis.memtable(pd.DataFrame({"x": amounts}))

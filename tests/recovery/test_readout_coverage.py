@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netlift.abtest import skew
-from netlift.abtest.adjustment import adjusted
-from netlift.abtest.contrast import contrast, money
-from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, log_spend, of_rows, of_sums
-from netlift.abtest.roi import roi
-from netlift.abtest.simultaneous import simultaneous_profits
+from netlift.abtest.readout.roi import roi
+from netlift.abtest.stats import skew
+from netlift.abtest.stats.adjustment import adjusted
+from netlift.abtest.stats.difference import contrast, money
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, Moments, log_spend, of_rows, of_sums
+from netlift.abtest.stats.simultaneous import simultaneous_profits
 
 TERMS = {"level": 0.95, "currency": "EUR"}
 SIGMA = 0.6

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netlift.evaluation.off_policy import NOBODY, LoggedOutcomes, dr_scores
-from netlift.evaluation.policy_proof import prove
-from netlift.evaluation.profit_forecast import find_worth, worth_by_tenth
-from netlift.evaluation.replay_noise import ReplayNoise
+from netlift.evaluation.policy.comparison import prove
+from netlift.evaluation.policy.off_policy import NOBODY, LoggedOutcomes, dr_scores
+from netlift.evaluation.policy.profit_forecast import find_worth, worth_by_tenth
+from netlift.evaluation.policy.replay_variance import ReplayNoise
 
 CUSTOMERS, EPSILON, OPTIONS, LAUNCHES = 3_000, 0.04, 4, 400
 

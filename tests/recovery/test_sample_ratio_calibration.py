@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netlift.data.sample_ratio import ArmTotals, judge_sample_ratio
+from netlift.data.checks.sample_ratio import ArmTotals, judge_sample_ratio
 
 ARMS = ("control", "email", "sms", "call")
 SHARES = np.array([0.2, 0.4, 0.3, 0.1])

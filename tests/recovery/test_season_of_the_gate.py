@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from netlift.config.business import load
-from netlift.pipelines.progress import Silent
 from netlift.pipelines.score import score_business
 from netlift.pipelines.train import train_business
+from netlift.progress import Silent
 
 HOUSE = Path(__file__).parents[2]
 END = date(2026, 1, 1)

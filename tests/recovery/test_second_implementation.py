@@ -31,13 +31,13 @@ from plain_readout import (
 )
 from scipy.stats import norm
 
+from netlift.abtest.readout.compute import read_campaign
+from netlift.abtest.readout.rows import ReadoutRequest
+from netlift.closed_loop.policies import in_folder
 from netlift.config.business import load
 from netlift.data.read import open_tables
-from netlift.data.simulate import SimulationSettings, simulate
-from netlift.pipelines.demo_policies import in_folder
-from netlift.pipelines.progress import Silent
-from netlift.pipelines.readout import read_campaign
-from netlift.pipelines.readout_rows import ReadoutRequest
+from netlift.progress import Silent
+from netlift.simulation.simulate import SimulationSettings, simulate
 
 CONFIG = Path(__file__).parents[2] / "configs/demo.yaml"
 AS_MADE, EVEN, SINGLE = ("C04", "C09", "C13"), "C08", "C18"

@@ -12,11 +12,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipelines"))
 from unequal_world import EFFECTS, ONE_ARM, TWO_ARMS, VALUABLE, draw_people
 
-from netlift.abtest.comparison import contrast_arms
-from netlift.abtest.contrast import money
-from netlift.abtest.moments import OUTCOMES, PROFIT, of_rows
-from netlift.abtest.weighting import picture_of
-from netlift.data.tables import CONTROL
+from netlift.abtest.readout.comparison import contrast_arms
+from netlift.abtest.stats.difference import money
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, of_rows
+from netlift.abtest.stats.weighting import picture_of
+from netlift.data.contract import CONTROL
 
 DRAWS, CUSTOMERS = 1000, 3000
 NAMES = (*OUTCOMES, "pre_margin")

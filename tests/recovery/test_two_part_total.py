@@ -8,8 +8,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
 from value_world import SEARCH, draw_world, ignore
 
-from netlift.estimators.ltv import fit_ltv
 from netlift.estimators.stored import StoredModel
+from netlift.estimators.value.ltv import fit_ltv
 
 FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2025-01-01"]
 

@@ -2,8 +2,14 @@
 
 import numpy as np
 
-from netlift.evaluation.off_policy import LoggedOutcomes, clustered_error, dr_scores, policy_difference, policy_value
-from netlift.evaluation.uplift import Scored, calibration_slope, qini, qini_difference, uplift_at_k
+from netlift.evaluation.policy.off_policy import (
+    LoggedOutcomes,
+    clustered_error,
+    dr_scores,
+    policy_difference,
+    policy_value,
+)
+from netlift.evaluation.uplift.metrics import Scored, calibration_slope, qini, qini_difference, uplift_at_k
 
 WORLDS = 400
 CUSTOMERS = 250

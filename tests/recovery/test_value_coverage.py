@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netlift.evaluation.value import compare_values, evaluate_values, tabulate_value_tenths
+from netlift.evaluation.value.metrics import compare_values, evaluate_values, tabulate_value_tenths
 
 REPETITIONS = 300
 LEVEL = 0.95

@@ -8,15 +8,15 @@ import pytest
 
 from netlift.config.business import load
 from netlift.config.definitions import load_definition
+from netlift.data.checks.quality import name_money
+from netlift.data.history import read_history
 from netlift.data.read import open_tables
 from netlift.features.vocabulary import learn_vocabulary
-from netlift.pipelines import train_value
-from netlift.pipelines.calendar import read_history
-from netlift.pipelines.judge_ltv import LtvJudge
-from netlift.pipelines.money_basis import name_money
-from netlift.pipelines.progress import Silent
 from netlift.pipelines.simulate import simulate_business
-from netlift.pipelines.training import Assignment
+from netlift.progress import Silent
+from netlift.training import value as train_value
+from netlift.training.ltv import LtvJudge
+from netlift.training.task import Assignment
 
 HOUSE = Path(__file__).parents[2]
 SEEDS = (1, 2, 3)

@@ -9,15 +9,15 @@ import pytest
 from test_launch_forecast import COST, Campaign, campaign, learn
 
 from netlift.config.decision import DecisionSettings
-from netlift.decision.eligibility import Customers
-from netlift.decision.options import make_options
-from netlift.decision.value import AtRisk, Trained, value_options
-from netlift.evaluation.off_policy import LoggedOutcomes, dr_scores
+from netlift.decisions.eligibility.eligibility import Customers
+from netlift.decisions.eligibility.options import make_options
+from netlift.decisions.launch_check.check import RunProof, prove_run
+from netlift.decisions.launch_check.forecast import evidence_of
+from netlift.decisions.run.choose import Decided, choose
+from netlift.decisions.run.value import AtRisk, Trained, value_options
+from netlift.evaluation.policy.off_policy import LoggedOutcomes, dr_scores
 from netlift.features.matrix import Feature
-from netlift.pipelines.decide_choice import Decided, choose
-from netlift.pipelines.decide_forecast import evidence_of
-from netlift.pipelines.decide_proof import RunProof, prove_run
-from netlift.pipelines.proof_rows import ProofRows
+from netlift.training.uplift.evidence_rows import ProofRows
 
 OFFERS = ("letter", "text", "talk")
 CHANNELS = ("post", "sms", "call")

@@ -1,8 +1,8 @@
 from dataclasses import dataclass, replace
 
-from netlift.registry.card import CardContent, render_card
-from netlift.registry.gate import calibration_within, judge
 from netlift.results import Estimate, Table
+from netlift.training.card import CardContent, render_card
+from netlift.training.gate import calibration_within, judge
 
 
 @dataclass(frozen=True, kw_only=True)

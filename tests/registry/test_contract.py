@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from netlift.errors import SchemaDriftError
-from netlift.registry.contract import align, build_example
+from netlift.registry.package import align, build_example
 
 FEATURES = [{"name": "age_years", "kind": "number"}, {"name": "region", "kind": "category"}]
 

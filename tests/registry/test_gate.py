@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlift.registry.gate import (
+from netlift.results import Estimate
+from netlift.training.gate import (
     Cutoffs,
     auc_believable,
     beats_baseline,
@@ -15,7 +16,6 @@ from netlift.registry.gate import (
     judge,
     total_bias_within,
 )
-from netlift.results import Estimate
 
 
 def gain(point, lower, upper, unit="RUB/customer"):

@@ -7,8 +7,7 @@ import textwrap
 import pytest
 
 from netlift.errors import BusyError, ResourceError
-from netlift.registry.locks import exclusive
-from netlift.registry.process import Process, is_running, read_process, this_process
+from netlift.registry.locks import Process, exclusive, is_running, read_process, this_process
 
 HOLD = """
 import sys, time
@@ -60,7 +59,7 @@ def test_processes_are_known_to_run_or_to_be_dead():
     assert is_running(me)
     assert read_process(me.to_json()) == me
     child = subprocess.Popen(
-        [sys.executable, "-c", "from netlift.registry.process import this_process as t; print(t().to_json())"],
+        [sys.executable, "-c", "from netlift.registry.locks import this_process as t; print(t().to_json())"],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -12,9 +12,9 @@ import pytest
 from netlift.errors import ModelIntegrityError, ResourceError, UsageError
 from netlift.estimators.stored import StoredModel, StoredModelError
 from netlift.registry import models, package
-from netlift.registry.contract import align
+from netlift.registry.locks import this_process
 from netlift.registry.models import describe, load, register, resolve, sweep_models
-from netlift.registry.process import this_process
+from netlift.registry.package import align
 from netlift.registry.tracking import PROCESS_TAG
 
 CUSTOMERS = pd.DataFrame(

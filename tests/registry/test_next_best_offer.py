@@ -15,14 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlift.decision.options import Option
-from netlift.decision.value import AtRisk, Trained, value_options
-from netlift.errors import ModelIntegrityError
-from netlift.estimators import expression
-from netlift.estimators.stored import StoredModel, StoredModelError
-from netlift.features.matrix import Feature
-from netlift.registry.models import ModelVersion, aliases, describe, load, register
-from netlift.registry.next_best_offer import (
+from netlift.decisions.eligibility.options import Option
+from netlift.decisions.next_best_offer.economics import OfferEconomics, price
+from netlift.decisions.next_best_offer.model import (
     ECONOMICS_FILE,
     TASK,
     Origin,
@@ -32,7 +27,12 @@ from netlift.registry.next_best_offer import (
     metadata_of,
     render_card,
 )
-from netlift.registry.offer_economics import OfferEconomics, price
+from netlift.decisions.run.value import AtRisk, Trained, value_options
+from netlift.errors import ModelIntegrityError
+from netlift.estimators import expression
+from netlift.estimators.stored import StoredModel, StoredModelError
+from netlift.features.matrix import Feature
+from netlift.registry.models import ModelVersion, aliases, describe, load, register
 from netlift.registry.promotion import promote
 from netlift.registry.tracking import TrainingRecord, log_training
 

@@ -14,8 +14,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import invocations
 from test_next_best_offer import add, draw, lead, make_uplift, origin_of, to_frame
 
+from netlift.decisions.next_best_offer.model import TASK
 from netlift.registry.models import load
-from netlift.registry.next_best_offer import TASK
 from netlift.registry.served import OVER_HTTP
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 
 from netlift.errors import ResourceError, UsageError
 from netlift.registry import tracking
-from netlift.registry.process import this_process
+from netlift.registry.locks import this_process
 from netlift.registry.tracking import PROCESS_TAG, TrainingRecord, log_training, mark_orphans
 from netlift.results import Estimate, Table
 

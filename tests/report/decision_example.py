@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from netlift.decision.before_launch import BeforeLaunch, ProvedPolicy
-from netlift.decision.budget_path import BudgetPoint
-from netlift.decision.prices import Price
-from netlift.decision.summary import DecisionSummary, Forecast, Note, OfferLine, PartLine
-from netlift.decision.value import Sensitivity
-from netlift.evaluation.added_effects import AddedEffect
-from netlift.evaluation.closed_loop import (
+from netlift.closed_loop.result import (
     PASSED,
     SEGMENTS,
     WORLDS,
@@ -23,6 +17,12 @@ from netlift.evaluation.closed_loop import (
     Standing,
     WorldRow,
 )
+from netlift.decisions.allocation.budget_curve import BudgetPoint
+from netlift.decisions.allocation.dual import Price
+from netlift.decisions.launch_check.result import BeforeLaunch, ProvedPolicy
+from netlift.decisions.run.summary import DecisionSummary, Forecast, Note, OfferLine, PartLine
+from netlift.decisions.run.value import Sensitivity
+from netlift.evaluation.policy.added_effects import AddedEffect
 from netlift.results import Estimate, Table
 
 DAY = date(2026, 10, 1)

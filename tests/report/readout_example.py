@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from readout_parts import LINES, STARTED, Z, advise, arm, checks, days, estimate, remainders, roi, segments, verdict
 
-from netlift.abtest.readout import (
+from netlift.abtest.readout.result import (
     ArmCell,
     ArmReadout,
     Assumption,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from scipy.stats import norm
 
-from netlift.abtest.readout import (
+from netlift.abtest.readout.result import (
     ArmAdvice,
     ArmReadout,
     Check,

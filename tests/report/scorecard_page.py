@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from netlift.config.segments import LostSettings
-from netlift.data.quality import MonthQuality
-from netlift.report.pages.scorecard import scorecard_document
-from netlift.report.words import Words, speak
+from netlift.data.checks.quality import MonthQuality
+from netlift.report.language import Words, speak
 from netlift.results import Table
+from netlift.scorecards.build import build_scorecard
+from netlift.scorecards.page import scorecard_document
 from netlift.segments.figures import Basis, Note
 from netlift.segments.monthly import JOINED, ChurnRule, Month
-from netlift.segments.scorecard import build_scorecard
 
 EVIL = ('<script>alert("x")</script>', "=cmd|' /C calc'!A0", "https://evil.example/a|b", "a]b:c*d?e/f\\g" + "x" * 40)
 MONTHS = tuple(Month(first=date(2026, month, 1)) for month in (7, 8, 9))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from netlift.report.pages.segments import segments_document
-from netlift.report.words import speak
+from netlift.report.language import speak
 from netlift.results import Estimate, Table
 from netlift.segments.economics import SegmentRow
 from netlift.segments.figures import Note
-from netlift.segments.grid import RecencyFrequency, ValueRisk
 from netlift.segments.migration import ENTERED, Flow
+from netlift.segments.pages.page import segments_document
 from netlift.segments.payback import Payback
 from netlift.segments.report import Remaining, SegmentReport
+from netlift.segments.value_segments import RecencyFrequency, ValueRisk
 
 EVIL = "=HYPERLINK(1)<script>alert(1)</script>|x"
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from decision_example import about, make_loop, make_summary
 
-from netlift.decision.before_launch import BeforeLaunch
-from netlift.report.pages.decision import decision_document
-from netlift.report.pages.demo import demo_document
-from netlift.report.plain_text import to_text
-from netlift.report.words import load_texts, speak
+from netlift.closed_loop.page import demo_document
+from netlift.decisions.launch_check.result import BeforeLaunch
+from netlift.decisions.run.page import decision_document
+from netlift.report.exports import to_text
+from netlift.report.language import load_texts, speak
 
 OURS = (
     "decide",

@@ -7,14 +7,13 @@ from datetime import date
 
 import pytest
 
-from netlift.data.sample_ratio import SampleRatio
-from netlift.evaluation.decision_readout import DecisionReadout, Drift, GroupLine, LeftOut
-from netlift.evaluation.policy_proof import AT_RANDOM, ProofRow
-from netlift.evaluation.profit_forecast import WorthTenth
-from netlift.report.exports import to_html, to_markdown
-from netlift.report.pages.decision_readout import decision_readout_document
-from netlift.report.plain_text import to_text
-from netlift.report.words import speak
+from netlift.data.checks.sample_ratio import SampleRatio
+from netlift.decisions.readout.page import decision_readout_document
+from netlift.decisions.readout.result import DecisionReadout, Drift, GroupLine, LeftOut
+from netlift.evaluation.policy.comparison import AT_RANDOM, ProofRow
+from netlift.evaluation.policy.profit_forecast import WorthTenth
+from netlift.report.exports import to_html, to_markdown, to_text
+from netlift.report.language import speak
 from netlift.results import Estimate, Table
 
 EVIL = "<script>alert(1)</script>"

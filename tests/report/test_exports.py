@@ -11,7 +11,7 @@ from scorecard_page import EVIL, MONTHS, make_document
 
 from netlift.report.document import Cell, Document, Grid, Section, text_cell
 from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
-from netlift.report.words import speak
+from netlift.report.language import speak
 from netlift.segments.figures import TOTAL
 from netlift.segments.metrics import METRICS
 

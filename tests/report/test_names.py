@@ -23,32 +23,31 @@ from test_decision_readout_page import proof
 from test_portfolio_page import line, portfolio
 from test_uplift_charts import SHARES, TREE, WORTH
 
-from netlift.abtest.design import Precision
-from netlift.abtest.design_request import DesignRequest
-from netlift.abtest.planned import ArmCount, AssignReport, DesignReport, PastSpend, Power, Window
-from netlift.abtest.power import Spread
+from netlift.abtest.assignment.page import assignment_document
+from netlift.abtest.design.page import design_document
+from netlift.abtest.design.power import Spread
+from netlift.abtest.design.request import DesignRequest
+from netlift.abtest.design.result import ArmCount, AssignReport, DesignReport, PastSpend, Power, Window
+from netlift.abtest.design.sizing import Precision
+from netlift.abtest.portfolio.page import portfolio_document
+from netlift.abtest.readout_report.page import readout_brief, readout_document
+from netlift.closed_loop.page import demo_document
 from netlift.config.plan import ArmPlan
-from netlift.data.tables import CONTROL
-from netlift.estimators.effect_shares import Choice, Reason
-from netlift.evaluation.binned_columns import Split
-from netlift.evaluation.decision_readout import LeftOut
-from netlift.evaluation.policy_tree import Answer, TreeEnd
+from netlift.data.contract import CONTROL
+from netlift.decisions.readout.page import decision_readout_document
+from netlift.decisions.readout.result import LeftOut
+from netlift.decisions.run.page import decision_document
+from netlift.estimators.shapley import Choice, Reason
+from netlift.evaluation.policy.binned_columns import Split
+from netlift.evaluation.policy.policy_tree import Answer, TreeEnd
 from netlift.features.matrix import Feature
 from netlift.report.document import Document
-from netlift.report.exports import to_html, to_markdown, to_xlsx
-from netlift.report.pages.assignment import assignment_document
-from netlift.report.pages.decision import decision_document
-from netlift.report.pages.decision_readout import decision_readout_document
-from netlift.report.pages.demo import demo_document
-from netlift.report.pages.design import design_document
-from netlift.report.pages.portfolio import portfolio_document
-from netlift.report.pages.readout import readout_brief, readout_document
-from netlift.report.pages.segments import segments_document
-from netlift.report.plain_text import to_text
-from netlift.report.uplift_charts import effect_shares_chart, policy_tree_chart
-from netlift.report.uplift_words import say_choice, say_constant, say_dependence, say_feature, say_rule
-from netlift.report.words import LANGUAGES, Words, speak
+from netlift.report.exports import to_html, to_markdown, to_text, to_xlsx
+from netlift.report.language import LANGUAGES, Words, speak
 from netlift.results import Table
+from netlift.segments.pages.page import segments_document
+from netlift.training.uplift.charts import effect_shares_chart, policy_tree_chart
+from netlift.training.uplift.sentences import say_choice, say_constant, say_dependence, say_feature, say_rule
 
 OFFERS, CHANNELS = ("zz_offer_17", "zz_offer_18"), ("zz_channel_3", "zz_channel_4")
 SEGMENT, STRATEGY, ATTRIBUTE, VALUE = "zz_segment_5", "zz_strategy_2", "zz_attribute_4", "zz_value_6"

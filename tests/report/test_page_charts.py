@@ -5,11 +5,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from netlift.abtest.portfolio.page import funnel_chart
+from netlift.abtest.readout_report.charts import Step, chance_chart, waterfall_chart
 from netlift.report.charts import PAGE_WIDTH
+from netlift.report.forest_chart import Whisker, forest_chart
 from netlift.report.palette import LIGHT
-from netlift.report.portfolio_charts import funnel_chart
-from netlift.report.readout_charts import Step, Whisker, chance_chart, forest_chart, waterfall_chart
-from netlift.report.scorecard_charts import lines_chart, stacked_chart
+from netlift.scorecards.charts import lines_chart, stacked_chart
 
 MONTHS = [f"m{i}" for i in range(12)]
 LONG = "Скидка 10 % по почте: весна 2026"

@@ -10,11 +10,11 @@ import pytest
 from readout_example import EXAMPLES
 from scorecard_page import make_document
 
+from netlift.abtest.readout_report.page import readout_document
 from netlift.report.charts import PAGE_WIDTH
 from netlift.report.exports import to_html
-from netlift.report.pages.readout import readout_document
+from netlift.report.language import speak
 from netlift.report.pdf import to_pdf
-from netlift.report.words import speak
 
 PAGES = {
     "scorecard": lambda language: make_document(language)[1],

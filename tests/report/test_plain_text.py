@@ -3,8 +3,8 @@ from __future__ import annotations
 from datetime import date
 
 from netlift.report.document import Cell, Document, Grid, Section, text_cell
-from netlift.report.plain_text import to_text
-from netlift.report.words import Words
+from netlift.report.exports import to_text
+from netlift.report.language import Words
 
 
 def page(*sections, title="Title"):

@@ -8,10 +8,10 @@ from datetime import date, datetime
 
 import pytest
 
-from netlift.abtest.portfolio import HoldoutReading, LeftOut, Line, Portfolio, Sums, Total
+from netlift.abtest.portfolio.page import portfolio_document
+from netlift.abtest.portfolio.result import HoldoutReading, LeftOut, Line, Portfolio, Sums, Total
 from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
-from netlift.report.pages.portfolio import portfolio_document
-from netlift.report.words import load_texts, speak
+from netlift.report.language import load_texts, speak
 from netlift.results import Estimate
 
 EVIL = "=HYPERLINK(1)<script>alert(1)</script>|x"
@@ -147,8 +147,8 @@ def test_what_is_missing_is_said() -> None:
 def test_there_are_words_for_every_reason_a_campaign_may_be_left_out_for() -> None:
     import inspect
 
-    from netlift.pipelines import portfolio as pipeline
-    from netlift.pipelines import portfolio_contacts
+    from netlift.abtest.portfolio import compute as pipeline
+    from netlift.abtest.portfolio import shared_contacts as portfolio_contacts
 
     source = inspect.getsource(pipeline) + inspect.getsource(portfolio_contacts)
     reasons = {key.removeprefix("portfolio.reason.") for key in load_texts() if key.startswith("portfolio.reason.")}

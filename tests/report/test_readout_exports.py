@@ -9,15 +9,14 @@ import pytest
 from readout_example import EVIL, EXAMPLES, make_readout
 from test_readout_page import see
 
+from netlift.abtest.readout_report.headline import write_headline
+from netlift.abtest.readout_report.page import readout_brief, readout_document, readout_json, readout_workbook
+from netlift.abtest.readout_report.sentences import ReadoutWords
+from netlift.abtest.readout_report.slides import to_pptx
 from netlift.errors import ConfigError, NetliftError
-from netlift.report.exports import to_html, to_markdown
-from netlift.report.pages.readout import readout_brief, readout_document, readout_json, readout_workbook
-from netlift.report.pages.readout_verdict import write_headline
-from netlift.report.pages.readout_words import ReadoutWords
+from netlift.report.exports import to_html, to_markdown, to_text
+from netlift.report.language import speak
 from netlift.report.pdf import find_browser, to_pdf
-from netlift.report.plain_text import to_text
-from netlift.report.slides import to_pptx
-from netlift.report.words import speak
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"

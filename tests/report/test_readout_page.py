@@ -6,13 +6,12 @@ from html.parser import HTMLParser
 import pytest
 from readout_example import EVIL, EXAMPLES, make_readout
 
-from netlift.data.readouts import read_readouts
-from netlift.report.exports import to_html, to_json, to_markdown
-from netlift.report.pages.readout import readout_brief, readout_document, readout_json
-from netlift.report.pages.readout_verdict import write_headline
-from netlift.report.pages.readout_words import ReadoutWords
-from netlift.report.plain_text import to_text
-from netlift.report.words import speak
+from netlift.abtest.readout_report.headline import write_headline
+from netlift.abtest.readout_report.page import readout_brief, readout_document, readout_json
+from netlift.abtest.readout_report.sentences import ReadoutWords
+from netlift.report.exports import to_html, to_json, to_markdown, to_text
+from netlift.report.language import speak
+from netlift.scorecards.campaign_effects import read_readouts
 
 RU, EN = speak("ru"), speak("en")
 NOT_ON_PAGE_ONE = {
@@ -236,7 +235,7 @@ def test_markdown_holds_no_tag_link_or_picture_of_a_name():
 
 
 def test_two_arms_with_the_same_beginning_stay_two_in_the_charts():
-    from netlift.report.pages.readout_pictures import short_names
+    from netlift.abtest.readout_report.figures import short_names
 
     names = ["a" * 60 + str(i) for i in range(12)]
     assert len(set(short_names(names).values())) == 12

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from readout_example import EXAMPLES
 
-from netlift.report.native_charts import value_axis
-from netlift.report.pages.readout import readout_workbook
+from netlift.abtest.readout_report.page import readout_workbook
+from netlift.abtest.readout_report.slides import to_pptx, value_axis
+from netlift.report.language import speak
 from netlift.report.palette import LIGHT
-from netlift.report.slides import to_pptx
-from netlift.report.words import speak
 
 C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"

@@ -9,10 +9,10 @@ from segments_page import EVIL, make_document, make_report
 from test_exports import Seen, sheets
 
 from netlift.config.segments import SEGMENTS
-from netlift.report import pages
 from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
-from netlift.report.words import load_texts, speak
+from netlift.report.language import load_texts, speak
 from netlift.results import Table
+from netlift.segments import pages
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
@@ -92,6 +92,6 @@ def test_what_is_missing_is_left_out_and_the_rest_stands():
 
 
 def test_every_text_of_the_page_is_said_somewhere():
-    used = "".join(path.read_text() for path in Path(pages.__file__).parent.glob("segment*.py"))
+    used = "".join(path.read_text() for path in Path(pages.__file__).parent.glob("*.py"))
     keys = [key.split(".")[-1] for key in load_texts() if key.startswith("segments.")]
     assert [key for key in keys if f'{key}"' not in used] == []

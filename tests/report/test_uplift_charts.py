@@ -5,19 +5,19 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from netlift.estimators.effect_shares import Choice, EffectShareRow, Reason
-from netlift.evaluation.binned_columns import Split
-from netlift.evaluation.budget_curve import BudgetRow
-from netlift.evaluation.off_policy import LoggedOutcomes
-from netlift.evaluation.policy_tree import Answer, Branch, Leaf, PolicyTree, TreeEnd, value_policy_tree
-from netlift.evaluation.targeting import TopShare
+from netlift.estimators.shapley import Choice, EffectShareRow, Reason
+from netlift.evaluation.policy.binned_columns import Split
+from netlift.evaluation.policy.off_policy import LoggedOutcomes
+from netlift.evaluation.policy.policy_tree import Answer, Branch, Leaf, PolicyTree, TreeEnd, value_policy_tree
+from netlift.evaluation.uplift.cost_curve import BudgetRow
+from netlift.evaluation.uplift.toc import TopShare
 from netlift.features.catalogue import build_catalogue
 from netlift.features.matrix import Feature
 from netlift.features.vocabulary import Vocabulary
-from netlift.report.uplift_charts import budget_chart, effect_shares_chart, policy_tree_chart, top_shares_chart
-from netlift.report.uplift_words import say_answer, say_choice, say_constant, say_feature, say_rule, say_value
-from netlift.report.words import Words
+from netlift.report.language import Words
 from netlift.results import Estimate, Table
+from netlift.training.uplift.charts import budget_chart, effect_shares_chart, policy_tree_chart, top_shares_chart
+from netlift.training.uplift.sentences import say_answer, say_choice, say_constant, say_feature, say_rule, say_value
 
 RU, EN = Words(language="ru"), Words(language="en")
 CATALOGUE = build_catalogue(

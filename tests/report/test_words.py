@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlift.config.segments import SEGMENTS
-from netlift.data.tables import CONTRACT
+from netlift.data.contract import CONTRACT
 from netlift.errors import ConfigError, UsageError
-from netlift.report import words as module
-from netlift.report.words import LANGUAGES, PLURALS, Words, load_texts, placeholders, speak
+from netlift.report import language as module
+from netlift.report.language import LANGUAGES, PLURALS, Words, load_texts, placeholders, speak
 from netlift.segments.metrics import METRICS, MONEY_FIRST
 
 RU, EN = (speak(language) for language in ("ru", "en"))

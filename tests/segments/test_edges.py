@@ -7,7 +7,7 @@ import pytest
 from netlift.errors import GateRefusedError, UsageError
 from netlift.segments.edges import FrozenEdges, read_edges, require_current, write_edges
 from netlift.segments.rfm import RfmEdges
-from netlift.segments.tiers import TierEdges
+from netlift.segments.value_segments import TierEdges
 
 EDGES = FrozenEdges(
     made_from={"segments.reference": "2026-04-01", "horizon of ltv in days": 182},

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from netlift.segments.grid import cross_recency_and_frequency, cross_value_and_risk
+from netlift.segments.value_segments import cross_recency_and_frequency, cross_value_and_risk
 
 
 def test_the_nine_cells_are_always_there_and_all_cells_add_up():

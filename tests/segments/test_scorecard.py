@@ -9,10 +9,10 @@ from scorecard_world import LOST, MONTH, RULE, make_basis, make_frames, make_sna
 from segment_tables import make_tables
 
 from netlift.results import Estimate
+from netlift.scorecards.build import build_scorecard, combine_effects
 from netlift.segments.figures import TOTAL
 from netlift.segments.metrics import METRICS
 from netlift.segments.monthly import JOINED, sum_channels, sum_month
-from netlift.segments.scorecard import build_scorecard, combine_effects
 
 ADDING = (
     "margin",

@@ -8,7 +8,7 @@ import pytest
 from segment_tables import make_tables
 
 from netlift.config.segments import LostSettings
-from netlift.segments.silence import landmark_of, times_to_loss
+from netlift.segments.inactivity import landmark_of, times_to_loss
 
 SILENCE = LostSettings(kind="silence", silence_days=30, follow_days=100)
 AS_OF = date(2026, 1, 1)

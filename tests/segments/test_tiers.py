@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from netlift.config.segments import RISKS, TIERS, Quantiles
-from netlift.segments.tiers import TierEdges, fit_tier_edges, risk_levels, value_tiers
+from netlift.segments.value_segments import TierEdges, fit_tier_edges, risk_levels, value_tiers
 
 SHARES = Quantiles(middle=0.5, high=0.8)
 

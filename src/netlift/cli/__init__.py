@@ -227,8 +227,8 @@ def scorecard(
 
     Example: netlift scorecard --months 12 --until 2026-09 --lang en
     """
-    from netlift.pipelines.campaign_effects import find_readouts
     from netlift.pipelines.scorecard import Request, make_scorecard
+    from netlift.scorecards.campaign_effects import find_readouts
 
     settings = load_business(config, data)
     newest = None if until is None else until.date()

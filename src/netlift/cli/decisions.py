@@ -47,8 +47,8 @@ def decide(
     Nothing goes out without fresh consents (exit 4). Example: netlift decide --as-of 2026-10-01 --score --lang en
     """
     from netlift.pipelines.decide import DecideRequest, decide_business
-    from netlift.pipelines.night import score_and_decide
-    from netlift.report.words import speak
+    from netlift.pipelines.score_and_decide import score_and_decide
+    from netlift.report.language import speak
 
     speak(lang)
     request = DecideRequest(as_of=as_of.date(), run_key=run_key, trigger=trigger, for_excel=excel, language=lang)

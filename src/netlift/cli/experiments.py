@@ -98,9 +98,9 @@ def design(
     Example: netlift design --campaign-id C20 --offers sms_bonus_300 --start 2026-10-05 --outcome-days 28
     --expect 60 --chance 0.8 --reward 60 --hypothesis "A bonus brings sleepers back"
     """
-    from netlift.abtest.design_request import DesignRequest
+    from netlift.abtest.design.request import DesignRequest
     from netlift.pipelines.design import design_campaign
-    from netlift.report.words import speak
+    from netlift.report.language import speak
 
     speak(lang)
     request = DesignRequest(
@@ -160,7 +160,7 @@ def assign(
     Example: netlift assign experiments/2026-10-c20/plan.yaml
     """
     from netlift.pipelines.assign import assign_campaign
-    from netlift.report.words import speak
+    from netlift.report.language import speak
 
     speak(lang)
     with watched(quiet=json_output) as progress:
@@ -194,8 +194,8 @@ def readout(
     Example: netlift readout C08 --by segment --lang en
     """
     from netlift.errors import UsageError
-    from netlift.pipelines.decision_readout_files import is_run, make_decision_readout
-    from netlift.pipelines.readout_files import ReadoutOrder, make_readout
+    from netlift.pipelines.decision_readout import is_run, make_decision_readout
+    from netlift.pipelines.readout import ReadoutOrder, make_readout
     from netlift.pipelines.readouts import make_readouts
 
     order = ReadoutOrder(
@@ -236,7 +236,7 @@ def portfolio(
 
     Example: netlift portfolio --as-of 2026-10-01 --lang en
     """
-    from netlift.pipelines.portfolio_files import PortfolioRequest, make_portfolio
+    from netlift.pipelines.portfolio import PortfolioRequest, make_portfolio
 
     with watched(quiet=json_output) as progress:
         run = make_portfolio(

@@ -97,7 +97,7 @@ def _left_out(result: Any) -> Iterator[str]:
     """What of the tables a verb did not read, so that nothing is left out unseen."""
     if not (found := getattr(result, "left_out", ())):
         return
-    from netlift.report.words import speak
+    from netlift.report.language import speak
 
     words = speak(getattr(result, "language", "en"))
     yield "\n" + words.say("left_out.title")
@@ -116,7 +116,7 @@ def _left_out(result: Any) -> Iterator[str]:
 @contextmanager
 def watched(*, quiet: bool) -> Iterator[Any]:
     """A progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
-    from netlift.pipelines.progress import Silent
+    from netlift.progress import Silent
 
     if quiet:
         yield Silent()

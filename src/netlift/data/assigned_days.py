@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from netlift.data.tables import CONTROL
+from netlift.data.contract import CONTROL
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from netlift.config.business import TableSource
+from netlift.data.contract import Column
 from netlift.data.files import reading, tell_type
 from netlift.data.instants import read_instants, strange_endings
-from netlift.data.tables import Column
 from netlift.data.zone import EARLIEST, LATEST, to_local, to_utc
 
 if TYPE_CHECKING:

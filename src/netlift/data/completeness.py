@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from netlift.config.business import NEWEST_ROW
 from netlift.config.settings import did_you_mean
-from netlift.data.findings import Finding, Severity
-from netlift.data.tables import CONTRACT
+from netlift.data.checks.findings import Finding, Severity
+from netlift.data.contract import CONTRACT
 from netlift.errors import ConfigError
 
 if TYPE_CHECKING:

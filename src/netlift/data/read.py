@@ -18,9 +18,9 @@ from netlift.config.settings import did_you_mean
 from netlift.data.adapters.adapted import Adapted, Note
 from netlift.data.casting import Casting, impossible_moments, null_of, refusals, unread_values
 from netlift.data.completeness import find_complete_end
+from netlift.data.contract import CONSENT_PREFIX, CONTRACT, Column, TableContract
 from netlift.data.files import CSV, list_files, machine_error, open_files, reading, stem_of
 from netlift.data.memory import LIBRARIES_MB, require_memory
-from netlift.data.tables import CONSENT_PREFIX, CONTRACT, Column, TableContract
 from netlift.data.write import STAGING_PREFIX, resource_error
 from netlift.errors import DataError, ResourceError
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from netlift.estimators.forest_layout import Forest, lay_out
 from netlift.estimators.forest_text import UnfitForestError, read_forest
-from netlift.estimators.side_by_side import run_side_by_side
+from netlift.estimators.parallel import run_side_by_side
 
 PAYS_FROM = 8_000_000  # rows times trees: LightGBM takes as long for them as it takes to load numba and the kernel
 BLOCK = 1 << 13

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from netlift.errors import DataError
-from netlift.estimators.boosting import BoostingRows, Objective, Params, fit_rounds, start_scores, to_expected
-from netlift.estimators.side_by_side import run_side_by_side
+from netlift.estimators.boosting.lightgbm import BoostingRows, Objective, Params, fit_rounds, start_scores, to_expected
+from netlift.estimators.parallel import run_side_by_side
 
 OUTSIDE, LEARN_ONLY = -1, -2
 CROSS_FIT_ROWS, ONCE_FROM_ROWS = 30_000, 15_000

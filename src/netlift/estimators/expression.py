@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from netlift.estimators.histories import HISTORY, SPENDING
 from netlift.estimators.process_formulas import PurchaseMixture, SpendMixture
 from netlift.estimators.stored import FORMAT
+from netlift.estimators.value.btyd_columns import HISTORY, SPENDING
 from netlift.features.matrix import Feature
 
 Expression = dict[str, Any]

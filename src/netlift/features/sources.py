@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from netlift.data.tables import CONTROL
+from netlift.data.contract import CONTROL
 from netlift.errors import SchemaDriftError
 from netlift.features.customers import encode
 from netlift.features.engagement import ANSWERED, COMPLAINED, KINDS, OPENED, SENT

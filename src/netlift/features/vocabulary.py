@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from netlift.data.tables import CONTROL
+from netlift.data.contract import CONTROL
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -9,30 +9,29 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from netlift.abtest.assignment import Assignment, assign
-from netlift.abtest.planned import ArmCount, AssignReport
+from netlift.abtest.assignment.audience import Audience, Question, read_audience, read_segments
+from netlift.abtest.assignment.draw import Assignment, assign
+from netlift.abtest.assignment.overlaps import ASSIGNMENTS, CONTACTS_FILE
+from netlift.abtest.assignment.page import assignment_document
+from netlift.abtest.design.result import ArmCount, AssignReport
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan, load_plan
-from netlift.data.check import read_sound
+from netlift.data.checks.check import read_sound
+from netlift.data.checks.findings import Finding, read_findings
+from netlift.data.checks.sample_ratio import ArmTotals, judge_sample_ratio
 from netlift.data.csv_lists import to_csv
-from netlift.data.findings import Finding, read_findings
+from netlift.data.history import read_history
 from netlift.data.read import Tables, open_tables
-from netlift.data.sample_ratio import ArmTotals, judge_sample_ratio
+from netlift.data.run import BRING_BACK, MANIFEST_FILE, SourceFiles, combine_digests, find_sources, read_standing
 from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
 from netlift.errors import GateRefusedError, UsageError
-from netlift.pipelines.audience import Audience, Question, read_audience, read_segments
-from netlift.pipelines.calendar import read_history
-from netlift.pipelines.collisions import ASSIGNMENTS, CONTACTS_FILE
 from netlift.pipelines.contact_list import campaigns_table, contacts_table
-from netlift.pipelines.fingerprint import SourceFiles, combine_digests, find_sources
-from netlift.pipelines.names import speak_of
-from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import BRING_BACK, MANIFEST_FILE, read_standing
-from netlift.pipelines.segment_splits import digest_splits
+from netlift.progress import Progress
 from netlift.registry.locks import exclusive
-from netlift.report.pages.assignment import assignment_document
-from netlift.report.plain_text import to_text
+from netlift.report.exports import to_text
+from netlift.report.names import speak_of
 from netlift.results import Told, to_plain
+from netlift.segments.splits import digest_splits
 
 FILES = {"contacts": CONTACTS_FILE, "contacts_csv": "contacts.csv", "campaigns": "campaigns.parquet"}
 

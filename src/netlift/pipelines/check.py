@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netlift.config.business import BusinessSettings
-from netlift.data.check import CheckReport, check_tables
+from netlift.data.checks.check import CheckReport, check_tables
 from netlift.data.read import open_tables
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlift.abtest.assignment import Assignment
+from netlift.abtest.assignment.audience import Audience
+from netlift.abtest.assignment.draw import Assignment
 from netlift.config.plan import Plan
 from netlift.data.arm_chances import write_chances
-from netlift.data.tables import CONTROL
-from netlift.pipelines.audience import Audience
+from netlift.data.contract import CONTROL
 
 if TYPE_CHECKING:
     import pyarrow as pa

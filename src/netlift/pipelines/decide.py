@@ -3,62 +3,78 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from netlift.abtest.assignment import hash_units
+from netlift.abtest.assignment.draw import hash_units
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
-from netlift.data.check import read_sound
-from netlift.data.findings import Finding, read_findings
+from netlift.data.checks.check import read_sound
+from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.read import Tables, open_tables
+from netlift.data.run import MANIFEST_FILE, SourceFiles, combine_digests, find_sources, read_standing, safe_key
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
-from netlift.decision.conditions import require_known
-from netlift.decision.eligibility import require_fresh_consent
-from netlift.decision.options import make_options
-from netlift.decision.summary import DecisionSummary
-from netlift.errors import BusyError, ConfigError, GateRefusedError, UsageError
-from netlift.evaluation.added_effects import SINCE
-from netlift.pipelines.champions import Champion
-from netlift.pipelines.channel_lists import channel_lists
-from netlift.pipelines.decide_choice import choose
-from netlift.pipelines.decide_consents import (
+from netlift.decisions.eligibility.conditions import require_known
+from netlift.decisions.eligibility.consents import (
     consent_updated_at,
     require_all_opt_outs,
     require_consent_files,
     require_consent_sources,
     require_known_customers,
 )
-from netlift.pipelines.decide_customers import Known, describe_customers, names_known
-from netlift.pipelines.decide_export import export_files, prove_exports, write_files
-from netlift.pipelines.decide_forecast import evidence_of, read_evidence
-from netlift.pipelines.decide_history import DECISIONS, digest_lists
-from netlift.pipelines.decide_inputs import offers_known
-from netlift.pipelines.decide_pages import PAGES, write_pages
-from netlift.pipelines.decide_proof import prove_run
-from netlift.pipelines.decide_scores import UPLIFT, find_deciders
-from netlift.pipelines.decide_summary import summarize
-from netlift.pipelines.decide_triggers import find_trigger
-from netlift.pipelines.decision_log import Log
-from netlift.pipelines.fingerprint import SourceFiles, combine_digests, find_sources
-from netlift.pipelines.names import speak_of
-from netlift.pipelines.progress import Progress
-from netlift.pipelines.proof_file import ProofFile, find_champions_file, read_proof_rows
-from netlift.pipelines.proof_rows import ProofRows
-from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
+from netlift.decisions.eligibility.contact_history import DECISIONS, digest_lists
+from netlift.decisions.eligibility.eligibility import require_fresh_consent
+from netlift.decisions.eligibility.options import make_options
+from netlift.decisions.launch_check.check import prove_run
+from netlift.decisions.launch_check.forecast import evidence_of, read_evidence
+from netlift.decisions.run.channel_lists import channel_lists
+from netlift.decisions.run.choose import choose
+from netlift.decisions.run.customers import Known, describe_customers, names_known
+from netlift.decisions.run.export import export_files, prove_exports, write_files
+from netlift.decisions.run.inputs import offers_known
+from netlift.decisions.run.log import Log
+from netlift.decisions.run.page import decision_document
+from netlift.decisions.run.scores import UPLIFT, find_deciders
+from netlift.decisions.run.summarize import summarize
+from netlift.decisions.run.summary import DecisionSummary
+from netlift.decisions.run.trigger_lists import find_trigger
+from netlift.errors import BusyError, ConfigError, GateRefusedError, UsageError
+from netlift.evaluation.policy.added_effects import SINCE
 from netlift.pipelines.score import require_fresh
-from netlift.pipelines.scoring_contract import require_same_schema
-from netlift.pipelines.segment_splits import digest_splits
+from netlift.progress import Progress
+from netlift.registry.champions import Champion
 from netlift.registry.locks import exclusive
-from netlift.report.pages.decision import decision_document
-from netlift.report.plain_text import to_text
-from netlift.report.words import LANGUAGES, speak
+from netlift.registry.scoring_contract import require_same_schema
+from netlift.report.exports import to_html, to_text
+from netlift.report.language import LANGUAGES, Words, speak
+from netlift.report.names import speak_of
 from netlift.results import Told, to_plain
+from netlift.segments.splits import digest_splits
+from netlift.training.uplift.evidence_file import ProofFile, find_champions_file, read_proof_rows
+from netlift.training.uplift.evidence_rows import ProofRows
+
+__all__ = ["PAGES", "DecideRequest", "DecideRun", "decide_business", "require_decision", "write_pages"]
+
+PAGES = {f"page_{language}": f"decisions_{language}.html" for language in LANGUAGES}
+
+
+def write_pages(folder: Path, summary: DecisionSummary, languages: Sequence[Words]) -> None:
+    """Write the pages of a run; the same run gives the same bytes.
+
+    Args:
+        folder: Where to.
+        summary: What was decided.
+        languages: The words of each language, with what the business calls its offers.
+    """
+    for words in languages:
+        where = f"out/decisions/{summary.run_key}"
+        document = decision_document(summary, words, path=where, written=True, in_full=True)
+        write_bytes(folder / PAGES[f"page_{words.language}"], to_html(document))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,6 +385,3 @@ def _run(
         names=names,
         left_out=read_findings(manifest.get("left_out", ())),
     )
-
-
-__all__ = ["DecideRequest", "DecideRun", "decide_business", "require_decision"]

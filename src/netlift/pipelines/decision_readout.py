@@ -1,222 +1,95 @@
-"""After a launch: what the decisions earned, whether predictions came true, and what another policy would have earned.
-
-Three groups were drawn by chance and are read by intention to treat: the holdout gets nothing, those who explore get
-what a lot gives them, all others what the policy gives. Who had nothing open to him cannot explore, so the policy's
-customers stand for everybody only when those with something open weigh 1 / (1 - ε); the holdout, of whom nobody asked
-what is open, is everybody as he comes. So the money of all decided is what they earned, with the rewards and contacts
-that were paid; that of the policy is of the average customer, times all decided: had no lot been drawn. Policy and
-explore are compared among those with something open.
-
-The holdout is sticky: it has been left alone in earlier runs as well, so the difference to it is what all decisions so
-far are worth in this window. The difference to those who explore is of this run alone.
-
-Whose choice was left to chance, all of them, value any other policy by the logged chances: where it agrees with the
-policy the difference is zero, so what remains is told by the explored part. Doubly robust scores take the margin before
-the decision as their guess, by a line from the other half of the rows.
-"""
+"""The readout of a run of decisions as a verb: the same call as for a campaign, by the run's key."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from datetime import datetime, time
+from pathlib import Path
 
-import numpy as np
+from netlift.config.business import BusinessSettings
+from netlift.data.checks.check import read_sound
+from netlift.data.history import read_history
+from netlift.data.run import MANIFEST_FILE, combine_digests, find_key, name_question, reading_tables
+from netlift.data.write import file_digest, require_free_space
+from netlift.decisions.readout.find import DECISIONS, read_run
+from netlift.decisions.readout.page import decision_readout_document
+from netlift.decisions.run.scores import UPLIFT
+from netlift.pipelines.readout import ReadoutOrder, ReadoutSummary, file_name, standing_readout, write_readout
+from netlift.progress import Progress
+from netlift.registry.champions import find_champions
+from netlift.registry.locks import exclusive
+from netlift.report.exports import to_html, to_json, to_markdown, to_text
+from netlift.report.language import speak
+from netlift.report.names import speak_of
+from netlift.results import SCHEMA_VERSION, to_plain
 
-from netlift.abtest.contrast import contrast, money, scaled
-from netlift.abtest.moments import PROFIT, Moments, of_rows
-from netlift.data.sample_ratio import ArmTotals, SampleRatio, judge_sample_ratio
-from netlift.data.tables import CONTROL
-from netlift.errors import DataError
-from netlift.evaluation.decision_readout import OURS, DecisionReadout, Drift, GroupLine
-from netlift.evaluation.off_policy import NOBODY, LoggedOutcomes, dr_scores
-from netlift.evaluation.policy_proof import prove
-from netlift.evaluation.profit_forecast import find_worth, worth_by_tenth
-from netlift.evaluation.replay_noise import ReplayNoise
-from netlift.pipelines.decision_outcomes import FIGURES, Outcomes
-from netlift.pipelines.decision_record import DecisionRecord
-from netlift.results import Estimate, Table
-
-ALARM = 0.001
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How a run is read.
-
-    Attributes:
-        holdout_share: Chance to be in the holdout, of the config.
-        epsilon: Chance to explore, of the config.
-        currency: Of all money.
-        level: Confidence of intervals.
-        slope_before: Slope of effects on predictions when the model was trained; None for predictions that were
-            corrected by it, as in the log: theirs should be 1.
-    """
-
-    holdout_share: float
-    epsilon: float
-    currency: str
-    level: float
-    slope_before: Estimate | None = None
+FILES = {suffix: f"decisions.{suffix}" for suffix in ("json", "md", "html")}
 
 
-def read_decisions(
-    record: DecisionRecord,
-    outcomes: Outcomes,
-    reading: Reading,
-    *,
-    challengers: Mapping[str, np.ndarray] | None = None,
-) -> DecisionReadout:
-    """Read a run.
+def is_run(settings: BusinessSettings, target: str) -> bool:
+    """Whether a target is the key of a run that `netlift decide` wrote."""
+    return not Path(target).exists() and (settings.state / DECISIONS / target).is_dir()
+
+
+def make_decision_readout(
+    settings: BusinessSettings, order: ReadoutOrder, *, progress: Progress, now: datetime, lock_timeout: float
+) -> ReadoutSummary:
+    """Read a run of decisions and write what came out as JSON, Markdown and HTML.
 
     Args:
-        record: Its log.
-        outcomes: What its customers brought.
-        reading: How it was drawn, and how it is read.
-        challengers: Name to option of each row of the log, -1 for none, shape (n,).
+        settings: The business, with the decision block of the run.
+        order: The run's key as its target; as of when, in which language.
+        progress: Who watches.
+        now: Time of the call, for the manifest.
+        lock_timeout: Seconds to wait for another readout of this business.
 
     Raises:
-        DataError: Unknown customers, a group of fewer than two, or too little exploration to replay anything.
+        UsageError: No such run, or a key that was written before from other inputs.
+        ConfigError: No decision block, or another than that of the run.
+        DataError: The window is not over, or log, contacts and customers do not fit together.
+        BusyError: Another readout is being made.
     """
-    own = outcomes.in_order_of(record)
-    open_to = record.open_to
-    if not open_to.any() or reading.epsilon <= 0:
-        raise DataError(
-            f"decisions of {record.run_key}: nothing was left to chance (explore.epsilon {reading.epsilon:g}, "
-            f"{int(open_to.sum()):,} customers with something open), so nothing can be replayed or held against it"
+    speak(order.language)
+    require_free_space(settings.state, needed_mb=100)
+    lock = settings.state / "locks" / "readout.lock"
+    held = exclusive(lock, timeout_seconds=lock_timeout, holder="readout")
+    with held, reading_tables(settings, repeatable=True) as (tables, sources):
+        words = speak_of(settings, order.language, tables)
+        until = order.as_of or datetime.combine(read_history(tables).end, time())
+        moment = until.isoformat() if until.time() != time() else ""
+        run = settings.state / DECISIONS / order.target / MANIFEST_FILE
+        digests = {f"model_{champion.task}": champion.digest for champion in find_champions(settings, [UPLIFT])[0]}
+        digests |= {
+            "config": settings.digest(),
+            "decision": settings.decision.digest() if settings.decision else "",
+            "readout_settings": settings.readout.digest() if settings.readout else "",
+            "names": settings.names.digest(),
+            "data": sources.digest,
+            "run": file_digest(run) if run.exists() else "",
+        }
+        inputs = digests | {"inputs": combine_digests({**digests, "shape": f"{order.target} {until} {words.language}"})}
+        own = name_question(f"decisions-{file_name(order.target)}-{until:%Y-%m-%d}-{words.language}", moment)
+        place = settings.state / "out" / "readouts"
+        target = place / find_key(place, order.run_key, own, inputs)
+        if target.exists():
+            return standing_readout(target, inputs, files=FILES)
+        progress.stage("check", "holding the tables against the contract")
+        tables, checked = read_sound(tables, settings, verb="readout")
+        progress.stage("readout", f"decisions {order.target}: what was promised and what came")
+        found = read_run(settings, tables, order.target, until=order.as_of)
+        sources.require_unchanged()
+        document = decision_readout_document(found, words)
+        contents = {
+            "json": to_json({"schema_version": SCHEMA_VERSION, **to_plain(found)}),
+            "md": to_markdown(document),
+            "html": to_html(document),
+        }
+        return write_readout(
+            target,
+            contents,
+            files=FILES,
+            text=to_text(document),
+            language=words.language,
+            inputs=inputs,
+            now=now,
+            left_out=checked.left_out_of("readout", campaign=order.target),
         )
-    logged, noise = _logged(record, own, reading)
-    policy = record.policy[open_to] + 1
-    rivals = {name: np.asarray(option)[open_to] + 1 for name, option in (challengers or {}).items()}
-    tenths = drift = None
-    if record.policy_profit is not None:
-        worth = find_worth(logged, policy, record.policy_profit[open_to], noise=noise)
-        tenths, drift = worth_by_tenth(worth), _drift(worth.slope, reading)
-    return DecisionReadout(
-        run_key=record.run_key,
-        as_of=record.as_of,
-        currency=reading.currency,
-        customers=len(record),
-        held_out=int(record.held_out.sum()),
-        explored=int((record.arm == "explore").sum()),
-        open_to=int(open_to.sum()),
-        checks=tuple(_checks(record, reading)),
-        groups=Table(name="groups", rows=_groups(record, own, reading)),
-        expected=float(np.nansum(record.expected_profit[record.option >= 0])),
-        tenths=tenths,
-        drift=drift,
-        replay=prove(logged, policy, {NOBODY: np.zeros(len(policy), dtype=np.int64), **rivals}, name=OURS, noise=noise),
-    )
-
-
-def _checks(record: DecisionRecord, reading: Reading) -> list[SampleRatio]:
-    """Sizes of the groups against the chances that drew them."""
-
-    def totals(name: str, p: np.ndarray) -> ArmTotals:
-        p = p[p < 1]
-        return ArmTotals(arm=name, rows=len(p), weight=float(np.sum(1 / p)), weight_squares=float(np.sum(1 / p**2)))
-
-    def two(name: str, one: np.ndarray, share: float) -> SampleRatio:
-        arms = [
-            totals(CONTROL, np.full(int(one.sum()), share)),
-            totals("others", np.full(int((~one).sum()), 1 - share)),
-        ]
-        return judge_sample_ratio(name, arms, alarm=ALARM)
-
-    open_to, p = record.open_to, record.propensity
-    options = [
-        totals(CONTROL if j < 0 else record.offers[j], p[open_to & (record.option == j)])
-        for j in range(-1, len(record.offers))
-    ]
-    return [
-        two("holdout", record.held_out, reading.holdout_share),
-        two("explore", record.arm[open_to] == "explore", reading.epsilon),
-        judge_sample_ratio("offers", options, alarm=ALARM),
-    ]
-
-
-def _groups(record: DecisionRecord, own: Outcomes, reading: Reading) -> tuple[GroupLine, ...]:
-    values = np.column_stack([getattr(own, name) for name in FIGURES])
-    open_to, out = record.open_to, record.held_out
-    policy, explore = record.arm == "policy", (record.arm == "explore") & open_to
-    weight = np.where(open_to, 1 / (1 - reading.epsilon), 1.0)
-    pairs = (
-        ("decided", "holdout", values[~out], values[out]),
-        ("policy", "holdout", _picture(values[policy], weight[policy]), values[out]),
-        ("policy", "explore", values[policy & open_to], values[explore]),
-    )
-    decided, policy_line, lot = (_line(group, against, ours, theirs, reading) for group, against, ours, theirs in pairs)
-    total = scaled(policy_line.per_customer, decided.customers, unit=reading.currency)
-    return decided, replace(policy_line, total=total), lot
-
-
-def _picture(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Rows whose mean and spread are those of the weighted mean (see `abtest.weighting`)."""
-    mean = np.average(values, axis=0, weights=weight)
-    return np.asarray((weight / weight.mean())[:, None] * (values - mean) + mean)
-
-
-def _line(group: str, against: str, ours: np.ndarray, theirs: np.ndarray, reading: Reading) -> GroupLine:
-    cells: list[Moments] = []
-    for name, values in ((group, ours), (against, theirs)):
-        if len(values) < 2:
-            raise DataError(f"decisions: {len(values)} customers in the group {name}; at least 2 are needed")
-        cells.append(of_rows(values, FIGURES))
-    total, per_customer = money(contrast(*cells, arm=group), PROFIT, level=reading.level, currency=reading.currency)
-    return GroupLine(
-        group=group, against=against, customers=len(ours), others=len(theirs), total=total, per_customer=per_customer
-    )
-
-
-def _logged(record: DecisionRecord, own: Outcomes, reading: Reading) -> tuple[LoggedOutcomes, ReplayNoise]:
-    """Those whose option was left to chance, with doubly robust scores, and how these stray; arm 0 is no contact."""
-    rows = record.open_to
-    y = (own.margin - own.reward - own.contact_cost)[rows]
-    guess = _guess(y, None if own.before is None else own.before[rows])
-    chances = record.chances[rows]
-    available = chances > 0
-    arm, p = record.option[rows] + 1, record.propensity[rows]
-    mu = np.repeat(guess[:, None], available.shape[1], axis=1)
-    logged = LoggedOutcomes(
-        y=y,
-        arm=arm,
-        propensity=p,
-        scores=dr_scores(y=y, arm=arm, propensity=p, mu=mu, available=available),
-        customer=np.arange(len(y)),
-        unit=f"{reading.currency}/customer",
-        level=reading.level,
-    )
-    return logged, ReplayNoise(profit=y, guess=guess, chances=chances)
-
-
-def _guess(y: np.ndarray, before: np.ndarray | None) -> np.ndarray:
-    """Expected profit whatever the option: a line of the margin before, learned from every other row, shape (n,)."""
-    guess, odd = np.zeros(len(y)), np.arange(len(y)) % 2 == 1
-    for inside in (odd, ~odd):
-        known = y[~inside]
-        if not len(known):
-            continue
-        guess[inside] = known.mean()
-        if before is not None and np.ptp(before[~inside]) > 0:
-            x = before[~inside] - before[~inside].mean()
-            guess[inside] += (x @ known) / (x @ x) * (before[inside] - before[~inside].mean())
-    return guess
-
-
-def _drift(now: Estimate, reading: Reading) -> Drift:
-    before = reading.slope_before or Estimate(
-        point=1.0, ci_lower=1.0, ci_upper=1.0, level=reading.level, unit="", method="predictions were corrected"
-    )
-    point = now.point - before.point
-    change = Estimate(
-        point=point,
-        ci_lower=point - math.hypot(now.point - now.ci_lower, before.ci_upper - before.point),
-        ci_upper=point + math.hypot(now.ci_upper - now.point, before.point - before.ci_lower),
-        level=reading.level,
-        unit="",
-        method="difference of independent slopes",
-    )
-    return Drift(now=now, before=before, change=change)
-
-
-__all__ = ["Reading", "read_decisions"]

@@ -10,22 +10,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from netlift.closed_loop.page import demo_document
+from netlift.closed_loop.year import DemoRequest, live_year
 from netlift.config.business import BusinessSettings
 from netlift.config.settings import did_you_mean, read_yaml
-from netlift.data.retailer.presets import PRESETS
-from netlift.data.retailer.world import OFFERS
+from netlift.data.run import MANIFEST_FILE, combine_digests, find_key, read_standing
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.errors import UsageError
-from netlift.pipelines.demo_year import DemoRequest, live_year
-from netlift.pipelines.fingerprint import combine_digests
-from netlift.pipelines.names import speak_of
-from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, find_key, read_standing
+from netlift.progress import Progress
 from netlift.registry.locks import exclusive
-from netlift.report.exports import to_html, to_json, to_markdown
-from netlift.report.pages.demo import demo_document
-from netlift.report.plain_text import to_text
+from netlift.report.exports import to_html, to_json, to_markdown, to_text
+from netlift.report.names import speak_of
 from netlift.results import Told, to_plain
+from netlift.simulation.presets import PRESETS
+from netlift.simulation.world import OFFERS
 
 FOLDER = "closed_loop"
 FILES = {suffix: f"demo.{suffix}" for suffix in ("json", "md", "html")}

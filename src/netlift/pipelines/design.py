@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from netlift.abtest.design import (
+from netlift.abtest.assignment.audience import Audience, Question, read_audience, read_segments
+from netlift.abtest.assignment.overlaps import ASSIGNMENTS, find_collisions
+from netlift.abtest.design.holdout_size import size_holdout
+from netlift.abtest.design.page import design_document
+from netlift.abtest.design.past_spend import PRE_DAYS, last_window, read_spend, same_season, summarize_spend
+from netlift.abtest.design.plan import HOLDOUT_MONTHS, LEVEL, complete, make_plan, plan_arms
+from netlift.abtest.design.request import DesignRequest
+from netlift.abtest.design.result import DesignReport, HoldoutSize, PastSpend, Power, Window
+from netlift.abtest.design.sizing import (
     Precision,
     Setup,
     balanced_control,
@@ -19,33 +27,23 @@ from netlift.abtest.design import (
     measure,
     profit_proven,
 )
-from netlift.abtest.design_request import DesignRequest
-from netlift.abtest.planned import DesignReport, HoldoutSize, PastSpend, Power, Window
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT, parse_criterion
 from netlift.config.plan import PLAN_FILE, ArmPlan, Plan, dump_plan, load_plan
-from netlift.data.check import read_sound
-from netlift.data.findings import Finding
+from netlift.data.checks.check import read_sound
+from netlift.data.checks.findings import Finding
+from netlift.data.checks.quality import is_revenue_based
+from netlift.data.history import History, read_history
 from netlift.data.read import Tables
+from netlift.data.run import MANIFEST_FILE, combine_digests, find_key, name_question, read_standing, reading_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.errors import ConfigError, GateRefusedError, HistoryTooShortError, UsageError
-from netlift.pipelines.audience import Audience, Question, read_audience, read_segments
-from netlift.pipelines.calendar import History, read_history
-from netlift.pipelines.collisions import ASSIGNMENTS, find_collisions
-from netlift.pipelines.fingerprint import combine_digests, reading_tables
-from netlift.pipelines.holdout_size import size_holdout
-from netlift.pipelines.money_basis import is_revenue_based
-from netlift.pipelines.names import speak_of
-from netlift.pipelines.page_files import name_files, write_out
-from netlift.pipelines.past_spend import PRE_DAYS, last_window, read_spend, same_season, summarize_spend
-from netlift.pipelines.plan_making import HOLDOUT_MONTHS, LEVEL, complete, make_plan, plan_arms
-from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, find_key, name_question, read_standing
+from netlift.progress import Progress
 from netlift.registry.locks import exclusive
-from netlift.report.exports import to_json
-from netlift.report.pages.design import design_document
-from netlift.report.plain_text import to_text
-from netlift.report.words import speak
+from netlift.report.exports import to_json, to_text
+from netlift.report.files import name_files, write_out
+from netlift.report.language import speak
+from netlift.report.names import speak_of
 from netlift.results import SCHEMA_VERSION, Told, to_plain
 
 CONTROL_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)

@@ -17,14 +17,14 @@ from pathlib import Path
 from netlift.config.business import BusinessSettings
 from netlift.data.files import stem_of
 from netlift.data.write import STAGING_PREFIX
+from netlift.decisions.next_best_offer.model import TASK, UPLIFT
+from netlift.decisions.next_best_offer.upkeep import find_stale, offer_of_history
 from netlift.errors import BusyError, NetliftError
 from netlift.pipelines.erase import cut_off_erasures, mend_erasures
-from netlift.pipelines.next_best_offer_upkeep import find_stale, offer_of_history
-from netlift.pipelines.readout_files import find_behind
+from netlift.pipelines.readout import find_behind
 from netlift.registry.audit import read_entries
 from netlift.registry.locks import all_jobs, find_abandoned, find_holders
 from netlift.registry.models import CHAMPION, aliases, load, resolve, sweep_models
-from netlift.registry.next_best_offer import TASK, UPLIFT
 from netlift.registry.promotion import audit_path
 from netlift.registry.store import Store, open_store
 from netlift.registry.tracking import find_orphans, mark_orphans

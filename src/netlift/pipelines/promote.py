@@ -11,11 +11,11 @@ from datetime import datetime
 
 from netlift.config.business import BusinessSettings
 from netlift.config.settings import did_you_mean
+from netlift.decisions.next_best_offer import model as next_best_offer
+from netlift.decisions.next_best_offer.model import UPLIFT
+from netlift.decisions.next_best_offer.upkeep import find_stale, offer_of_history
 from netlift.errors import GateRefusedError, UsageError
-from netlift.pipelines.next_best_offer_upkeep import find_stale, offer_of_history
-from netlift.registry import next_best_offer
 from netlift.registry.models import CHAMPION, aliases, describe, model_name
-from netlift.registry.next_best_offer import UPLIFT
 from netlift.registry.promotion import Promotion, promote, read_history
 from netlift.registry.store import Store, open_store
 from netlift.registry.tracking import TAG

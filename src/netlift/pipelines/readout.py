@@ -1,553 +1,368 @@
-"""What a campaign earned: rows of its assigned customers to one result, with every check that speaks against it."""
+"""The readout of a campaign as a verb: pages, slides, workbook and JSON from one result, all or none."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
 
-from netlift.abtest.adjustment import Adjustment
-from netlift.abtest.advice import best_in_total
-from netlift.abtest.aggregate import Cell, Cells, aggregate
-from netlift.abtest.arms import (
-    ArmCells,
-    ArmsRead,
-    Terms,
-    read_arms,
-    read_cell,
-    read_rollout,
-)
-from netlift.abtest.comparison import campaign_score
-from netlift.abtest.contrast import contrast
-from netlift.abtest.extremes import capped, largest_shares, without_largest
-from netlift.abtest.heterogeneity import SegmentEffects, Whole, segment_effects
-from netlift.abtest.moments import OUTCOMES, Moments
-from netlift.abtest.outcomes import COVARIATES, campaign_contacts, count_left_out
-from netlift.abtest.overlaps import Touch
-from netlift.abtest.portfolio import ALL_ARMS
-from netlift.abtest.readout import (
-    AmongCampaigns,
-    ArmReadout,
-    Assumption,
-    CampaignReadout,
-    Check,
-    Look,
-    SegmentRemainder,
-)
-from netlift.abtest.sequential import bounds
-from netlift.abtest.sequential import looks as looks_at
-from netlift.abtest.simultaneous import shrink_arms
-from netlift.abtest.trust import ALARM, Facts, blocked, check_arm, check_campaign, check_clusters, check_reached
-from netlift.abtest.weighting import (
-    AVERAGE,
-    Chances,
-    arms_of,
-    control_of,
-    has_control,
-    picture_the_control,
-    picture_the_treated,
-    picture_the_whole,
-    read_chances,
-    treated_of,
-)
+from netlift.abtest.portfolio.compute import own_plans
+from netlift.abtest.readout.compute import read_campaign
+from netlift.abtest.readout.result import AmongCampaigns, CampaignReadout
+from netlift.abtest.readout.rows import ReadoutRequest
+from netlift.abtest.readout_report.page import readout_brief, readout_document, readout_json, readout_workbook
+from netlift.abtest.readout_report.slides import to_pptx
 from netlift.config.business import BusinessSettings
-from netlift.config.plan import Plan
-from netlift.config.readout import ReadoutSettings
-from netlift.data.arms import read_sample_ratios
-from netlift.data.findings import Finding
-from netlift.data.read import Tables
-from netlift.data.repeats import find_repeats
-from netlift.data.sample_ratio import SampleRatio
-from netlift.data.tables import CONTROL
-from netlift.errors import ConfigError, DataError
-from netlift.pipelines.money_basis import name_money
-from netlift.pipelines.portfolio import read_among
-from netlift.pipelines.progress import Progress
-from netlift.pipelines.readout_advice import advise_arms, channels_of
-from netlift.pipelines.readout_days import follow_arms, read_days
-from netlift.pipelines.readout_overlaps import INSIDE, find_touches, read_overlaps
-from netlift.pipelines.readout_rows import (
-    Campaign,
-    ReadoutRequest,
-    assigned_rows,
-    describe_campaign,
-    hold,
-    without_small_arms,
+from netlift.config.plan import PLAN_FILE, Plan, load_plan
+from netlift.data.checks.check import read_sound
+from netlift.data.checks.findings import Finding, read_findings
+from netlift.data.history import read_history
+from netlift.data.run import (
+    MANIFEST_FILE,
+    SourceFiles,
+    combine_digests,
+    find_key,
+    name_question,
+    read_standing,
+    reading_tables,
 )
-from netlift.pipelines.segment_splits import customer_columns, split_by_segment
+from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.errors import ConfigError, UsageError
+from netlift.progress import Progress
+from netlift.registry.locks import exclusive
+from netlift.report.exports import to_html, to_json, to_markdown, to_text
+from netlift.report.language import Words, speak
+from netlift.report.names import speak_of
+from netlift.report.pdf import to_pdf
+from netlift.results import SCHEMA_VERSION, Told, to_plain
+from netlift.segments.splits import digest_splits
 
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
+FILES = {suffix: f"readout.{suffix}" for suffix in ("json", "md", "html", "xlsx", "pptx")}
+PDF = {"pdf": "readout.pdf"}
+LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """Everything one readout is computed from.
+class ReadoutOrder:
+    """What is asked of the verb.
 
     Attributes:
-        business: The business.
-        request: What is asked.
-        tables: Its tables.
-        campaign: The campaign.
-        settings: How it is read.
-        rows: One row per assigned customer.
-        randomized: Whether chance, with known propensities, drew the arms.
-        not_drawn: Why it did not, as a code; empty where it did, or where nobody knows.
-        chances: Of the arms; none unequal where chance did not draw them.
-        figures: Outcomes, covariates, delivery where it is logged, margin behind the window where it is seen.
-        household: Column of what customers share.
-        planned: Columns whose segments plan or config name.
-        dimensions: These and what is asked for beside them.
-        lost: Customers of arms that hold fewer than three, which cannot be read.
+        target: Id of a campaign, or the plan of one: its file or its folder.
+        language: Of the texts, ru or en.
+        as_of: First moment not seen; None for the end of the receipts.
+        split_by: Columns of customers, `segment` or `strategy`, beside those of plan and config: exploratory.
+        tolerance: Loss that is immaterial, in currency; None for that of plan or config.
+        pdf: Whether a PDF is printed too.
+        browser: Where Chromium is; searched when None.
+        run_key: Name of the output's folder; empty for one of campaign, day and language, and of what else is asked.
     """
 
-    business: BusinessSettings
-    request: ReadoutRequest
-    tables: Tables
-    campaign: Campaign
-    settings: ReadoutSettings
-    rows: ir.Table
-    randomized: bool
-    not_drawn: str
-    chances: Chances
-    figures: tuple[str, ...]
-    household: str | None
-    planned: tuple[str, ...]
-    dimensions: tuple[str, ...]
-    lost: int
-
-    def cells(self, rows: ir.Table, *, figures: Sequence[str] = (), by: str = "") -> Cells:
-        """Moments of each arm and of control, which is a picture of the arms where chances differ."""
-        wanted = tuple(figures) or self.figures
-        within = (by,) if by else ()
-        return self._aggregate(picture_the_treated(rows, wanted, self.chances, within=within), wanted, by)
-
-    def average(self) -> Cells:
-        """Moments of each arm and of control as pictures of the whole campaign."""
-        return self._aggregate(picture_the_whole(self.rows, self.figures), self.figures)
-
-    def left(self) -> Cells:
-        """Moments of control, and of each arm as its picture."""
-        return self._aggregate(picture_the_control(self.rows, self.figures, self.chances), self.figures)
-
-    def _aggregate(self, rows: ir.Table, figures: Sequence[str], by: str = "") -> Cells:
-        return aggregate(rows, figures=figures, dimensions=(by,) if by else (), cluster=self.household)
+    target: str
+    language: str
+    as_of: datetime | None = None
+    split_by: tuple[str, ...] = ()
+    tolerance: float | None = None
+    pdf: bool = False
+    browser: Path | None = None
+    run_key: str = ""
 
 
-def read_campaign(
-    settings: BusinessSettings, tables: Tables, request: ReadoutRequest, *, progress: Progress
-) -> CampaignReadout:
-    """Read a campaign.
+@dataclass(frozen=True, kw_only=True)
+class ReadoutSummary(Told):
+    """What the verb wrote.
+
+    Attributes:
+        run_key: Name of the output's folder.
+        language: Of the texts.
+        path: The folder.
+        text: The readout on one screen.
+        digests: What it was made from, and of the files themselves.
+        readout: The readout, as in its JSON file.
+        written: False where it stood already, made from the same inputs.
+        left_out: What of the tables was not read, as the check found it.
+    """
+
+    run_key: str
+    language: str
+    path: str
+    text: str
+    digests: Mapping[str, str]
+    readout: Mapping[str, Any]
+    written: bool
+    left_out: tuple[Finding, ...] = ()
+
+    def to_text(self) -> str:
+        """The readout on one screen, and where the rest is."""
+        where = speak(self.language).say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
+        return f"{self.text}\n\n{where}"
+
+
+def make_readout(
+    settings: BusinessSettings,
+    order: ReadoutOrder,
+    *,
+    progress: Progress,
+    now: datetime,
+    lock_timeout: float,
+    plans: Sequence[Path] = (),
+    among: Mapping[str, Mapping[str, AmongCampaigns]] | None = None,
+) -> ReadoutSummary:
+    """Read a campaign and write what came out as JSON, Markdown, HTML, XLSX, PPTX, and PDF if asked.
+
+    The JSON that the scorecard reads stands beside the plan, or under `out/readouts` of the state without one.
 
     Args:
         settings: The business.
-        tables: Its tables, checked.
-        request: Which campaign, as of when.
+        order: Which campaign, as of when, in which language.
         progress: Who watches.
+        now: Time of the call, for the manifest.
+        lock_timeout: Seconds to wait for another readout of this business.
+        plans: Files that may be plans of the business's other campaigns; those of others are passed by.
+        among: What the portfolio of the same day says of each campaign; None where it must be asked.
 
     Raises:
-        ConfigError: Neither plan, config nor request says which loss is immaterial, or plan and config disagree on
-            the currency.
-        UsageError: A campaign or a column that the tables do not have.
-        DataError: Nobody was assigned, an arm has fewer than two customers, or the tables lack what is needed.
+        UsageError: An unknown campaign, column or language, or a key that was written before from other inputs.
+        ConfigError: A plan that cannot be read, no tolerance, or no browser for the PDF.
+        DataError: The tables break the contract, or hold no two arms of the campaign.
+        BusyError: Another readout is being made, or somebody wrote the tables meanwhile; nothing was written.
     """
-    how = _how_to_read(settings, request)
-    progress.stage("readout", f"campaign {request.campaign_id}: customers and what they brought")
-    campaign = as_of_last_look(describe_campaign(tables, request, how), request.plan)
-    planned = tuple(dict.fromkeys([*(request.plan.segments if request.plan else ()), *how.segments]))
-    dimensions = tuple(dict.fromkeys([*planned, *request.split_by]))
-    household = request.plan.cluster if request.plan and request.plan.cluster else how.household
-    rows = assigned_rows(tables, campaign, how, dimensions=customer_columns(dimensions), household=household)
-    began = {campaign.campaign_id: campaign.started.date()}
-    rows = hold(tables, split_by_segment(settings, tables, rows, began, dimensions=dimensions, progress=progress))
-    rows, lost = without_small_arms(rows)
-    chances = read_chances(rows)
-    randomized = campaign.randomized is not False and not chances.unknown and not chances.impossible
-    not_drawn = ""
-    if randomized:
-        ratio = read_sample_ratios(rows.rename(offer_id="arm"), alarm=ALARM).get(campaign.campaign_id)
-        not_drawn = ratio.fault if ratio is not None and ratio.fault == "certain" else ""
-        randomized = not not_drawn
-    reading = Reading(
-        business=settings,
-        request=request,
-        tables=tables,
-        campaign=campaign,
-        settings=how,
-        rows=rows,
-        randomized=randomized,
-        not_drawn=not_drawn,
-        chances=chances if randomized else replace(chances, unequal=(), unlogged=()),
-        figures=_figures(rows, campaign),
-        household=household,
-        planned=planned,
-        dimensions=dimensions,
-        lost=lost,
+    speak(order.language)
+    plan, folder = find_plan(order.target)
+    campaign = plan.campaign_id if plan else order.target
+    request = ReadoutRequest(
+        campaign_id=campaign, plan=plan, as_of=order.as_of, split_by=order.split_by, tolerance=order.tolerance
     )
-    return _read(reading, progress)
+    require_free_space(settings.state, needed_mb=100)
+    lock = settings.state / "locks" / "readout.lock"
+    held = exclusive(lock, timeout_seconds=lock_timeout, holder="readout")
+    with held, reading_tables(settings, repeatable=True) as (tables, sources):
+        words = speak_of(settings, order.language, tables)
+        request = replace(request, plans=own_plans(settings, tables, plans))
+        until = order.as_of or datetime.combine(read_history(tables).end, time())
+        question = tuple(_question(order, until))
+        inputs = _input_digests(settings, request, sources, (campaign, until.isoformat(), words.language, *question))
+        own = name_question(f"{file_name(campaign)}-{until:%Y-%m-%d}-{words.language}", *question)
+        place = settings.state / "out" / "readouts"
+        key = find_key(place, order.run_key, own, inputs)
+        if (place / key).exists():
+            standing = standing_readout(place / key, inputs, files=_files(order))
+            _publish(place, campaign, folder, place / key)  # the job that wrote it may have been killed just before
+            return standing
+        progress.stage("check", "holding the tables against the contract")
+        tables, checked = read_sound(tables, settings, verb="readout")
+        checked.require_campaign(campaign)
+        request = replace(request, faults=checked.faulty, among=among)
+        readout = read_campaign(settings, tables, request, progress=progress)
+        progress.stage("report", "pages, slides and workbook")
+        contents = write_out(readout, words, order)
+        sources.require_unchanged()
+        summary = write_readout(
+            place / key,
+            contents,
+            files=_files(order),
+            text=to_text(readout_brief(readout, words)),
+            language=words.language,
+            inputs=inputs,
+            now=now,
+            left_out=checked.left_out_of("readout", campaign=campaign),
+        )
+        _publish(place, campaign, folder, place / key)
+        return summary
 
 
-def _read(reading: Reading, progress: Progress) -> CampaignReadout:
-    request, campaign, how = reading.request, reading.campaign, reading.settings
-    settings, tables, rows, randomized = reading.business, reading.tables, reading.rows, reading.randomized
-    progress.stage("readout", "moments of every arm")
-    cells = _by_arm(reading.cells(rows))
-    _refuse_empty(cells, request)
-    days = read_days(tables, campaign, rows, reading.chances, household=reading.household)
-    terms = Terms(
-        currency=settings.currency,
-        level=how.level,
-        tolerance=how.tolerance,
-        fixed=campaign.fixed_cost,
-        covariates=COVARIATES,
+def write_readout(
+    target: Path,
+    contents: Mapping[str, bytes],
+    *,
+    files: Mapping[str, str],
+    text: str,
+    language: str,
+    inputs: Mapping[str, str],
+    now: datetime,
+    left_out: tuple[Finding, ...] = (),
+) -> ReadoutSummary:
+    """Write a readout and its manifest, all or none.
+
+    Args:
+        target: The folder that will stand; its name is the run key.
+        contents: Suffix to content, `json` among them.
+        files: Suffix to file name.
+        text: The readout on one screen.
+        language: Of the texts.
+        inputs: Digests of what it was made from.
+        now: Time of the call.
+        left_out: What of the tables was not read.
+    """
+    with staged_directory(target) as staging:
+        for suffix, name in files.items():
+            write_bytes(staging / name, contents[suffix])
+        summary = ReadoutSummary(
+            run_key=target.name,
+            language=language,
+            path=str(target),
+            text=text,
+            digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in files.items()}},
+            readout=json.loads(contents["json"]),
+            written=True,
+            left_out=left_out,
+        )
+        manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(summary)}
+        del manifest["readout"]
+        write_bytes(staging / MANIFEST_FILE, to_json(manifest))
+    return summary
+
+
+def standing_readout(target: Path, inputs: Mapping[str, str], *, files: Mapping[str, str]) -> ReadoutSummary:
+    """What was written there before, if it was made from the same inputs and is whole.
+
+    Raises:
+        UsageError: It was made from other inputs.
+        GateRefusedError: A file is missing or is not what was written.
+    """
+    manifest = read_standing(target, inputs, target.name, files=files)
+    return ReadoutSummary(
+        run_key=target.name,
+        language=manifest["language"],
+        path=str(target),
+        text=manifest["text"],
+        digests=manifest["digests"],
+        readout=json.loads((target / files["json"]).read_text(encoding="utf-8")),
+        written=False,
+        left_out=read_findings(manifest.get("left_out", ())),
     )
-    taken = tuple(_looks(reading, terms))
-    touches, touched = find_touches(tables, campaign.campaign_id, rows, until=campaign.until)
-    facts = _facts(reading, cells=cells, stopped=any(look.stopped for look in taken), touches=touches)
-    checks = check_campaign(facts)
-    if taken:
-        each = 1 - (1 - how.level) / len(arms_of(cells))
-        of_arm = bounds([look.information for look in taken], level=each)[-1]
-        terms = replace(terms, bound=taken[-1].bound, bound_of_arm=of_arm)
-    if randomized:
-        terms = replace(terms, among=_among_campaigns(reading, progress))
-    progress.stage("readout", "lines of sensitivity, segments, days")
-    arms = _arm_cells(reading, cells)
-    weighted = bool(reading.chances.unequal)
-    average = _by_arm(reading.average()) if weighted else None
-    left = _by_arm(reading.left()) if weighted and not reading.chances.unlogged else {}
-    others: dict[str, Any] = {
-        "average": average,
-        "left": left if set(arms_of(cells)) <= set(left) else None,
-        "after_days": campaign.after_days,
-    }
-    draft = read_arms(arms, terms, **others)
-    checks = (*checks, *_arm_checks(draft.arms, draft.adjustments, cells), *_reached(reading, cells))
-    withheld: Literal["blocked", "observational"] | None = "blocked" if blocked(checks) else None
-    withheld = withheld if randomized else "observational"
-    read = read_arms(arms, replace(terms, withheld=withheld), **others)
-    segments = list(_segments(reading, cells, read, terms))
-    fixed = {arm.arm: _fixed(arm.assigned, read.arms, campaign) for arm in read.arms}
-    people = int(tables["customers"].count().to_pyarrow().as_py())
-    shrunken = shrink_arms([each.contrast for each in read.averages])
-    rollout = tuple(
-        read_rollout(arm, pair, found.contrast, eligible=facts.assigned, outside=people - facts.assigned, terms=terms)
-        for arm, found, pair in zip(read.arms, read.averages, shrunken, strict=True)
-    )
-    advice = tuple(advise_arms(settings, tables, read, rollout, fixed=campaign.fixed_cost, control=cells[CONTROL].n))
-    return CampaignReadout(
-        campaign_id=campaign.campaign_id,
-        name=campaign.name,
-        currency=settings.currency,
-        started=campaign.started,
-        ended=campaign.ended,
-        outcome_days=campaign.outcome_days,
-        as_of=campaign.until,
-        observational=not randomized,
-        verdict=read.verdict,
-        best_arm=max(read.arms, key=lambda arm: (arm.average_profit or arm.money[-1].per_customer).point).arm,
-        money=read.money,
-        profit=read.profit,
-        roi=read.roi,
-        arms=read.arms,
-        cells=tuple(read_cell(arm, cells[arm]) for arm in [CONTROL, *(arm.arm for arm in read.arms)]),
-        segments=tuple(row for effects in segments for row in effects.rows),
-        heterogeneity=tuple(effects.heterogeneity for effects in segments if effects.heterogeneity is not None),
-        segment_remainders=tuple(_remainders(segments, read.arms)),
-        checks=checks,
-        days=tuple(follow_arms(days, read, fixed, terms)),
-        pull_forward=read.pull_forward,
-        after_window=read.after_window,
-        rollout=rollout,
-        advice=advice,
-        best_in_total=best_in_total(advice),
-        looks=taken,
-        covariates=read.adjustments[0].used,
-        assumptions=tuple(_assumptions(reading, name_money(tables))),
-        level=how.level,
-        plan_digest=request.plan.frozen_digest if request.plan else None,
-        config_digest=settings.digest(),
-        versions={name: version(name) for name in ("netlift", "numpy", "scipy", "duckdb")},
-        hypothesis=request.plan.hypothesis if request.plan else "",
-        notes=_notes(reading, segments, read.adjustments),
-        overlaps=read_overlaps(
-            tables, rows, touches, touched,
-            cells=lambda split: reading.cells(split, figures=OUTCOMES, by=INSIDE),
-            level=how.level, currency=settings.currency,
-        ),
-        among=terms.among.get(ALL_ARMS),
-    )  # fmt: skip
 
 
-def _how_to_read(settings: BusinessSettings, request: ReadoutRequest) -> ReadoutSettings:
-    """The config's way of reading, with what plan and request say in its place."""
-    plan = request.plan
-    if plan is not None and plan.currency != settings.currency:
-        raise ConfigError(
-            f"the plan is in {plan.currency}, the config in {settings.currency}: two currencies cannot be added"
-        )
-    tolerance = request.tolerance if request.tolerance is not None else plan.tolerance if plan else None
-    if settings.readout is None:
-        if tolerance is None:
-            raise ConfigError(
-                "readout.tolerance is not in the config, and there is no plan: say which loss on a campaign is "
-                "immaterial, in the config or by --tolerance"
-            )
-        found = ReadoutSettings(tolerance=tolerance)
-    else:
-        found = settings.readout if tolerance is None else settings.readout.model_copy(update={"tolerance": tolerance})
-    return found if plan is None else found.model_copy(update={"level": plan.level})
-
-
-def _figures(rows: ir.Table, campaign: Campaign) -> tuple[str, ...]:
-    is_delivery_logged = bool(rows.delivered.sum().to_pyarrow().as_py())
-    after = ["margin_after"] if campaign.after_days else []
-    return (*OUTCOMES, *COVARIATES, *(["delivered"] if is_delivery_logged else []), *after)
-
-
-def _by_arm(cells: Cells) -> dict[str, Moments]:
-    """Arm to moments, control first, then by name."""
-    found = {cell.arm: moments for cell, moments in cells.items() if not cell.dimension}
-    return {arm: found[arm] for arm in sorted(found, key=lambda arm: (arm != CONTROL, arm))}
-
-
-def _refuse_empty(cells: Mapping[str, Moments], request: ReadoutRequest) -> None:
-    wanted = set(request.plan.shares) if request.plan else set()
-    missing = sorted(wanted - {CONTROL, *arms_of(cells)})
-    if missing:
-        raise DataError(
-            f"contacts: nobody was assigned to {', '.join(missing)} in campaign {request.campaign_id!r}, the plan says "
-            "so; find the rows, or read the campaign without the plan"
-        )
-
-
-def _arm_cells(reading: Reading, cells: Mapping[str, Moments]) -> dict[str, ArmCells]:
-    smaller = _by_arm(reading.cells(without_largest(reading.rows), figures=OUTCOMES))
-    cut = _by_arm(reading.cells(capped(reading.rows, share=reading.settings.cap), figures=OUTCOMES))
-    shares = largest_shares(reading.rows)
-    return {
-        arm: ArmCells(
-            whole=whole, without_largest=smaller.get(arm, whole), capped=cut[arm], largest_share=shares.get(arm, 0.0)
-        )
-        for arm, whole in cells.items()
-    }
-
-
-def _arm_checks(arms: Sequence[Any], found: Sequence[Adjustment], cells: Mapping[str, Moments]) -> Iterator[Check]:
-    for arm, adjustment in zip(arms, found, strict=True):
-        before = [name for name in COVARIATES if name in adjustment.used]
-        balance = None
-        if before:
-            names = [*OUTCOMES, *before]
-            balance = contrast(cells[arm.arm].take(names), control_of(cells, arm.arm).take(names), arm=arm.arm)
-        yield from check_arm(
-            arm.arm,
-            adjustment.raw,
-            gamma=arm.gamma,
-            largest_share=arm.largest_customer_share,
-            balance=balance,
-            looked_at=len(before) * len(arms),
-        )
-        if cells[CONTROL].clusters is not None:
-            yield check_clusters(
-                arm.arm, min(cell.effective_units for cell in (cells[arm.arm], control_of(cells, arm.arm)))
-            )
-
-
-def _reached(reading: Reading, cells: Mapping[str, Moments]) -> Iterator[Check]:
-    """Whether each arm's contacts arrived, by what anybody logs of delivery."""
-    arms = list(arms_of(cells))
-    if "delivered" in reading.figures:
-        yield from (check_reached(arm, cells[arm].value("delivered"), is_logged=True) for arm in arms)
+def _publish(place: Path, campaign: str, folder: Path | None, written: Path) -> None:
+    """Put the readout where the scorecard looks: beside its plan, else under the campaign's name; one a campaign."""
+    newest = place / f"{file_name(campaign)}.json"
+    if folder is None:
+        _copy(written / FILES["json"], newest)
         return
-    logged = _channels_logged(reading.tables)
-    channels = channels_of(reading.tables)
-    for arm in arms:
-        yield check_reached(arm, 0.0 if logged else None, is_logged=channels.get(arm, arm) in logged)
+    for suffix in ("md", "json"):
+        _copy(written / FILES[suffix], folder / FILES[suffix])
+    newest.unlink(missing_ok=True)
 
 
-def _channels_logged(tables: Tables) -> set[str]:
-    """Channels of which any contact in the table was delivered; an offer of no known channel is one."""
-    contacts, channels = tables["contacts"], channels_of(tables)
-    offers = contacts.filter(contacts.delivered_at.notnull() & (contacts.offer_id != CONTROL)).offer_id
-    found = offers.as_table().distinct().to_pyarrow()["offer_id"].to_pylist()
-    return {channels.get(offer, offer) for offer in found}
+def _copy(written: Path, published: Path) -> None:
+    """Write a file where its content does not stand already."""
+    content = written.read_bytes()
+    if not published.exists() or published.read_bytes() != content:
+        write_bytes(published, content)
 
 
-def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool, touches: Mapping[str, Touch]) -> Facts:
-    campaign, tables, request = reading.campaign, reading.tables, reading.request
-    contacts = campaign_contacts(tables, [campaign.campaign_id], until=campaign.until).rename(offer_id="arm")
-    ratios: dict[str, SampleRatio] = {}
-    if reading.randomized:
-        looked = {"planned_split": contacts, "analysed_split": reading.rows.rename(offer_id="arm")}
-        for name, rows in looked.items():
-            found = read_sample_ratios(rows, alarm=ALARM)
-            if campaign.campaign_id in found:
-                ratios[name] = found[campaign.campaign_id]
-    left_out = count_left_out(tables, [campaign.campaign_id])
-    control = cells[CONTROL]
-    delivered = None
-    if "delivered" in reading.figures:
-        rows = reading.rows
-        delivered = int(rows.filter(rows.arm == CONTROL).delivered.sum().to_pyarrow().as_py() or 0)
-    assigned = control.n + treated_of(cells).n
-    return Facts(
-        randomized=reading.randomized,
-        assigned=assigned,
-        ratios=ratios,
-        torn=left_out.get("two_arms", 0),
-        control=control.n,
-        control_delivered=delivered,
-        open_windows=campaign.open_windows,
-        as_of=campaign.until,
-        unseen_days=campaign.unseen_days,
-        ended=campaign.ended,
-        stopped_early=stopped,
-        plan_unchanged=request.plan.is_unchanged if request.plan else None,
-        costs_assumed=left_out.get("costs_assumed", 0),
-        contacts=assigned - control.n,
-        outcome_days=campaign.outcome_days,
-        days=campaign.days,
-        touches=touches,
-        repeats=find_repeats(tables, "transactions", rows=_own_receipts(tables, campaign)),
-        not_drawn=reading.not_drawn,
-        faults=None if request.faults is None else _count_faults(request.faults.get(campaign.campaign_id, ())),
-    )
+def find_behind(state: Path, experiments: Path | None) -> tuple[str, ...]:
+    """Campaigns whose published readout is none that was read, or older than the newest; a killed job leaves that.
+
+    Args:
+        state: Of the business.
+        experiments: Folder of plans, beside which readouts are published; None for none.
+    """
+    place = state / "out" / "readouts"
+    runs: dict[str, list[tuple[datetime, str]]] = {}
+    for manifest in sorted(place.glob(f"*/{MANIFEST_FILE}")):
+        try:
+            told = json.loads(manifest.read_text())
+            campaign = json.loads((manifest.parent / FILES["json"]).read_text())["campaign_id"]
+            run = (datetime.fromisoformat(told["written_at"]), told["digests"]["json"])
+        except (OSError, ValueError, KeyError):
+            continue  # a run that is not whole is refused by whoever reads it
+        runs.setdefault(campaign, []).append(run)
+    beside = {file_name(campaign): place / f"{file_name(campaign)}.json" for campaign in runs}
+    for plan in sorted(experiments.glob(f"*/{PLAN_FILE}")) if experiments else ():
+        with suppress(ConfigError):
+            beside[file_name(load_plan(plan).campaign_id)] = plan.parent / FILES["json"]
+    return tuple(c for c, found in sorted(runs.items()) if _is_behind(beside[file_name(c)], found))
 
 
-def _count_faults(found: Sequence[Finding]) -> dict[str, int]:
-    return {f"{each.table}.{each.column} {each.code}": each.count for each in found}
+def _is_behind(published: Path, runs: Sequence[tuple[datetime, str]]) -> bool:
+    if not published.exists():
+        return True
+    digest, (newest, current) = file_digest(published), max(runs)
+    is_older = published.stat().st_mtime < newest.timestamp()
+    return digest not in {each for _, each in runs} or (digest != current and is_older)
 
 
-def _own_receipts(tables: Tables, campaign: Campaign) -> ir.Table:
-    """Receipts of the time of a campaign, of whomever."""
-    at = tables["transactions"].occurred_at
-    return tables["transactions"].filter((at >= campaign.started) & (at < campaign.ended) & (at < campaign.until))
+def _files(order: ReadoutOrder) -> dict[str, str]:
+    return FILES | (PDF if order.pdf else {})
 
 
-def as_of_last_look(campaign: Campaign, plan: Plan | None) -> Campaign:
-    """The campaign as of its last planned look, while its window is open: what came after waits for the next one."""
-    due = list(_due(campaign, plan))
-    if not due or not campaign.open_windows:
+def write_out(readout: CampaignReadout, words: Words, order: ReadoutOrder) -> dict[str, bytes]:
+    """The readout in every form, suffix to content."""
+    document = readout_document(readout, words)
+    page = to_html(document)
+    contents = {
+        "json": to_json(readout_json(readout, words)),
+        "md": to_markdown(document),
+        "html": page,
+        "xlsx": readout_workbook(readout, words),
+        "pptx": to_pptx(readout, words),
+    }
+    return contents | ({"pdf": to_pdf(page, browser=order.browser)} if order.pdf else {})
+
+
+def find_plan(target: str) -> tuple[Plan | None, Path | None]:
+    """The plan that a target names and its folder; nothing where the target is a campaign's id.
+
+    Raises:
+        UsageError: A path at which there is no plan.
+        ConfigError: A plan that cannot be read.
+    """
+    path = Path(target)
+    if path.exists():
+        return load_plan(path), path if path.is_dir() else path.parent
+    if path.suffix in (".yaml", ".yml"):
+        raise UsageError(f"{target}: there is no such plan; name a plan.yaml, its folder, or the id of a campaign")
+    return None, None
+
+
+def file_name(campaign: str) -> str:
+    """A campaign's id as part of a file name: itself where it is safe, else a digest of it.
+
+    Examples:
+        >>> file_name("C08"), file_name("весна/2026")
+        ('C08', 'campaign-9e7c117b43db')
+    """
+    safe = all(letter.isalnum() or letter in "-_." for letter in campaign) and not campaign.startswith(".")
+    if safe and len(campaign) <= LONGEST_NAME:
         return campaign
-    return replace(campaign, until=due[-1][1])
+    return f"campaign-{hashlib.sha256(campaign.encode()).hexdigest()[:12]}"
 
 
-def _due(campaign: Campaign, plan: Plan | None) -> Iterator[tuple[float, datetime]]:
-    """Share of the outcome window and moment of each planned look that is due."""
-    if plan is None or plan.looks == 1:
-        return
-    for number in range(1, plan.looks + 1):
-        share = number / plan.looks
-        moment = campaign.started + timedelta(days=share * campaign.outcome_days)
-        if moment <= campaign.until or (number == plan.looks and not campaign.open_windows):
-            yield share, moment
+def _input_digests(
+    settings: BusinessSettings, request: ReadoutRequest, sources: SourceFiles, shape: tuple[str, ...]
+) -> dict[str, str]:
+    digests = {
+        "config": settings.digest(),
+        "names": settings.names.digest(),
+        "readout_settings": settings.readout.digest() if settings.readout else "",
+        "plan": request.plan.digest() if request.plan else "",
+        "plans": combine_digests({plan.campaign_id: plan.digest() for plan in request.plans}),
+        "data": sources.digest,
+        "decision": settings.decision.digest() if settings.decision else "",
+        "segments": digest_splits(settings, _split_by(settings, request)),
+    }
+    return digests | {"inputs": combine_digests({**digests, "shape": json.dumps(shape)})}
 
 
-def _looks(reading: Reading, terms: Terms) -> Iterator[Look]:
-    """The planned looks that are due, of all arms together, each as its own readout on that day would have it."""
-    plan, campaign = reading.request.plan, reading.campaign
-    due = list(_due(campaign, plan))
-    if plan is None or not due:
-        return
-    scores = []
-    for _, moment in due:
-        then = replace(campaign, until=min(moment, campaign.until), after_days=0)
-        rows = assigned_rows(reading.tables, then, reading.settings, dimensions=(), household=reading.household)
-        figures = [name for name in reading.figures if name in (*OUTCOMES, *COVARIATES)]
-        seen, _ = without_small_arms(hold(reading.tables, rows))
-        cells = _by_arm(reading.cells(seen, figures=figures))
-        scores.append(campaign_score(cells, covariates=terms.covariates, fixed=terms.fixed))
-    yield from looks_at([share for share, _ in due], scores, planned=plan.looks, level=plan.level)
+def _split_by(settings: BusinessSettings, request: ReadoutRequest) -> tuple[str, ...]:
+    planned = request.plan.segments if request.plan else ()
+    return (*planned, *(settings.readout.segments if settings.readout else ()), *request.split_by)
 
 
-def _among_campaigns(reading: Reading, progress: Progress) -> dict[str, AmongCampaigns]:
-    """Arm, `ALL_ARMS` for the campaign, to what the portfolio of the same day says of it."""
-    own, among = reading.campaign, reading.request.among
-    if among is None:
-        faulty = tuple(reading.request.faults or ())
-        among = read_among(
-            reading.business, reading.tables, plans=reading.request.plans, until=own.until, faulty=faulty,
-            progress=progress,
-        )  # fmt: skip
-    return dict(among.get(own.campaign_id, {}))
+def _question(order: ReadoutOrder, until: datetime) -> Iterator[str]:
+    """What is asked beside the plain readout as of a day."""
+    yield until.isoformat() if until.time() != time() else ""
+    yield json.dumps(order.split_by) if order.split_by else ""
+    yield "" if order.tolerance is None else repr(float(order.tolerance))
+    yield "pdf" if order.pdf else ""
 
 
-def _segments(reading: Reading, whole: Mapping[str, Moments], read: ArmsRead, terms: Terms) -> Iterator[SegmentEffects]:
-    figures = (*OUTCOMES, *COVARIATES)
-    used = {arm.arm: adjustment.used for arm, adjustment in zip(read.arms, read.adjustments, strict=True)}
-    for dimension in reading.dimensions:
-        found = reading.cells(reading.rows, figures=figures, by=dimension)
-        inside = {cell: moments for cell, moments in found.items() if cell.dimension == dimension}
-        segments: dict[str, dict[str, Moments]] = {}
-        for cell, moments in inside.items():
-            segments.setdefault(_segment_name(cell), {})[cell.arm] = moments
-        for arm in sorted({arm for groups in segments.values() for arm in arms_of(groups)}):
-            cells = {
-                segment: (groups[arm], control_of(groups, arm))
-                for segment, groups in segments.items()
-                if arm in groups and has_control(groups, arm)
-            }
-            yield segment_effects(
-                dimension,
-                arm,
-                dict(sorted(cells.items())),
-                planned=dimension in reading.planned,
-                minimum_buyers=reading.settings.minimum_buyers,
-                level=terms.level,
-                currency=terms.currency,
-                whole=Whole(
-                    treated=whole[arm],
-                    control=control_of(whole, arm),
-                    covariates=used[arm],
-                    of_everybody=AVERAGE in whole,
-                ),
-            )
-
-
-def _remainders(segments: Sequence[SegmentEffects], arms: Sequence[ArmReadout]) -> Iterator[SegmentRemainder]:
-    """What the segments of each split leave of each arm's profit."""
-    whole = {arm.arm: {line.name: line.total.point for line in arm.money} for arm in arms}
-    for effects in segments:
-        if effects.rows:
-            first, shown = effects.rows[0], sum(row.total.point for row in effects.rows)
-            profit, fixed = whole[first.arm]["profit"], whole[first.arm]["fixed_cost"]
-            yield SegmentRemainder(
-                dimension=first.dimension, arm=first.arm, remainder=profit + fixed - shown, fixed=fixed, profit=profit
-            )
-
-
-def _segment_name(cell: Cell) -> str:
-    return "" if cell.segment is None else cell.segment
-
-
-def _fixed(assigned: int, arms: Sequence[Any], campaign: Campaign) -> float:
-    return campaign.fixed_cost * assigned / sum(arm.assigned for arm in arms)
-
-
-def _assumptions(reading: Reading, money: str) -> Iterator[Assumption]:
-    campaign, how = reading.campaign, reading.settings
-    yield Assumption(name="margin_source", value=money)
-    yield Assumption(name="fixed_cost", value=f"{campaign.fixed_cost:.2f}")
-    yield Assumption(name="outcome_days", value=str(campaign.outcome_days))
-    yield Assumption(name="pre_days", value=str(how.pre_days))
-    yield Assumption(name="tolerance", value=f"{how.tolerance:.2f}")
-    yield Assumption(name="level", value=f"{how.level:g}")
-    yield Assumption(name="rewards", value="contacts.reward_cost")
-    weighted = "unlogged" if reading.chances.unlogged else "treated" if reading.chances.unequal else "no"
-    yield Assumption(name="weighted_by_chance", value=weighted)
-    if reading.household:
-        yield Assumption(name="household", value=reading.household)
-    if reading.request.plan is not None:
-        yield Assumption(name="plan", value=reading.request.plan.frozen_digest[:12])
-
-
-def _notes(reading: Reading, segments: Sequence[SegmentEffects], found: Sequence[Adjustment]) -> dict[str, int]:
-    notes = dict(count_left_out(reading.tables, [reading.campaign.campaign_id]))
-    notes |= {"arms_too_small": reading.lost} if reading.lost else {}
-    left_out = sum(len(effects.left_out) for effects in segments)
-    dropped = len({name for adjustment in found for name in adjustment.dropped})
-    notes |= {name: n for name, n in {"segments_left_out": left_out, "covariates_dropped": dropped}.items() if n}
-    return notes
+__all__ = [
+    "FILES", "ReadoutOrder", "ReadoutSummary", "file_name", "find_behind", "find_plan", "make_readout",
+    "standing_readout", "write_readout",
+]  # fmt: skip

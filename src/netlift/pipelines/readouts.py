@@ -8,17 +8,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from netlift.abtest.readout import AmongCampaigns
+from netlift.abtest.portfolio.compute import Found, find_campaigns, own_plans, read_among
+from netlift.abtest.readout.result import AmongCampaigns
 from netlift.config.business import BusinessSettings
 from netlift.config.settings import read_yaml
-from netlift.data.check import read_sound
+from netlift.data.checks.check import read_sound
+from netlift.data.history import seen_until
 from netlift.data.read import open_tables
 from netlift.errors import UsageError
-from netlift.pipelines.calendar import seen_until
-from netlift.pipelines.portfolio import Found, find_campaigns, own_plans, read_among
-from netlift.pipelines.progress import Progress
-from netlift.pipelines.readout_files import ReadoutOrder, ReadoutSummary, make_readout
-from netlift.report.words import speak
+from netlift.pipelines.readout import ReadoutOrder, ReadoutSummary, make_readout
+from netlift.progress import Progress
+from netlift.report.language import speak
 from netlift.results import Told
 
 TASK = "readout"

@@ -14,22 +14,21 @@ import numpy as np
 import pandas as pd
 
 from netlift.config.business import BusinessSettings
-from netlift.data.check import read_sound
-from netlift.data.findings import Finding, read_findings
+from netlift.data.checks.check import read_sound
+from netlift.data.checks.findings import Finding, read_findings
+from netlift.data.history import read_history
 from netlift.data.read import Tables, open_tables
+from netlift.data.run import MANIFEST_FILE, SourceFiles, combine_digests, find_sources, read_standing, safe_key
 from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
 from netlift.errors import DataError, GateRefusedError
-from netlift.evaluation.retention import RetentionEconomics, churn_threshold, retention_profit
+from netlift.evaluation.value.retention import RetentionEconomics, churn_threshold, retention_profit
 from netlift.features.build import iterate_features
 from netlift.features.matrix import FeatureMatrix
 from netlift.features.profile import WHAT_HELPS, Drift, DriftWatch
-from netlift.pipelines.calendar import read_history
-from netlift.pipelines.champions import Champion, in_population, load_champions, select_features
-from netlift.pipelines.fingerprint import SourceFiles, combine_digests, find_sources
-from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, read_standing, safe_key
-from netlift.pipelines.scoring_contract import require_same_schema
+from netlift.progress import Progress
+from netlift.registry.champions import Champion, in_population, load_champions, select_features
 from netlift.registry.locks import exclusive
+from netlift.registry.scoring_contract import require_same_schema
 from netlift.results import Told, to_plain
 
 if TYPE_CHECKING:

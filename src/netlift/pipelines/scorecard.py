@@ -12,32 +12,30 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.config.business import BusinessSettings
 from netlift.config.definitions import ChurnDefinition, load_definition
-from netlift.data.check import read_sound
-from netlift.data.findings import Finding, read_findings
-from netlift.data.quality import measure_quality
+from netlift.data.checks.check import read_sound
+from netlift.data.checks.findings import Finding, read_findings
+from netlift.data.checks.quality import measure_quality
+from netlift.data.history import History, read_history
 from netlift.data.read import Tables
-from netlift.data.readouts import read_readouts
+from netlift.data.run import MANIFEST_FILE, SourceFiles, combine_digests, find_key, read_standing, reading_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
-from netlift.pipelines.calendar import History, read_history
-from netlift.pipelines.campaign_effects import read_effects
-from netlift.pipelines.champions import Champion, find_champions
-from netlift.pipelines.fingerprint import SourceFiles, combine_digests, reading_tables
-from netlift.pipelines.names import speak_of
-from netlift.pipelines.page_files import name_files, write_out
-from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, find_key, read_standing
-from netlift.pipelines.scorecard_months import Span, plan_months
-from netlift.pipelines.snapshots import EDGES_FILE, TASKS, Snapshots, require_segments, take_snapshots
+from netlift.progress import Progress
+from netlift.registry.champions import Champion, find_champions
 from netlift.registry.locks import exclusive
 from netlift.report.document import Document
 from netlift.report.exports import to_json
-from netlift.report.pages.scorecard import scorecard_document
-from netlift.report.words import speak
+from netlift.report.files import name_files, write_out
+from netlift.report.language import speak
+from netlift.report.names import speak_of
 from netlift.results import Told, to_plain
+from netlift.scorecards.build import build_scorecard
+from netlift.scorecards.campaign_effects import read_effects, read_readouts
+from netlift.scorecards.months import Span, plan_months
+from netlift.scorecards.page import scorecard_document
 from netlift.segments.figures import Basis, Effect, Note, Scorecard
 from netlift.segments.metrics import Source
 from netlift.segments.monthly import OUTSIDE, ChurnRule, Month, sum_channels, sum_month
-from netlift.segments.scorecard import build_scorecard
+from netlift.segments.snapshots import EDGES_FILE, TASKS, Snapshots, require_segments, take_snapshots
 from netlift.segments.sums import normal_level_sd
 
 if TYPE_CHECKING:

@@ -14,37 +14,44 @@ import numpy as np
 from netlift.config.business import BusinessSettings
 from netlift.config.definitions import ChurnDefinition, load_definition
 from netlift.config.segments import SegmentSettings
-from netlift.data.check import read_sound
-from netlift.data.findings import Finding, read_findings
+from netlift.data.checks.check import read_sound
+from netlift.data.checks.findings import Finding, read_findings
+from netlift.data.history import History, read_history
 from netlift.data.read import Tables, open_tables
+from netlift.data.run import (
+    MANIFEST_FILE,
+    SourceFiles,
+    combine_digests,
+    find_key,
+    find_sources,
+    name_question,
+    read_standing,
+    safe_key,
+)
 from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
 from netlift.errors import UsageError
 from netlift.features.labels import build_labels
 from netlift.features.queries import queries_at
-from netlift.pipelines.calendar import History, read_history
-from netlift.pipelines.champions import Champion, find_champions
-from netlift.pipelines.fingerprint import SourceFiles, combine_digests, find_sources
-from netlift.pipelines.names import speak_of
-from netlift.pipelines.page_files import name_files, write_out
-from netlift.pipelines.progress import Progress
-from netlift.pipelines.run_key import MANIFEST_FILE, find_key, name_question, read_standing, safe_key
 from netlift.pipelines.score import require_fresh
-from netlift.pipelines.snapshots import EDGES_FILE, TASKS, Snapshots, Staying, require_segments, take_snapshots
+from netlift.progress import Progress
+from netlift.registry.champions import Champion, find_champions
 from netlift.registry.locks import exclusive
-from netlift.report.exports import to_json
-from netlift.report.pages.segments import segments_document
-from netlift.report.plain_text import to_text
-from netlift.report.words import speak
+from netlift.report.exports import to_json, to_text
+from netlift.report.files import name_files, write_out
+from netlift.report.language import speak
+from netlift.report.names import speak_of
 from netlift.results import SCHEMA_VERSION, Estimate, Table, Told, to_plain
 from netlift.segments.economics import SegmentRow, Valuation, observed_share, summarize_segment
 from netlift.segments.edges import read_edges
 from netlift.segments.figures import Note
-from netlift.segments.grid import cross_recency_and_frequency, cross_value_and_risk
 from netlift.segments.migration import trace_migration
+from netlift.segments.pages.page import segments_document
 from netlift.segments.payback import Cohorts, find_payback, read_cohorts
 from netlift.segments.report import Remaining, SegmentReport
+from netlift.segments.snapshots import EDGES_FILE, TASKS, Snapshots, Staying, require_segments, take_snapshots
 from netlift.segments.sums import normal_level_sd
 from netlift.segments.survival import expected_lifetime
+from netlift.segments.value_segments import cross_recency_and_frequency, cross_value_and_risk
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date
 
 from netlift.config.business import BusinessSettings
-from netlift.data.retailer.presets import RETAILER
-from netlift.data.simulate import SimulationSettings, SimulationSummary, simulate
 from netlift.errors import UsageError
-from netlift.pipelines.progress import Progress
+from netlift.progress import Progress
 from netlift.registry.locks import exclusive
+from netlift.simulation.presets import RETAILER
+from netlift.simulation.simulate import SimulationSettings, SimulationSummary, simulate
 
 EARLIEST_END, LATEST_END = 1980, 2150
 

@@ -14,9 +14,8 @@ from urllib.parse import unquote, urlparse
 from netlift.data.write import require_free_space, staged_directory, sweep_staging
 from netlift.errors import ModelIntegrityError, NetliftError, UsageError
 from netlift.estimators.stored import StoredModel
-from netlift.registry.locks import exclusive
+from netlift.registry.locks import exclusive, is_running, read_process, this_process
 from netlift.registry.package import content_digest, digest_digests, digest_package, read_package, write_package
-from netlift.registry.process import is_running, read_process, this_process
 from netlift.registry.refusals import refusals
 from netlift.registry.store import Store, model_name
 from netlift.registry.tracking import PROCESS_TAG, TAG

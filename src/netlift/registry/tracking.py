@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.data.write import STAGING_PREFIX, require_free_space
 from netlift.errors import NetliftError, UsageError
-from netlift.registry.process import this_process
+from netlift.registry.locks import this_process
 from netlift.registry.refusals import refusals
 from netlift.registry.store import Store
 from netlift.results import Estimate, Table
@@ -91,7 +91,7 @@ def log_training(store: Store, record: TrainingRecord) -> str:
 
 def find_orphans(store: Store) -> tuple[str, ...]:
     """Ids of runs that say RUNNING though their process died; one of another machine or program is not counted."""
-    from netlift.registry.process import is_running, read_process
+    from netlift.registry.locks import is_running, read_process
 
     with refusals(store.state):
         running = store.client.search_runs([store.experiment_id], "attributes.status = 'RUNNING'", max_results=1000)

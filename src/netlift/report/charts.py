@@ -305,3 +305,11 @@ def _cleaned(spec: Any) -> Any:
     if isinstance(spec, list):
         return [_cleaned(part) for part in spec]
     return clean_lines(spec) if isinstance(spec, str) else spec
+
+
+def zero_line(axis: str, title: str) -> Any:
+    """The line of zero across an axis."""
+    import altair as alt
+
+    encode = {axis: alt.X("zero:Q", title=title) if axis == "x" else alt.Y("zero:Q", title=title)}
+    return alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1).encode(**encode)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from netlift.report.words import Words
+from netlift.report.language import Words
 from netlift.text import clean
 
 CellKind = Literal["text", "month", "money", "share", "count", "ratio", "score"]

@@ -13,7 +13,7 @@ from netlift.data.write import write_bytes
 from netlift.errors import GateRefusedError, UsageError
 from netlift.results import to_plain
 from netlift.segments.rfm import RfmEdges
-from netlift.segments.tiers import TierEdges
+from netlift.segments.value_segments import TierEdges
 
 FORMAT = 1
 REFIT = "run `netlift segments --refit` to freeze new ones; months divided by the old ones are then not comparable"

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.config.segments import LostSettings
-from netlift.data.tables import CONTROL
+from netlift.data.contract import CONTROL
 from netlift.features.sources import receipt_is_return
 from netlift.features.vocabulary import NPS
 

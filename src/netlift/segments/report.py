@@ -9,8 +9,8 @@ from datetime import date
 from netlift.results import Estimate, Table
 from netlift.segments.economics import SegmentRow
 from netlift.segments.figures import Note
-from netlift.segments.grid import RecencyFrequency, ValueRisk
 from netlift.segments.migration import Flow
+from netlift.segments.value_segments import RecencyFrequency, ValueRisk
 
 
 @dataclass(frozen=True, kw_only=True)

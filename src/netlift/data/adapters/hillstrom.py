@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlift.data.adapters.adapted import Adapted, Note, count_notes, require_columns
+from netlift.data.contract import CONTROL
 from netlift.data.files import read_parquet
-from netlift.data.tables import CONTROL
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -1,0 +1,1 @@
+"""Who is treated and who is control: the random draw, the holdout, the audience."""

@@ -1,0 +1,1 @@
+"""The design of a test before its first contact: power, size, cost, the plan."""

@@ -1,0 +1,1 @@
+"""All campaigns together: what they earned, by offer, channel and segment."""

@@ -1,0 +1,1 @@
+"""The readout of one campaign: arms, profit, ROI, checks and verdict."""

@@ -1,0 +1,1 @@
+"""The readout as a person sees it: page, slides, workbook."""

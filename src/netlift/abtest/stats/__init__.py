@@ -1,0 +1,1 @@
+"""The statistics of randomized tests on skewed money."""

@@ -1,0 +1,1 @@
+"""A simulated year of decisions, outcomes and learning under several rules."""

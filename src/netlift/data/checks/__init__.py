@@ -1,0 +1,1 @@
+"""The tables held against the data contract: rules, findings, counts."""

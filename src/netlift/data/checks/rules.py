@@ -1,0 +1,304 @@
+"""What no row of a table may be, as Ibis booleans over its rows; a check counts them in one scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from netlift.data.checks.findings import LeavesOut, Scope, Severity
+from netlift.data.contract import CONTRACT, CONTROL, Column, TableContract
+from netlift.data.read import Tables
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+REFERENCES: dict[str, tuple[str, ...]] = {
+    "transactions": ("customers",),
+    "contacts": ("customers", "campaigns", "offers"),
+    "events": ("customers",),
+    "surveys": ("customers",),
+}
+PER_CAMPAIGN = ("campaigns", "contacts")
+"""Tables each of whose rows belongs to one campaign: a fault reaches its comparison, and no other's."""
+TORN_SHARE, CONTACTED_SHARE = 0.001, 0.01
+"""Shares of a campaign's customers in two arms, and of its control contacted all the same, that spoil little."""
+LARGEST = 1e15  # beyond it cents are lost, and no business has it
+UNTIDY_ID = r"^[\s\p{Z}\p{C}]|[\s\p{Z}\p{C}]$|^$"
+CONTROL_CHARACTERS = r"[\p{C}\p{Zl}\p{Zp}]"
+FORMULA = r"^(?:[=@|]|[+\-].*[^\d\s().,\-])"
+"""How a spreadsheet's formula begins; a sign before digits alone is a number, as those of phones are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What no row of a table may be.
+
+    Attributes:
+        column: The column it is about.
+        code: Its reason code.
+        severity: Of a single such row.
+        broken_by: Boolean over the rows, true where the rule is broken.
+        message: What is wrong, and what to do; the counts are put before it.
+        scope: How far a broken row reaches.
+        leaves_out: What of a broken row is not read.
+        tolerated_share: Up to this share of the rows (of each campaign, where the scope is one) an error is but a
+            warning.
+        among: Rows of which the tolerated share is one; None for all.
+    """
+
+    column: str
+    code: str
+    severity: Severity
+    broken_by: ir.BooleanValue
+    message: str
+    scope: Scope = "row"
+    leaves_out: LeavesOut = "nothing"
+    tolerated_share: float = 0.0
+    among: ir.BooleanValue | None = None
+
+
+def make_rules(
+    tables: Tables, name: str, rows: ir.Table, *, as_of: datetime | None, max_orphan_share: float
+) -> list[Rule]:
+    """Every rule of one table.
+
+    Args:
+        tables: The tables; they know which columns the source has.
+        name: The table's name.
+        rows: Its rows, each beside `known_<key>` of every table it refers to, and for customers `known_joined_at`.
+        as_of: Rows after it are future; None leaves that rule out.
+        max_orphan_share: Share of rows of unknown customers that is tolerated.
+    """
+    rules = [
+        *_value_rules(tables, CONTRACT[name], rows),
+        *_time_rules(CONTRACT[name], rows, as_of),
+        *_reference_rules(name, rows, max_orphan_share),
+    ]
+    if name == "transactions":
+        rules += _transaction_rules(rows, returns_are_marked=tables.has(name, "is_return"))
+    if name == "customers" and tables.has(name, "cancelled_at") and as_of:
+        rules.append(_late_cancellation(rows, as_of))
+    if name == "campaigns":
+        rules += _campaign_rules(rows)
+    if name == "contacts":
+        rules += _contact_rules(rows)
+    return rules
+
+
+def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Iterator[Rule]:
+    """Missing values, untidy ids and impossible numbers, for every column that the source has."""
+    for column in contract.columns:
+        if not tables.has(contract.name, column.name):
+            continue
+        value = rows[column.name]
+        reach = _reach(contract.name, column)
+        yield _missing_values(column, value, reach)
+        if column.type == "id":
+            yield Rule(
+                **reach,
+                column=column.name,
+                code="untidy-id",
+                severity="error",
+                broken_by=(value != _nfc(value)) | value.re_search(UNTIDY_ID),
+                message="have an id that is empty, begins or ends with a blank, or is not in Unicode form NFC; "
+                "ids are compared letter by letter: tidy them in the source",
+            )
+            if (column.name,) == contract.key:
+                yield from _odd_ids(column.name, value)
+        if column.type in ("money", "number"):
+            yield Rule(
+                **reach,
+                column=column.name,
+                code="not-finite",
+                severity="error",
+                broken_by=value.isnan() | (value.abs() > LARGEST),
+                message=f"are NaN, infinite or beyond {LARGEST:g}; correct them in the source",
+            )
+        if column.type == "money" and column.name not in ("revenue", "margin"):
+            yield Rule(
+                **reach,
+                column=column.name,
+                code="negative-money",
+                severity="error",
+                broken_by=value < 0,
+                message="are costs below zero; write costs as positive money",
+            )
+    known = {column.name for column in contract.columns}
+    for name in sorted(tables.present[contract.name] - known):
+        yield _missing_values(Column(name=name, type="text"), rows[name], {})
+
+
+def _odd_ids(column: str, value: Any) -> Iterator[Rule]:
+    """Ids that are read as they are, and that somebody downstream may compute or not see."""
+    yield Rule(
+        column=column,
+        code="control-characters-in-id",
+        severity="warning",
+        broken_by=value.re_search(CONTROL_CHARACTERS) & ~value.re_search(UNTIDY_ID),
+        message="have an id with characters that nobody sees (control, zero width, direction): two ids can look alike, "
+        "and are compared letter by letter",
+    )
+    yield Rule(
+        column=column,
+        code="formula-as-id",
+        severity="warning",
+        broken_by=value.re_search(FORMULA),
+        message="have an id that a spreadsheet computes; lists in CSV carry it as text, which an import must undo",
+    )
+
+
+def _reach(table: str, column: Column) -> dict[str, Any]:
+    """How far a wrong value reaches: one that may be missing is read as missing, else its row is left out.
+
+    Contacts stay with their campaign: its comparison is spoilt by a lost row, and by no row of another campaign.
+    """
+    leaves_out = "values" if column.nullable else "rows"
+    scope = "customer" if table == "customers" and not column.nullable else "row"
+    if table == "campaigns" or (table == "contacts" and column.name != "campaign_id"):
+        scope = "campaign"
+    tolerated = TORN_SHARE if table == "contacts" and column.type != "number" else 0.0
+    return {"scope": scope, "leaves_out": leaves_out, "tolerated_share": tolerated}
+
+
+def _missing_values(column: Column, value: ir.Value, reach: dict[str, Any]) -> Rule:
+    message = "have no value"
+    if not column.nullable:
+        message += ", and none may lack it; fill them or leave the rows out of the source"
+    return Rule(
+        **({} if column.nullable else reach),
+        column=column.name,
+        code="missing-value",
+        severity="info" if column.nullable else "error",
+        broken_by=value.isnull(),
+        message=message,
+    )
+
+
+def _time_rules(contract: TableContract, rows: ir.Table, as_of: datetime | None) -> Iterator[Rule]:
+    if contract.time and as_of:
+        yield Rule(
+            column=contract.time,
+            code="future-rows",
+            severity="warning",
+            broken_by=rows[contract.time] > as_of,
+            message=f"are dated after {as_of:%Y-%m-%d %H:%M}; correct them if nobody meant that",
+        )
+
+
+def _reference_rules(name: str, rows: ir.Table, max_orphan_share: float) -> Iterator[Rule]:
+    """Rows that refer to a customer, a campaign or an offer that no table knows.
+
+    None is left out: what reads rows by customer or by campaign passes them by, and a contact counts as one all the
+    same. Contacts of customers or offers that nobody knows spoil the comparison of their campaign.
+    """
+    of_campaign: dict[str, Any] = {"scope": "campaign", "tolerated_share": TORN_SHARE}
+    of_customers: dict[str, Any] = {
+        "scope": "campaign" if name == "contacts" else "table",
+        "tolerated_share": max_orphan_share,
+    }
+    reach = {"customers": of_customers, "campaigns": {}, "offers": of_campaign}
+    for reference in REFERENCES.get(name, ()):
+        key = CONTRACT[reference].key[0]
+        if f"known_{key}" not in rows.columns:
+            continue
+        unknown = rows[key].notnull() & rows[f"known_{key}"].isnull()
+        yield Rule(
+            **reach[reference],
+            column=key,
+            code=f"unknown-{reference.removesuffix('s')}",
+            severity="error",
+            broken_by=unknown & (rows[key] != CONTROL) if reference == "offers" else unknown,
+            message=f"name a {key} that {reference} does not have; add it there or leave the rows out",
+        )
+
+
+def _transaction_rules(rows: ir.Table, *, returns_are_marked: bool) -> Iterator[Rule]:
+    returned = rows.is_return.notnull() & rows.is_return
+    yield Rule(
+        column="revenue",
+        code="negative-money",
+        severity="error" if returns_are_marked else "warning",
+        leaves_out="rows",
+        broken_by=(rows.revenue < 0) & ~returned,
+        message="have revenue below zero and are no return; mark returns in is_return"
+        + ("" if returns_are_marked else ", which the source does not have"),
+    )
+    yield Rule(
+        column="revenue",
+        code="positive-return",
+        severity="warning",
+        broken_by=(rows.revenue > 0) & returned,
+        message="are returns with revenue above zero; a return takes money back: write it below zero",
+    )
+    if "known_joined_at" in rows.columns:
+        yield Rule(
+            column="occurred_at",
+            code="before-joining",
+            severity="warning",
+            broken_by=rows.occurred_at < rows.known_joined_at,
+            message="lie before their customer's joined_at; correct joined_at if it should be the first purchase",
+        )
+
+
+def _late_cancellation(rows: ir.Table, as_of: datetime) -> Rule:
+    return Rule(
+        column="cancelled_at",
+        code="cancelled-after-the-end",
+        severity="warning",
+        broken_by=rows.cancelled_at >= as_of,
+        message=f"were cancelled after the data end ({as_of:%Y-%m-%d %H:%M}): agreed on beforehand, or the end of a "
+        "contract that may be prolonged; map the column that says when the customer left",
+    )
+
+
+def _campaign_rules(rows: ir.Table) -> Iterator[Rule]:
+    yield Rule(
+        column="outcome_days",
+        code="not-whole-days",
+        severity="error",
+        scope="campaign",
+        leaves_out="rows",
+        broken_by=(rows.outcome_days < 1) | (rows.outcome_days != rows.outcome_days.floor()),
+        message="do not have a whole number of outcome days from 1 on; say how long outcomes count",
+    )
+
+
+def _contact_rules(rows: ir.Table) -> Iterator[Rule]:
+    yield Rule(
+        column="propensity",
+        code="impossible-propensity",
+        severity="error",
+        scope="campaign",
+        leaves_out="values",
+        broken_by=~((rows.propensity > 0) & (rows.propensity <= 1)),
+        message="have a propensity outside (0, 1]; log the chance of the drawn arm, or nothing where nobody knows it",
+    )
+    yield Rule(
+        column="delivered_at",
+        code="control-contacted",
+        severity="error",
+        scope="campaign",
+        tolerated_share=CONTACTED_SHARE,
+        among=rows.offer_id == CONTROL,
+        broken_by=(rows.offer_id == CONTROL) & rows.delivered_at.notnull(),
+        message="are control and were delivered something; the comparison is spoilt: find out who sent it",
+    )
+
+
+def _nfc(value: Any) -> Any:
+    """The text in Unicode normal form C, by the engine."""
+    return _nfc_function()(value)
+
+
+@cache
+def _nfc_function() -> Any:
+    import ibis
+
+    @ibis.udf.scalar.builtin(signature=(("string",), "string"))
+    def nfc_normalize(text: str) -> str:
+        raise NotImplementedError("the engine has it built in")
+
+    return nfc_normalize

@@ -1,0 +1,223 @@
+"""Outputs with a key: the same key gives the same bytes, or a refusal that says what changed.
+
+A key that nobody gave is made of what is asked, so that two questions never meet under one. A verb that answers
+questions gives the same question a key of its own again once data or config have changed. A verb that acts (scores,
+decisions) does not: what was sent under a key stays what it was, and another run is asked for by `--run-key`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netlift.config.business import BusinessSettings
+from netlift.data.read import Tables, open_tables, source_files
+from netlift.data.write import file_digest, resource_error
+from netlift.errors import BusyError, DataError, GateRefusedError, UsageError
+
+SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFiles:
+    """The files of a business's tables as a job found them, before it read any.
+
+    Attributes:
+        settings: The business.
+        digest: Of the content of all of them.
+        marks: Name to device, inode, size, and the moments of the last change of content and of anything else, ns. A
+            file that is written or replaced has other ones, also where somebody sets its time back.
+    """
+
+    settings: BusinessSettings
+    digest: str
+    marks: Mapping[str, tuple[int, ...]]
+
+    def require_unchanged(self) -> None:
+        """Refuse what was made while somebody wrote the tables; call it after the last read, before anything stands.
+
+        Raises:
+            BusyError: A file was written, replaced, added or removed since the job began.
+        """
+        try:
+            now = _marks(source_files(self.settings))
+        except DataError:  # a file that went away
+            now = {}
+        changed = sorted(name for name in {*self.marks, *now} if self.marks.get(name) != now.get(name))
+        if changed:
+            more = f" and {len(changed) - SHOWN:,} more" if len(changed) > SHOWN else ""
+            raise BusyError(
+                f"{', '.join(changed[:SHOWN])}{more}: written while this job read the tables, so that nobody could say "
+                "what its result was made from; nothing was written. Run it again when the load is over"
+            )
+
+
+def find_sources(settings: BusinessSettings) -> SourceFiles:
+    """The files of the tables, each read once for its digest.
+
+    Raises:
+        DataError: A file is missing.
+        ResourceError: One may not be read.
+    """
+    files = source_files(settings)
+    marks = _marks(files)  # before the digest, so that a file that changes meanwhile is seen at the end
+    return SourceFiles(settings=settings, digest=combine_digests(_digests(files)), marks=marks)
+
+
+@contextmanager
+def reading_tables(settings: BusinessSettings, *, repeatable: bool = False) -> Iterator[tuple[Tables, SourceFiles]]:
+    """The tables of a business, open for reading, and the files they are made of as they were before.
+
+    Args:
+        settings: The business.
+        repeatable: Read with one thread, as `open_tables` says.
+
+    Raises:
+        DataError: A file is missing or unreadable, or columns are missing or of the wrong type; all of it at once.
+    """
+    try:
+        sources = find_sources(settings)
+    except DataError:
+        with open_tables(settings):  # says all that is wrong, and of which table
+            raise
+    with open_tables(settings, repeatable=repeatable) as tables:
+        yield tables, sources
+
+
+def _digests(files: Mapping[str, Path]) -> dict[str, str]:
+    digests = {}
+    for name, path in sorted(files.items()):
+        try:
+            digests[name] = file_digest(path)
+        except OSError as error:
+            raise resource_error(error, path) or DataError(f"{path} cannot be read ({error.strerror})") from error
+    return digests
+
+
+def _marks(files: Mapping[str, Path]) -> dict[str, tuple[int, ...]]:
+    marks: dict[str, tuple[int, ...]] = {}
+    for name, path in files.items():
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue
+        marks[name] = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return marks
+
+
+def combine_digests(digests: Mapping[str, str]) -> str:
+    """One sha256 for several, whatever their order.
+
+    Examples:
+        >>> combine_digests({"a": "1", "b": "2"}) == combine_digests({"b": "2", "a": "1"})
+        True
+    """
+    return hashlib.sha256(json.dumps(dict(digests), sort_keys=True).encode()).hexdigest()
+
+
+def git_commit() -> str:
+    """The commit of the checkout that netlift runs from, or "unknown" where it is installed without one."""
+    folder = Path(__file__).parent
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return answer.stdout.strip() if answer.returncode == 0 else "unknown"
+
+
+MANIFEST_FILE = "manifest.json"
+SHORT = 6
+BRING_BACK = "bring it back from a backup"
+OTHERWISE = f"{BRING_BACK}, or give another --run-key"
+
+
+def safe_key(key: str) -> str:
+    """The key as a folder name.
+
+    Raises:
+        UsageError: It holds anything but letters, digits, `.`, `-` and `_`, or begins with a point.
+    """
+    allowed = all(letter.isalnum() or letter in "-_." for letter in key)
+    if not key or not allowed or key.startswith(".") or len(key) > 100:
+        raise UsageError("--run-key holds letters, digits, '.', '-' and '_' only, at most 100, and no point first")
+    return key
+
+
+def name_question(own: str, *question: str) -> str:
+    """The key of what is asked: `own`, and where it is not the plain question a short digest of it.
+
+    Args:
+        own: Key of the plain question.
+        question: What else is asked, each empty where it is not.
+
+    Examples:
+        >>> name_question("C08-2026-10-01-en", "", ""), name_question("C08-2026-10-01-en", "by region", "")
+        ('C08-2026-10-01-en', 'C08-2026-10-01-en-asked-6ae55b')
+    """
+    if not any(question):
+        return own
+    return f"{own}-asked-{hashlib.sha256(json.dumps(question).encode()).hexdigest()[:SHORT]}"
+
+
+def find_key(place: Path, asked: str, own: str, inputs: Mapping[str, str]) -> str:
+    """The key asked for, else `own`; with a digest of the inputs behind it where `own` was made from others.
+
+    Args:
+        place: The folder of the verb's outputs.
+        asked: What the caller gave; empty for none.
+        own: Key of the question.
+        inputs: Digests of what would be made now; `inputs` is that of all of them together.
+
+    Raises:
+        UsageError: The key is no name of a folder.
+    """
+    key = safe_key(asked or own)
+    if asked:
+        return key
+    try:
+        before = json.loads((place / key / MANIFEST_FILE).read_text())["digests"]["inputs"]
+    except (OSError, ValueError, KeyError):
+        return key  # nothing stands there, or nothing whole
+    return key if before == inputs["inputs"] else safe_key(f"{key}-anew-{inputs['inputs'][:SHORT]}")
+
+
+def read_standing(target: Path, inputs: Mapping[str, str], key: str, *, files: Mapping[str, str]) -> dict[str, Any]:
+    """The manifest of what was written under this key before, if it was made from the same inputs and is whole.
+
+    Args:
+        target: Its folder.
+        inputs: Digests of what would be made now; `inputs` is that of all of them together.
+        key: The run key.
+        files: Name in the manifest's digests to the file it is of.
+
+    Raises:
+        UsageError: It was made from other inputs.
+        GateRefusedError: A file is missing or is not what was written.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((target / MANIFEST_FILE).read_text())
+        found = {name: file_digest(target / file) for name, file in files.items()}
+    except (OSError, ValueError) as error:
+        raise GateRefusedError(f"{target} is not whole ({type(error).__name__}); {OTHERWISE}") from error
+    if manifest.get("erasing"):
+        raise GateRefusedError(
+            f"{target}: an erasure of customers was cut off there; run it again, or `netlift doctor --fix`"
+        )
+    changed = [name for name, digest in inputs.items() if manifest["digests"].get(name) != digest and name != "inputs"]
+    if changed or manifest["digests"]["inputs"] != inputs["inputs"]:
+        raise UsageError(
+            f"run key {key} was written before from other inputs ({', '.join(changed) or 'as_of'} changed since); the "
+            "same key never gives other bytes. Give another --run-key"
+        )
+    for name, digest in found.items():
+        if manifest["digests"].get(name) != digest:
+            raise GateRefusedError(f"{target / files[name]} is not what was written; {OTHERWISE}")
+    return manifest

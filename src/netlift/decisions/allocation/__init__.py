@@ -1,0 +1,1 @@
+"""One option for each customer under budgets and capacities."""

@@ -1,0 +1,1 @@
+"""Whom an offer may reach: consents, contact policy, conditions, triggers."""

@@ -1,0 +1,1 @@
+"""The published policy: champions, offers and their economics as one model."""

@@ -1,0 +1,1 @@
+"""What decisions earned against the holdout."""

@@ -1,0 +1,1 @@
+"""One run of decisions: inputs, values, choices, log, lists."""

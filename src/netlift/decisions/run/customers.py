@@ -1,0 +1,362 @@
+"""All that is known of customers as of a day, put beside each other for one decision."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlift.abtest.assignment.audience import read_segments
+from netlift.abtest.assignment.holdout import is_held_out, period_of
+from netlift.config.business import BusinessSettings
+from netlift.config.criteria import SEGMENT
+from netlift.config.decision import DecisionSettings
+from netlift.config.outreach import TriggerSettings
+from netlift.data.read import Tables
+from netlift.decisions.eligibility.consents import agreed, read_opt_outs
+from netlift.decisions.eligibility.contact_history import (
+    History,
+    contact_log,
+    read_history,
+    reserved_customers,
+    spent_by_runs,
+)
+from netlift.decisions.eligibility.contact_policy import ContactLog, find_pressure
+from netlift.decisions.eligibility.eligibility import Customers
+from netlift.decisions.eligibility.open_windows import OpenWindows, Rest, days_to_nearest, find_open_windows
+from netlift.decisions.eligibility.options import Option, Used, make_options
+from netlift.decisions.run.inputs import (
+    PastCosts,
+    bought_on,
+    days_since_events,
+    offers_known,
+    read_past_costs,
+    read_people,
+)
+from netlift.decisions.run.scores import (
+    LAST_PURCHASE,
+    OVER_GAP,
+    SCORES,
+    Scored,
+    feature_names,
+    ltv_days,
+    score_customers,
+)
+from netlift.decisions.run.trigger_lists import earlier_runs, find_fired
+from netlift.decisions.run.value import AtRisk, OptionValues, Trained, value_options
+from netlift.errors import ConfigError
+from netlift.evaluation.policy.added_effects import SINCE, AddedEffect, find_added_effects
+from netlift.evaluation.policy.off_policy import choose_arms
+from netlift.progress import Progress
+from netlift.registry.champions import Champion
+from netlift.training.uplift.evidence_rows import ProofRows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OTHER_CHANNEL = "(other)"
+MOMENTS = ("customer_id", "joined_at", "birth_date", "cancelled_at")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Known:
+    """What one decision is made from.
+
+    Attributes:
+        positions: Customers in order, an index of n ids.
+        options: The options, m of them.
+        customers: What eligibility asks of customers.
+        values: Expected money of each option.
+        uplift: What a contact of each option is predicted to add, NaN where unknown, float32, shape (n, m).
+        outcome_days: Length of the outcome windows that the effects are of.
+        windows: What earlier contacts leave open; `uplift` is what a contact adds to it.
+        proven: Offers that are proven to add profit within the window, in the order of options.
+        lists: Lists beside the table of contacts whose contacts were counted.
+        drifted: Features that moved far since training.
+        used: What other runs have used of what day and month allow.
+    """
+
+    positions: pd.Index
+    options: tuple[Option, ...]
+    customers: Customers
+    values: OptionValues
+    uplift: np.ndarray
+    outcome_days: float
+    windows: OpenWindows
+    proven: tuple[str, ...]
+    lists: tuple[str, ...]
+    drifted: tuple[str, ...]
+    used: Used
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Past:
+    """Contacts that were made or promised, the same by position of customer and channel, and what they leave open."""
+
+    history: History
+    log: ContactLog
+    windows: OpenWindows
+
+
+def names_known(tables: Tables, champion: Champion) -> frozenset[str]:
+    """What conditions may ask about: features, scores, the segment, and columns of customers."""
+    own = frozenset(tables.present["customers"]) - frozenset(MOMENTS)
+    return own | feature_names(champion) | frozenset(SCORES) | {SEGMENT}
+
+
+def describe_customers(
+    settings: BusinessSettings,
+    tables: Tables,
+    champions: Mapping[str, Champion],
+    *,
+    as_of: date,
+    key: str,
+    trigger: TriggerSettings | None,
+    held_out: ProofRows | None,
+    progress: Progress,
+) -> Known:
+    """Read and predict all that a decision needs.
+
+    Args:
+        settings: The business, with its decision block.
+        tables: Its tables, checked.
+        champions: Task to its champion; uplift is among them.
+        as_of: First day not seen.
+        key: Run key, whose own list is not counted.
+        trigger: Only customers for whom it fires, and its offers; None for all.
+        held_out: Contacts that the model never saw, which tell how soon offers may follow another contact; None where
+            the training kept none, and every offer waits for the window to be over.
+        progress: Who watches.
+
+    Raises:
+        GateRefusedError: Scores that are not to be used.
+        ConfigError: An offer whose costs nobody knows, a priority campaign or a household's column that is not there.
+        UsageError: The trigger has run for the day under another key, or the key is a campaign's that is logged.
+        DataError: Customers that are there twice, or nobody.
+    """
+    decision = _decision_of(settings)
+    options = make_options(decision, offers_known(tables))
+    options = tuple(o for o in options if trigger is None or o.offer_id in trigger.offers)
+    costs = read_past_costs(tables, as_of=as_of)
+    history = read_history(
+        tables,
+        decision.contact_policy,
+        state=settings.state,
+        own_key=key,
+        as_of=as_of,
+        window_days=costs.outcome_days,
+    )
+    features = [name for name in decision.asked if name not in (*tables.present["customers"], *SCORES, SEGMENT)]
+    scored = score_customers(
+        settings,
+        tables,
+        champions,
+        as_of=as_of,
+        offers=[option.offer_id for option in options],
+        asked=list(dict.fromkeys([*features, LAST_PURCHASE, OVER_GAP])),
+        progress=progress,
+    )
+    if trigger is not None:
+        runs = earlier_runs(settings.state, trigger, as_of=as_of, own_key=key)
+        scored = scored.take(find_fired(settings, tables, trigger, champions, scored, as_of=as_of, runs=runs))
+    segments = read_segments(settings, tables, as_of, names=decision.asked, progress=progress)
+    window_days = math.ceil(costs.outcome_days)
+    added = () if held_out is None else added_on(held_out, window_days=window_days)
+    log = _log_of(settings, tables, history, scored)
+    days = days_to_nearest(log, customers=len(scored), moment=np.datetime64(as_of, "us"))
+    windows = find_open_windows(days, rests_of(options, added, window_days), window_days=window_days)
+    past = _Past(history=history, log=log, windows=windows)
+    scored = replace(scored, uplift=scored.uplift * windows.share.astype(np.float32))
+    trained = trained_costs(options, costs, reward=scored.reward)
+    risk = AtRisk(
+        p_churn=scored.p_churn,
+        ltv=scored.ltv,
+        horizon_days=ltv_days(champions.get("ltv")),
+        window_days=costs.outcome_days,
+        weight=decision.future_weight or 0.0,
+    )
+    return Known(
+        positions=_index(scored.ids),
+        options=options,
+        customers=_customers(settings, tables, options, scored, past, segments, as_of, trigger),
+        values=value_options(options, uplift=scored.uplift, trained=trained, risk=risk),
+        uplift=scored.uplift,
+        outcome_days=costs.outcome_days,
+        windows=past.windows,
+        proven=tuple(one.offer_id for one in added if one.share),
+        lists=history.lists,
+        drifted=scored.drifted,
+        used=_used(settings, history, tables, as_of, key),
+    )
+
+
+def _decision_of(settings: BusinessSettings) -> DecisionSettings:
+    if settings.decision is None:
+        raise ConfigError(f"config {settings.name}: no decision block")
+    return settings.decision
+
+
+def _customers(
+    settings: BusinessSettings,
+    tables: Tables,
+    options: Sequence[Option],
+    scored: Scored,
+    past: _Past,
+    segments: Mapping[str, str] | None,
+    as_of: date,
+    trigger: TriggerSettings | None,
+) -> Customers:
+    """What eligibility asks of the customers."""
+    decision = _decision_of(settings)
+    positions, policy = _index(scored.ids), decision.contact_policy
+    answered = trigger.answers if trigger and trigger.despite_quiet_days else None
+    consents = {channel: decision.consent_column(channel) for channel in dict.fromkeys(o.channel for o in options)}
+    own = [name for name in decision.asked if name in tables.present["customers"]]
+    people = read_people(tables, scored.ids, ["cancelled_at", *consents.values(), *own])
+    midnight, channels = datetime.combine(as_of, time()), (*decision.channels, OTHER_CHANNEL)
+    pressure = find_pressure(
+        past.log, policy.limits, channels=channels, customers=len(positions), as_of=midnight, planned=past.log
+    )
+    return Customers(
+        columns=_columns(scored, people, segments, own, decision.asked),
+        consent={channel: agreed(people[column]) for channel, column in consents.items()},
+        opted_out=read_opt_outs(tables, decision, positions, [*consents], as_of=as_of),
+        left=people["cancelled_at"] < np.datetime64(as_of + timedelta(days=1), "us"),
+        held_out=_held_out(settings, tables, scored.ids, as_of),
+        reserved=reserved_customers(past.history, policy.priority_campaigns, positions, as_of),
+        pressed=pressure.pressed,
+        days_since_purchase=_unless(
+            answered == "purchase", np.where(bought_on(tables, positions, as_of), 0.0, scored.columns[LAST_PURCHASE])
+        ),
+        days_since_complaint=_unless(
+            answered == "complaint", days_since_events(tables, policy.complaint_events, positions, as_of)
+        ),
+        in_window=past.windows.closed,
+        has_effect=~np.isnan(scored.uplift),
+    )
+
+
+def rests_of(options: Sequence[Option], added: Sequence[AddedEffect], window_days: int) -> tuple[Rest, ...]:
+    """When each option may follow another contact: that is for its offer; the whole window where nothing is proven."""
+    known = {one.offer_id: Rest(days=one.rest_days, share=one.share) for one in added if one.share}
+    whole = Rest(days=window_days)
+    return tuple(known.get(option.offer_id, whole) for option in options)
+
+
+def added_on(rows: ProofRows, *, window_days: int) -> tuple[AddedEffect, ...]:
+    """How soon each offer may follow another contact, by contacts that the model never saw."""
+    names = [feature.name for feature in rows.features]
+    return find_added_effects(
+        rows.logged,
+        choose_arms(rows.uplift, rows.logged.available),
+        rows.X[:, names.index(SINCE)] if SINCE in names else None,
+        offers=rows.offers,
+        window_days=window_days,
+    )
+
+
+def _log_of(settings: BusinessSettings, tables: Tables, history: History, scored: Scored) -> ContactLog:
+    """All contacts that were made or promised, by position of customer and channel."""
+    channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
+    return contact_log(history, _index(scored.ids), channel_of, (*_decision_of(settings).channels, OTHER_CHANNEL))
+
+
+def _used(settings: BusinessSettings, history: History, tables: Tables, day: date, key: str) -> Used:
+    """What other runs have used of what the day and its calendar month allow."""
+    first = day.replace(day=1)
+    return Used(
+        today=_made_between(history, tables, day, day + timedelta(days=1)),
+        month=_made_between(history, tables, first, (first + timedelta(days=31)).replace(day=1)),
+        spent=spent_by_runs(settings.state, month=day, own_key=key),
+    )
+
+
+def _made_between(history: History, tables: Tables, first: date, end: date) -> dict[str, float]:
+    """Contacts of some days that were made or promised, by the names that limits have."""
+    channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
+    made: dict[str, float] = defaultdict(float)
+    for offer, count in history.made_between(first, end).items():
+        made[f"offer {offer}"] += count
+        made[f"channel {channel_of.get(offer, OTHER_CHANNEL)}"] += count
+    return dict(made)
+
+
+def _index(ids: np.ndarray) -> pd.Index:
+    import pandas as pd
+
+    return pd.Index(ids, dtype=object)
+
+
+def _columns(
+    scored: Scored,
+    people: Mapping[str, np.ndarray],
+    segments: Mapping[str, str] | None,
+    own: Sequence[str],
+    asked: Sequence[str],
+) -> dict[str, np.ndarray]:
+    """What conditions ask about, from the tables where they have it."""
+    columns = {name: people[name] for name in own}
+    scores = {"p_churn": scored.p_churn, "ltv": scored.ltv}
+    columns |= {name: scores[name] for name in asked if name in scores and name not in columns}
+    columns |= {name: scored.columns[name] for name in asked if name in scored.columns and name not in columns}
+    if segments is not None:
+        columns[SEGMENT] = np.array([segments.get(customer) for customer in scored.ids], dtype=object)
+    return columns
+
+
+def _unless(answered: bool, days: np.ndarray) -> np.ndarray:  # noqa: FBT001 - one word on a line of arguments
+    """Days that quiet days are counted by; not known, and so never too few, where the list answers that event."""
+    return np.full(len(days), np.nan) if answered else days
+
+
+def _held_out(settings: BusinessSettings, tables: Tables, ids: np.ndarray, as_of: date) -> np.ndarray:
+    """Whom the universal holdout has: whole households where readouts go by households, as plans draw it too."""
+    holdout = _decision_of(settings).holdout
+    period = period_of(as_of, rotate_months=holdout.rotate_months, washout_days=holdout.washout_days)
+    household = settings.readout.household if settings.readout else None
+    units = None
+    if household is not None:
+        if household not in tables["customers"].columns:
+            raise ConfigError(
+                f"readout.household: customers has no column {household!r} here, and the holdout is drawn by it; name "
+                "it under data.attributes"
+            )
+        units = list(read_people(tables, ids, [household])[household])
+    return is_held_out(list(ids), share=holdout.share, salt=holdout.salt, period=period, cluster=units)
+
+
+def trained_costs(options: Sequence[Option], costs: PastCosts, *, reward: np.ndarray | None = None) -> Trained:
+    """What the training campaigns paid, by option; rewards that nobody logs are none, unless they are asked for.
+
+    Args:
+        options: The options, m of them.
+        costs: Of past contacts.
+        reward: What a contact of each customer is expected to pay, NaN where no model knows it, shape (n, m): the share
+            who redeem is then counted in mean rewards, customer by customer. None for past contacts alone.
+    """
+
+    def of(logged: Mapping[str, float | None], option: Option) -> float:
+        value = logged.get(option.offer_id)
+        if value is not None:
+            return value
+        asks = option.reward is None or option.redeemed_by is None
+        return np.nan if asks or option.offer_id not in logged else 0.0
+
+    paid = np.array([of(costs.reward, option) for option in options])
+    redeemed = np.array([of(costs.redeemed, option) for option in options])
+    own = np.zeros(len(options), dtype=bool) if reward is None else (paid > 0) & ~np.isnan(reward).all(axis=0)
+    if reward is not None and own.any():
+        redeemed = np.where(own, reward / np.where(own, paid, 1.0), redeemed)
+    return Trained(
+        contact_cost=np.array([costs.contact_cost.get(option.offer_id, np.nan) for option in options]),
+        reward=paid,
+        redeemed=redeemed,
+    )
+
+
+__all__ = ["Known", "describe_customers", "names_known", "rests_of", "trained_costs"]

@@ -1,0 +1,268 @@
+"""What the champions say of every customer as of a day, and what conditions ask about, partition by partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netlift.config.business import BusinessSettings, TaskName
+from netlift.data.read import Tables
+from netlift.errors import DataError, GateRefusedError
+from netlift.features.build import iterate_features
+from netlift.features.catalogue import build_catalogue
+from netlift.features.matrix import FeatureMatrix
+from netlift.features.profile import WHAT_HELPS, DriftWatch
+from netlift.progress import Progress
+from netlift.registry.champions import Champion, find_champions, in_population, select_features
+from netlift.segments.snapshot_features import ltv_output
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UPLIFT: TaskName = "uplift"
+TASKS: tuple[TaskName, ...] = ("uplift", "churn", "ltv")
+SCORES = ("p_churn", "ltv")
+LAST_PURCHASE, OVER_GAP = "days_since_last_purchase", "days_since_last_purchase_over_gap"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """Customers who had joined by the day, in the order of ids, and what is predicted of them.
+
+    Attributes:
+        ids: Customers, shape (n,), dtype object of str.
+        uplift: Predicted profit that each offer adds over no contact, NaN where no model knows it, float32, (n, m).
+        reward: Reward that a contact of each offer is expected to pay, NaN where no model knows it, float32, (n, m).
+        p_churn: Chance of churn, NaN where not known, float32, shape (n,).
+        ltv: Predicted value, NaN where not known, float32, shape (n,).
+        columns: Features asked for by name, float32 or words, shape (n,).
+        drifted: Features that moved far since training, by the champions that are asked of everybody.
+    """
+
+    ids: np.ndarray
+    uplift: np.ndarray
+    reward: np.ndarray
+    p_churn: np.ndarray
+    ltv: np.ndarray
+    columns: Mapping[str, np.ndarray]
+    drifted: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> Scored:
+        """The given customers alone, by position or mask."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            uplift=self.uplift[rows],
+            reward=self.reward[rows],
+            p_churn=self.p_churn[rows],
+            ltv=self.ltv[rows],
+            columns={name: values[rows] for name, values in self.columns.items()},
+        )
+
+
+def find_deciders(settings: BusinessSettings) -> tuple[dict[str, Champion], tuple[str, ...]]:
+    """The champions of uplift, churn and ltv that stand, and the tasks of the config without one.
+
+    Raises:
+        GateRefusedError: No champion of uplift: nobody knows what an offer changes.
+    """
+    champions, without = find_champions(settings, [task for task in TASKS if task in settings.models])
+    found = {champion.task: champion for champion in champions}
+    if UPLIFT not in found:
+        raise GateRefusedError(
+            "no champion for uplift, so nobody knows what an offer changes and nothing goes out: run `netlift train "
+            "uplift`, or see why its gate refused"
+        )
+    return found, without
+
+
+def ltv_days(champion: Champion | None) -> float:
+    """Days that the ltv champion predicts; 1 without one, where nothing is predicted."""
+    if champion is None:
+        return 1.0
+    days = ltv_output(champion).removeprefix("ltv_").removesuffix("d")
+    if not days.isdigit() or int(days) == 0:
+        raise DataError(
+            f"the ltv champion's first output is {ltv_output(champion)!r}, needed is ltv_<days>d: train again"
+        )
+    return float(days)
+
+
+def feature_names(champion: Champion) -> frozenset[str]:
+    """Names of the features that conditions may ask about: those of the uplift champion's catalogue."""
+    return frozenset(feature.name for feature in build_catalogue(champion.contract.vocabulary))
+
+
+def score_customers(
+    settings: BusinessSettings,
+    tables: Tables,
+    champions: Mapping[str, Champion],
+    *,
+    as_of: date,
+    offers: Sequence[str],
+    asked: Sequence[str],
+    progress: Progress,
+) -> Scored:
+    """Ask the champions of every customer who had joined.
+
+    Args:
+        settings: The business.
+        tables: Its tables.
+        champions: Task to its champion; uplift is among them.
+        as_of: First day not seen.
+        offers: Offers of the config, m of them.
+        asked: Features to bring along.
+        progress: Who watches.
+
+    Raises:
+        GateRefusedError: Scores that are not finite, too much drift, or too many values that training did not know.
+        DataError: Nobody had joined.
+    """
+    total = int(tables["customers"].count().to_pyarrow().as_py())
+    parts: list[dict[str, np.ndarray]] = []
+    watches = {task: champion.profile.watch() for task, champion in champions.items()}
+    rows = 0
+    for matrices in _partitions(settings, tables, champions, as_of):
+        for task, watch in watches.items():
+            watch.see(matrices[task].take(in_population(champions[task].contract, matrices[task])))
+        parts.append(_score(champions, matrices, offers, asked))
+        rows += len(parts[-1]["ids"])
+        progress.advance("decide", rows, total, f"{rows:,} customers scored")
+    if not rows:
+        raise DataError(f"customers: nobody had joined before {as_of}; check --as-of and joined_at")
+    joined = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+    drifted = _require_familiar(settings, champions, watches)
+    return Scored(
+        ids=joined.pop("ids"),
+        uplift=joined.pop("uplift"),
+        reward=joined.pop("reward"),
+        p_churn=joined.pop("p_churn"),
+        ltv=joined.pop("ltv"),
+        columns=joined,
+        drifted=drifted,
+    )
+
+
+def score_churn(settings: BusinessSettings, tables: Tables, champion: Champion, *, as_of: date) -> pd.Series:
+    """Chance of churn by customer as of an earlier day, of those whom the model is asked about."""
+    import pandas as pd
+
+    parts = []
+    for matrices in _partitions(settings, tables, {champion.task: champion}, as_of):
+        matrix = matrices[champion.task]
+        there = matrix.take(in_population(champion.contract, matrix))
+        told = champion.model.predict_matrix(select_features(there, champion.model.names))
+        parts.append(pd.Series(told[champion.model.outputs[0]], index=pd.Index(there.customer_id, dtype=object)))
+    return pd.concat(parts) if parts else pd.Series(dtype=np.float64)
+
+
+def _partitions(
+    settings: BusinessSettings, tables: Tables, champions: Mapping[str, Champion], as_of: date
+) -> Iterator[dict[str, FeatureMatrix]]:
+    """One matrix per champion of each partition of customers; the same pass where vocabularies agree."""
+    shapes = {task: (c.contract.vocabulary, c.contract.observation_days) for task, c in champions.items()}
+    distinct: list[tuple[object, int]] = []
+    for shape in shapes.values():
+        if shape not in distinct:
+            distinct.append(shape)
+    streams = [
+        iterate_features(
+            tables,
+            np.array([as_of], dtype="datetime64[us]"),
+            vocabulary,  # type: ignore[arg-type]
+            observation_days=observation_days,
+            rows_per_partition=settings.engine.rows_per_partition,
+        )
+        for vocabulary, observation_days in distinct
+    ]
+    for matrices in zip(*streams, strict=True):
+        yield {task: matrices[distinct.index(shape)] for task, shape in shapes.items()}
+
+
+def _score(
+    champions: Mapping[str, Champion],
+    matrices: Mapping[str, FeatureMatrix],
+    offers: Sequence[str],
+    asked: Sequence[str],
+) -> dict[str, np.ndarray]:
+    own = matrices[UPLIFT]
+    n = len(own)
+    model = champions[UPLIFT].model
+    predicted = model.predict_matrix(select_features(own, model.names))
+    found: dict[str, np.ndarray] = {"ids": own.customer_id}
+    for what in ("uplift", "reward"):
+        found[what] = np.full((n, len(offers)), np.nan, dtype=np.float32)
+        for j, offer in enumerate(offers):
+            if f"{what}_{offer}" in predicted:
+                found[what][:, j] = _finite(predicted[f"{what}_{offer}"], f"{what}_{offer}")
+    for task, name in (("churn", "p_churn"), ("ltv", "ltv")):
+        found[name] = np.full(n, np.nan, dtype=np.float32)
+        if task in champions:
+            champion, matrix = champions[task], matrices[task]
+            there = in_population(champion.contract, matrix)
+            told = champion.model.predict_matrix(select_features(matrix.take(there), champion.model.names))
+            found[name][there] = _finite(told[champion.model.outputs[0]], name)
+    return found | {name: _column(own, name) for name in asked}
+
+
+def _finite(values: np.ndarray, name: str) -> np.ndarray:
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise GateRefusedError(
+            f"{name}: {bad:,} of {len(values):,} scores are not finite, so nothing goes out; run `netlift check`, or "
+            "train again"
+        )
+    return values
+
+
+def _column(matrix: FeatureMatrix, name: str) -> np.ndarray:
+    """A feature as numbers, or as words where it is a category; none where the catalogue does not have it."""
+    if name not in matrix.names:
+        return np.full(len(matrix), np.nan, dtype=np.float32)
+    feature = matrix.features[matrix.names.index(name)]
+    values = matrix.column(name)
+    if feature.kind == "number":
+        return np.ascontiguousarray(values)
+    words = np.array([*feature.categories, None], dtype=object)
+    return words[np.where(np.isnan(values), len(feature.categories), values).astype(np.int64)]
+
+
+def _require_familiar(
+    settings: BusinessSettings, champions: Mapping[str, Champion], watches: Mapping[str, DriftWatch]
+) -> tuple[str, ...]:
+    """Refuse customers whom training had not seen the like of; which features have drifted.
+
+    Only drift of champions that have a population closes. Uplift learns from whom campaigns chose, so that all
+    customers differ from its rows by design.
+    """
+    limits = settings.score
+    asked = [task for task, champion in champions.items() if champion.contract.active_within_days]
+    drifts = [drift for task in asked for drift in watches[task].drifts()]
+    reasons = [
+        f"{drift.feature}: {drift.other_now:.1%} of customers have a value that training did not name, "
+        f"{drift.other_before:.1%} had in training, over the {limits.max_unseen_share:.1%} more that "
+        "score.max_unseen_share allows"
+        for drift in {drift.feature: drift for watch in watches.values() for drift in watch.drifts()}.values()
+        if drift.other_now - drift.other_before > limits.max_unseen_share
+    ]
+    names = {drift.feature for drift in drifts}
+    drifted = sorted({drift.feature for drift in drifts if drift.is_news})
+    if len(drifted) > limits.max_drifted_share * max(len(names), 1):
+        reasons.append(
+            f"{len(drifted)} of {len(names)} features drifted since training, over the {limits.max_drifted_share:.0%} "
+            f"of score.max_drifted_share, such as {', '.join(drifted[:3])}"
+        )
+    if reasons:
+        raise GateRefusedError(f"nothing goes out: {'; '.join(reasons)}. {WHAT_HELPS}")
+    return tuple(drifted)
+
+
+__all__ = ["LAST_PURCHASE", "OVER_GAP", "SCORES", "UPLIFT", "Scored", "feature_names", "find_deciders", "ltv_days",
+           "score_churn", "score_customers"]  # fmt: skip

@@ -1,0 +1,219 @@
+"""What a run of decisions comes to, as plain numbers: what is earned, what is used, why others get none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any, Literal
+
+from netlift.decisions.allocation.budget_curve import BudgetPoint
+from netlift.decisions.allocation.dual import Price
+from netlift.decisions.launch_check.result import BeforeLaunch
+from netlift.decisions.run.value import Sensitivity
+from netlift.results import Estimate
+
+Basis = Literal["policy", "tenths", "promise"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferLine:
+    """One offer of a run.
+
+    Attributes:
+        offer_id: The offer.
+        channel: Its channel.
+        customers: Who gets it, by policy or by chance.
+        explored: Of these, by chance.
+        open_to: Customers who might have got it.
+        spend: Contacts and expected rewards, currency.
+        profit: Expected profit, corrected as the forecast is, by what is known of this offer; without those whose
+            effect nobody knows.
+        profit_lower: Lower end of its interval, of the forecast's level; NaN where nothing is known.
+        profit_upper: Upper end.
+    """
+
+    offer_id: str
+    channel: str
+    customers: int
+    explored: int
+    open_to: int
+    spend: float
+    profit: float
+    profit_lower: float = float("nan")
+    profit_upper: float = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartLine:
+    """The customers of one value segment, or of one strategy of the config.
+
+    Attributes:
+        name: The segment or strategy; empty for customers who are in none.
+        customers: How many they are.
+        offers: Offer to those who get it.
+        spend: Contacts and expected rewards, currency.
+        profit: Expected profit, corrected as the forecast is; without those whose effect nobody knows.
+    """
+
+    name: str
+    customers: int
+    offers: Mapping[str, int]
+    spend: float
+    profit: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What the contacts of a run are expected to earn beyond no contact.
+
+    Attributes:
+        profit: Corrected for the choice of the highest predictions. The interval has the error that all customers
+            share and, on the basis of the policy itself, what they do by chance.
+        promised: The same as the model predicts it, uncorrected.
+        basis: What the correction rests on: held-out contacts that this `policy` chooses, `tenths` of those that the
+            model likes, or nothing but the model's own `promise`.
+        rows: Held-out contacts behind it; 0 without.
+        unknown: Contacts by chance whose effect nobody knows, left out.
+        exploration: What is expected to be given up for exploration, currency; where effects are known.
+    """
+
+    profit: Estimate
+    promised: float
+    basis: Basis
+    rows: int
+    unknown: int
+    exploration: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthLine:
+    """What a calendar month allows of a limit, and what is used of it.
+
+    Attributes:
+        name: "budget", in currency, or a limit in contacts such as "channel sms".
+        most: No more than this in the month.
+        before: Used by other runs of the month; of contacts by all lists and campaigns.
+        now: Used by this run.
+    """
+
+    name: str
+    most: float
+    before: float
+    now: float
+
+    @property
+    def left(self) -> float:
+        """What the rest of the month may use."""
+        return max(0.0, self.most - self.before - self.now)
+
+    @property
+    def was_used_up(self) -> bool:
+        """Whether nothing was left for this run."""
+        return self.before >= self.most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something that a reader must know, by the key of its text.
+
+    Attributes:
+        key: Of the text.
+        values: What is put into it: numbers, names, and several names at once.
+    """
+
+    key: str
+    values: Mapping[str, str | int | float | tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionSummary:
+    """What a run of decisions did.
+
+    Attributes:
+        run_key: The run's key; also the id of its campaign.
+        as_of: First day not seen.
+        currency: Of all money.
+        customers: Everybody asked about.
+        contacted: Who gets an offer.
+        explored: Whose option was drawn by chance, none included.
+        held_out: Whom the universal holdout has.
+        forecast: What it is expected to earn.
+        before_launch: The policy beside simple rivals on held-out contacts, or why there is no such proof.
+        budget: Money at most; None for no limit.
+        spend: Contacts and expected rewards, currency.
+        gap: How far from the best possible the allocation may be, as a share.
+        curve: What other budgets would earn, by the model's word and without exploration; empty without a budget.
+        prices: What each limit is worth at the margin.
+        offers: Each offer.
+        reasons: Why customers got what they got: reason to customers.
+        refusals: Offer to the reasons against it and their customers.
+        sensitivity: What each economic input does to the expected profit, the largest first.
+        versions: Task to the version of its champion.
+        observational: Campaigns that nobody randomized and that the effects were learned from; empty for none.
+        notes: What else a reader must know.
+        segments: Each value segment; empty where no rule of the config asks for segments.
+        strategies: Each strategy of the config, and those who are in none; empty without strategies.
+        month: What the calendar month allows and what is used of it; empty where the config limits no month.
+    """
+
+    run_key: str
+    as_of: date
+    currency: str
+    customers: int
+    contacted: int
+    explored: int
+    held_out: int
+    forecast: Forecast
+    before_launch: BeforeLaunch
+    budget: float | None
+    spend: float
+    gap: float
+    curve: tuple[BudgetPoint, ...]
+    prices: tuple[Price, ...]
+    offers: tuple[OfferLine, ...]
+    reasons: Mapping[str, int]
+    refusals: Mapping[str, Mapping[str, int]]
+    sensitivity: tuple[Sensitivity, ...]
+    versions: Mapping[str, int]
+    observational: str
+    notes: tuple[Note, ...]
+    segments: tuple[PartLine, ...] = ()
+    strategies: tuple[PartLine, ...] = ()
+    month: tuple[MonthLine, ...] = ()
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> DecisionSummary:
+        """Read what `results.to_plain` made of a summary."""
+        own: dict[str, Any] = {field.name: plain[field.name] for field in fields(cls) if field.name in plain}
+        forecast: dict[str, Any] = dict(own["forecast"])
+        forecast["profit"] = Estimate(**_numbers(forecast["profit"], float("nan")))
+        return cls(
+            **own
+            | {
+                "as_of": date.fromisoformat(own["as_of"]),
+                "forecast": Forecast(**forecast),
+                "before_launch": BeforeLaunch.from_plain(own["before_launch"]),
+                "curve": tuple(BudgetPoint(**one | {"binding": tuple(one["binding"])}) for one in own["curve"]),
+                "prices": tuple(Price(**_numbers(one, float("inf"))) for one in own["prices"]),
+                "offers": tuple(OfferLine(**_numbers(one, float("nan"))) for one in own["offers"]),
+                "sensitivity": tuple(Sensitivity(**one) for one in own["sensitivity"]),
+                "notes": tuple(Note(key=one["key"], values=_with_tuples(one["values"])) for one in own["notes"]),
+                "segments": tuple(PartLine(**one) for one in own.get("segments", ())),
+                "strategies": tuple(PartLine(**one) for one in own.get("strategies", ())),
+                "month": tuple(MonthLine(**one) for one in own.get("month", ())),
+            }
+        )
+
+
+def _with_tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """With tuples in place of the lists of JSON."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+
+
+def _numbers(plain: Mapping[str, Any], missing: float) -> dict[str, Any]:
+    """With the number that JSON cannot hold in place of null."""
+    return {name: missing if value is None else value for name, value in plain.items()}
+
+
+__all__ = ["Basis", "DecisionSummary", "Forecast", "MonthLine", "Note", "OfferLine", "PartLine"]

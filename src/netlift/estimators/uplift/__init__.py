@@ -1,0 +1,1 @@
+"""Learners of the effect of a contact."""

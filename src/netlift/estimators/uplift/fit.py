@@ -1,0 +1,135 @@
+"""Uplift learners by name: expected profit that an offer adds over the outcome window, against no contact.
+
+Every candidate has one output per offer, `uplift_<offer>`, in currency per customer, and is in the stored form.
+"""
+
+from __future__ import annotations
+
+from typing import TypeGuard, get_args
+
+from netlift.config.definitions import Search, UpliftCandidate
+from netlift.estimators.boosting.lightgbm import Machine
+from netlift.estimators.rows import Candidate, ContactRows
+from netlift.estimators.uplift.arm_outcomes import ArmOutcomes, learn_outcomes
+from netlift.estimators.uplift.causalml import Kind as CausalmlKind
+from netlift.estimators.uplift.causalml import fit_causalml
+from netlift.estimators.uplift.causalml_forest import fit_causalml_forest
+from netlift.estimators.uplift.meta_learners import Kind, fit_meta_learner
+from netlift.estimators.uplift.pairwise.averaged import fit_averaged_effects
+from netlift.estimators.uplift.pairwise.learner import fit_paired_effects
+from netlift.estimators.uplift.randomization import average_effects, check_contacts
+from netlift.estimators.uplift.recency_frequency import fit_recency_frequency
+from netlift.estimators.uplift.response import fit_response
+from netlift.estimators.uplift.tuning import Progress
+from netlift.estimators.uplift.two_part import OutcomeModel, fit_outcome_model, fit_two_part
+
+__all__ = [
+    "ArmOutcomes",
+    "Progress",
+    "average_effects",
+    "check_contacts",
+    "fit_arm_outcomes",
+    "fit_uplift",
+    "share_outcomes",
+]
+
+
+def fit_uplift(
+    name: UpliftCandidate,
+    rows: ContactRows,
+    *,
+    search: Search,
+    folds: int,
+    seed: int,
+    threads: int,
+    progress: Progress,
+    outcomes: ArmOutcomes | None = None,
+) -> Candidate:
+    """Fit a candidate on training rows.
+
+    Args:
+        name: One of the candidates in `config.definitions`.
+        rows: Contact rows of randomized campaigns; rows kept for judgement must not be among them.
+        search: How LightGBM is tuned; the baselines, causalml's learners, `paired_effects` and `averaged_effects` take
+            its `fixed` parameters and its early stopping at most.
+        folds: Folds of customers for cross-fitting.
+        seed: Of folds, thinning, search and LightGBM.
+        threads: How many fits may run side by side; the result does not depend on it.
+        progress: Called with the share of the work done and a line of text.
+        outcomes: What `share_outcomes` gave for the same rows, folds and seed: s_learner, t_learner, x_learner,
+            r_learner and dr_learner start from it, and each learns it anew where it is None, to the same result.
+
+    Raises:
+        NotRandomizedError: A propensity is missing.
+        DataError: Rows from which no effect can be learned, see `check_contacts`.
+        ConfigError: causalml does not import.
+        ValueError: Outcomes of other rows.
+    """
+    check_contacts(rows)
+    machine = Machine(seed=seed, threads=threads)
+    kind = name.removesuffix("_learner")
+    if _is_meta(kind):
+        if outcomes is None:
+            outcomes = learn_outcomes(rows, search=search, folds=folds, machine=machine)
+        elif outcomes.known.boosting.rows is not rows:
+            raise ValueError(f"{name} was given outcomes of other rows than the {len(rows):,} it learns from")
+        return fit_meta_learner(kind, outcomes, search=search, progress=progress)
+    if name == "averaged_effects":
+        return fit_averaged_effects(rows, search=search, folds=folds, machine=machine, progress=progress)
+    if name == "paired_effects":
+        return fit_paired_effects(rows, search=search, folds=folds, machine=machine, progress=progress)
+    if name == "two_part":
+        return fit_two_part(rows, search=search, folds=folds, machine=machine, progress=progress)
+    if name == "response":
+        return fit_response(rows, search=search, folds=folds, machine=machine)
+    if name == "recency_frequency":
+        return fit_recency_frequency(rows)
+    if name == "causalml_forest":
+        return fit_causalml_forest(rows, machine=machine)
+    bare = name.removeprefix("causalml_")
+    return fit_causalml(
+        next(k for k in get_args(CausalmlKind) if k == bare), rows, search=search, folds=folds, machine=machine
+    )
+
+
+def _is_meta(kind: str) -> TypeGuard[Kind]:
+    return kind in get_args(Kind)
+
+
+def share_outcomes(rows: ContactRows, *, search: Search, folds: int, seed: int, threads: int) -> ArmOutcomes:
+    """Cross-fitted outcomes and doubly robust scores, learned once for all candidates of `fit_uplift` that start there.
+
+    Args:
+        rows: Training rows, the very ones that `fit_uplift` is given.
+        search: `fixed` LightGBM parameters are taken, nothing is tuned.
+        folds: Folds of customers.
+        seed: Of folds, thinning and LightGBM.
+        threads: How many fits may run side by side; the result does not depend on it.
+
+    Raises:
+        NotRandomizedError: A propensity is missing.
+        DataError: Rows from which no effect can be learned.
+    """
+    check_contacts(rows)
+    return learn_outcomes(rows, search=search, folds=folds, machine=Machine(seed=seed, threads=threads))
+
+
+def fit_arm_outcomes(rows: ContactRows, *, search: Search, folds: int, seed: int, threads: int) -> OutcomeModel:
+    """Expected profit under every arm, the `mu` of `off_policy.dr_scores` for rows that are not among these.
+
+    Args:
+        rows: Training rows.
+        search: `fixed` LightGBM parameters are taken, nothing is tuned.
+        folds: One of so many folds of customers stops the trees.
+        seed: Of folds, thinning and LightGBM.
+        threads: How many fits may run side by side; the result does not depend on it.
+
+    Returns:
+        A model whose `predict(X, threads=...)` gives shape (n, m + 1).
+
+    Raises:
+        NotRandomizedError: A propensity is missing.
+        DataError: Rows from which no effect can be learned.
+    """
+    check_contacts(rows)
+    return fit_outcome_model(rows, search=search, folds=folds, machine=Machine(seed=seed, threads=threads))

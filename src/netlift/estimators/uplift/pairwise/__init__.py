@@ -1,0 +1,1 @@
+"""The pairwise learner: effects from pairs of contacts whose arms chance drew."""

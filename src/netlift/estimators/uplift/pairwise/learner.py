@@ -1,0 +1,157 @@
+"""netlift's learner of contrasts: arms compared two by two on those who might buy, then reconciled and put into money.
+
+    p, m      chance and amount whatever the arm                              `case_control`
+    t, r      log odds ratio and relative amount of an offer over control     `arm_contrasts`
+    rest_a    = k0_a + k1_a · p + k2_a · p·m, what profit lacks of margin     as in `two_part_uplift`
+    uplift_a  = p · m · ((1 - p) · t_a + r_a) - (rest_a - rest_0)
+
+p·(1 - p)·t is what a log odds ratio t adds to the chance, to first order about the middle of the two arms, where the
+second order vanishes. The uplift is linear in the basis 1, p, p·m, p·m·(1 - p), and either of the last two times each
+booster; so are calibration (`uplift_calibration`) and the stored form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from netlift.config.definitions import Search
+from netlift.estimators.boosting.folds import grow_on_all
+from netlift.estimators.boosting.lightgbm import Machine
+from netlift.estimators.cross_fit import assign_folds
+from netlift.estimators.expression import Expression, booster, constant, linear, product
+from netlift.estimators.parallel import run_side_by_side
+from netlift.estimators.rows import Candidate, ContactRows
+from netlift.estimators.uplift.calibration import Calibration, calibrate, effect_scores, keep_ranking
+from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, LearnedPurchases, learn_purchases
+from netlift.estimators.uplift.pairwise.contrasts import (
+    LearnedContrast,
+    is_taught,
+    learn_contrast,
+    list_contrasts,
+    reconcile,
+)
+from netlift.estimators.uplift.purchase_model import PARTS, PurchaseModel, Purchases
+from netlift.estimators.uplift.tuning import Progress
+from netlift.estimators.uplift.two_part import fit_rest, share_importance, store_effects
+
+COMMON = 4  # basis functions before those of the contrasts: 1, p, p·m, p·m·(1 - p)
+AMOUNT, CHANCE = 2, 3  # the ones that contrasts of either part multiply
+
+
+def fit_paired_effects(
+    rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress
+) -> Candidate:
+    """Learn out of fold, shrink, reconcile, calibrate on rows that no fit saw, then fit once more on all rows.
+
+    Args:
+        rows: Contact rows, checked.
+        search: `fixed` LightGBM parameters are taken; settings are chosen by the summed loss of the folds.
+        folds: Folds of customers.
+        machine: Seed, and how many fits may run side by side.
+        progress: Told once purchases and once contrasts are learned.
+
+    Raises:
+        DataError: Fewer customers than folds.
+    """
+    boosting = CaseControlContacts(rows, machine, search.fixed)
+    fold = assign_folds(rows.customer, folds=folds, seed=machine.seed)
+    expected = learn_purchases(boosting, fold)
+    progress(0.4, "who buys and how much is learned")
+    contrasts = [contrast for contrast in list_contrasts(rows) if is_taught(boosting, contrast)]
+    jobs = [partial(learn_contrast, boosting, expected, contrast, fold) for contrast in contrasts]
+    learned = run_side_by_side(jobs, threads=machine.threads)
+    progress(0.8, f"{len(learned)} contrasts are learned")
+    calibration, raw = _calibrate(boosting, expected, learned)
+    final = raw @ calibration.weights.T
+    final[0] += calibration.intercept
+    purchases = expected.fit(boosting)
+    used = [one for one, weights in zip(learned, final[COMMON:], strict=True) if np.any(weights)]
+    refits = [partial(grow_on_all, boosting.binned, one.lesson, one.grown, seed=machine.seed) for one in used]
+    fitted = run_side_by_side(refits, threads=machine.threads)
+    boosters = {one.contrast.file: trees for one, trees in zip(used, fitted, strict=True)}
+    return Candidate(
+        name="paired_effects",
+        files=store_effects(rows, purchases, partial(_expression, purchases, learned), final, boosters),
+        params=_params(learned),
+        notes=(*boosting.outcome_notes(), *_thinned(boosting), *calibration.notes, *(one.note for one in learned)),
+        importance=share_importance(purchases, boosters, rows),
+    )
+
+
+def _basis(expected: Purchases, learned: Sequence[LearnedContrast]) -> np.ndarray:
+    """1, p, p·m, p·m·(1 - p), and the part's own of the last two times each contrast's trees, shape (n, 4 + k)."""
+    money = expected.margin
+    swayed = money * (1.0 - expected.chance)
+    trees = [(swayed if one.contrast.part == "chance" else money) * one.grown.out_of_fold for one in learned]
+    return np.column_stack([np.ones(len(money)), expected.chance, money, swayed, *trees])
+
+
+def _coefficients(learned: Sequence[LearnedContrast], rest: np.ndarray) -> np.ndarray:
+    """Raw uplift of each offer over the basis, shape (4 + k, m)."""
+    offers = len(rest) - 1
+    coefficients = np.zeros((COMMON + len(learned), offers))
+    coefficients[:CHANCE] = (rest[0] - rest[1:]).T
+    for part, common in zip(PARTS, (CHANCE, AMOUNT), strict=True):
+        own = [i for i, one in enumerate(learned) if one.contrast.part == part]
+        weights = reconcile([learned[i].contrast for i in own], offers)
+        for i, weight in zip(own, weights.T, strict=True):
+            coefficients[common] += weight * learned[i].level
+            coefficients[COMMON + i] = weight * learned[i].slope
+    return coefficients
+
+
+def _calibrate(
+    boosting: CaseControlContacts, expected: LearnedPurchases, learned: Sequence[LearnedContrast]
+) -> tuple[Calibration, np.ndarray]:
+    """Calibration of the raw uplift, from rows that no fit saw, and its coefficients over the basis."""
+    rows, purchases = boosting.rows, expected.own()
+    rest = fit_rest(boosting, purchases)
+    coefficients = _coefficients(learned, rest)
+    own = _basis(purchases, learned)
+    uplift = np.concatenate([np.zeros((len(rows), 1)), own @ coefficients], axis=1)
+    shares = np.bincount(rows.arm, minlength=len(rest)) / len(rows)
+    middle = own[:, AMOUNT] - own[:, :CHANCE] @ (shares @ rest)
+    scores = effect_scores(
+        y=rows.y,
+        arm=rows.arm,
+        propensity=rows.propensity,
+        available=rows.available,
+        mu=(middle - uplift @ shares)[:, None] + uplift,
+    )
+    raw = _basis(expected.average(), learned) @ coefficients
+    found = calibrate(raw, scores, customer=rows.customer, offers=rows.offers)
+    return keep_ranking(raw, scores, found, customer=rows.customer, available=rows.available), coefficients
+
+
+def _expression(purchases: PurchaseModel, learned: Sequence[LearnedContrast], weights: np.ndarray) -> Expression:
+    if not np.any(weights[1:]):
+        return constant(weights[0])
+    chance, amount = purchases.chance.expression(), purchases.amount.expression()
+
+    def effect(part: str, level: float) -> tuple[float, list[float], list[Expression]]:
+        own = [i for i, one in enumerate(learned) if one.contrast.part == part and weights[COMMON + i] != 0]
+        return level, [weights[COMMON + i] for i in own], [booster(learned[i].contrast.file) for i in own]
+
+    odds = product([linear(1.0, [-1.0], [chance]), linear(*effect("chance", weights[CHANCE]))])
+    level, slopes, trees = effect("amount", weights[AMOUNT])
+    relative = linear(level, [*slopes, 1.0], [*trees, odds])
+    return linear(weights[0], [weights[1], 1.0], [chance, product([chance, amount, relative])])
+
+
+def _params(learned: Sequence[LearnedContrast]) -> dict[str, float | int | str]:
+    """Trees and leaves of each contrast."""
+    found: dict[str, float | int | str] = {}
+    for one in learned:
+        name = one.contrast.file.removesuffix(".txt")
+        found |= {f"rounds_{name}": one.grown.rounds, f"leaves_{name}": one.grown.setting.num_leaves}
+    return found
+
+
+def _thinned(boosting: CaseControlContacts) -> tuple[str, ...]:
+    share = boosting.kept_share
+    notes = () if share == 1 else (f"customers who did not buy thinned to {share:.0%} to grow trees",)
+    ignored = (f"search.fixed: this learner has no {', '.join(boosting.unused)}",) if boosting.unused else ()
+    return (*notes, *ignored)

@@ -1,0 +1,1 @@
+"""Learners of future margin and of churn."""

@@ -1,0 +1,1 @@
+"""Checks of the assumptions behind an effect: balance, sensitivity, placebos."""

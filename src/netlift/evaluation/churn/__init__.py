@@ -1,0 +1,1 @@
+"""Churn models judged: discrimination, calibration, money at risk."""

@@ -1,0 +1,1 @@
+"""Uplift models judged: Qini, AUTOC, calibration, comparison."""

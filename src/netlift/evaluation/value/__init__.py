@@ -1,0 +1,1 @@
+"""LTV models judged: totals, ranking, retention."""

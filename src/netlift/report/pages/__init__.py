@@ -1,1 +1,0 @@
-"""Results as documents, ready to be written out."""

@@ -1,0 +1,1 @@
+"""The segments as a person sees them: page, tables, charts, sentences."""

@@ -1,0 +1,1 @@
+"""Training of churn, LTV and uplift models, from cutoffs to the gate."""

@@ -1,0 +1,212 @@
+"""From tables to rows to learn from: customers as of cutoffs, with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import numpy as np
+import pandas as pd
+
+from netlift.config.definitions import ChurnDefinition, LtvDefinition, Windows
+from netlift.data.contract import CONTROL
+from netlift.data.read import Tables
+from netlift.errors import DataError
+from netlift.estimators.cross_fit import sample_customers
+from netlift.estimators.rows import LabelledRows
+from netlift.features.build import Queries, build_features
+from netlift.features.catalogue import Vocabulary
+from netlift.features.labels import build_labels
+from netlift.features.leakage import require_no_leak
+from netlift.features.matrix import FeatureMatrix
+from netlift.features.queries import queries_of_joined
+
+MIN_ROWS = 200
+MIN_CLASS_ROWS = 25
+BLIND_SAMPLE = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """Rows to learn from and to be judged on, and what is known of how they came to be.
+
+    Attributes:
+        rows: The rows of all cutoffs.
+        treated: Whether an offer reached the customer inside the label's window, bool, shape (n,); all False without
+            a contacts table.
+        notes: Which rows were left out, and why.
+    """
+
+    rows: LabelledRows
+    treated: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def build_labelled_rows(
+    tables: Tables,
+    definition: ChurnDefinition | LtvDefinition,
+    vocabulary: Vocabulary,
+    *,
+    cutoffs: Sequence[date],
+    rows_per_partition: int,
+    seed: int,
+) -> TrainingSet:
+    """The population at each cutoff, with features before it and the label after it.
+
+    Args:
+        tables: The business's tables.
+        definition: Windows, population and label.
+        vocabulary: Values of the categorical columns.
+        cutoffs: Midnights, the first moment not seen.
+        rows_per_partition: Receipts held at once.
+        seed: Where the sample of customers comes from, when there are more than the definition allows.
+
+    Raises:
+        DataError: Too few rows, or only one class, to learn from; says how many there are and how many are needed.
+    """
+    customers = tables["customers"].select("customer_id", "joined_at", "cancelled_at").to_pandas()
+    customers = customers.sort_values("customer_id", ignore_index=True)
+    ids = customers.customer_id.to_numpy(dtype=object)
+    joined = customers.joined_at.to_numpy(dtype="datetime64[us]")
+    cancelled = customers.cancelled_at.to_numpy(dtype="datetime64[us]")
+    at = np.array([np.datetime64(cutoff, "us") for cutoff in sorted(cutoffs)])
+    code, which = np.nonzero((joined[:, None] < at[None, :]) & ~(cancelled[:, None] < at[None, :]))
+    of = len(code)
+    kept = sample_customers(code, most=definition.population.max_rows, seed=seed)
+    code, which = code[kept], which[kept]
+
+    features = build_features(
+        tables,
+        Queries(customer_id=ids[code], cutoff=at[which]),
+        vocabulary,
+        observation_days=definition.windows.observation_days,
+        rows_per_partition=rows_per_partition,
+    )
+    limit = definition.population.active_within_days
+    if limit is not None:
+        active = features.column("days_since_last_purchase") <= limit
+        features, code = features.take(active), code[active]
+    gone = _left_in_gap(definition, features, cancelled[code])
+    features, code = drop_features(features.take(~gone), definition.exclude), code[~gone]
+    y = _labels(tables, definition, features, cancelled[code])
+    rows = LabelledRows(X=features.X, features=features.features, y=y, customer=code, cutoff=features.cutoff)
+    _require_learnable(rows, definition)
+    notes = []
+    if len(kept) < of:
+        notes.append(f"customers were sampled down to {definition.population.max_rows:,} rows")
+    if gone.any():
+        notes.append(f"{gone.sum():,} rows were left out: their contract ended between cutoff and horizon, in the gap")
+    return TrainingSet(rows=rows, treated=flag_treated(tables, features, definition.windows), notes=tuple(notes))
+
+
+def flag_treated(tables: Tables, features: FeatureMatrix, windows: Windows) -> np.ndarray:
+    """Whether an offer reached the customer of each row inside its label's window, bool, shape (n,).
+
+    Such customers show what the old policy made of them, not what they would have done alone.
+    """
+    import ibis
+
+    treated = np.zeros(len(features), dtype=bool)
+    if "contacts" not in tables:
+        return treated
+    contacts = tables["contacts"]
+    reached = contacts.filter(contacts.offer_id != CONTROL).mutate(
+        at=contacts.delivered_at.coalesce(contacts.assigned_at)
+    )
+    cutoffs = np.unique(features.cutoff)
+    start = cutoffs + np.timedelta64(windows.gap_days, "D")
+    labels = pd.DataFrame({"label": np.arange(len(cutoffs)), "start": start})
+    labels["end"] = start + np.timedelta64(windows.horizon_days, "D")
+    asked = ibis.memtable(labels)
+    inside = reached.inner_join(asked, [reached.at >= asked.start, reached.at < asked.end])
+    found = tables.connection.to_pyarrow(inside.select("label", "customer_id").distinct()).to_pandas()
+    for label, cutoff in enumerate(cutoffs):
+        here = np.flatnonzero(features.cutoff == cutoff)
+        treated[here] = pd.Index(features.customer_id[here]).isin(found.customer_id[found.label == label])
+    return treated
+
+
+def require_blind_features(
+    tables: Tables, vocabulary: Vocabulary, *, cutoff: date, observation_days: int, seed: int
+) -> int:
+    """Refuse features that change, for a sample of customers, when everything after the cutoff is taken away.
+
+    Returns:
+        How many customers were asked about.
+
+    Raises:
+        LeakageError: Names the features.
+    """
+    everybody = queries_of_joined(tables, [datetime.combine(cutoff, datetime.min.time())])
+    drawn = np.random.default_rng(seed).permutation(len(everybody))[:BLIND_SAMPLE]
+    sample = everybody.take(np.sort(drawn))
+    require_no_leak(tables, sample, vocabulary, observation_days=observation_days)
+    return len(drawn)
+
+
+def drop_features(matrix: FeatureMatrix, exclude: Sequence[str]) -> FeatureMatrix:
+    """The matrix without some features.
+
+    Raises:
+        DataError: A name that is no feature.
+    """
+    unknown = sorted(set(exclude) - set(matrix.names))
+    if unknown:
+        raise DataError(f"exclude names {unknown}, which are no features; see docs/features.md for their names")
+    keep = [i for i, name in enumerate(matrix.names) if name not in set(exclude)]
+    return FeatureMatrix(
+        customer_id=matrix.customer_id,
+        cutoff=matrix.cutoff,
+        X=np.asfortranarray(matrix.X[:, keep]),
+        features=tuple(matrix.features[i] for i in keep),
+    )
+
+
+def _left_in_gap(
+    definition: ChurnDefinition | LtvDefinition, features: FeatureMatrix, cancelled: np.ndarray
+) -> np.ndarray:
+    """Whose contract ended after the cutoff and before the first day predicted: neither lost nor kept, shape (n,)."""
+    if not (isinstance(definition, ChurnDefinition) and definition.label.kind == "cancellation"):
+        return np.zeros(len(features), dtype=bool)
+    start = features.cutoff + np.timedelta64(definition.windows.gap_days, "D")
+    return np.asarray((cancelled >= features.cutoff) & (cancelled < start))
+
+
+def _labels(
+    tables: Tables, definition: ChurnDefinition | LtvDefinition, features: FeatureMatrix, cancelled: np.ndarray
+) -> np.ndarray:
+    windows = definition.windows
+    queries = Queries(customer_id=features.customer_id, cutoff=features.cutoff)
+    if isinstance(definition, ChurnDefinition) and definition.label.kind == "cancellation":
+        if not tables.has("customers", "cancelled_at"):
+            raise DataError(
+                "customers.cancelled_at: missing, and the churn label is a cancellation; map the column that holds its "
+                "date under data.tables.customers.columns, or set label.kind to no_purchase"
+            )
+        start = features.cutoff + np.timedelta64(windows.gap_days, "D")
+        end = start + np.timedelta64(windows.horizon_days, "D")
+        return ((cancelled >= start) & (cancelled < end)).astype(np.float64)
+    rate = definition.discount_rate_year if isinstance(definition, LtvDefinition) else 0.0
+    labels = build_labels(
+        tables, queries, gap_days=windows.gap_days, horizon_days=windows.horizon_days, discount_rate_year=rate
+    )
+    return (labels.purchases == 0).astype(np.float64) if isinstance(definition, ChurnDefinition) else labels.margin
+
+
+def _require_learnable(rows: LabelledRows, definition: ChurnDefinition | LtvDefinition) -> None:
+    if len(rows) < MIN_ROWS:
+        raise DataError(
+            f"{definition.task}: {len(rows)} customers in the population over all cutoffs, {MIN_ROWS} needed; widen "
+            "population.active_within_days or bring more history"
+        )
+    positives = int(np.count_nonzero(rows.y if definition.task == "churn" else rows.y > 0))
+    if min(positives, len(rows) - positives) < MIN_CLASS_ROWS:
+        what = "were lost" if definition.task == "churn" else "brought margin"
+        raise DataError(
+            f"{definition.task}: {positives:,} of {len(rows):,} rows {what}; at least {MIN_CLASS_ROWS} of either kind "
+            "are needed. Change the horizon or the population"
+        )
+
+
+__all__ = ["TrainingSet", "build_labelled_rows", "drop_features", "flag_treated"]

@@ -1,0 +1,1 @@
+"""Training of uplift models, from logged contacts to a permitted policy."""
