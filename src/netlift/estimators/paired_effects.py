@@ -21,10 +21,9 @@ from netlift.config.definitions import Search
 from netlift.estimators.arm_contrasts import LearnedContrast, is_taught, learn_contrast, list_contrasts, reconcile
 from netlift.estimators.boosting import Machine
 from netlift.estimators.case_control import CaseControlContacts, LearnedPurchases, learn_purchases
-from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.expression import Expression, booster, constant, linear, product
 from netlift.estimators.faint_ranking import keep_ranking
-from netlift.estimators.lockstep import grow_on_all
+from netlift.estimators.lockstep import draw_folds
 from netlift.estimators.purchases import PARTS, PurchaseModel, Purchases
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.side_by_side import run_side_by_side
@@ -37,7 +36,7 @@ AMOUNT, CHANCE = 2, 3  # the ones that contrasts of either part multiply
 
 
 def fit_paired_effects(
-    rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress
+    rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress, seeds: int = 1
 ) -> Candidate:
     """Learn out of fold, shrink, reconcile, calibrate on rows that no fit saw, then fit once more on all rows.
 
@@ -47,16 +46,17 @@ def fit_paired_effects(
         folds: Folds of customers.
         machine: Seed, and how many fits may run side by side.
         progress: Told once purchases and once contrasts are learned.
+        seeds: How often trees are grown, each time with other folds and cuts, to be averaged.
 
     Raises:
         DataError: Fewer customers than folds.
     """
     boosting = CaseControlContacts(rows, machine, search.fixed)
-    fold = assign_folds(rows.customer, folds=folds, seed=machine.seed)
-    expected = learn_purchases(boosting, fold)
+    draws = draw_folds(rows.customer, folds=folds, seed=machine.seed, draws=seeds)
+    expected = learn_purchases(boosting, draws)
     progress(0.4, "who buys and how much is learned")
     contrasts = [contrast for contrast in list_contrasts(rows) if is_taught(boosting, contrast)]
-    jobs = [partial(learn_contrast, boosting, expected, contrast, fold) for contrast in contrasts]
+    jobs = [partial(learn_contrast, boosting, expected, contrast, draws) for contrast in contrasts]
     learned = run_side_by_side(jobs, threads=machine.threads)
     progress(0.8, f"{len(learned)} contrasts are learned")
     calibration, raw = _calibrate(boosting, expected, learned)
@@ -64,8 +64,7 @@ def fit_paired_effects(
     final[0] += calibration.intercept
     purchases = expected.fit(boosting)
     used = [one for one, weights in zip(learned, final[COMMON:], strict=True) if np.any(weights)]
-    refits = [partial(grow_on_all, boosting.binned, one.lesson, one.grown, seed=machine.seed) for one in used]
-    fitted = run_side_by_side(refits, threads=machine.threads)
+    fitted = run_side_by_side([partial(one.trees.fit, boosting.binned) for one in used], threads=machine.threads)
     boosters = {one.contrast.file: trees for one, trees in zip(used, fitted, strict=True)}
     return Candidate(
         name="paired_effects",
@@ -80,7 +79,7 @@ def _basis(expected: Purchases, learned: Sequence[LearnedContrast]) -> np.ndarra
     """1, p, p·m, p·m·(1 - p), and the part's own of the last two times each contrast's trees, shape (n, 4 + k)."""
     money = expected.margin
     swayed = money * (1.0 - expected.chance)
-    trees = [(swayed if one.contrast.part == "chance" else money) * one.grown.out_of_fold for one in learned]
+    trees = [(swayed if one.contrast.part == "chance" else money) * one.trees.out_of_fold for one in learned]
     return np.column_stack([np.ones(len(money)), expected.chance, money, swayed, *trees])
 
 
@@ -140,8 +139,8 @@ def _params(learned: Sequence[LearnedContrast]) -> dict[str, float | int | str]:
     """Trees and leaves of each contrast."""
     found: dict[str, float | int | str] = {}
     for one in learned:
-        name = one.contrast.file.removesuffix(".txt")
-        found |= {f"rounds_{name}": one.grown.rounds, f"leaves_{name}": one.grown.setting.num_leaves}
+        name, leaves = one.contrast.file.removesuffix(".txt"), one.trees.grown[0].setting.num_leaves
+        found |= {f"rounds_{name}": one.trees.rounds, f"leaves_{name}": leaves}
     return found
 
 
