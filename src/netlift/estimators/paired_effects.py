@@ -32,6 +32,7 @@ from netlift.estimators.uplift_calibration import Calibration, calibrate, effect
 from netlift.estimators.uplift_tuning import Progress
 
 COMMON = 4  # basis functions before those of the contrasts: 1, p, p·m, p·m·(1 - p)
+PURCHASE_DRAWS = 2  # at most: what customers bring anyway is learned from all arms and needs less averaging
 AMOUNT, CHANCE = 2, 3  # the ones that contrasts of either part multiply
 
 
@@ -53,7 +54,7 @@ def fit_paired_effects(
     """
     boosting = CaseControlContacts(rows, machine, search.fixed)
     draws = draw_folds(rows.customer, folds=folds, seed=machine.seed, draws=seeds)
-    expected = learn_purchases(boosting, draws)
+    expected = learn_purchases(boosting, draws[:PURCHASE_DRAWS])
     progress(0.4, "who buys and how much is learned")
     contrasts = [contrast for contrast in list_contrasts(rows) if is_taught(boosting, contrast)]
     jobs = [partial(learn_contrast, boosting, expected, contrast, draws) for contrast in contrasts]
