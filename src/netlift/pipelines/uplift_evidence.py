@@ -29,7 +29,8 @@ from netlift.pipelines.uplift_learning import UpliftLearning, predict_uplift
 from netlift.results import Estimate
 
 FOLDS, FOLDS_SEED = 3, 2  # each fit on two thirds of all rows: about as many as the judged model learns from
-REPEATS, APART = 2, 100  # divisions into folds, and how far their seeds are apart
+REPEATS, APART = 2, 100  # divisions into folds at most, and how far their seeds are apart
+CELLS = 4_000_000  # rows times features beyond which one division is enough: there fits differ less and cost more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +121,7 @@ def fold_customers(learning: UpliftLearning, rows: ContactRows, *, repeat: int =
 def judge_out_of_fold(learning: UpliftLearning, name: str, rows: ContactRows, *, judged: np.ndarray) -> Judged:
     """The learner fitted anew without each fold of customers, its policy judged on that fold's rows.
 
-    Customers are divided `REPEATS` times, and what is predicted for a row without its customer is averaged. Its doubly
+    Of few rows customers are divided twice, and what is predicted for a row without its customer is averaged. Its doubly
     robust scores are of the first division: a better outcome model hardly steadies them.
 
     Args:
@@ -134,13 +135,14 @@ def judge_out_of_fold(learning: UpliftLearning, name: str, rows: ContactRows, *,
     """
     at, customer = np.flatnonzero(judged), rows.customer[judged]
     uplift, scores = np.zeros((len(at), len(rows.offers))), np.zeros((len(at), len(rows.offers) + 1))
-    for repeat in range(REPEATS):
+    repeats = REPEATS if rows.X.size <= CELLS else 1
+    for repeat in range(repeats):
         fold = fold_customers(learning, rows, repeat=repeat)
         for k in range(FOLDS):
-            learning.say(f"{name}: gate, fit {repeat * FOLDS + k + 1} of {REPEATS * FOLDS}")
+            learning.say(f"{name}: gate, fit {repeat * FOLDS + k + 1} of {repeats * FOLDS}")
             own, learned = fold[at] == k, rows.take(fold != k)
             model = StoredModel(learning.fit(name, learned).files)
-            uplift[own] += predict_uplift(model, rows.take(at[own])) / REPEATS
+            uplift[own] += predict_uplift(model, rows.take(at[own])) / repeats
             if repeat == 0:
                 scores[own] = learning.log_outcomes(learned, rows.take(at[own])).scores
     logged = LoggedOutcomes(
