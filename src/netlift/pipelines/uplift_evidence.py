@@ -121,8 +121,8 @@ def fold_customers(learning: UpliftLearning, rows: ContactRows, *, repeat: int =
 def judge_out_of_fold(learning: UpliftLearning, name: str, rows: ContactRows, *, judged: np.ndarray) -> Judged:
     """The learner fitted anew without each fold of customers, its policy judged on that fold's rows.
 
-    Of few rows customers are divided twice, and what is predicted for a row without its customer is averaged. Its doubly
-    robust scores are of the first division: a better outcome model hardly steadies them.
+    Where rows are few, customers are divided twice, and what is predicted for a row without its customer is averaged.
+    Its doubly robust scores are of the first division: a better outcome model hardly steadies them.
 
     Args:
         learning: How it is learned.
