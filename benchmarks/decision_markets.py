@@ -56,20 +56,22 @@ class Drawn:
         X: Features of who is decided for, float32, shape (n, k).
         available: Arms that may be given them, bool, shape (n, m + 1).
         profit: Their true expected profit under every arm, shape (n, m + 1).
+        expected: The same of the rows, shape (rows, m + 1); None where the market does not tell.
     """
 
     rows: ContactRows
     X: np.ndarray
     available: np.ndarray
     profit: np.ndarray
+    expected: np.ndarray | None = None
 
 
 def _from_world(name: str, customers: int, seed: int) -> Drawn:
     world = WORLDS[name]
     X, profit = world.fresh(FRESH, seed)
-    return Drawn(
-        rows=world.campaign(customers, seed), X=X, available=np.ones((len(X), ARMS), dtype=bool), profit=profit
-    )
+    rows, available = world.campaign(customers, seed), np.ones((len(X), ARMS), dtype=bool)
+    expected = world.profit(rows.X.astype(np.float64))
+    return Drawn(rows=rows, X=X, available=available, profit=profit, expected=expected)
 
 
 def _from_shop(preset: str, customers: int, seed: int) -> Drawn:
@@ -232,7 +234,7 @@ def _expected(moment: _Moment, offers: tuple[Offered, ...], season: float) -> tu
 
 def _from_hidden(offers: tuple[Offered, ...], leaving: float, customers: int, seed: int) -> Drawn:
     rng = np.random.default_rng([seed, customers, len(offers), round(leaving * 1e6)])
-    people, parts = _draw_people(customers, rng, leaving=leaving), []
+    people, parts, expected = _draw_people(customers, rng, leaving=leaving), [], []
     costs = np.array([0.0, *(o.cost for o in offers)])
     for wave in range(WAVES):
         asked = np.flatnonzero(rng.random(customers) < REACH)
@@ -241,6 +243,7 @@ def _from_hidden(offers: tuple[Offered, ...], leaving: float, customers: int, se
         chances = np.concatenate([[1 - share.sum()], share])
         arm = rng.choice(len(chances), p=chances, size=len(asked))
         number, kept = _expected(moment, offers, SEASONS[wave])
+        expected.append(number * moment.people.basket[:, None] * kept - costs)
         bought = rng.poisson(number[np.arange(len(asked)), arm])
         spent = np.where(
             bought > 0,
@@ -260,8 +263,9 @@ def _from_hidden(offers: tuple[Offered, ...], leaving: float, customers: int, se
     number, kept = _expected(moment, offers, SEASONS[-1])
     basket = moment.people.basket[:, None]
     return Drawn(
-        rows=rows, X=moment.X, available=np.ones(number.shape, dtype=bool), profit=number * basket * kept - costs
-    )
+        rows=rows, X=moment.X, available=np.ones(number.shape, dtype=bool), profit=number * basket * kept - costs,
+        expected=np.concatenate(expected),
+    )  # fmt: skip
 
 
 def _take(people: _People, rows: np.ndarray) -> _People:

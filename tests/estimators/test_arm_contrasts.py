@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from contact_world import make_world
 
+from netlift.estimators.boosting.folds import draw_folds
 from netlift.estimators.boosting.lightgbm import Machine
-from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, learn_purchases
 from netlift.estimators.uplift.pairwise.contrasts import (
     Contrast,
@@ -20,8 +20,8 @@ from netlift.estimators.uplift.pairwise.contrasts import (
 def learned():
     world = make_world(8000, seed=8)
     boosting = CaseControlContacts(world.rows, Machine(seed=0, threads=1), {})
-    fold = assign_folds(world.rows.customer, folds=3, seed=0)
-    return world, boosting, fold, learn_purchases(boosting, fold)
+    draws = draw_folds(world.rows.customer, folds=3, seed=0)
+    return world, boosting, draws, learn_purchases(boosting, draws)
 
 
 def test_purchases_of_thinned_rows_are_calibrated_on_all_rows():
@@ -29,7 +29,7 @@ def test_purchases_of_thinned_rows_are_calibrated_on_all_rows():
     boosting = CaseControlContacts(world.rows, Machine(seed=0, threads=1), {})
     boosting.kept_share = 0.25
     boosting.kept = boosting.buys | (np.random.default_rng(0).random(len(world.rows)) < 0.25)
-    found = learn_purchases(boosting, assign_folds(world.rows.customer, folds=3, seed=0))
+    found = learn_purchases(boosting, draw_folds(world.rows.customer, folds=3, seed=0))
     chance = found.own().chance
     assert chance.mean() == pytest.approx(boosting.buys.mean(), rel=0.03)
     likely = chance > np.quantile(chance, 0.8)
@@ -40,20 +40,20 @@ def test_purchases_of_thinned_rows_are_calibrated_on_all_rows():
 
 def test_a_learned_log_odds_ratio_follows_the_one_put_in(learned):
     """The call's is .5 + .9 tanh(x1), the promo's .4 - .8 tanh(x1); controls were drawn with chances of .2 and .5."""
-    world, boosting, fold, expected = learned
+    world, boosting, draws, expected = learned
     sway = np.tanh(world.rows.X[:, 1])
     for arm, level, slope in ((1, 0.5, 0.9), (3, 0.4, -0.8)):
-        found = learn_contrast(boosting, expected, Contrast(arm=arm, beside=0, part="chance"), fold)
-        ratio = found.level + found.slope * found.grown.out_of_fold
+        found = learn_contrast(boosting, expected, Contrast(arm=arm, beside=0, part="chance"), draws)
+        ratio = found.level + found.slope * found.trees.out_of_fold
         assert ratio.mean() == pytest.approx(level, abs=0.12)
         assert np.cov(ratio, sway)[0, 1] / sway.var() == pytest.approx(slope, rel=0.25)
 
 
 def test_an_amount_that_no_offer_changes_keeps_next_to_nothing_of_its_trees(learned):
-    _, boosting, fold, expected = learned
-    found = learn_contrast(boosting, expected, Contrast(arm=1, beside=0, part="amount"), fold)
+    _, boosting, draws, expected = learned
+    found = learn_contrast(boosting, expected, Contrast(arm=1, beside=0, part="amount"), draws)
     assert abs(found.level) < 0.1
-    assert found.slope * found.grown.out_of_fold.std() < 0.06
+    assert found.slope * found.trees.out_of_fold.std() < 0.06
 
 
 def test_offers_are_compared_only_where_a_campaign_had_both(learned):

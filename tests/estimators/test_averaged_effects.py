@@ -1,4 +1,4 @@
-"""The mean over seeds: of the fits and of nothing else, steadier than each, in one stored form."""
+"""Effects averaged over seeds: steadier than those of one seed, in one stored form, purchases learned once."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from test_paired_effects import earn, fit, predict
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.fit import fit_uplift
-from netlift.estimators.uplift.pairwise.averaged import APART, MOST_SEEDS, average
+from netlift.estimators.uplift.pairwise.averaged import MOST_SEEDS
 from netlift.estimators.uplift.rewards import add_rewards
 
 
@@ -22,41 +22,38 @@ def fresh():
     return make_world(4000, seed=99, campaigns=1)
 
 
-@pytest.fixture(scope="module")
-def fits(world):
-    return [fit(world.rows, seed=1 + APART * k) for k in range(MOST_SEEDS)]
-
-
-def averaged(rows, *, threads=1):
+def averaged(rows, *, seed=1, threads=1):
     return fit_uplift(
-        "averaged_effects", rows, search=SEARCH, folds=3, seed=1, threads=threads, progress=lambda share, words: None
+        "averaged_effects", rows, search=SEARCH, folds=3, seed=seed, threads=threads, progress=lambda share, words: None
     )
 
 
-def test_it_predicts_the_mean_of_the_fits_of_its_seeds(world, fits, fresh):
-    each = np.stack([predict(one, fresh.rows.X) for one in fits])
-    assert np.ptp(each, axis=0).max() > 0
-    assert predict(averaged(world.rows), fresh.rows.X) == pytest.approx(each.mean(axis=0))
+@pytest.fixture(scope="module")
+def whole(world):
+    return averaged(world.rows)
 
 
-def test_two_means_differ_less_than_two_fits_and_earn_no_less(world, fits, fresh):
-    others = average([fit(world.rows, seed=7 + APART * k) for k in range(MOST_SEEDS)])
-    one, other = predict(average(fits), fresh.rows.X), predict(others, fresh.rows.X)
-    singles = [predict(single, fresh.rows.X) for single in fits]
+def test_it_is_stored_as_one_fit_is_with_the_trees_of_all_seeds(world, whole):
+    one = fit(world.rows, seed=1)
+    assert set(whole.files) >= set(one.files)
+    trees = [sum(content.count(b"Tree=") for content in fitted.files.values()) for fitted in (one, whole)]
+    assert trees[1] > 0.5 * MOST_SEEDS * trees[0]
+
+
+def test_two_means_differ_less_than_two_fits_and_earn_no_less(world, whole, fresh):
+    one, other = (predict(fitted, fresh.rows.X) for fitted in (whole, averaged(world.rows, seed=7)))
+    singles = [predict(fit(world.rows, seed=seed), fresh.rows.X) for seed in (1, 7, 1001, 1007)]
     apart = [np.mean((a - b) ** 2) for i, a in enumerate(singles) for b in singles[:i]]
-    assert np.mean((one - other) ** 2) < 0.6 * np.mean(apart)
+    assert np.mean((one - other) ** 2) < 0.8 * np.mean(apart)
     assert earn(one, fresh.effects) > np.mean([earn(single, fresh.effects) for single in singles]) - 0.01
 
 
-def test_the_same_bytes_whatever_the_threads(world):
-    assert averaged(world.rows).files == averaged(world.rows, threads=2).files
+def test_the_same_bytes_whatever_the_threads(world, whole):
+    assert whole.files == averaged(world.rows, threads=2).files
 
 
-def test_rewards_are_added_as_to_any_candidate(world, fits, fresh):
-    whole = average(fits)
+def test_rewards_are_added_as_to_any_candidate(world, whole, fresh):
     found = add_rewards(whole, world.rows, machine=Machine(seed=1, threads=1))
     scores = StoredModel(found.files).predict_matrix(fresh.rows.X)
     assert {f"uplift_{offer}" for offer in OFFERS} <= set(scores)
-    assert whole.importance == pytest.approx(
-        {name: np.mean([one.importance[name] for one in fits]) for name in whole.importance}
-    )
+    assert sum(whole.importance.values()) == pytest.approx(1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netlift.estimators.boosting.bins import sort_into_bins
-from netlift.estimators.boosting.folds import Lesson, Setting, grow_in_step, grow_on_all
+from netlift.estimators.boosting.folds import Draw, Lesson, Setting, draw_folds, grow_averaged, grow_in_step
 from netlift.features.matrix import Feature
 
 ROWS, FOLDS = 9_000, 3
@@ -55,10 +55,10 @@ def loss(lesson, raw):
 def test_what_was_put_in_is_found_out_of_fold_and_by_the_text_that_lightgbm_reads(world, objective, setting):
     X, true, fold, rng = world
     rows, lesson = sort_into_bins(X, FEATURES, seed=0), lesson_of(objective, true, rng)
-    grown = grow_in_step(rows, lesson, fold, (setting,), seed=1)
+    grown = grow_averaged(rows, lesson, (Draw(seed=1, fold=fold),), (setting,))
     assert grown.rounds > 5
     assert np.corrcoef(grown.out_of_fold, true)[0, 1] > 0.9
-    booster = grow_on_all(rows, lesson, grown, seed=1)
+    booster = grown.fit(rows)
     scores = booster.predict(X, raw_score=True, num_threads=1)
     assert np.corrcoef(scores, grown.out_of_fold)[0, 1] > 0.97
     assert (booster.feature_importance("gain") > 0).sum() >= 4
@@ -108,6 +108,21 @@ def test_too_few_rows_or_one_label_grow_nothing(world):
 def test_the_same_seed_gives_the_same_text_and_another_does_not(world):
     X, true, fold, rng = world
     rows, lesson = sort_into_bins(X, FEATURES, seed=0), lesson_of("binary", true, rng)
-    grown = grow_in_step(rows, lesson, fold, (RANDOM,), seed=1)
-    texts = [grow_on_all(rows, lesson, grown, seed=seed).model_to_string() for seed in (1, 1, 2)]
+    fits = [grow_averaged(rows, lesson, (Draw(seed=seed, fold=fold),), (RANDOM,)).fit(rows) for seed in (1, 1, 2)]
+    texts = [fitted.model_to_string() for fitted in fits]
     assert texts[0] == texts[1] != texts[2]
+
+
+def test_averaged_trees_are_the_mean_over_draws_out_of_fold_and_as_one_booster(world):
+    X, true, _, rng = world
+    rows, lesson = sort_into_bins(X, FEATURES, seed=0), lesson_of("gamma", true, rng)
+    draws = draw_folds(np.arange(ROWS), folds=3, seed=4, draws=3)
+    whole = grow_averaged(rows, lesson, draws, (RANDOM,))
+    alone = [grow_averaged(rows, lesson, (draw,), (RANDOM,)) for draw in draws]
+    assert whole.out_of_fold == pytest.approx(np.mean([one.out_of_fold for one in alone], axis=0))
+    scores, each = (
+        whole.fit(rows).predict(X, raw_score=True),
+        [one.fit(rows).predict(X, raw_score=True) for one in alone],
+    )
+    assert np.ptp(each, axis=0).max() > 0
+    assert scores == pytest.approx(np.mean(each, axis=0))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from netlift.estimators.boosting.bins import BinnedRows
 from netlift.estimators.boosting.kernel import BINARY, GAMMA, SQUARED, Plan, Sample, Trees, grow_trees, score_rows
 from netlift.estimators.boosting.lightgbm_text import write_text
+from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.uplift.purchase_model import FEWEST_ROWS
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 LOSSES = {"binary": BINARY, "gamma": GAMMA, "l2": SQUARED}
 MOST = 18.0  # rounds times learning rate at which trees end
 PATIENCE = 1.2  # the same without a lower loss
+APART = 1_000  # between seeds: more is drawn by a seed, and by the few next to it
 ROWS_PER_LEAF = 20  # a leaf may ask for at most 1 / so many of the rows
 
 
@@ -116,17 +119,75 @@ def grow_in_step(
     return CrossGrown(setting=settings[best], rounds=rounds, out_of_fold=raw)
 
 
-def grow_on_all(rows: BinnedRows, lesson: Lesson, grown: CrossGrown, *, seed: int) -> lgb.Booster:
-    """The booster of all rows that teach the lesson, with the setting and the rounds found."""
-    import lightgbm as lgb
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """What chance decides in growing trees: the seed of columns and cuts, and the fold of each row, shape (n,)."""
 
-    use = np.flatnonzero(lesson.use)
-    sample = _sample(rows, lesson, use, np.array([len(use), len(use)]))
-    trees = _grow(sample, lesson, grown.setting, len(use), seed, rounds=grown.rounds)
-    counts = np.zeros((grown.rounds, grown.setting.num_leaves), dtype=np.int64)
-    score_rows(sample.codes, trees, 0, grown.rounds, counts)
-    text = write_text(trees, rows.columns, counts, model=0, rounds=grown.rounds, features=rows.features)
-    return lgb.Booster(model_str=text)
+    seed: int
+    fold: np.ndarray
+
+
+def draw_folds(customer: np.ndarray, *, folds: int, seed: int, draws: int = 1) -> tuple[Draw, ...]:
+    """So many draws, of seeds far apart.
+
+    Raises:
+        DataError: Fewer customers than folds.
+    """
+    seeds = [seed + APART * k for k in range(draws)]
+    return tuple(Draw(seed=one, fold=assign_folds(customer, folds=folds, seed=one)) for one in seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragedTrees:
+    """The mean of boosters that differ by their draw.
+
+    Attributes:
+        lesson: What they were grown on.
+        draws: What chance decided.
+        grown: Trees of each draw, shape (draws,); all have the setting of the first.
+    """
+
+    lesson: Lesson
+    draws: tuple[Draw, ...]
+    grown: tuple[CrossGrown, ...]
+
+    @property
+    def rounds(self) -> int:
+        """Trees, all draws together; 0 where there are none."""
+        return sum(one.rounds for one in self.grown)
+
+    @cached_property
+    def out_of_fold(self) -> np.ndarray:
+        """Mean raw score over the offset, of all rows by trees that did not see their customer, shape (n,)."""
+        return np.asarray(np.mean([one.out_of_fold for one in self.grown], axis=0))
+
+    def fit(self, rows: BinnedRows) -> lgb.Booster:
+        """The mean as one booster, grown on all rows that teach the lesson, with the settings and the rounds found."""
+        import lightgbm as lgb
+
+        use = np.flatnonzero(self.lesson.use)
+        sample = _sample(rows, self.lesson, use, np.array([len(use), len(use)]))
+        parts, counts = [], []
+        for seed, one in ((draw.seed, one) for draw, one in zip(self.draws, self.grown, strict=True) if one.rounds):
+            trees = _grow(sample, self.lesson, one.setting, len(use), seed, rounds=one.rounds)
+            counts.append(np.zeros((one.rounds, one.setting.num_leaves), dtype=np.int64))
+            score_rows(sample.codes, trees, 0, one.rounds, counts[-1])
+            parts.append(trees._replace(value=trees.value / len(self.draws)))
+        whole = Trees(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        held = np.concatenate(counts)
+        text = write_text(whole, rows.columns, held, model=0, rounds=self.rounds, features=rows.features)
+        return lgb.Booster(model_str=text)
+
+
+def grow_averaged(
+    rows: BinnedRows, lesson: Lesson, draws: tuple[Draw, ...], settings: Sequence[Setting]
+) -> AveragedTrees:
+    """Grow boosters of all draws; the first chooses the setting, as `grow_in_step`."""
+    grown: list[CrossGrown] = []
+    for draw in draws:
+        options = settings if not grown else (grown[0].setting,)
+        grown.append(grow_in_step(rows, lesson, draw.fold, options, seed=draw.seed))
+    return AveragedTrees(lesson=lesson, draws=draws, grown=tuple(grown))
 
 
 def _sample(rows: BinnedRows, lesson: Lesson, use: np.ndarray, starts: np.ndarray) -> Sample:

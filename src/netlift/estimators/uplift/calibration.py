@@ -15,9 +15,10 @@ Before that each offer's order of customers is checked: the slope of Γ_a - Γ_0
 but for a factor. An order that is no better than chance tells nothing or is upside down: the offer is worth its mean,
 and no other offer is told by it.
 
-Then the policy that takes the best uplift is valued out of fold against the best single arm. Unless it gains, each
-offer is worth its average and the policy is the best single arm. Whether the gain is more than chance is for the gate
-to say: a learner that asked for proof too would hide rankings that the gate, on more rows, can prove.
+Then the policy that takes the best uplift is valued out of fold against the best single arm. Where it loses more than
+a standard error, each offer is worth its average and the policy is the best single arm. Whether there is a gain is for
+the gate to say: of policies that truly gain a standard error one in six seems to lose by chance, and a
+learner that gave them up would hide from the gate what it, on more rows, can prove.
 
 References:
     Chernozhukov, Demirer, Duflo, Fernández-Val (2018), Generic Machine Learning Inference on Heterogeneous Treatment
@@ -36,6 +37,7 @@ from netlift.estimators.uplift.relative_effects import clustered_slope, shrink
 PRIOR_SLOPE = 1.0
 PRIOR_ERROR = 0.5
 MAX_SLOPE = 2.0
+HARMFUL = 1.0  # standard errors by which choosing by customer must lose to be given up
 CHANCE = 0.0  # standard errors by which an order of customers must be better than chance
 
 
@@ -99,7 +101,7 @@ def calibrate(raw: np.ndarray, scores: np.ndarray, *, customer: np.ndarray, offe
         f"best single arm in training: {names[best]}, {effects[best]:.4g} per customer over control; choosing by "
         f"customer gains {gain:.4g} (se {error:.4g}) on it, out of fold"
     )
-    if gain > 0:
+    if gain > -HARMFUL * error:
         return Calibration(intercept=fitted.intercept, weights=weights, notes=(told, *found))
     fallback = "not enough to tell customers apart: each offer is worth its average to everybody"
     return Calibration(intercept=effects[1:], weights=np.zeros_like(weights), notes=(f"{told}: {fallback}", *found))

@@ -120,7 +120,7 @@ def fit_arm_outcomes(rows: ContactRows, *, search: Search, folds: int, seed: int
     Args:
         rows: Training rows.
         search: `fixed` LightGBM parameters are taken, nothing is tuned.
-        folds: One of so many folds of customers stops the trees.
+        folds: Folds of customers, whose summed loss stops the trees.
         seed: Of folds, thinning and LightGBM.
         threads: How many fits may run side by side; the result does not depend on it.
 

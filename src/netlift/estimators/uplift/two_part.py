@@ -23,11 +23,13 @@ from typing import Any
 import numpy as np
 
 from netlift.config.definitions import Search
+from netlift.estimators.boosting.folds import draw_folds
 from netlift.estimators.boosting.lightgbm import Machine, gain_shares
 from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.expression import Expression, booster, constant, linear, product, write_files
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.uplift.calibration import Calibration, calibrate, effect_scores
+from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, learn_purchases
 from netlift.estimators.uplift.purchase_model import (
     BoostingContacts,
     CrossFitPurchases,
@@ -65,15 +67,14 @@ class OutcomeModel:
 
 
 def fit_outcome_model(rows: ContactRows, *, search: Search, folds: int, machine: Machine) -> OutcomeModel:
-    """Fit what customers bring whatever the arm, and add each arm's average effect; one fold stops the trees."""
-    boosting = BoostingContacts(rows, machine, search.fixed)
-    fold = assign_folds(rows.customer, folds=folds, seed=machine.seed)
-    purchases = fit_purchases(boosting, fold != 0)
-    basis = _basis(purchases.predict(rows.X, threads=machine.threads), ())
+    """Fit what customers bring whatever the arm, and add each arm's average effect."""
+    boosting = CaseControlContacts(rows, machine, search.fixed)
+    expected = learn_purchases(boosting, draw_folds(rows.customer, folds=folds, seed=machine.seed))
+    basis = _basis(expected.average(), ())
     rest = _least_squares(basis, boosting.amount - rows.y, boosting.weight)
     effects = np.concatenate([[0.0], average_effects(rows)])
     shares = np.bincount(rows.arm, minlength=len(effects)) / len(rows)
-    return OutcomeModel(purchases=purchases, rest=rest, effects=effects - shares @ effects)
+    return OutcomeModel(purchases=expected.fit(boosting), rest=rest, effects=effects - shares @ effects)
 
 
 def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress) -> Candidate:

@@ -22,7 +22,7 @@ from scipy.special import ndtri
 from netlift.evaluation.policy.off_policy import LoggedOutcomes
 from netlift.results import Estimate
 
-FIRST = 0.6  # share of the error that the first policy may use
+FIRST = 0.9  # share of the error that the first policy may use
 DRAWS, SEED = 20_000, 11
 
 

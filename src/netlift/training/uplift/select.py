@@ -3,7 +3,8 @@
 Policies are valued on a late part of the training rows. There the gains of good learners differ by less than their
 noise: the highest would mostly be the luckiest, and the surest the one that dares nothing. So the list is a statement
 of what is believed before, and its first learner stands unless another's policy earns more by over one standard error
-of the paired difference. Whether the winner ships is not asked here but by the gate, on other rows.
+of the paired difference. One that does the same to everybody is no rival: the gate holds the constants against whatever
+ships, on more rows. Whether the winner ships is asked there too.
 
 References:
     Breiman, Friedman, Olshen, Stone (1984), Classification and Regression Trees, section 3.4.3: one standard error.
@@ -56,16 +57,17 @@ def choose_learner(
     best = constants[best_constant(logged, constants)]
     outcomes = learning.share_outcomes(early)
     found: dict[str, np.ndarray] = {}
-    for done, name in enumerate(learning.definition.candidates):
+    names = learning.definition.candidates
+    for done, name in enumerate(names):
         learning.say(f"{name}: fitting")
         found[name] = policy_of(StoredModel(learning.fit(name, early, outcomes=outcomes).files), late)
         leader = max(policy_value(logged, choice).point for choice in found.values())
         gain = f"{format_number(leader - policy_value(logged, best).point)} {learning.unit}"
         words = f"{name} judged; best so far earns {gain} over the best constant"
-        advance(done + 1, len(learning.definition.candidates), words)
-    first = found[learning.definition.candidates[0]]
+        advance(done + 1, len(names), words)
+    first = found[names[0]]
     gains = {name: policy_difference(logged, choice, first) for name, choice in found.items()}
-    chosen = choose(gains)
+    chosen = choose({name: gain for name, gain in gains.items() if name == names[0] or chooses(found[name], constants)})
     rows = [
         CandidateRow(
             candidate=name,
@@ -78,6 +80,17 @@ def choose_learner(
         for name, choice in found.items()
     ]
     return chosen, Table(name="candidates", rows=tuple(sorted(rows, key=lambda row: -row.profit.point)))
+
+
+def chooses(choice: np.ndarray, constants: Mapping[str, np.ndarray]) -> bool:
+    """Whether a policy does anything else than each of the constants.
+
+    Examples:
+        >>> constants = {"nobody": np.array([0, 0]), "everybody call": np.array([1, -1])}
+        >>> [chooses(np.array(choice), constants) for choice in ([0, 0], [1, 0], [0, 1])]
+        [False, False, True]
+    """
+    return not any(np.array_equal(choice, np.maximum(constant, 0)) for constant in constants.values())
 
 
 def choose(gains: Mapping[str, Estimate]) -> str:

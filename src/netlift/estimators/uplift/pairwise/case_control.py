@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 
 from netlift.estimators.boosting.bins import sort_into_bins
-from netlift.estimators.boosting.folds import CrossGrown, Lesson, Setting, grow_in_step, grow_on_all
+from netlift.estimators.boosting.folds import AveragedTrees, Draw, Lesson, Setting, grow_averaged
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import ContactRows
@@ -68,27 +68,24 @@ class LearnedPart:
 
     Attributes:
         part: Which of the two.
-        lesson: What it was learned from.
         level: Of all rows, on the scale of the trees.
         season: How far each row's campaign lies from it, shape (n,).
-        grown: Its trees.
+        trees: Its trees.
     """
 
     part: Part
-    lesson: Lesson
     level: float
     season: np.ndarray
-    grown: CrossGrown
+    trees: AveragedTrees
 
     def score(self) -> np.ndarray:
         """Out of fold at an average campaign, on the scale of the trees, shape (n,)."""
-        return np.asarray(self.level + self.grown.out_of_fold)
+        return np.asarray(self.level + self.trees.out_of_fold)
 
     def fit(self, boosting: CaseControlContacts) -> PurchasePart:
         """The part once more, on all kept rows."""
-        seed = boosting.machine.seed
-        booster = grow_on_all(boosting.binned, self.lesson, self.grown, seed=seed) if self.grown.rounds else None
-        return PurchasePart(part=self.part, level=self.level, booster=booster, rounds=self.grown.rounds)
+        booster = self.trees.fit(boosting.binned) if self.trees.rounds else None
+        return PurchasePart(part=self.part, level=self.level, booster=booster, rounds=self.trees.rounds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,20 +110,20 @@ class LearnedPurchases:
         return PurchaseModel(chance=chance, amount=amount)
 
 
-def learn_purchases(boosting: CaseControlContacts, fold: np.ndarray) -> LearnedPurchases:
+def learn_purchases(boosting: CaseControlContacts, draws: tuple[Draw, ...]) -> LearnedPurchases:
     """Learn both parts out of fold.
 
     Args:
         boosting: All rows.
-        fold: Fold of each row, shape (n,), customers kept together.
+        draws: Seeds and folds of customers; trees are grown with each and averaged.
     """
-    jobs = [partial(_learn, boosting, part, fold) for part in PARTS]
+    jobs = [partial(_learn, boosting, part, draws) for part in PARTS]
     chance, amount = run_side_by_side(jobs, threads=boosting.machine.threads)
     return LearnedPurchases(chance=chance, amount=amount)
 
 
-def _learn(boosting: CaseControlContacts, part: Part, fold: np.ndarray) -> LearnedPart:
-    buys, everybody = boosting.buys, np.ones(len(fold), dtype=bool)
+def _learn(boosting: CaseControlContacts, part: Part, draws: tuple[Draw, ...]) -> LearnedPart:
+    buys, everybody = boosting.buys, np.ones(len(boosting.rows), dtype=bool)
     chance = part == "chance"
     label = buys.astype(np.float64) if chance else boosting.amount
     level, season = campaign_levels(boosting.rows, label, everybody if chance else buys, boosting.weight, part)
@@ -138,8 +135,8 @@ def _learn(boosting: CaseControlContacts, part: Part, fold: np.ndarray) -> Learn
         offset=level - thinned + season,
         weight=boosting.weight,
     )
-    grown = grow_in_step(boosting.binned, lesson, fold, (boosting.fix(SETTING),), seed=boosting.machine.seed)
-    return LearnedPart(part=part, lesson=lesson, level=level, season=season, grown=grown)
+    trees = grow_averaged(boosting.binned, lesson, draws, (boosting.fix(SETTING),))
+    return LearnedPart(part=part, level=level, season=season, trees=trees)
 
 
 def _expected(chance: np.ndarray, amount: np.ndarray) -> Purchases:

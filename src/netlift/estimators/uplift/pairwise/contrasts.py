@@ -31,7 +31,7 @@ from itertools import combinations
 
 import numpy as np
 
-from netlift.estimators.boosting.folds import CrossGrown, Lesson, Setting, grow_in_step
+from netlift.estimators.boosting.folds import AveragedTrees, Draw, Lesson, Setting, grow_averaged
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, LearnedPurchases
 from netlift.estimators.uplift.purchase_model import PARTS, RAREST, Part
@@ -71,16 +71,14 @@ class LearnedContrast:
 
     Attributes:
         contrast: Which.
-        lesson: What its trees were grown on.
-        grown: Its trees.
+        trees: Its trees.
         level: What is the same for everybody.
         slope: What is kept of the differences between customers; 0 for none.
         note: The slope's story, in words.
     """
 
     contrast: Contrast
-    lesson: Lesson
-    grown: CrossGrown
+    trees: AveragedTrees
     level: float
     slope: float
     note: str
@@ -122,7 +120,7 @@ def reconcile(contrasts: list[Contrast], offers: int) -> np.ndarray:
 
 
 def learn_contrast(
-    boosting: CaseControlContacts, expected: LearnedPurchases, contrast: Contrast, fold: np.ndarray
+    boosting: CaseControlContacts, expected: LearnedPurchases, contrast: Contrast, draws: tuple[Draw, ...]
 ) -> LearnedContrast:
     """Learn a contrast out of fold and shrink it.
 
@@ -130,7 +128,7 @@ def learn_contrast(
         boosting: All rows.
         expected: Who buys and what buyers bring, learned on the same folds.
         contrast: Which.
-        fold: Fold of each row, shape (n,), customers kept together.
+        draws: Seeds and folds of customers; trees are grown with each and averaged.
     """
     rows = boosting.rows
     chance = contrast.part == "chance"
@@ -140,51 +138,51 @@ def learn_contrast(
     if chance:
         label = np.where(sign > 0, boosting.buys, ~boosting.buys).astype(np.float64)
         log_odds = expected.chance.score() + expected.chance.season - np.log(boosting.kept_share)
-        return _learn_chance(boosting, contrast, fold, (use, label, sign * log_odds, weight))
+        return _learn_chance(boosting, contrast, draws, (use, label, sign * log_odds, weight))
     label = (boosting.amount / expected.own().amount - 1.0) * 2.0 * sign
-    return _learn_amount(boosting, contrast, fold, (use, label, weight))
+    return _learn_amount(boosting, contrast, draws, (use, label, weight))
 
 
 Arrays = tuple[np.ndarray, ...]
 
 
-def _learn_chance(boosting: CaseControlContacts, contrast: Contrast, fold: np.ndarray, of: Arrays) -> LearnedContrast:
+def _learn_chance(
+    boosting: CaseControlContacts, contrast: Contrast, draws: tuple[Draw, ...], of: Arrays
+) -> LearnedContrast:
     use, label, offset, weight = of
     customer = boosting.rows.customer[use]
     among = (label[use], offset[use], weight[use], customer)
     (level,), _ = logistic_with_offset(np.ones((int(use.sum()), 1)), *among)
     lesson = Lesson(objective="binary", use=use, label=label, offset=offset + level, weight=weight)
     settings = (boosting.fix(STUMPS), boosting.fix(FOUR_LEAVES))
-    grown = grow_in_step(boosting.binned, lesson, fold, settings, seed=boosting.machine.seed)
+    trees = grow_averaged(boosting.binned, lesson, draws, settings)
     slope = error = kept = 0.0
-    if grown.rounds:
-        x = grown.out_of_fold[use]
+    if trees.rounds:
+        x = trees.out_of_fold[use]
         (centred, slope), errors = logistic_with_offset(np.column_stack([np.ones(len(x)), x]), *among)
         error = float(errors[1])
         kept = shrink(slope, error)
         level = centred + (slope - kept) * float(np.average(x, weights=weight[use]))
     note = _tell(boosting.rows, contrast, slope, error, kept)
-    return LearnedContrast(
-        contrast=contrast, lesson=lesson, grown=grown, level=2.0 * float(level), slope=2.0 * kept, note=note
-    )
+    return LearnedContrast(contrast=contrast, trees=trees, level=2.0 * float(level), slope=2.0 * kept, note=note)
 
 
-def _learn_amount(boosting: CaseControlContacts, contrast: Contrast, fold: np.ndarray, of: Arrays) -> LearnedContrast:
+def _learn_amount(
+    boosting: CaseControlContacts, contrast: Contrast, draws: tuple[Draw, ...], of: Arrays
+) -> LearnedContrast:
     use, label, weight = of
     mean = float(np.average(label[use], weights=weight[use])) if use.any() else 0.0
     lesson = Lesson(objective="l2", use=use, label=label, offset=np.full(len(label), mean), weight=weight)
     settings = (boosting.fix(STUMPS), boosting.fix(FOUR_LEAVES))
-    grown = grow_in_step(boosting.binned, lesson, fold, settings, seed=boosting.machine.seed)
+    trees = grow_averaged(boosting.binned, lesson, draws, settings)
     slope = error = kept = centre = 0.0
-    if grown.rounds:
-        x = grown.out_of_fold[use]
+    if trees.rounds:
+        x = trees.out_of_fold[use]
         slope, error = clustered_slope(x, label[use], weight[use], boosting.rows.customer[use])
         kept = shrink(slope, error)
         centre = float(np.average(x, weights=weight[use]))
     note = _tell(boosting.rows, contrast, slope, error, kept)
-    return LearnedContrast(
-        contrast=contrast, lesson=lesson, grown=grown, level=mean - kept * centre, slope=kept, note=note
-    )
+    return LearnedContrast(contrast=contrast, trees=trees, level=mean - kept * centre, slope=kept, note=note)
 
 
 def logistic_with_offset(

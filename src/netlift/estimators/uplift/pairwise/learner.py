@@ -18,9 +18,8 @@ from functools import partial
 import numpy as np
 
 from netlift.config.definitions import Search
-from netlift.estimators.boosting.folds import grow_on_all
+from netlift.estimators.boosting.folds import draw_folds
 from netlift.estimators.boosting.lightgbm import Machine
-from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.expression import Expression, booster, constant, linear, product
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import Candidate, ContactRows
@@ -38,11 +37,12 @@ from netlift.estimators.uplift.tuning import Progress
 from netlift.estimators.uplift.two_part import fit_rest, share_importance, store_effects
 
 COMMON = 4  # basis functions before those of the contrasts: 1, p, p·m, p·m·(1 - p)
+PURCHASE_DRAWS = 2  # at most: what customers bring anyway is learned from all arms and needs less averaging
 AMOUNT, CHANCE = 2, 3  # the ones that contrasts of either part multiply
 
 
 def fit_paired_effects(
-    rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress
+    rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress, seeds: int = 1
 ) -> Candidate:
     """Learn out of fold, shrink, reconcile, calibrate on rows that no fit saw, then fit once more on all rows.
 
@@ -52,16 +52,17 @@ def fit_paired_effects(
         folds: Folds of customers.
         machine: Seed, and how many fits may run side by side.
         progress: Told once purchases and once contrasts are learned.
+        seeds: How often trees are grown, each time with other folds and cuts, to be averaged.
 
     Raises:
         DataError: Fewer customers than folds.
     """
     boosting = CaseControlContacts(rows, machine, search.fixed)
-    fold = assign_folds(rows.customer, folds=folds, seed=machine.seed)
-    expected = learn_purchases(boosting, fold)
+    draws = draw_folds(rows.customer, folds=folds, seed=machine.seed, draws=seeds)
+    expected = learn_purchases(boosting, draws[:PURCHASE_DRAWS])
     progress(0.4, "who buys and how much is learned")
     contrasts = [contrast for contrast in list_contrasts(rows) if is_taught(boosting, contrast)]
-    jobs = [partial(learn_contrast, boosting, expected, contrast, fold) for contrast in contrasts]
+    jobs = [partial(learn_contrast, boosting, expected, contrast, draws) for contrast in contrasts]
     learned = run_side_by_side(jobs, threads=machine.threads)
     progress(0.8, f"{len(learned)} contrasts are learned")
     calibration, raw = _calibrate(boosting, expected, learned)
@@ -69,8 +70,7 @@ def fit_paired_effects(
     final[0] += calibration.intercept
     purchases = expected.fit(boosting)
     used = [one for one, weights in zip(learned, final[COMMON:], strict=True) if np.any(weights)]
-    refits = [partial(grow_on_all, boosting.binned, one.lesson, one.grown, seed=machine.seed) for one in used]
-    fitted = run_side_by_side(refits, threads=machine.threads)
+    fitted = run_side_by_side([partial(one.trees.fit, boosting.binned) for one in used], threads=machine.threads)
     boosters = {one.contrast.file: trees for one, trees in zip(used, fitted, strict=True)}
     return Candidate(
         name="paired_effects",
@@ -85,7 +85,7 @@ def _basis(expected: Purchases, learned: Sequence[LearnedContrast]) -> np.ndarra
     """1, p, p·m, p·m·(1 - p), and the part's own of the last two times each contrast's trees, shape (n, 4 + k)."""
     money = expected.margin
     swayed = money * (1.0 - expected.chance)
-    trees = [(swayed if one.contrast.part == "chance" else money) * one.grown.out_of_fold for one in learned]
+    trees = [(swayed if one.contrast.part == "chance" else money) * one.trees.out_of_fold for one in learned]
     return np.column_stack([np.ones(len(money)), expected.chance, money, swayed, *trees])
 
 
@@ -145,8 +145,8 @@ def _params(learned: Sequence[LearnedContrast]) -> dict[str, float | int | str]:
     """Trees and leaves of each contrast."""
     found: dict[str, float | int | str] = {}
     for one in learned:
-        name = one.contrast.file.removesuffix(".txt")
-        found |= {f"rounds_{name}": one.grown.rounds, f"leaves_{name}": one.grown.setting.num_leaves}
+        name, leaves = one.contrast.file.removesuffix(".txt"), one.trees.grown[0].setting.num_leaves
+        found |= {f"rounds_{name}": one.trees.rounds, f"leaves_{name}": leaves}
     return found
 
 
