@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from netlift.data.retailer.ledgers import Books, campaigns_table, customer_ids, offers_table, schema_of
+from netlift.data.retailer.ledgers import KEPT, Books, campaigns_table, customer_ids, offers_table, schema_of
 from netlift.data.retailer.lives import GONE, Calendar, Lives
 from netlift.data.retailer.outreach import CAMPAIGNS, OUTCOME_DAYS, live_day
 from netlift.data.retailer.people import draw_people
 from netlift.data.retailer.presets import PRESETS, RETAILER, shape_people
 from netlift.data.retailer.truth import Future
 from netlift.data.retailer.world import OFFERS
-from netlift.data.tables import CONTRACT
 from netlift.data.write import parquet_writer, require_free_space, staged_directory
 from netlift.errors import UsageError
 from netlift.results import Told, to_plain
@@ -142,7 +141,7 @@ def _check(settings: SimulationSettings) -> None:
 
 
 def _schemas() -> dict[str, pa.Schema]:
-    return {name: schema_of(name) for name in CONTRACT} | {TRUTH_FILE: _truth_schema()}
+    return {name: schema_of(name) for name in KEPT} | {TRUTH_FILE: _truth_schema()}
 
 
 def _tables(settings: SimulationSettings, progress: Callable[[float], None]) -> Iterator[tuple[str, pa.Table]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -175,9 +175,7 @@ def baseline_categories(habits: Habits, model: CategoryModel) -> dict[str, np.nd
     }
 
 
-def _contest(
-    measure: str, scores: Mapping[str, np.ndarray], customer: np.ndarray, *, less_is_better: bool
-) -> Contest:
+def _contest(measure: str, scores: Mapping[str, np.ndarray], customer: np.ndarray, *, less_is_better: bool) -> Contest:
     means = {name: float(score.mean()) for name, score in scores.items()}
     sign = 1.0 if less_is_better else -1.0
     baselines = {name: mean for name, mean in means.items() if name != MODEL}
@@ -201,7 +199,12 @@ def _mean(values: np.ndarray, customer: np.ndarray, *, unit: str, method: str) -
     residual = np.bincount(row, np.asarray(values, dtype=np.float64) - point)
     half = Z * float(np.sqrt(np.sum(residual**2))) / len(values)
     return Estimate(
-        point=point, ci_lower=point - half, ci_upper=point + half, level=0.95, unit=unit, method=f"{method}, by customer"
+        point=point,
+        ci_lower=point - half,
+        ci_upper=point + half,
+        level=0.95,
+        unit=unit,
+        method=f"{method}, by customer",
     )
 
 
@@ -216,4 +219,15 @@ def _reliability(probability: np.ndarray, happened: np.ndarray) -> Reliability:
     return Reliability(predicted=predicted, observed=observed, rows=rows, error=error)
 
 
-__all__ = ["INTERVAL", "LIKELY", "MODEL", "Contest", "Evaluation", "Reliability", "baseline_categories", "baseline_dates", "evaluate_categories", "evaluate_dates"]  # fmt: skip
+__all__ = [
+    "INTERVAL",
+    "LIKELY",
+    "MODEL",
+    "Contest",
+    "Evaluation",
+    "Reliability",
+    "baseline_categories",
+    "baseline_dates",
+    "evaluate_categories",
+    "evaluate_dates",
+]

@@ -161,7 +161,10 @@ def fit_categories(
     width = len(purchases.categories)
     habits = read_habits(purchases, customers, cutoff, end)
     answer = habits.following.astype(np.int64)
-    best = max(CONCENTRATIONS, key=lambda a: float(np.log(_own_share(habits, popularity, a)[np.arange(len(answer)), answer]).sum()))
+    best = max(
+        CONCENTRATIONS,
+        key=lambda a: float(np.log(_own_share(habits, popularity, a)[np.arange(len(answer)), answer]).sum()),
+    )
     model = CategoryModel(**{**vars(start), "concentration": best})
     cues = _cues(model, habits, spread_due(traces, forecast, customers, width))
     return CategoryModel(**{**vars(model), "weights": _maximize(cues, answer)})
@@ -235,9 +238,7 @@ def _read_habits(
 
 
 @njit(cache=True, nogil=True)
-def _count_transitions(
-    offsets: np.ndarray, day: np.ndarray, code: np.ndarray, cutoff: int, width: int
-) -> np.ndarray:
+def _count_transitions(offsets: np.ndarray, day: np.ndarray, code: np.ndarray, cutoff: int, width: int) -> np.ndarray:
     """How often each category came first (row 0), and right after each other one."""
     counted = np.zeros((width + 1, width), dtype=np.int64)
     for customer in range(len(offsets) - 1):

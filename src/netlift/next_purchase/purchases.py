@@ -15,8 +15,6 @@ from netlift.features.sources import receipt_is_return
 if TYPE_CHECKING:
     from netlift.data.read import Tables
 
-SECONDS_A_DAY = 86_400
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Purchases:
@@ -92,15 +90,15 @@ def read_purchases(tables: Tables, *, until: date, max_categories: int) -> Purch
     categories = _frequent_categories(tables, receipts, max_categories)
     code = encode(receipts.category, categories, missing=len(categories)) if categories else ibis.literal(0)
     numbered = ibis.memtable({"customer_id": ids.tolist(), "number": np.arange(len(ids), dtype=np.int32)})
-    rows = receipts.select("customer_id", second=receipts.occurred_at.epoch_seconds(), code=code.cast("int16"))
-    rows = rows.inner_join(numbered, "customer_id").select("number", "second", "code")
-    found = tables.connection.to_pyarrow(rows.order_by("number", "second", "code"))
+    rows = receipts.select("customer_id", "occurred_at", code=code.cast("int16"))
+    rows = rows.inner_join(numbered, "customer_id").select("number", "occurred_at", "code")
+    found = tables.connection.to_pyarrow(rows.order_by("number", "occurred_at", "code"))
     if not len(found):
         raise DataError(f"transactions: no purchase before {until}; check --as-of, and customers against transactions")
     coded = found["code"].to_numpy()
     return make_purchases(
         found["number"].to_numpy(),
-        found["second"].to_numpy() // SECONDS_A_DAY,
+        found["occurred_at"].to_numpy().astype("datetime64[D]").astype(np.int32),
         np.where(coded < len(categories), coded, -1),
         ids=ids,
         categories=categories,

@@ -16,6 +16,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -252,9 +253,7 @@ def _fit_hazard(enter: np.ndarray, leave: np.ndarray, came: np.ndarray) -> Hazar
     at[0], at[-1] = min(at[0], enter.min()), max(at[-1], leave.max()) + 1e-9
     at = np.unique(at)
     counted = np.histogram(events, at)[0]
-    exposed = np.array(
-        [np.maximum(np.minimum(leave, b) - np.maximum(enter, a), 0.0).sum() for a, b in zip(at[:-1], at[1:], strict=True)]
-    )
+    exposed = np.array([np.maximum(np.minimum(leave, b) - np.maximum(enter, a), 0.0).sum() for a, b in pairwise(at)])
     rate = counted / np.maximum(exposed, 1e-12)
     return Hazard(at=at, total=np.concatenate([[0.0], np.cumsum(rate * np.diff(at))]))
 

@@ -1,4 +1,4 @@
-"""What each customer, or each customer in each category, had done by a day: number of gaps, their logs, what came next."""
+"""Purchase histories by a day, of each customer or of each in each category: gaps, their logs, and what came next."""
 
 from __future__ import annotations
 
@@ -89,10 +89,12 @@ def trace(purchases: Purchases, cutoff: int, *, by_category: bool) -> Traces:
 
 
 def median_gaps(purchases: Purchases, cutoff: int, *, by_category: bool) -> np.ndarray:
-    """Median of all customers' gaps before a day, of each category or of all purchases; NaN without a gap, shape (g,)."""
+    """Median gap of all customers before a day, by category or of all purchases; NaN without a gap, shape (g,)."""
     width = max(len(purchases.categories), 1) if by_category else 1
     code = purchases.code if by_category else np.zeros(len(purchases.code), dtype=np.int16)
-    counted = _count_gaps(purchases.offsets, purchases.day, code, cutoff, np.zeros((width, LONGEST + 1), dtype=np.int64))
+    counted = _count_gaps(
+        purchases.offsets, purchases.day, code, cutoff, np.zeros((width, LONGEST + 1), dtype=np.int64)
+    )
     below = np.cumsum(counted, axis=1)
     half = (below[:, -1:] + 1) // 2
     return np.where(half[:, 0] > 0, (below < half).sum(axis=1).astype(np.float64), np.nan)

@@ -15,13 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from netlift.data.retailer.fate import MatchedFate
-from netlift.data.retailer.ledgers import Books, campaigns_table, customer_ids, offers_table, schema_of
+from netlift.data.retailer.ledgers import KEPT, Books, campaigns_table, customer_ids, offers_table, schema_of
 from netlift.data.retailer.lives import Calendar, Lives
 from netlift.data.retailer.outreach import CAMPAIGNS, OUTCOME_DAYS, live_day
 from netlift.data.retailer.people import draw_people
 from netlift.data.retailer.presets import shape_people
 from netlift.data.retailer.world import OFFERS
-from netlift.data.tables import CONTRACT
 from netlift.data.write import parquet_writer
 
 NOBODY = -1
@@ -170,7 +169,7 @@ class Archive:
 
     def __init__(self, *, seed: int) -> None:
         self._seed, self._closed, self._receipts = seed, 0, 0
-        self._parts: dict[str, list[pa.Table]] = {name: [] for name in CONTRACT}
+        self._parts: dict[str, list[pa.Table]] = {name: [] for name in KEPT}
 
     def close(self, world: World) -> None:
         """Write down what happened since the last closing."""
