@@ -53,9 +53,16 @@ def also_items(content):
 def test_lists_carry_the_next_purchase_and_the_items_of_the_recommender(world, monkeypatch):
     with_items(world)
     names = ("next_category", "p_next_category", "next_purchase_on", "replenish_on", "item_1")
-    config = configure(world, ask_for(*names), more=also_items)
-    run = decide(config, monkeypatch)
+
+    def groceries_alone_by_push(decision):
+        ask_for(*names)(decision)
+        decision["offers"]["push_reminder"]["eligible"] = ["next_category = Продукты"]
+
+    config = configure(world, groceries_alone_by_push, more=also_items)
+    run = decide(config, monkeypatch, language="en")
     lists = read_run(run)["lists"]
+    pushed = lists.loc[lists["channel"] == "push", "next_category"]
+    assert len(pushed) and set(pushed) == {"Продукты"} and lists["next_category"].nunique() > 1
     with opened(config) as (settings, tables):
         told = foretell_purchases(tables, settings.next_purchase, as_of=AS_OF, seed=settings.seed)
     wanted = told.columns(lists["customer_id"].to_numpy(dtype=object))
@@ -71,25 +78,15 @@ def test_lists_carry_the_next_purchase_and_the_items_of_the_recommender(world, m
     manifest = json.loads((Path(run.path) / "manifest.json").read_text())
     judged = manifest["next_purchase"]
     assert judged["date"]["rows"] > 50 and judged["date"]["chosen"] in ("model", *judged["date"]["baselines"])
-
-
-def test_a_condition_asks_for_the_next_category_and_a_run_without_such_names_computes_nothing(world, monkeypatch):
-    def only_who_buys_groceries(decision):
-        ask_for("next_category")(decision)
-        decision["offers"]["push_reminder"]["eligible"] = ["next_category = Продукты"]
-        decision["offers"] = {"push_reminder": decision["offers"]["push_reminder"]}
-        decision["triggers"] = []
-
-    lists = read_run(decide(configure(world, only_who_buys_groceries, more=shorten), monkeypatch))["lists"]
-    assert len(lists) and set(lists["next_category"]) == {"Продукты"}
-    plain = decide(configure(world, name="plain"), monkeypatch, run_key="plain")
-    assert json.loads((Path(plain.path) / "manifest.json").read_text())["next_purchase"] is None
+    said = run.to_text()
+    assert f"({judged['date']['rows']:,}) the model was off by {judged['date']['model']:.2f} days on average" in said
+    assert f"the model was right {judged['category']['model']:.1%} of the time" in said
 
 
 def test_nights_of_the_replenishment_list_name_each_due_day_once(world, monkeypatch):
     config = configure(world, ask_for("replenish_category", triggers=restock()), more=shorten)
     monkeypatch.setattr("netlift.pipelines.decide.require_fresh", lambda *_: None)
-    fired, days = {}, [AS_OF + timedelta(days=k) for k in range(4)]
+    fired, days = {}, [AS_OF + timedelta(days=k) for k in range(2)]
     for day in days:
         log = read_run(decide(config, monkeypatch, as_of=day, trigger="restock"))["decisions"]
         for customer in log["customer_id"]:
@@ -100,7 +97,7 @@ def test_nights_of_the_replenishment_list_name_each_due_day_once(world, monkeypa
     for customer, due in zip(told.purchases.ids[pairs.customer], pairs.due.astype(date), strict=True):
         if days[0] <= due - timedelta(days=3) <= days[-1]:
             wanted.setdefault(customer, set()).add(due - timedelta(days=3))
-    assert sum(map(len, wanted.values())) > 5
+    assert sum(map(len, wanted.values())) > 2
     # the receipts end on the first day, so that nothing but the calendar moves from night to night
     later = {customer for customer in fired if customer not in wanted}
     assert not later, "nobody else"

@@ -14,8 +14,9 @@ from netlift.next_purchase.traces import Traces, median_gaps
 from netlift.results import Estimate
 
 MODEL = "model"
-LAST, FREQUENT, POPULAR = "last category", "own most frequent category", "most popular category"
-MEDIAN_GAP, OWN_GAP, FROM_TODAY = "last purchase + median gap", "last purchase + own mean gap", "today + own mean gap"
+LAST, FREQUENT, POPULAR = "last_category", "own_most_frequent_category", "most_popular_category"
+MEDIAN_GAP, OWN_GAP, FROM_TODAY = "median_gap_after_last", "own_mean_gap_after_last", "own_mean_gap_from_today"
+"""Baselines, by the ids under which pages name them."""
 QUANTILES = (0.1, 0.5, 0.9)
 """Ends and middle of the interval of the date."""
 INTERVAL = QUANTILES[2] - QUANTILES[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -154,7 +154,7 @@ def _days_between(today: np.datetime64, days: np.ndarray) -> np.ndarray:
     return np.where(np.isnat(days), np.nan, (days - today).astype(np.float64))
 
 
-def _missing(values: np.ndarray) -> object:
+def _missing(values: np.ndarray) -> Any:
     return {"M": np.datetime64("NaT"), "O": None}.get(values.dtype.kind, np.nan)
 
 

@@ -1,9 +1,10 @@
 """Probability of each category at the next purchase: a conditional logit over what is known of the customer.
 
 For each customer and category it weighs logs of: the category's share in all purchases; the customer's own share,
-shrunk to it (Dirichlet-multinomial); the own share among the newest purchases; how often the category follows the last
-one, over all customers; and whether the category is due by the customer's own rhythm in it. The weights maximize the
-likelihood of what was bought after an earlier cutoff (McFadden, 1974), so that probabilities are calibrated there.
+shrunk to it (Dirichlet-multinomial), and the same share unlogged, for those who buy little else; the own share among
+the newest purchases; how often the category follows the last one, over all customers; and whether the category is due
+by the customer's own rhythm in it. The weights maximize the likelihood of what was bought after an earlier cutoff
+(McFadden, 1974), so that probabilities are calibrated there.
 
 References:
     McFadden, D. (1974), Conditional logit analysis of qualitative choice behavior, in Frontiers in Econometrics.
@@ -22,7 +23,7 @@ from netlift.next_purchase.purchases import Purchases
 from netlift.next_purchase.rhythm import Forecast
 from netlift.next_purchase.traces import Traces
 
-CUES = ("popularity", "own share", "newest share", "follows the last", "due")
+CUES = ("popularity", "log own share", "own share", "newest share", "follows the last", "due")
 CELLS_AT_ONCE = 500_000
 MOST_LEARNED_FROM = 20_000
 FEWEST_LEARNED_FROM = 100
@@ -181,18 +182,18 @@ def _own_share(habits: Habits, popularity: np.ndarray, concentration: float) -> 
 
 
 def _cues(model: CategoryModel, habits: Habits, due: np.ndarray) -> np.ndarray:
-    """What is known of each customer and category, as `CUES` names it, shape (n, c, 5)."""
+    """What is known of each customer and category, as `CUES` names it, shape (n, c, 6)."""
     own = _own_share(habits, model.popularity, model.concentration)
     lately = habits.newest.sum(axis=1, keepdims=True, dtype=np.float64)
     newest = (habits.newest + own) / (lately + 1.0)
     follows = np.where(habits.last[:, None] >= 0, model.transitions[habits.last], model.popularity)
     popular = np.broadcast_to(np.log(model.popularity), own.shape)
-    return np.stack([popular, np.log(own), np.log(newest), np.log(follows), due], axis=2)
+    return np.stack([popular, np.log(own), own, np.log(newest), np.log(follows), due], axis=2)
 
 
 def _maximize(cues: np.ndarray, answer: np.ndarray) -> np.ndarray:
-    """Weights of most likelihood by Newton's method, drawn a little to the own share alone, shape (5,)."""
-    prior = np.array([0.0, 1.0, 0.0, 0.0, 0.0])
+    """Weights of most likelihood by Newton's method, drawn a little to the own share alone, shape (6,)."""
+    prior = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
     weights, rows = prior.copy(), np.arange(len(answer))
     for _ in range(25):
         utility = cues @ weights

@@ -85,7 +85,7 @@ def trace(purchases: Purchases, cutoff: int, *, by_category: bool) -> Traces:
         np.full(rows, NEVER, dtype=np.int32),
     )
     _trace(purchases.offsets, purchases.day, code, cutoff, width, out)
-    return Traces(cutoff=cutoff, **dict(zip(_COLUMNS, out, strict=True)))
+    return Traces(cutoff=cutoff, **{name: values for name, values in zip(_COLUMNS, out, strict=True)})
 
 
 def median_gaps(purchases: Purchases, cutoff: int, *, by_category: bool) -> np.ndarray:

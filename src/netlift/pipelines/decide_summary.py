@@ -19,6 +19,7 @@ from netlift.decision.reasons import count_reasons
 from netlift.decision.summary import DecisionSummary, Forecast, MonthLine, Note, OfferLine, PartLine
 from netlift.decision.value import find_sensitivity
 from netlift.errors import ConfigError, GateRefusedError
+from netlift.next_purchase.evaluation import Evaluation
 from netlift.pipelines.decide_choice import Decided, spent
 from netlift.pipelines.decide_customers import Known
 from netlift.pipelines.decide_proof import RunProof
@@ -248,8 +249,28 @@ def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[st
     thin = [o.offer_id for o, kept in zip(decided.options, decided.exploration.kept, strict=True) if kept < 1]
     if thin:
         yield Note(key="thinned", values={"offers": tuple(thin), "least": float(decided.exploration.kept.min())})
+    yield from _next_purchase_notes(known.next_purchase)
     if known.drifted:
         yield Note(key="drifted", values={"count": len(known.drifted), "features": known.drifted[:3]})
+
+
+def _next_purchase_notes(found: Evaluation | None) -> Iterator[Note]:
+    """How well next purchases were foretold out of time, and by what: the model, or a rule that was better."""
+    if found is None:
+        return
+    judged = (
+        ("next_date", found.date, found.date_coverage),
+        ("next_replenishment", found.replenishment, found.replenishment_coverage),
+        ("next_category", found.category, None),
+    )
+    for key, contest, coverage in judged:
+        if contest is not None:
+            values = {"chosen": contest.chosen, "rule": contest.best, "count": contest.rows}
+            scores = {"model": contest.model, "simple": contest.baselines[contest.best]}
+            if coverage is None:
+                scores = {f"{name}_share": score for name, score in scores.items()}
+            inside = {} if coverage is None else {"inside_share": coverage.point}
+            yield Note(key=key, values={**values, **scores, **inside})
 
 
 __all__ = ["summarize"]
