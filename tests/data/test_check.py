@@ -175,7 +175,7 @@ CASES = [
     ("item_scores.customer_id", "unknown-customer", "error", 5, 400, {"item_scores.customer_id": strangers(5)}),
     ("item_scores.score", "not-finite", "error", 1, 400, {"item_scores.score": {7: np.inf}}),
     ("item_scores.item", "missing-value", "error", 1, 400, {"item_scores.item": {7: None}}),
-    ("item_scores.item", "duplicated-key", "error", 1, 400, {"item_scores.item": {200: "tea"}}),
+    ("item_scores.customer_id, item", "duplicated-key", "error", 1, 400, {"item_scores.item": {200: "tea"}}),
     ("surveys.answered_at", "future-rows", "warning", 1, 9, {"surveys.answered_at": {0: days(62)}}),
     ("transactions.occurred_at", "before-joining", "warning", 1, 400, {"customers.joined_at": {0: days(2)}}),
     ("campaigns.outcome_days", "not-whole-days", "error", 1, 1, {"campaigns.outcome_days": [0.5]}),

@@ -78,6 +78,9 @@ def test_purchases_are_the_rows_in_order_without_returns_and_rare_categories(sho
     )
     names = np.array([*found.categories, None], dtype=object)[found.code]
     assert names.tolist() == [name if name in found.categories else None for name in kept["category"]]
+    first = read_purchases(tables, until=AS_OF, max_categories=3, counted_until=date(2024, 7, 1))
+    early = kept[kept["occurred_at"] < "2024-07-01"]["category"].value_counts()
+    assert set(first.categories) == {*early.index[:3]} and len(first.day) == len(found.day)
     assert found.uncoded_share == pytest.approx(np.mean([name is None for name in names]))
 
 

@@ -126,6 +126,22 @@ def test_a_replenishment_falls_due_on_one_day_until_it_is_bought(world):
     assert all(due[1][pair] > np.datetime64(TODAY, "D") for pair in both if pair in bought)
 
 
+def test_a_rhythm_without_any_chance_is_left_to_the_own_mean_gap_which_is_never_wrong():
+    gaps = np.random.default_rng(9).integers(5, 40, 400)
+    rows = [(i, day) for i, gap in enumerate(gaps) for day in range(int(gap) - 1, DAYS, int(gap))]
+    customer, day = (np.array(column) for column in zip(*rows, strict=True))
+    ids = np.array([f"c{i:03}" for i in range(len(gaps))], dtype=object)
+    purchases = make_purchases(customer, day, np.zeros(len(day), dtype=int), ids=ids, categories=CATEGORIES[:2])
+    model = learn_next_purchases(purchases, end=TODAY, horizon=HORIZON, seed=1)
+    assert model.evaluation.date.baselines[OWN_GAP] == 0 and model.evaluation.date.model < 0.5
+    assert model.evaluation.date.chosen in (OWN_GAP, MODEL)
+    told = foretell(model, purchases, as_of=TODAY)
+    following = trace(purchases, TODAY, by_category=False).following
+    if model.evaluation.date.chosen == OWN_GAP:
+        np.testing.assert_array_equal(told.day, following.astype("datetime64[D]"))
+    np.testing.assert_array_equal(told.category, 0)
+
+
 def test_receipts_without_categories_have_dates_and_no_category():
     purchases, _ = make_rhythms(400, seed=6)
     plain = replace(purchases, code=np.full_like(purchases.code, -1), categories=())

@@ -107,10 +107,9 @@ def foretell_purchases(tables: Tables, settings: NextPurchaseSettings, *, as_of:
         HistoryTooShortError: The receipts before the month do not cover three horizons.
         DataError: No purchases, or too few customers came again.
     """
-    purchases = read_purchases(tables, until=as_of, max_categories=settings.max_categories)
-    model = learn_next_purchases(
-        purchases, end=day_number(as_of.replace(day=1)), horizon=settings.horizon_days, seed=seed
-    )
+    month = as_of.replace(day=1)
+    purchases = read_purchases(tables, until=as_of, max_categories=settings.max_categories, counted_until=month)
+    model = learn_next_purchases(purchases, end=day_number(month), horizon=settings.horizon_days, seed=seed)
     told = foretell(model, purchases, as_of=day_number(as_of))
     return Foretold(as_of=as_of, purchases=purchases, next=told, evaluation=model.evaluation)
 

@@ -62,7 +62,7 @@ def make_purchases(
     )
 
 
-def read_purchases(tables: Tables, *, until: date, max_categories: int) -> Purchases:
+def read_purchases(tables: Tables, *, until: date, max_categories: int, counted_until: date | None = None) -> Purchases:
     """Purchases before a day of all customers of the table, as known by that day; 14 bytes a receipt are held.
 
     Receipts of one moment stand in the order of how frequent their categories are.
@@ -71,6 +71,7 @@ def read_purchases(tables: Tables, *, until: date, max_categories: int) -> Purch
         tables: The tables of a business, checked.
         until: First day not seen.
         max_categories: So many categories, the most frequent ones, are told apart.
+        counted_until: First day whose purchases do not count for which categories these are; None for `until`.
 
     Raises:
         DataError: Nobody had bought anything before that day.
@@ -87,7 +88,8 @@ def read_purchases(tables: Tables, *, until: date, max_categories: int) -> Purch
         dtype=object,
     )
     ids.sort()
-    categories = _frequent_categories(tables, receipts, max_categories)
+    counted = receipts.occurred_at < datetime.combine(counted_until or until, time())
+    categories = _frequent_categories(tables, receipts.filter(counted), max_categories)
     code = encode(receipts.category, categories, missing=len(categories)) if categories else ibis.literal(0)
     numbered = ibis.memtable({"customer_id": ids.tolist(), "number": np.arange(len(ids), dtype=np.int32)})
     rows = receipts.select("customer_id", "occurred_at", code=code.cast("int16"))

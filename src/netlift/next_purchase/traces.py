@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -85,7 +86,8 @@ def trace(purchases: Purchases, cutoff: int, *, by_category: bool) -> Traces:
         np.full(rows, NEVER, dtype=np.int32),
     )
     _trace(purchases.offsets, purchases.day, code, cutoff, width, out)
-    return Traces(cutoff=cutoff, **{name: values for name, values in zip(_COLUMNS, out, strict=True)})
+    columns: dict[str, Any] = dict(zip(_COLUMNS, out, strict=True))
+    return Traces(cutoff=cutoff, **columns)
 
 
 def median_gaps(purchases: Purchases, cutoff: int, *, by_category: bool) -> np.ndarray:

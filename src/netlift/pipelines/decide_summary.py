@@ -265,12 +265,15 @@ def _next_purchase_notes(found: Evaluation | None) -> Iterator[Note]:
     )
     for key, contest, coverage in judged:
         if contest is not None:
-            values = {"chosen": contest.chosen, "rule": contest.best, "count": contest.rows}
-            scores = {"model": contest.model, "simple": contest.baselines[contest.best]}
-            if coverage is None:
-                scores = {f"{name}_share": score for name, score in scores.items()}
-            inside = {} if coverage is None else {"inside_share": coverage.point}
-            yield Note(key=key, values={**values, **scores, **inside})
+            name = "{}" if coverage else "{}_share"
+            values: dict[str, str | int | float | tuple[str, ...]] = {
+                "chosen": contest.chosen,
+                "rule": contest.best,
+                "count": contest.rows,
+                name.format("model"): contest.model,
+                name.format("simple"): contest.baselines[contest.best],
+            }
+            yield Note(key=key, values=values | ({"inside_share": coverage.point} if coverage else {}))
 
 
 __all__ = ["summarize"]
