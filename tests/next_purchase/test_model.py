@@ -92,6 +92,7 @@ def test_a_baseline_that_was_better_is_used_in_place_of_the_model(world):
         model.evaluation,
         date=replace(model.evaluation.date, chosen=OWN_GAP),
         category=replace(model.evaluation.category, chosen=FREQUENT),
+        replenishment=replace(model.evaluation.replenishment, chosen=OWN_GAP),
     )
     told = foretell(replace(model, evaluation=evaluation), purchases, as_of=TODAY)
     plain = foretell(model, purchases, as_of=TODAY)
@@ -100,6 +101,13 @@ def test_a_baseline_that_was_better_is_used_in_place_of_the_model(world):
     named = ~np.isnat(told.day[seen.customer])
     rule = np.clip(rule, plain.early[seen.customer], plain.late[seen.customer])
     np.testing.assert_array_equal(told.day[seen.customer][named], rule[named])
+    pairs, due = trace(purchases, TODAY, by_category=True), told.replenishments
+    at = np.searchsorted(
+        pairs.customer * 4 + pairs.code, due.customer * 4 + due.code, sorter=np.lexsort((pairs.code, pairs.customer))
+    )
+    own = pairs.take(np.lexsort((pairs.code, pairs.customer))[at])
+    gap = np.round((own.last - own.first) / own.gaps)
+    np.testing.assert_array_equal(due.due.astype(int), own.last + gap)
     counts = np.zeros((len(purchases.ids), len(CATEGORIES)))
     owner = np.repeat(np.arange(len(purchases.ids)), np.diff(purchases.offsets))
     np.add.at(counts, (owner[purchases.day < TODAY], purchases.code[purchases.day < TODAY]), 1)

@@ -124,13 +124,20 @@ def evaluate_dates(
 
 def baseline_dates(purchases: Purchases, traces: Traces, horizon: int, *, by_category: bool) -> dict[str, np.ndarray]:
     """Dates by simple rules, brought into the horizon as the model's are, days since 1970-01-01, shape (k,) each."""
+    gaps = baseline_gaps(purchases, traces, horizon, by_category=by_category)
+    guesses = {name: traces.last + gap for name, gap in gaps.items()}
+    guesses[FROM_TODAY] = traces.cutoff - 1 + gaps[FROM_TODAY]
+    first, end = traces.cutoff, traces.cutoff + horizon - 1
+    return {name: np.clip(np.round(day), first, end).astype(np.int32) for name, day in guesses.items()}
+
+
+def baseline_gaps(purchases: Purchases, traces: Traces, horizon: int, *, by_category: bool) -> dict[str, np.ndarray]:
+    """Days from one purchase to the next by each rule, half the horizon where nobody had a gap, shape (k,) each."""
     median = median_gaps(purchases, traces.cutoff, by_category=by_category)
     typical = median[traces.code if by_category else np.zeros(len(traces), dtype=np.int64)]
     typical = np.where(np.isnan(typical), horizon / 2, typical)
     own = np.where(traces.gaps > 0, (traces.last - traces.first) / np.maximum(traces.gaps, 1), typical)
-    guesses = {MEDIAN_GAP: traces.last + typical, OWN_GAP: traces.last + own, FROM_TODAY: traces.cutoff - 1 + own}
-    first, end = traces.cutoff, traces.cutoff + horizon - 1
-    return {name: np.clip(np.round(day), first, end).astype(np.int32) for name, day in guesses.items()}
+    return {MEDIAN_GAP: typical, OWN_GAP: own, FROM_TODAY: own}
 
 
 def evaluate_categories(
@@ -229,6 +236,7 @@ __all__ = [
     "Reliability",
     "baseline_categories",
     "baseline_dates",
+    "baseline_gaps",
     "evaluate_categories",
     "evaluate_dates",
 ]

@@ -15,6 +15,7 @@ from netlift.next_purchase.evaluation import (
     Evaluation,
     baseline_categories,
     baseline_dates,
+    baseline_gaps,
     evaluate_categories,
     evaluate_dates,
 )
@@ -217,9 +218,12 @@ def _foretell_replenishments(model: NextPurchaseModel, purchases: Purchases, as_
         traces, rhythm = traces.take(np.zeros(len(traces), dtype=bool)), rhythm or model.rhythm
     forecast = rhythm.predict(traces, levels=QUANTILES)
     early, day, late = forecast.day
+    due = forecast.due
     if contest is not None and contest.chosen != MODEL:
         rules = baseline_dates(purchases, traces, rhythm.horizon, by_category=True)
         day = np.clip(rules[contest.chosen], early, late)
+        gap = baseline_gaps(purchases, traces, rhythm.horizon, by_category=True)[contest.chosen]
+        due = traces.last + np.maximum(np.round(gap), 1).astype(np.int32)
     likely = forecast.probability >= LIKELY
     return Replenishments(
         customer=traces.customer[likely],
@@ -228,7 +232,7 @@ def _foretell_replenishments(model: NextPurchaseModel, purchases: Purchases, as_
         early=early[likely].astype("datetime64[D]"),
         day=day[likely].astype("datetime64[D]"),
         late=late[likely].astype("datetime64[D]"),
-        due=forecast.due[likely].astype("datetime64[D]"),
+        due=due[likely].astype("datetime64[D]"),
     )
 
 
