@@ -33,7 +33,7 @@ def days(number):
 
 
 def clean():
-    """Seven tables without a flaw: columns as lists."""
+    """Eight tables without a flaw: columns as lists."""
     even = [number % 2 == 0 for number in range(200)]
     return {
         "customers": {
@@ -80,6 +80,7 @@ def clean():
             "kind": ["nps"] * 9,
             "score": [9.0] * 9,
         },
+        "item_scores": {"customer_id": CUSTOMERS * 2, "item": ["tea"] * 200 + ["milk"] * 200, "score": [0.5] * 400},
     }
 
 
@@ -132,6 +133,7 @@ def test_clean_tables_have_no_errors_and_no_warnings(connection):
         ("offers", 1),
         ("events", 200),
         ("surveys", 9),
+        ("item_scores", 400),
     ]
     receipts = report.tables.rows[1]
     assert (receipts.first, receipts.last, report.as_of) == (days(1), days(60), days(61))
@@ -170,6 +172,10 @@ CASES = [
     ("events.customer_id", "unknown-customer", "error", 3, 200, {"events.customer_id": strangers(3)}),
     ("surveys.customer_id", "unknown-customer", "error", 2, 9, {"surveys.customer_id": strangers(2)}),
     ("contacts.offer_id", "unknown-offer", "error", 1, 200, {"contacts.offer_id": {1: "sms_30"}}),
+    ("item_scores.customer_id", "unknown-customer", "error", 5, 400, {"item_scores.customer_id": strangers(5)}),
+    ("item_scores.score", "not-finite", "error", 1, 400, {"item_scores.score": {7: np.inf}}),
+    ("item_scores.item", "missing-value", "error", 1, 400, {"item_scores.item": {7: None}}),
+    ("item_scores.customer_id, item", "duplicated-key", "error", 1, 400, {"item_scores.item": {200: "tea"}}),
     ("surveys.answered_at", "future-rows", "warning", 1, 9, {"surveys.answered_at": {0: days(62)}}),
     ("transactions.occurred_at", "before-joining", "warning", 1, 400, {"customers.joined_at": {0: days(2)}}),
     ("campaigns.outcome_days", "not-whole-days", "error", 1, 1, {"campaigns.outcome_days": [0.5]}),
@@ -263,7 +269,7 @@ def test_a_campaign_that_no_table_knows_is_an_error(connection):
     assert (found.column, found.count, found.of) == ("campaign_id", 1, 200)
 
 
-@pytest.mark.parametrize("name", ["customers", "transactions", "contacts", "surveys"])
+@pytest.mark.parametrize("name", ["customers", "transactions", "contacts", "surveys", "item_scores"])
 def test_an_empty_table_is_an_error_that_says_so(connection, name):
     tables = clean()
     columns = pa.table(tables[name]).slice(0, 0).to_pydict()

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from marketing import NOW, OFFERS, content, customers, options_of, rules
 
+from netlift.config.criteria import parse_criterion
 from netlift.config.outreach import StrategySettings
+from netlift.decisions.eligibility.conditions import all_hold
 from netlift.decisions.eligibility.eligibility import find_eligible, require_fresh_consent
 from netlift.decisions.eligibility.options import Used, left_to_spend, make_limits, make_options
 from netlift.decisions.eligibility.reasons import Refusal
@@ -212,3 +214,9 @@ def test_a_window_that_is_open_closes_an_option_and_is_told_after_what_protects_
     assert found.refused[0, 0] == Refusal.OPEN_WINDOW
     found = ask(customers(2, in_window=closed, held_out=np.array([True, False])))
     assert found.refused[0, 0] == Refusal.HOLDOUT
+
+
+def test_a_condition_on_a_day_is_refused_with_what_to_ask_for():
+    days = {"next_purchase_on": np.array(["2026-10-05"], dtype="datetime64[D]")}
+    with pytest.raises(ConfigError, match=r"next_purchase_on is a day.*ask for the days until it"):
+        all_hold(days, [parse_criterion("next_purchase_on = 2026-10-05")], 1)

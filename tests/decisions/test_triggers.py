@@ -20,6 +20,7 @@ NUMBERS = {
     "birthday": {"days_before": 6},
     "spend_step": {"step": 100},
     "churn": {"p_churn": 0.5},
+    "replenishment": {"days_before": 9},
 }
 
 
@@ -80,6 +81,20 @@ def test_every_birthday_comes_in_exactly_one_run_with_notice(every, year):
     served = [first + timedelta(days=6 - k) for k in range(every - (count * every), every)]
     wanted = [sum(is_birthday(one, day) for day in served) for one in born.astype(object)]
     assert fired.tolist() == wanted
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, DAYS - 1), min_size=1, max_size=8), st.sampled_from([1, 3, 10]))
+def test_a_replenishment_fires_once_as_many_days_ahead_as_were_asked_for(ahead, every):
+    due = np.datetime64(START, "D") + np.asarray(ahead) + 10
+    fired, when = np.zeros(len(due), dtype=int), np.full(len(due), np.datetime64("NaT", "D"))
+    for day in runs(every):
+        seen = np.where(due <= np.datetime64(day, "D") + 9, due, np.datetime64("NaT", "D"))
+        now = find_triggered(trigger("replenishment", every), {"replenishment_due_on": seen}, as_of=day)
+        fired, when = fired + now, np.where(now, np.datetime64(day, "D"), when)
+    assert fired.tolist() == [1] * len(due)
+    notice = (due - when).astype(int)
+    assert ((notice <= 9) & (notice > 9 - every)).all()
 
 
 def is_birthday(born, day):

@@ -14,11 +14,12 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from netlift.config.bounds import Money
 from netlift.config.decision import DecisionSettings
 from netlift.config.names import NameSettings
+from netlift.config.next_purchase import NextPurchaseSettings
 from netlift.config.readout import ReadoutSettings
 from netlift.config.segments import SegmentSettings
 from netlift.config.settings import Settings, did_you_mean, load_settings
 
-TABLE_NAMES = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys")
+TABLE_NAMES = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys", "item_scores")
 REQUIRED_TABLES = ("customers", "transactions")
 ADAPTERS = ("cdnow", "online_retail", "complete_journey", "hillstrom")
 AttributeType = Literal["number", "text"]
@@ -255,6 +256,8 @@ class BusinessSettings(Settings):
         readout: How campaigns are read; None where nobody reads any.
         decision: Which offer may go to whom; None where nothing goes out. It has its own digest: models and scores do
             not depend on it.
+        next_purchase: How far ahead next purchases are foretold. It has its own digest: models and scores do not depend
+            on it.
         names: What pages call offers, channels, segments and attributes. It has its own digest: nothing but pages
             depends on it.
         seed: Where all randomness comes from.
@@ -274,6 +277,7 @@ class BusinessSettings(Settings):
     segments: SegmentSettings | None = Field(default=None, exclude=True)
     readout: ReadoutSettings | None = Field(default=None, exclude=True)
     decision: DecisionSettings | None = Field(default=None, exclude=True)
+    next_purchase: NextPurchaseSettings = Field(default_factory=NextPurchaseSettings, exclude=True)
     names: NameSettings = Field(default_factory=NameSettings, exclude=True)
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     ids_readable_by: Literal["owner", "group", "everyone"] = Field(default="owner", exclude=True)

@@ -234,12 +234,13 @@ class ExplorationSettings(Settings):
     untrained: Literal["explore", "refuse"]
 
 
-TriggerKind = Literal["first_purchase", "silence", "birthday", "spend_step", "complaint", "churn"]
+TriggerKind = Literal["first_purchase", "silence", "birthday", "spend_step", "complaint", "churn", "replenishment"]
 _NUMBER_OF: dict[str, str] = {
     "silence": "over_gap",
     "birthday": "days_before",
     "spend_step": "step",
     "churn": "p_churn",
+    "replenishment": "days_before",
 }
 
 _ANSWERS = {"first_purchase": "purchase", "spend_step": "purchase", "complaint": "complaint"}
@@ -258,7 +259,8 @@ class TriggerSettings(Settings):
         despite_quiet_days: With first_purchase, spend_step and complaint: the list answers that event, and so goes out
             within the quiet days that the contact policy asks for after it.
         over_gap: With silence: multiple of the customer's own mean gap between purchases.
-        days_before: With birthday: days of notice; at least the days between runs, less one, so that none comes late.
+        days_before: With birthday and replenishment: days of notice; at least the days between runs, less one, so that
+            none comes late.
         step: With spend_step: accumulated spend in currency, at each multiple of which it fires.
         p_churn: With churn: the chance of churn from which it fires.
     """
@@ -284,14 +286,16 @@ class TriggerSettings(Settings):
     def _own_number(self) -> TriggerSettings:
         own = _NUMBER_OF.get(self.when)
         mistakes = [f"{self.when} needs {own}"] if own and getattr(self, own) is None else []
-        strange = [name for name in _NUMBER_OF.values() if name != own and getattr(self, name) is not None]
+        strange = [
+            name for name in dict.fromkeys(_NUMBER_OF.values()) if name != own and getattr(self, name) is not None
+        ]
         mistakes += [f"{name} does not go with {self.when}" for name in strange]
         if self.despite_quiet_days and self.when not in _ANSWERS:
             mistakes.append(f"despite_quiet_days goes with {', '.join(_ANSWERS)} alone")
         if self.days_before is not None and self.days_before < self.window_days - 1:
             mistakes.append(
                 f"with a run every {self.window_days} days and days_before {self.days_before} some would be served "
-                f"after their birthday; days_before must be {self.window_days - 1} at least"
+                f"after the day itself; days_before must be {self.window_days - 1} at least"
             )
         if mistakes:
             raise ValueError("; ".join(mistakes))

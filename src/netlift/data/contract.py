@@ -166,5 +166,15 @@ CONTRACT: dict[str, TableContract] = {
             ),
             time="answered_at",
         ),
+        TableContract(
+            name="item_scores",
+            one_row_is="an item that a recommender scored for a customer",
+            columns=(
+                _needed("customer_id", "id"),
+                _needed("item", "id"),
+                _needed("score", "number"),
+            ),
+            key=("customer_id", "item"),
+        ),
     )
 }

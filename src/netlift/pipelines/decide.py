@@ -42,9 +42,10 @@ from netlift.decisions.run.page import decision_document
 from netlift.decisions.run.scores import UPLIFT, find_deciders
 from netlift.decisions.run.summarize import summarize
 from netlift.decisions.run.summary import DecisionSummary
-from netlift.decisions.run.trigger_lists import find_trigger
+from netlift.decisions.run.trigger_lists import REPLENISHMENT, find_trigger
 from netlift.errors import BusyError, ConfigError, GateRefusedError, UsageError
 from netlift.evaluation.policy.added_effects import SINCE
+from netlift.next_purchase.fields import asks_for_purchases, require_sources
 from netlift.pipelines.score import require_fresh
 from netlift.progress import Progress
 from netlift.registry.champions import Champion
@@ -191,7 +192,8 @@ def decide_business(
             tables, checked = read_sound(whole, settings, verb="decide")
             require_known_customers(whole, decision, max_share=settings.check.max_orphan_share)
             require_all_opt_outs(whole, tables, decision)
-            _require_sound(settings, decision, tables, champions, request.as_of)
+            due = trigger is not None and trigger.when == REPLENISHMENT
+            _require_sound(settings, decision, tables, champions, request.as_of, replenishment=due)
             progress.stage("decide", f"features and effects as of {request.as_of}")
             held_out = None if kept is None else read_proof_rows(kept.path, asked=[*decision.asked, SINCE])
             known = describe_customers(
@@ -230,6 +232,7 @@ def decide_business(
                     "lists": standing,
                     "lists_counted": known.lists,
                     "left_out": checked.left_out_of("decide"),
+                    "next_purchase": known.next_purchase,
                     "drawn_by": {"epsilon": decision.explore.epsilon, "holdout_share": decision.holdout.share},
                     "summary": summary,
                     "digests": {**inputs, **{name: file_digest(staging / file) for name, file in files.items()}},
@@ -311,12 +314,16 @@ def _require_sound(
     tables: Tables,
     champions: Mapping[str, Champion],
     as_of: date,
+    *,
+    replenishment: bool,
 ) -> None:
     """Everything that can be refused before features are made."""
     require_fresh(tables, as_of, settings.score.max_data_age_days)
     require_same_schema([champion.contract for champion in champions.values()], tables)
     make_options(decision, offers_known(tables))
     require_known(decision.asked, names_known(tables, champions[UPLIFT]))
+    own = [name for name in decision.asked if name not in tables.present["customers"]]
+    require_sources(tables, own, replenishment=replenishment)
 
 
 def _input_digests(
@@ -336,6 +343,8 @@ def _input_digests(
         digests["household"] = settings.readout.household
     digests |= {"data": sources.digest, "csv": "excel" if request.for_excel else "plain"}
     digests["lists"] = combine_digests(standing)
+    if asks_for_purchases(decision.asked) or any(one.when == REPLENISHMENT for one in decision.triggers):
+        digests["next_purchase"] = settings.next_purchase.digest()
     digests["names"] = settings.names.digest()
     digests["evidence"] = read_evidence(settings, champions[UPLIFT]).digest
     digests["held_out"] = "none" if kept is None else kept.digest

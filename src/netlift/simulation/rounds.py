@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from netlift.data.contract import CONTRACT
 from netlift.data.write import parquet_writer
 from netlift.simulation.campaigns import CAMPAIGNS, OUTCOME_DAYS, live_day
 from netlift.simulation.churn import MatchedFate
 from netlift.simulation.lives import Calendar, Lives
 from netlift.simulation.people import draw_people
 from netlift.simulation.presets import shape_people
-from netlift.simulation.tables import Books, campaigns_table, customer_ids, offers_table, schema_of
+from netlift.simulation.tables import KEPT, Books, campaigns_table, customer_ids, offers_table, schema_of
 from netlift.simulation.world import OFFERS
 
 NOBODY = -1
@@ -170,7 +169,7 @@ class Archive:
 
     def __init__(self, *, seed: int) -> None:
         self._seed, self._closed, self._receipts = seed, 0, 0
-        self._parts: dict[str, list[pa.Table]] = {name: [] for name in CONTRACT}
+        self._parts: dict[str, list[pa.Table]] = {name: [] for name in KEPT}
 
     def close(self, world: World) -> None:
         """Write down what happened since the last closing."""

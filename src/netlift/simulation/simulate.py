@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from netlift.data.contract import CONTRACT
 from netlift.data.write import parquet_writer, require_free_space, staged_directory
 from netlift.errors import UsageError
 from netlift.results import Told, to_plain
@@ -28,7 +27,7 @@ from netlift.simulation.campaigns import CAMPAIGNS, OUTCOME_DAYS, live_day
 from netlift.simulation.lives import GONE, Calendar, Lives
 from netlift.simulation.people import draw_people
 from netlift.simulation.presets import PRESETS, RETAILER, shape_people
-from netlift.simulation.tables import Books, campaigns_table, customer_ids, offers_table, schema_of
+from netlift.simulation.tables import KEPT, Books, campaigns_table, customer_ids, offers_table, schema_of
 from netlift.simulation.truth import Future
 from netlift.simulation.world import OFFERS
 
@@ -142,7 +141,7 @@ def _check(settings: SimulationSettings) -> None:
 
 
 def _schemas() -> dict[str, pa.Schema]:
-    return {name: schema_of(name) for name in CONTRACT} | {TRUTH_FILE: _truth_schema()}
+    return {name: schema_of(name) for name in KEPT} | {TRUTH_FILE: _truth_schema()}
 
 
 def _tables(settings: SimulationSettings, progress: Callable[[float], None]) -> Iterator[tuple[str, pa.Table]]:

@@ -47,6 +47,8 @@ _LATE_SHARE = 0.02
 _CSI_SHARE = 0.02
 _NO_BIRTH_DATE_SHARE = 0.07
 _RECEIPTS_PER_CHUNK = 10**8
+KEPT = tuple(name for name in CONTRACT if name != "item_scores")
+"""Tables that the retailer keeps: it has no recommender."""
 _NOT_KEPT = {"customers": ("cancelled_at",)}
 _ATTRIBUTES = {
     "customers": [("name", pa.string()), *((f"{CONSENT_PREFIX}{channel}", pa.bool_()) for channel in CHANNELS)]

@@ -22,7 +22,7 @@ READS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "train": FACTS | COMPARED,
         "score": FACTS,
-        "decide": FACTS | COMPARED,
+        "decide": FACTS | COMPARED | {"item_scores"},
         "segments": FACTS,
         "scorecard": FACTS | COMPARED,
         "design": FACTS | COMPARED,

@@ -20,6 +20,7 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "contacts": ("customers", "campaigns", "offers"),
     "events": ("customers",),
     "surveys": ("customers",),
+    "item_scores": ("customers",),
 }
 PER_CAMPAIGN = ("campaigns", "contacts")
 """Tables each of whose rows belongs to one campaign: a fault reaches its comparison, and no other's."""

@@ -37,7 +37,7 @@ def all_hold(columns: Mapping[str, np.ndarray], criteria: Sequence[Criterion], c
         customers: n.
 
     Raises:
-        ConfigError: A condition on what is not there, or one that compares words with a number.
+        ConfigError: A condition on what is not there, on a day, or one that compares words with a number.
 
     Examples:
         >>> from netlift.config.criteria import parse_criterion
@@ -64,6 +64,10 @@ def _holds(values: np.ndarray, criterion: Criterion) -> np.ndarray:
         return equal if _is_equality(criterion) == "=" else ~equal
     if values.dtype.kind in "fiu":
         return _compare(values, criterion)
+    if values.dtype.kind == "M":
+        raise ConfigError(
+            f"decision: {criterion.name} is a day, and conditions compare numbers and words; ask for the days until it"
+        )
     _is_equality(criterion)
     known = np.asarray(values != None)  # noqa: E711 - element by element
     equal = np.zeros(len(values), dtype=bool)

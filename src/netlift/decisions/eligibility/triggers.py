@@ -1,8 +1,9 @@
 """Whom something happened to since the last run, so that a list that runs every w days fires once for each event.
 
 Every trigger is dated: it fires in the run whose window [as of - w days, as of) holds its moment. What is known of a
-day from its morning on, a birthday less its days of notice or the last day of a rhythm, fires in the run of that day.
-Runs that follow one another share no moment and leave none out; a run that was missed is caught up by a longer window.
+day from its morning on, a birthday or a replenishment less its days of notice or the last day of a rhythm, fires in the
+run of that day. Runs that follow one another share no moment and leave none out; a run that was missed is caught up by
+a longer window.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
     "churn": {
         "p_churn": "chance of churn, NaN where not known",
         "p_churn_before": "the same of the last run, NaN where not known",
+    },
+    "replenishment": {
+        "replenishment_due_on": "newest day up to as_of + days_before on which a category falls due, datetime64[D], "
+        "NaT without one"
     },
 }
 
@@ -166,6 +171,13 @@ def _churn(trigger: TriggerSettings, facts: Facts, _: date, __: int) -> np.ndarr
     return np.asarray((facts["p_churn"] >= trigger.p_churn) & ~(facts["p_churn_before"] >= trigger.p_churn))
 
 
+def _replenishment(trigger: TriggerSettings, facts: Facts, as_of: date, days: int) -> np.ndarray:
+    """A category falls due as many days after the day of the run as were asked for, or did since the last run."""
+    noticed = np.datetime64(as_of, "D") + np.timedelta64(trigger.days_before or 0, "D")
+    due = facts["replenishment_due_on"].astype("datetime64[D]")
+    return np.asarray((due <= noticed) & (due > noticed - np.timedelta64(days, "D")))
+
+
 _FIRES: Mapping[str, Callable[[TriggerSettings, Facts, date, int], np.ndarray]] = {
     "first_purchase": _first_purchase,
     "silence": _silence,
@@ -173,6 +185,7 @@ _FIRES: Mapping[str, Callable[[TriggerSettings, Facts, date, int], np.ndarray]] 
     "spend_step": _spend_step,
     "complaint": _complaint,
     "churn": _churn,
+    "replenishment": _replenishment,
 }
 
 

@@ -47,11 +47,14 @@ from netlift.decisions.run.scores import (
     ltv_days,
     score_customers,
 )
-from netlift.decisions.run.trigger_lists import earlier_runs, find_fired
+from netlift.decisions.run.trigger_lists import REPLENISHMENT, earlier_runs, find_fired
 from netlift.decisions.run.value import AtRisk, OptionValues, Trained, value_options
 from netlift.errors import ConfigError
 from netlift.evaluation.policy.added_effects import SINCE, AddedEffect, find_added_effects
 from netlift.evaluation.policy.off_policy import choose_arms
+from netlift.next_purchase.evaluation import Evaluation
+from netlift.next_purchase.fields import FIELDS, Foretold, asks_for_purchases, foretell_purchases
+from netlift.next_purchase.item_scores import ITEM_FIELDS, read_top_items
 from netlift.progress import Progress
 from netlift.registry.champions import Champion
 from netlift.training.uplift.evidence_rows import ProofRows
@@ -79,6 +82,7 @@ class Known:
         lists: Lists beside the table of contacts whose contacts were counted.
         drifted: Features that moved far since training.
         used: What other runs have used of what day and month allow.
+        next_purchase: How good the fields of the next purchase were out of time; None where nobody asked for them.
     """
 
     positions: pd.Index
@@ -92,6 +96,7 @@ class Known:
     lists: tuple[str, ...]
     drifted: tuple[str, ...]
     used: Used
+    next_purchase: Evaluation | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,9 +109,9 @@ class _Past:
 
 
 def names_known(tables: Tables, champion: Champion) -> frozenset[str]:
-    """What conditions may ask about: features, scores, the segment, and columns of customers."""
+    """What conditions may ask about: features, scores, the segment, columns of customers, and the next purchase."""
     own = frozenset(tables.present["customers"]) - frozenset(MOMENTS)
-    return own | feature_names(champion) | frozenset(SCORES) | {SEGMENT}
+    return own | feature_names(champion) | frozenset(SCORES) | {SEGMENT} | frozenset(FIELDS)
 
 
 def describe_customers(
@@ -151,7 +156,8 @@ def describe_customers(
         as_of=as_of,
         window_days=costs.outcome_days,
     )
-    features = [name for name in decision.asked if name not in (*tables.present["customers"], *SCORES, SEGMENT)]
+    named = {*tables.present["customers"], *SCORES, SEGMENT, *FIELDS}
+    features = [name for name in decision.asked if name not in named]
     scored = score_customers(
         settings,
         tables,
@@ -161,9 +167,11 @@ def describe_customers(
         asked=list(dict.fromkeys([*features, LAST_PURCHASE, OVER_GAP])),
         progress=progress,
     )
+    scored, foretold = _with_next_purchases(settings, tables, scored, trigger, as_of, progress)
     if trigger is not None:
         runs = earlier_runs(settings.state, trigger, as_of=as_of, own_key=key)
-        scored = scored.take(find_fired(settings, tables, trigger, champions, scored, as_of=as_of, runs=runs))
+        fired = find_fired(settings, tables, trigger, champions, scored, as_of=as_of, runs=runs, foretold=foretold)
+        scored = scored.take(fired)
     segments = read_segments(settings, tables, as_of, names=decision.asked, progress=progress)
     window_days = math.ceil(costs.outcome_days)
     added = () if held_out is None else added_on(held_out, window_days=window_days)
@@ -192,7 +200,30 @@ def describe_customers(
         lists=history.lists,
         drifted=scored.drifted,
         used=_used(settings, history, tables, as_of, key),
+        next_purchase=None if foretold is None else foretold.evaluation,
     )
+
+
+def _with_next_purchases(
+    settings: BusinessSettings,
+    tables: Tables,
+    scored: Scored,
+    trigger: TriggerSettings | None,
+    as_of: date,
+    progress: Progress,
+) -> tuple[Scored, Foretold | None]:
+    """The customers with the fields of next purchases and of the recommender that lists and conditions ask for."""
+    asked = [name for name in _decision_of(settings).asked if name not in tables.present["customers"]]
+    found: dict[str, np.ndarray] = {}
+    foretold = None
+    if asks_for_purchases(asked) or (trigger is not None and trigger.when == REPLENISHMENT):
+        progress.stage("decide", "next purchases, judged on the newest horizon")
+        foretold = foretell_purchases(tables, settings.next_purchase, as_of=as_of, seed=settings.seed)
+        found |= foretold.columns(scored.ids)
+    if set(ITEM_FIELDS) & set(asked):
+        found |= read_top_items(tables, scored.ids)
+    wanted = {name: values for name, values in found.items() if name in asked}
+    return replace(scored, columns={**scored.columns, **wanted}), foretold
 
 
 def _decision_of(settings: BusinessSettings) -> DecisionSettings:

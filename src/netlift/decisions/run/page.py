@@ -18,7 +18,7 @@ from netlift.training.uplift.sentences import say_feature
 
 GIVEN = ("policy", "explore")
 MOST_GIVEN = 2
-FAMILIES = {"offers": "offer", "offer": "offer", "strategies": "strategy"}
+FAMILIES = {"offers": "offer", "offer": "offer", "strategies": "strategy", "chosen": "rule", "rule": "rule"}
 COUNTS = ("customers", "rows", "count", "days")
 
 
@@ -318,6 +318,8 @@ def _written(name: str, value: str | float | tuple[str, ...], words: Words) -> s
             return words.probability(value)
         if name == "times":
             return words.share(value, digits=0)
+        if name.endswith("_share"):
+            return words.share(value, digits=1)
         return words.number(value, digits=0 if name in COUNTS else 2)
     ids = (value,) if isinstance(value, str) else value
     if name == "features":

@@ -23,6 +23,7 @@ from netlift.decisions.run.log import Log
 from netlift.decisions.run.summary import DecisionSummary, Forecast, MonthLine, Note, OfferLine, PartLine
 from netlift.decisions.run.value import find_sensitivity
 from netlift.errors import ConfigError, GateRefusedError
+from netlift.next_purchase.evaluation import Evaluation
 from netlift.results import Estimate
 
 REWARD_MOVED = 0.2
@@ -248,8 +249,31 @@ def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[st
     thin = [o.offer_id for o, kept in zip(decided.options, decided.exploration.kept, strict=True) if kept < 1]
     if thin:
         yield Note(key="thinned", values={"offers": tuple(thin), "least": float(decided.exploration.kept.min())})
+    yield from _next_purchase_notes(known.next_purchase)
     if known.drifted:
         yield Note(key="drifted", values={"count": len(known.drifted), "features": known.drifted[:3]})
+
+
+def _next_purchase_notes(found: Evaluation | None) -> Iterator[Note]:
+    """How well next purchases were foretold out of time, and by what: the model, or a rule that was better."""
+    if found is None:
+        return
+    judged = (
+        ("next_date", found.date, found.date_coverage),
+        ("next_replenishment", found.replenishment, found.replenishment_coverage),
+        ("next_category", found.category, None),
+    )
+    for key, contest, coverage in judged:
+        if contest is not None:
+            name = "{}" if coverage else "{}_share"
+            values: dict[str, str | int | float | tuple[str, ...]] = {
+                "chosen": contest.chosen,
+                "rule": contest.best,
+                "count": contest.rows,
+                name.format("model"): contest.model,
+                name.format("simple"): contest.baselines[contest.best],
+            }
+            yield Note(key=key, values=values | ({"inside_share": coverage.point} if coverage else {}))
 
 
 __all__ = ["summarize"]

@@ -25,6 +25,7 @@ from netlift.decisions.eligibility.triggers import accumulate_spend, find_trigge
 from netlift.decisions.run.inputs import newest_events, read_people
 from netlift.decisions.run.scores import LAST_PURCHASE, OVER_GAP, Scored, score_churn
 from netlift.errors import DataError, GateRefusedError, UsageError
+from netlift.next_purchase.fields import Foretold
 from netlift.registry.champions import Champion
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 LONGEST_WINDOW = 31
 LOG_FILE = "decisions.parquet"
+REPLENISHMENT = "replenishment"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,7 @@ def find_fired(
     *,
     as_of: date,
     runs: EarlierRuns,
+    foretold: Foretold | None = None,
 ) -> np.ndarray:
     """Whom it fires for, bool, shape (n,).
 
@@ -123,6 +126,7 @@ def find_fired(
         scored: Customers with what is predicted of them, n of them.
         as_of: First day not seen.
         runs: When it has run before.
+        foretold: Next purchases, which `replenishment` needs.
 
     Raises:
         GateRefusedError: It asks for churn and no model tells it.
@@ -132,7 +136,11 @@ def find_fired(
 
     days = _window_days(trigger, as_of, runs.newest)
     positions = pd.Index(scored.ids)
-    facts = _facts(settings, tables, trigger, champions, scored, positions, as_of=as_of, days=days)
+    if foretold is not None and trigger.when == REPLENISHMENT:
+        until = as_of + timedelta(days=trigger.days_before or 0)
+        facts = {"replenishment_due_on": foretold.newest_due(scored.ids, until=until)}
+    else:
+        facts = _facts(settings, tables, trigger, champions, scored, positions, as_of=as_of, days=days)
     last = _last_fired(trigger, positions, runs, as_of)
     return find_triggered(trigger, facts, as_of=as_of, last_fired=last, window_days=days)
 
@@ -222,4 +230,4 @@ def _last_fired(trigger: TriggerSettings, positions: pd.Index, runs: EarlierRuns
     return last
 
 
-__all__ = ["EarlierRuns", "earlier_runs", "find_fired", "find_trigger"]
+__all__ = ["REPLENISHMENT", "EarlierRuns", "earlier_runs", "find_fired", "find_trigger"]
