@@ -137,6 +137,8 @@ class Reading:
         return self._aggregate(picture_the_control(self.rows, self.figures, self.chances), self.figures)
 
     def _aggregate(self, rows: ir.Table, figures: Sequence[str], by: str = "") -> Cells:
+        if self.chances.unequal:
+            rows = hold(self.tables, rows)  # pictures are dear to work out, and asked several times
         return aggregate(rows, figures=figures, dimensions=(by,) if by else (), cluster=self.household)
 
 

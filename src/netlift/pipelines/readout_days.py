@@ -14,7 +14,7 @@ from netlift.abtest.outcomes import COVARIATES, SECONDS_A_DAY, Spans, daily_outc
 from netlift.abtest.readout import DayPoint
 from netlift.abtest.weighting import Chances, weigh_the_treated
 from netlift.data.read import Tables
-from netlift.pipelines.readout_rows import Campaign
+from netlift.pipelines.readout_rows import Campaign, hold
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -42,7 +42,7 @@ def read_days(
     days = daily_outcomes(tables, [campaign.campaign_id], spans)
     weight = None
     if chances.unequal:
-        rows, weight = weigh_the_treated(rows, chances), "relative_weight"
+        rows, weight = hold(tables, weigh_the_treated(rows, chances)), "relative_weight"
     figures = (*OUTCOMES, *COVARIATES)
     found = aggregate_days(rows, days, last_day=last, figures=figures, cluster=household, weight=weight)
     return {arm: moments for (_, arm), moments in found.items()}
