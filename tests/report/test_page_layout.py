@@ -16,6 +16,7 @@ from netlift.report.pages.readout import readout_document
 from netlift.report.pdf import to_pdf
 from netlift.report.words import speak
 
+pytestmark = pytest.mark.slow
 PAGES = {
     "scorecard": lambda language: make_document(language)[1],
     "probably": lambda language: readout_document(EXAMPLES["probably"](), speak(language)),

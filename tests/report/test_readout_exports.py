@@ -19,6 +19,7 @@ from netlift.report.plain_text import to_text
 from netlift.report.slides import to_pptx
 from netlift.report.words import speak
 
+pytestmark = pytest.mark.slow
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"

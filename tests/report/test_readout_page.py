@@ -14,6 +14,7 @@ from netlift.report.pages.readout_words import ReadoutWords
 from netlift.report.plain_text import to_text
 from netlift.report.words import speak
 
+pytestmark = pytest.mark.slow
 RU, EN = speak("ru"), speak("en")
 NOT_ON_PAGE_ONE = {
     "en": ("significan", "p-value", "cuped", "lift"),
