@@ -21,6 +21,7 @@ from fuzz.verbs import run_verb
 
 from netlift.data.write import STAGING_PREFIX
 from netlift.registry.locks import exclusive
+from netlift.registry.store import open_store
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -106,9 +107,10 @@ def test_a_second_training_is_told_who_holds_the_lock(small: Workshop, tmp_path:
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_training_leaves_nothing_half_written(
-    small: Workshop, tmp_path: Path, sent: signal.Signals
+    small: Workshop, tmp_path: Path, store_template: Path, sent: signal.Signals
 ) -> None:
     config = broken(small, tmp_path)
+    open_store(tmp_path / "state", run_group="demo", template=store_template)
     with subprocess.Popen(
         [str(small.folder / ".venv/bin/netlift"), "train", "--config", config],
         stderr=subprocess.PIPE,
@@ -128,9 +130,9 @@ def test_an_interrupted_training_leaves_nothing_half_written(
         job.wait(timeout=60)
     assert job.returncode == 130
     assert list((tmp_path / "state").rglob(f"{STAGING_PREFIX}*")) == []
-    doctor = small.netlift(f"doctor --config {config}")
-    assert doctor.returncode == 1, "no champion yet: not well"
-    assert "ok  leftovers: 0 half-written" in doctor.stdout
+    doctor = run_verb("doctor", "--config", config)
+    assert doctor.code == 1, "no champion yet: not well"
+    assert "ok  leftovers: 0 half-written" in doctor.out
 
 
 def test_help_imports_nothing_heavy() -> None:
