@@ -46,8 +46,8 @@ demo: .venv/.ready  ## A simulated year under netlift beside the same year under
 
 # Two workers on two cores, each with one thread; files in their order, so that the README's commands start early.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-# Folders whose tests train, read out, decide or simulate, and what is marked slow elsewhere: left to `make test`.
-SLOW := end_to_end golden pipelines recovery
+# Folders whose tests train, read out, decide, simulate or kill, and what is marked slow elsewhere: left to `make test`.
+SLOW := end_to_end faults fuzz golden pipelines recovery
 
 test: .venv/.ready  ## All tests
 	@$(PYTEST) --doctest-modules src tests

@@ -73,13 +73,17 @@ def test_what_is_not_understood_to_its_last_character_is_not_read(text):
     assert read(text) == [None]
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.datetimes(datetime(1971, 1, 1), datetime(2037, 12, 1)), st.sampled_from(ZONES), st.sampled_from(ZONES))
-def test_named_zones_are_those_of_the_standard_library(wall, own, zone):
-    wall = wall.replace(microsecond=0)
-    expected = wall.replace(tzinfo=ZoneInfo(own)).astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    assert read(f"{wall:%Y-%m-%d %H:%M:%S} {own}", zone=ZoneInfo(zone)) == [expected]
-    assert read(f"{wall:%Y-%m-%d %H:%M:%S}", zone=ZoneInfo(zone), own_zone=ZoneInfo(own)) == [expected]
+WALLS = st.lists(st.datetimes(datetime(1971, 1, 1), datetime(2037, 12, 1)), min_size=1, max_size=10)
+
+
+@settings(max_examples=10, deadline=None)
+@given(WALLS, st.sampled_from(ZONES), st.sampled_from(ZONES))
+def test_named_zones_are_those_of_the_standard_library(walls, own, zone):
+    walls = [wall.replace(microsecond=0, tzinfo=ZoneInfo(own)) for wall in walls]
+    expected = [wall.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) for wall in walls]
+    assert read(*(f"{wall:%Y-%m-%d %H:%M:%S} {own}" for wall in walls), zone=ZoneInfo(zone)) == expected
+    plain = [f"{wall:%Y-%m-%d %H:%M:%S}" for wall in walls]
+    assert read(*plain, zone=ZoneInfo(zone), own_zone=ZoneInfo(own)) == expected
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -508,8 +508,9 @@ def true_profits_of_campaigns(seed, *, count=5000):
     lives, parts = start_lives(count, seed=seed), []
     for day in range(DAYS):
         waves = [i for i, one in enumerate(CAMPAIGNS) if (day - DAYS + one.days_before_end) in range(0, 56, 7)]
-        expected = expect_profits(lives, day) if waves else None
-        idle, tier = day - lives.last_day, np.searchsorted(TIER_MARGINS, lives.margin_between(day - 365, day))
+        if waves:
+            expected, idle = expect_profits(lives, day), day - lives.last_day
+            tier = np.searchsorted(TIER_MARGINS, lives.margin_between(day - 365, day))
         live_day(lives, day, end_day=DAYS)
         for index in waves:
             sent = np.flatnonzero((lives.assigned_day[index] == day) & (lives.arm[index] > 0))
@@ -520,7 +521,8 @@ def true_profits_of_campaigns(seed, *, count=5000):
     return pd.concat(parts)[lambda rows: rows["campaign"].isin([CAMPAIGNS.index(one) for one in RANDOMIZED])]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
 def test_the_world_has_winners_and_losers_among_campaigns_offers_and_customers(seed):
     rows = true_profits_of_campaigns(seed)
     fixed = np.array([one.fixed_cost for one in CAMPAIGNS])

@@ -1,4 +1,7 @@
-"""Bad input meets a clear message and the right exit code, and leaves nothing half-written."""
+"""Bad input meets a clear message and the right exit code, and leaves nothing half-written.
+
+Where no process is in question the verb runs in this one, which has its imports.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from end_to_end.conftest import Workshop
+from fuzz.verbs import run_verb
 
 from netlift.data.write import STAGING_PREFIX
 from netlift.registry.locks import exclusive
+from netlift.registry.store import open_store
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -57,11 +62,10 @@ def broken(workshop: Workshop, folder: Path, **changes: Change) -> str:
 def test_broken_tables_stop_with_exit_code_3(
     small: Workshop, tmp_path: Path, table: str, change: Change, told: str
 ) -> None:
-    config = broken(small, tmp_path, **{table: change})
-    run = small.netlift(f"train --config {config}")
-    assert run.returncode == 3, run.stderr
-    assert told in run.stderr
-    assert "Traceback" not in run.stderr
+    run = run_verb("train", "--config", broken(small, tmp_path, **{table: change}))
+    assert run.code == 3, run.err
+    assert told in run.err
+    assert "Traceback" not in run.err
     assert not (tmp_path / "state" / "out").exists()
 
 
@@ -69,10 +73,10 @@ def test_three_mistakes_of_a_config_are_told_at_once(small: Workshop, tmp_path: 
     text = (small.folder / "configs" / "demo.yaml").read_text()
     text = text.replace("currency: RUB", "curency: RUB").replace("threads: 2", "threads: many")
     (tmp_path / "three.yaml").write_text(text.replace("Europe/Moscow", "Europe/Moskow"))
-    run = small.netlift(f"check --config {tmp_path / 'three.yaml'}")
-    assert run.returncode == 2
+    run = run_verb("check", "--config", str(tmp_path / "three.yaml"))
+    assert run.code == 2
     for told in ("curency", "did you mean currency", "engine.threads", "time_zone"):
-        assert told in run.stderr
+        assert told in run.err
 
 
 def test_a_config_that_is_not_there_names_its_neighbour(small: Workshop) -> None:
@@ -88,24 +92,25 @@ def test_check_as_json_is_one_document(small: Workshop) -> None:
 
 
 def test_scoring_without_a_champion_is_refused(small: Workshop, tmp_path: Path) -> None:
-    run = small.netlift(f"score --as-of 2026-10-01 --config {broken(small, tmp_path)}")
-    assert run.returncode == 4
-    assert "netlift train" in run.stderr
+    run = run_verb("score", "--as-of", "2026-10-01", "--config", broken(small, tmp_path))
+    assert run.code == 4
+    assert "netlift train" in run.err
 
 
 def test_a_second_training_is_told_who_holds_the_lock(small: Workshop, tmp_path: Path) -> None:
     config = broken(small, tmp_path)
     with exclusive(tmp_path / "state" / "locks" / "train.lock", timeout_seconds=0, holder="train"):
-        run = small.netlift(f"train --config {config}")
-    assert run.returncode == 5
-    assert "pid" in run.stderr
+        run = run_verb("train", "--config", config)
+    assert run.code == 5
+    assert "pid" in run.err
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_training_leaves_nothing_half_written(
-    small: Workshop, tmp_path: Path, sent: signal.Signals
+    small: Workshop, tmp_path: Path, store_template: Path, sent: signal.Signals
 ) -> None:
     config = broken(small, tmp_path)
+    open_store(tmp_path / "state", run_group="demo", template=store_template)
     with subprocess.Popen(
         [str(small.folder / ".venv/bin/netlift"), "train", "--config", config],
         stderr=subprocess.PIPE,
@@ -125,9 +130,9 @@ def test_an_interrupted_training_leaves_nothing_half_written(
         job.wait(timeout=60)
     assert job.returncode == 130
     assert list((tmp_path / "state").rglob(f"{STAGING_PREFIX}*")) == []
-    doctor = small.netlift(f"doctor --config {config}")
-    assert doctor.returncode == 1, "no champion yet: not well"
-    assert "ok  leftovers: 0 half-written" in doctor.stdout
+    doctor = run_verb("doctor", "--config", config)
+    assert doctor.code == 1, "no champion yet: not well"
+    assert "ok  leftovers: 0 half-written" in doctor.out
 
 
 def test_help_imports_nothing_heavy() -> None:

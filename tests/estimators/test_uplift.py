@@ -11,6 +11,7 @@ from netlift.errors import DataError, NotRandomizedError
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.fit import fit_arm_outcomes, fit_uplift
 
+pytestmark = pytest.mark.slow
 NAMES = (
     "response", "recency_frequency", "two_part", "causalml_s", "causalml_t", "causalml_x", "causalml_r", "causalml_dr",
     "causalml_forest",

@@ -11,7 +11,7 @@ import html
 import io
 import re
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from statistics import NormalDist
 
@@ -100,6 +100,10 @@ def test_a_readout_and_the_portfolio_compute_the_same_of_a_campaign_by_itself_an
         assert line["chance_by_itself"] == pytest.approx(readout["verdict"]["chance_of_profit"], **CLOSE)
         assert numbers(line["shrunken"]) == pytest.approx(numbers(readout["among"]["profit"]), **CLOSE)
         assert line["chance_of_profit"] == pytest.approx(readout["among"]["chance_of_profit"], **CLOSE)
+        arms = portfolios[run.language].portfolio["arms"]
+        shown = {arm["arm"]: arm["raw"]["point"] for arm in arms if arm["campaign_id"] == readout["campaign_id"]}
+        own = {arm["arm"]: arm["profit"]["point"] for arm in readout["arms"]}
+        assert shown == pytest.approx(own, **CLOSE)
 
 
 def test_every_file_of_a_readout_prints_its_profit_its_interval_and_its_probability(readouts):
@@ -142,10 +146,12 @@ def test_every_file_of_the_portfolio_prints_the_figures_of_the_campaign_page_and
 
 def test_the_scorecard_of_a_month_is_the_sum_of_its_readouts(shop, readouts):
     settings, _ = shop
+    first, last = (date.fromisoformat(f"{end([own.readout['month'] for own in readouts])}-01") for end in (min, max))
+    span = 12 * (last.year - first.year) + last.month - first.month + 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scorecard, "find_champions", lambda *_: make_champions())
         files = find_readouts(settings.state, Path("nowhere"))
-        run = make_scorecard(settings, Request(months=24, until=None, language="ru"), readouts=files, **ASKED)
+        run = make_scorecard(settings, Request(months=span, until=last, language="ru"), readouts=files, **ASKED)
     months: dict[str, list] = {}
     for own in readouts:
         months.setdefault(own.readout["month"], []).append(own.readout["incremental_profit"])

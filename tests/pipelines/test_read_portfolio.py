@@ -8,12 +8,10 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from segment_world import make_retailer, opened
+from segment_world import make_retailer
 
 from netlift.abtest.assignment.holdout import is_held_out, period_of
 from netlift.abtest.portfolio.compute import read_portfolio
-from netlift.abtest.readout.compute import read_campaign
-from netlift.abtest.readout.rows import ReadoutRequest
 from netlift.config.business import load
 from netlift.config.plan import HoldoutPlan
 from netlift.config.readout import ReadoutSettings
@@ -230,20 +228,6 @@ def test_two_holdouts_of_one_business_are_refused() -> None:
     other = HOLDOUT.model_copy(update={"share": 0.1})
     with pytest.raises(DataError, match="2 different universal holdouts"):
         read(draw(holdout=True), plans=[Plan("K00"), Plan("K01", holdout=other)])
-
-
-def test_a_campaign_of_the_portfolio_is_what_its_own_readout_says(tmp_path) -> None:
-    with opened(make_retailer(tmp_path, customers=1500)) as (settings, tables):
-        found = read_portfolio(settings, tables, progress=Silent())
-        assert found.campaigns
-        for line in sorted(found.campaigns, key=lambda line: line.campaign_id)[:2]:
-            own = read_campaign(settings, tables, ReadoutRequest(campaign_id=line.campaign_id), progress=Silent())
-            for name in ("point", "ci_lower", "ci_upper"):
-                assert getattr(line.raw, name) == pytest.approx(getattr(own.profit, name), rel=1e-6)
-            arms = {arm.arm: arm.profit.point for arm in own.arms}
-            for arm in found.arms:
-                if arm.campaign_id == line.campaign_id:
-                    assert arm.raw.point == pytest.approx(arms[arm.arm], rel=1e-6)
 
 
 def test_the_verb_writes_four_files_once_and_names_them_again(tmp_path) -> None:

@@ -12,9 +12,11 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent))
 from readout_world import CHECKOUT, make_market
 
+from netlift.abtest.readout.compute import read_campaign
 from netlift.cli.terminal import show
 from netlift.config.business import load
 from netlift.errors import BusyError, UsageError
+from netlift.pipelines import readout as readout_files
 from netlift.pipelines.portfolio import PortfolioRequest, make_portfolio
 from netlift.pipelines.readout import FILES, ReadoutOrder, make_readout
 from netlift.pipelines.readouts import make_readouts
@@ -55,8 +57,17 @@ def test_the_verb_writes_once_and_a_rerun_mends_what_a_killed_job_left_out(tmp_p
     assert read_readouts([newest]) == (own,)
 
 
-def test_another_question_about_the_same_campaign_has_a_key_of_its_own_and_no_dead_end(tmp_path):
+def test_another_question_about_the_same_campaign_has_a_key_of_its_own_and_no_dead_end(tmp_path, monkeypatch):
+    """Each question is answered anew, or found again; what is answered, and the pages, are tested elsewhere."""
     settings, asked = make_business(tmp_path), {"progress": Silent(), "now": NOW, "lock_timeout": 0.0}
+    found = []
+
+    def read_once(*asked, **how):
+        found.extend([] if found else [read_campaign(*asked, **how)])
+        return found[0]
+
+    monkeypatch.setattr(readout_files, "read_campaign", read_once)
+    monkeypatch.setattr(readout_files, "write_out", lambda found, words, order: dict.fromkeys(FILES, b"{}"))
     plain = make_readout(settings, ReadoutOrder(target="K1", language="en"), **asked)
     questions = [
         {"split_by": ("region",)},

@@ -8,7 +8,7 @@ from readout_world import ASSIGNED, make_market, settings
 from netlift.abtest.portfolio.compute import read_portfolio
 from netlift.abtest.readout.compute import read_campaign
 from netlift.abtest.readout.rows import ReadoutRequest
-from netlift.data.checks.check import check_tables, read_sound
+from netlift.data.checks.check import read_sound
 from netlift.errors import DataError
 from netlift.progress import Silent
 
@@ -38,7 +38,12 @@ def market():
 @pytest.fixture(scope="module")
 def sound(market):
     """The readout of the campaign that nothing is wrong with."""
-    return say(market, "K1")
+    return say(*opened(market), "K1")
+
+
+def opened(market, verb="readout"):
+    """The tables as a verb may read them, and what the check said."""
+    return read_sound(market.open(), settings(), verb=verb)
 
 
 def spoil(market, table, column, values):
@@ -51,9 +56,8 @@ def spoil(market, table, column, values):
     return market.but(**{table: frame.infer_objects()})
 
 
-def say(market, campaign):
+def say(tables, checked, campaign):
     """The readout of a campaign as the verb makes it."""
-    tables, checked = read_sound(market.open(), settings(), verb="readout")
     checked.require_campaign(campaign)
     request = ReadoutRequest(campaign_id=campaign, faults=checked.faulty)
     return read_campaign(settings(), tables, request, progress=Silent())
@@ -73,14 +77,13 @@ OF_A_CAMPAIGN = {
 def test_a_bad_row_of_one_campaign_takes_its_verdict_and_no_cent_of_another(market, sound, fault):
     column, values = OF_A_CAMPAIGN[fault]
     spoilt = spoil(market, "contacts", column, values)
-    report = check_tables(spoilt.open(), settings(), as_of=None)
-    assert report.errors and not report.stops
-    assert {finding.campaign for finding in report.errors} == {"K2"}
-    assert say(spoilt, "K1").profit == sound.profit
-    found = say(spoilt, "K2")
+    tables, checked = opened(spoilt, "portfolio")
+    assert checked.errors and not checked.stops
+    assert {finding.campaign for finding in checked.errors} == {"K2"}
+    assert say(tables, checked, "K1").profit == sound.profit
+    found = say(tables, checked, "K2")
     assert found.verdict.code in ("blocked", "observational")
     assert np.isfinite(found.profit.point)
-    tables, checked = read_sound(spoilt.open(), settings(), verb="portfolio")
     portfolio = read_portfolio(settings(), tables, faulty=tuple(checked.faulty), progress=Silent())
     assert [line.campaign_id for line in portfolio.campaigns] == ["K1"]
     assert {left.campaign_id for left in portfolio.left_out} == {"K2"}
@@ -91,18 +94,16 @@ def test_a_bad_receipt_is_left_out_counted_and_shown(market):
     lost = receipts.index[(receipts.occurred_at >= ASSIGNED) & (receipts.margin > 0)][:2]
     spoilt = receipts.copy()
     spoilt.loc[lost, "margin"] = np.inf
-    tables, checked = read_sound(market.but(transactions=spoilt).open(), settings(), verb="segments")
+    tables, checked = opened(market.but(transactions=spoilt), "segments")
     (finding,) = checked.left_out_of("segments")
     assert (finding.table, finding.column, finding.count, finding.leaves_out) == ("transactions", "margin", 2, "rows")
     assert tables["transactions"].count().to_pyarrow().as_py() == len(receipts) - 2
-    assert (
-        say(market.but(transactions=spoilt), "K1").profit
-        == say(market.but(transactions=receipts.drop(lost)), "K1").profit
-    )
+    without = opened(market.but(transactions=receipts.drop(lost)))
+    assert say(tables, checked, "K1").profit == say(*without, "K1").profit
 
 
 def test_too_many_bad_receipts_stop_every_verb_that_reads_them_and_say_the_limit(market):
     spoilt = market.transactions.copy()
     spoilt.loc[spoilt.index[: len(spoilt) // 20], "margin"] = np.nan
     with pytest.raises(DataError, match=r"transactions\.margin.*check\.max_left_out_share allows"):
-        read_sound(market.but(transactions=spoilt).open(), settings(), verb="score")
+        opened(market.but(transactions=spoilt), "score")

@@ -2,8 +2,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from readout_example import EXAMPLES
+from scorecard_page import make_document
 
+from netlift.abtest.readout_report.page import readout_document
 from netlift.report import charts
+from netlift.report.language import speak
 from netlift.results import Estimate
 
 TITLE = 'Чек <script>alert(1)</script> & "x", ₽'
@@ -34,6 +38,21 @@ def test_a_chart_is_svg_with_its_title_as_text_and_nothing_from_elsewhere(name):
     assert not tags & {"script", "image", "foreignObject"}
     assert not [value for element in root.iter() for key, value in element.attrib.items() if key.endswith("href")]
     assert DRAWN[name]() == svg
+
+
+def test_what_is_drawn_is_valid_vega_lite(monkeypatch):
+    checked, to_svg = [], charts.to_svg
+
+    def checking(chart, **how):
+        checked.append(chart.to_dict(validate=True))
+        return to_svg(chart, **how)
+
+    monkeypatch.setattr(charts, "to_svg", checking)
+    for draw in DRAWN.values():
+        draw()
+    readout_document(EXAMPLES["six_arms"](), speak("en"))
+    make_document("en")
+    assert len(checked) > len(DRAWN) + 10
 
 
 def test_the_leaderboard_draws_every_candidate_best_first():

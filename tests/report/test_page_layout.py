@@ -16,6 +16,7 @@ from netlift.report.exports import to_html
 from netlift.report.language import speak
 from netlift.report.pdf import to_pdf
 
+pytestmark = pytest.mark.slow
 PAGES = {
     "scorecard": lambda language: make_document(language)[1],
     "probably": lambda language: readout_document(EXAMPLES["probably"](), speak(language)),

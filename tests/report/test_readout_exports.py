@@ -18,6 +18,7 @@ from netlift.report.exports import to_html, to_markdown, to_text
 from netlift.report.language import speak
 from netlift.report.pdf import find_browser, to_pdf
 
+pytestmark = pytest.mark.slow
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"

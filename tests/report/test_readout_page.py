@@ -13,6 +13,7 @@ from netlift.report.exports import to_html, to_json, to_markdown, to_text
 from netlift.report.language import speak
 from netlift.scorecards.campaign_effects import read_readouts
 
+pytestmark = pytest.mark.slow
 RU, EN = speak("ru"), speak("en")
 NOT_ON_PAGE_ONE = {
     "en": ("significan", "p-value", "cuped", "lift"),

@@ -175,6 +175,8 @@ def read_among(
         faulty: Campaigns with errors of the check, which are not counted.
         progress: Who watches.
     """
+    if int(tables["campaigns"].count().to_pyarrow().as_py()) < FEWEST:
+        return {}
     how = settings.readout or ReadoutSettings(tolerance=0.0)
     found_all = find_campaigns(tables, plans, until=until, faulty=faulty)
     readable = {each.campaign_id: each for each in found_all if not each.reason}

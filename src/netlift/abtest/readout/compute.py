@@ -102,6 +102,7 @@ class Reading:
         settings: How it is read.
         rows: One row per assigned customer.
         randomized: Whether chance, with known propensities, drew the arms.
+        ratio: Sample ratio of the rows; None where chance did not draw the arms.
         not_drawn: Why it did not, as a code; empty where it did, or where nobody knows.
         chances: Of the arms; none unequal where chance did not draw them.
         figures: Outcomes, covariates, delivery where it is logged, margin behind the window where it is seen.
@@ -109,6 +110,7 @@ class Reading:
         planned: Columns whose segments plan or config name.
         dimensions: These and what is asked for beside them.
         lost: Customers of arms that hold fewer than three, which cannot be read.
+        left_out: What else the rows leave out, merge or assume, by `count_left_out`.
     """
 
     business: BusinessSettings
@@ -118,6 +120,7 @@ class Reading:
     settings: ReadoutSettings
     rows: ir.Table
     randomized: bool
+    ratio: SampleRatio | None
     not_drawn: str
     chances: Chances
     figures: tuple[str, ...]
@@ -125,6 +128,7 @@ class Reading:
     planned: tuple[str, ...]
     dimensions: tuple[str, ...]
     lost: int
+    left_out: Mapping[str, int]
 
     def cells(self, rows: ir.Table, *, figures: Sequence[str] = (), by: str = "") -> Cells:
         """Moments of each arm and of control, which is a picture of the arms where chances differ."""
@@ -141,6 +145,8 @@ class Reading:
         return self._aggregate(picture_the_control(self.rows, self.figures, self.chances), self.figures)
 
     def _aggregate(self, rows: ir.Table, figures: Sequence[str], by: str = "") -> Cells:
+        if self.chances.unequal:
+            rows = hold(self.tables, rows)  # pictures are dear to work out, and asked several times
         return aggregate(rows, figures=figures, dimensions=(by,) if by else (), cluster=self.household)
 
 
@@ -173,7 +179,7 @@ def read_campaign(
     rows, lost = without_small_arms(rows)
     chances = read_chances(rows)
     randomized = campaign.randomized is not False and not chances.unknown and not chances.impossible
-    not_drawn = ""
+    ratio, not_drawn = None, ""
     if randomized:
         ratio = read_sample_ratios(rows.rename(offer_id="arm"), alarm=ALARM).get(campaign.campaign_id)
         not_drawn = ratio.fault if ratio is not None and ratio.fault == "certain" else ""
@@ -186,6 +192,7 @@ def read_campaign(
         settings=how,
         rows=rows,
         randomized=randomized,
+        ratio=ratio,
         not_drawn=not_drawn,
         chances=chances if randomized else replace(chances, unequal=(), unlogged=()),
         figures=_figures(rows, campaign),
@@ -193,6 +200,7 @@ def read_campaign(
         planned=planned,
         dimensions=dimensions,
         lost=lost,
+        left_out=count_left_out(tables, [campaign.campaign_id]),
     )
     return _read(reading, progress)
 
@@ -386,15 +394,12 @@ def _channels_logged(tables: Tables) -> set[str]:
 
 def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool, touches: Mapping[str, Touch]) -> Facts:
     campaign, tables, request = reading.campaign, reading.tables, reading.request
-    contacts = campaign_contacts(tables, [campaign.campaign_id], until=campaign.until).rename(offer_id="arm")
     ratios: dict[str, SampleRatio] = {}
     if reading.randomized:
-        looked = {"planned_split": contacts, "analysed_split": reading.rows.rename(offer_id="arm")}
-        for name, rows in looked.items():
-            found = read_sample_ratios(rows, alarm=ALARM)
-            if campaign.campaign_id in found:
-                ratios[name] = found[campaign.campaign_id]
-    left_out = count_left_out(tables, [campaign.campaign_id])
+        contacts = campaign_contacts(tables, [campaign.campaign_id], until=campaign.until).rename(offer_id="arm")
+        planned = read_sample_ratios(contacts, alarm=ALARM).get(campaign.campaign_id)
+        looked = {"planned_split": planned, "analysed_split": reading.ratio}
+        ratios = {name: ratio for name, ratio in looked.items() if ratio is not None}
     control = cells[CONTROL]
     delivered = None
     if "delivered" in reading.figures:
@@ -405,7 +410,7 @@ def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool, tou
         randomized=reading.randomized,
         assigned=assigned,
         ratios=ratios,
-        torn=left_out.get("two_arms", 0),
+        torn=reading.left_out.get("two_arms", 0),
         control=control.n,
         control_delivered=delivered,
         open_windows=campaign.open_windows,
@@ -414,7 +419,7 @@ def _facts(reading: Reading, *, cells: Mapping[str, Moments], stopped: bool, tou
         ended=campaign.ended,
         stopped_early=stopped,
         plan_unchanged=request.plan.is_unchanged if request.plan else None,
-        costs_assumed=left_out.get("costs_assumed", 0),
+        costs_assumed=reading.left_out.get("costs_assumed", 0),
         contacts=assigned - control.n,
         outcome_days=campaign.outcome_days,
         days=campaign.days,
@@ -553,7 +558,7 @@ def _assumptions(reading: Reading, money: str) -> Iterator[Assumption]:
 
 
 def _notes(reading: Reading, segments: Sequence[SegmentEffects], found: Sequence[Adjustment]) -> dict[str, int]:
-    notes = dict(count_left_out(reading.tables, [reading.campaign.campaign_id]))
+    notes = dict(reading.left_out)
     notes |= {"arms_too_small": reading.lost} if reading.lost else {}
     left_out = sum(len(effects.left_out) for effects in segments)
     dropped = len({name for adjustment in found for name in adjustment.dropped})

@@ -30,8 +30,8 @@ INSIDE = "inside_other_campaign"
 
 def find_touches(
     tables: Tables, campaign: str, rows: ir.Table, *, until: datetime
-) -> tuple[Mapping[str, Touch], ir.Table]:
-    """Other campaigns, and all together, to whom they contacted of each arm; and who these are.
+) -> tuple[Mapping[str, Touch], ir.Table | None]:
+    """Other campaigns, and all together, to whom they contacted of each arm; and who these are, if there are others.
 
     Args:
         tables: The tables of a business.
@@ -40,6 +40,8 @@ def find_touches(
         until: First moment not seen.
     """
     pairs = find_pairs(tables, [campaign], until=until)
+    if not any(pairs.values()):
+        return {}, None
     touched = hold(tables, touched_customers(tables, rows, pairs, until=until))
     return count_touches(rows, touched).get(campaign, {}), touched
 
@@ -48,7 +50,7 @@ def read_overlaps(
     tables: Tables,
     rows: ir.Table,
     touches: Mapping[str, Touch],
-    touched: ir.Table,
+    touched: ir.Table | None,
     *,
     cells: Callable[[ir.Table], Cells],
     level: float,
@@ -60,11 +62,13 @@ def read_overlaps(
         tables: The tables of a business.
         rows: One row per assigned customer.
         touches: What `find_touches` counted.
-        touched: Whom it counted.
+        touched: Whom it counted; None where there is nobody else.
         cells: Moments of rows by the column `INSIDE`.
         level: Confidence of the intervals.
         currency: Unit of money.
     """
+    if touched is None:
+        return ()
     named = tables["campaigns"].select("campaign_id", "name").to_pyarrow().to_pylist()
     names = {row["campaign_id"]: row["name"] or row["campaign_id"] for row in named}
     order = sorted((name for name in touches if name != ANY), key=lambda name: (-touches[name].contacted, name))

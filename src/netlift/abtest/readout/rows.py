@@ -98,7 +98,8 @@ def describe_campaign(tables: Tables, request: ReadoutRequest, settings: Readout
     campaigns = tables["campaigns"]
     row = campaigns.filter(campaigns.campaign_id == request.campaign_id).to_pyarrow().to_pylist()[0]
     since = common_starts(days, {request.campaign_id: row["outcome_days"]})
-    contacts = campaign_contacts(tables, [request.campaign_id], until=until, since=since)
+    if since:
+        contacts = campaign_contacts(tables, [request.campaign_id], until=until, since=since)
     spans = contacts.aggregate(
         started=contacts.assigned_at.min(),
         first_end=contacts.ends_at.min(),

@@ -191,16 +191,18 @@ def count_left_out(tables: Tables, campaigns: Sequence[str]) -> Mapping[str, int
     contacts = contacts.filter(contacts.campaign_id.isin(list(campaigns)))
     strangers = contacts.anti_join(tables["customers"].select("customer_id"), "customer_id").count()
     pairs = contacts.group_by("campaign_id", "customer_id").aggregate(
-        rows=contacts.count(), low=contacts.offer_id.min(), high=contacts.offer_id.max()
+        rows=contacts.count(),
+        low=contacts.offer_id.min(),
+        high=contacts.offer_id.max(),
+        assumed=(contacts.contact_cost.isnull() & (contacts.offer_id != CONTROL)).sum(),
     )
-    answers = {
-        "unknown_customers": strangers,
-        "repeated_contacts": (pairs.rows - 1).sum(),
-        "two_arms": (pairs.low != pairs.high).sum(),
-        "costs_assumed": (contacts.contact_cost.isnull() & (contacts.offer_id != CONTROL)).sum(),
-    }
-    found = {name: int(answer.to_pyarrow().as_py() or 0) for name, answer in answers.items()}
-    return {name: count for name, count in found.items() if count}
+    answers = pairs.aggregate(
+        repeated_contacts=(pairs.rows - 1).sum(),
+        two_arms=(pairs.low != pairs.high).sum(),
+        costs_assumed=pairs.assumed.sum(),
+    )
+    found = {"unknown_customers": strangers.to_pyarrow().as_py(), **answers.to_pyarrow().to_pylist()[0]}
+    return {name: int(count) for name, count in found.items() if count}
 
 
 def _receipts_near(tables: Tables, contacts: ir.Table, spans: Spans) -> ir.Table:
