@@ -3,8 +3,12 @@
 Same months last year: the margin of the months a year before. Last quarter by season: the margin of the quarter just
 past times what the months ahead were to that quarter a year before; as it is where there is no year before.
 
-Errors are logarithms of actual over forecast, so that 0.05 is 5 %. Those of totals are paired by day: the difference in
-absolute error has the variance of the differences.
+Methods are compared by the logarithm of actual over forecast, so that 0.05 is 5 %, paired by day. Intervals come from
+errors in units of what chance and a common level do to a sum f of margins whose dispersion is φ,
+
+    e = (actual - f) / √(φ f + (0.05 f)²)
+
+so that the errors of a small group tell of its next ones as those of a large group do.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from netlift.forecast.purchases import HORIZON, Purchases
 MOST_DAYS = 6
 FEWEST_DAYS = 3
 LEAST_SHARE = 0.01
+LEVEL_SD = 0.05  # of the level that all customers of a group share, beside what they do by chance
 MODEL, LAST_YEAR, LAST_QUARTER = METHODS = ("forecast", "same_months_last_year", "last_quarter_by_season")
 """Names of the methods, the order of `Backtest.errors`."""
 
@@ -30,14 +35,14 @@ class Backtest:
     """Forecasts of days past beside what came.
 
     Attributes:
-        months: The months that they were made at the beginning of, newest first, shape (d,).
+        ago: Months from the day of each to the end of what is known, the newest first, shape (d,).
         has_season: Which had a year before to compare with, bool, shape (d,).
         forecast: By day, group and month ahead, those who joined later last, in currency, shape (d, g + 1, 12).
         actual: What came, NaN where not known yet, of the same shape.
         naive: The two naive forecasts of all customers together, NaN where there is none, shape (2, d, 12).
     """
 
-    months: np.ndarray
+    ago: np.ndarray
     has_season: np.ndarray
     forecast: np.ndarray
     actual: np.ndarray
@@ -95,7 +100,7 @@ def run_backtest(purchases: Purchases, group_of: Mapping[int, np.ndarray], *, gr
     shape = (len(months), groups + 1, HORIZON)
     naive = [naive_forecasts(purchases.totals, month, purchases.whole_from) for month in months]
     return Backtest(
-        months=np.array(months, dtype=np.int64),
+        ago=purchases.months - np.array(months, dtype=np.int64),
         has_season=np.array([look.has_season for look in looks], dtype=bool),
         forecast=np.array([look.margin for look in looks]).reshape(shape),
         actual=np.array(actual).reshape(shape),
@@ -164,8 +169,18 @@ def trusted_days(backtest: Backtest, *, has_season: bool) -> np.ndarray:
     return alike if alike.sum() >= FEWEST_DAYS else np.ones(len(alike), dtype=bool)
 
 
+def chance_of(forecast: np.ndarray, dispersion: float) -> np.ndarray:
+    """What chance and a common level do to a sum of margins, in currency, of the shape of the forecast.
+
+    Examples:
+        >>> chance_of(np.array([0.0, 100.0, 10_000.0]), 100.0).round(1).tolist()
+        [0.0, 100.1, 1118.0]
+    """
+    return np.sqrt(dispersion * np.maximum(forecast, 0.0) + (LEVEL_SD * forecast) ** 2)
+
+
 def spreads_of(errors: np.ndarray, *, level: float) -> np.ndarray:
-    """How far, as a logarithm, the truth may lie from the forecast of each quarter ahead, shape (4,).
+    """How far the truth may lie from the forecast of each quarter ahead, in the unit of the errors, shape (4,).
 
     The root mean square of a quarter's errors times Student's t with a degree for each day; a quarter with fewer than
     three days is as the one before, grown like a random walk. Infinity where not even two days tell of the first.
@@ -197,6 +212,7 @@ __all__ = [
     "MODEL",
     "Backtest",
     "Comparison",
+    "chance_of",
     "compare",
     "days_to_test",
     "log_error",

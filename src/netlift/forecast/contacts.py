@@ -117,9 +117,7 @@ def shares_by_month(begun: np.ndarray, days: np.ndarray, starts: np.ndarray) -> 
     return np.asarray(np.maximum(inside, 0.0) / days)
 
 
-def added_before(
-    campaigns: Sequence[PastCampaign], as_of: date, starts: np.ndarray, *, has_season: bool
-) -> np.ndarray:
+def added_before(campaigns: Sequence[PastCampaign], as_of: date, starts: np.ndarray, *, has_season: bool) -> np.ndarray:
     """Share of each past campaign that a forecast made of past months carries into each month ahead, shape (c, 12).
 
     Args:

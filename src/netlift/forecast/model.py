@@ -5,8 +5,9 @@ Each group, a value segment or those who join later, is forecast from its own mo
     margin of group g in month h = what g brought in month h a year before  ×  worth of g now / worth of g then
 
 The worth of known customers is what their own histories say (`worth.py`), so that season, prices and what the purchase
-process gets wrong cancel in the ratio. The worth of those who join is the number who join a month, then as they came and
-now as in the last six months, times what a joiner brings at each age. A small group's ratio of brought to expected is drawn towards that of all known customers,
+process gets wrong cancel in the ratio. The worth of those who join is how many join a month, then as they came and now
+as in the last six months, times what a joiner brings at each age. A small group's ratio of brought to expected is drawn
+towards that of all known customers,
 
     c = (brought + k) / (expected + k),        k = Σ y² / Σ y / τ²,
 
@@ -44,12 +45,14 @@ class Outlook:
     Attributes:
         margin: By group, those who join later last, in currency, shape (g + 1, 12).
         kept: Share of known customers' purchases that is left after those who leave until then, shape (g + 1, 12).
+        dispersion: Variance over mean of a customer's margin of a quarter, in currency.
         has_season: Whether the same months a year before are behind it.
         has_rhythm: Whether customers bought often enough to fit how they leave.
     """
 
     margin: np.ndarray
     kept: np.ndarray
+    dispersion: float
     has_season: bool
     has_rhythm: bool
 
@@ -120,7 +123,9 @@ def look_ahead(purchases: Purchases, month: int, group_of: Mapping[int, np.ndarr
     kept = np.divide(by_day, by_day[:, :1], out=np.ones_like(by_day), where=by_day[:, :1] > 0)
     brought = brought_by_groups(purchases, then, group_of[then], groups=groups, months=lag)
     each = _brought_by_idle(purchases, then, group_of[then], lag)
-    worth += np.outer(_idle(purchases, now, group_of[now], groups), each if lag == YEAR else np.full(HORIZON, each.mean()))
+    worth += np.outer(
+        _idle(purchases, now, group_of[now], groups), each if lag == YEAR else np.full(HORIZON, each.mean())
+    )
     expected += np.outer(_idle(purchases, then, group_of[then], groups), each)
     level = _ratio(brought[:-1].sum(axis=0), expected.sum(axis=0))
     dispersion = _dispersion(purchases, then, group_of[then], lag)
@@ -128,6 +133,7 @@ def look_ahead(purchases: Purchases, month: int, group_of: Mapping[int, np.ndarr
     return Outlook(
         margin=np.vstack([worth * level * drawn, _joiners(purchases, now, then, brought[-1])]),
         kept=np.vstack([np.minimum(kept, 1.0), np.ones(HORIZON)]),
+        dispersion=dispersion,
         has_season=lag == YEAR,
         has_rhythm=rhythm is not None,
     )

@@ -13,7 +13,7 @@ from netlift.report.scorecard_charts import lines_chart, stacked_chart
 from netlift.report.words import Words
 from netlift.results import Estimate
 
-SPANS: tuple[Span, ...] = ("quarter", "year")
+Point = tuple[float | None, float | None, float | None]
 
 
 def forecast_document(found: MarginForecast, words: Words) -> Document:
@@ -48,7 +48,11 @@ class _Page:
         yield Section(
             name="money",
             title=say("forecast.money"),
-            banner=Banner(title=self._answer("quarter"), tone="", lines=(self._answer("year"), *self._first_lines())),
+            banner=Banner(
+                title=self._answer("quarter"),
+                tone="",
+                lines=(*map(self._answer, found.spans[1:]), *self._first_lines()),
+            ),
             cards=tuple(self._cards()),
         )
         yield Section(name="charts", title=say("forecast.charts"), pictures=tuple(self._pictures()))
@@ -70,7 +74,7 @@ class _Page:
             title=say("forecast.check"),
             paragraphs=(say("forecast.check_words"),),
             items=tuple(map(self._say_beside, found.beside)),
-            grids=tuple(self._tested(span) for span in SPANS if any(one.span == span for one in found.tested)),
+            grids=tuple(self._tested(span) for span in found.spans if any(one.span == span for one in found.tested)),
         )
         yield Section(name="notes", title=say("forecast.notes"), items=tuple(self._notes()))
 
@@ -89,9 +93,10 @@ class _Page:
             changed = {"budget": one.budget, "margin": one.margin, "churn": one.churn}.get(one.name)
             key = next((text for (name, at), text in told.items() if name == one.name and _equal(changed, at)), "")
             if key:
-                parts.append(self.say(f"forecast.first.{key}", money=self._money(one.year_change, signed=True)))
-        yield self.say("forecast.first.what_if", parts="; ".join(parts))
-        yield from (self._say_used(span) for span in SPANS if self.found.methods[span] != MODEL)
+                change = one.quarter_change if one.year_change is None else one.year_change
+                parts.append(self.say(f"forecast.first.{key}", money=self._money(change, signed=True)))
+        yield self.say(f"forecast.first.what_if_{self.found.spans[-1]}", parts="; ".join(parts))
+        yield from (self._say_used(span) for span in self.found.spans if self.found.methods[span] != MODEL)
         near = [one for one in self.found.beside if one.span == "quarter"]
         if near:
             best = min(near, key=lambda one: one.naive_error)
@@ -103,7 +108,7 @@ class _Page:
         return self.say(f"forecast.used.{span}", naive=self.say(f"forecast.naive.{self.found.methods[span]}"))
 
     def _cards(self) -> Iterator[Card]:
-        for span in SPANS:
+        for span in self.found.spans:
             whole, known, joined = (self.found.line(span, name) for name in (ALL, KNOWN, self.found.groups[-1]))
             lines = [self.say("forecast.card.known", money=self._money(known.without_contacts.point))]
             lines.append(self.say("forecast.card.joiners", money=self._money(joined.total.point)))
@@ -121,8 +126,8 @@ class _Page:
         ahead = [line for line in found.lines if (line.span, line.group) == ("month", ALL)]
         months = [words.month(day, short=True) for day in (*past, *(line.start for line in ahead))]
         scale, unit = scale_money([*past.values(), *(line.total.point for line in ahead)], found.currency, words)
-        nothing = (None, None, None)
-        series = {
+        nothing: Point = (None, None, None)
+        series: dict[str, list[Point]] = {
             self.say("forecast.chart.past"): [
                 *((value / scale, None, None) for value in past.values()),
                 *[nothing] * len(ahead),
@@ -134,7 +139,7 @@ class _Page:
         svg = lines_chart(months, series, unit=unit, language=words.language, from_zero=True)
         yield Picture(svg=svg, title=title, alternative=alternative)
         parts = {"known": KNOWN, "joiners": found.groups[-1]}
-        stacked = {
+        stacked: dict[str, list[float | None]] = {
             self.say(f"forecast.chart.{name}"): [
                 found.line("month", group, h).without_contacts.point / scale for h in range(len(ahead))
             ]
@@ -146,13 +151,11 @@ class _Page:
             ]
         title, own = self.say("forecast.chart.parts"), months[len(past) :]
         svg = stacked_chart(own, stacked, unit=unit, language=words.language)
-        yield Picture(
-            svg=svg, title=title, alternative=words.say("chart.alt", title=title, first=own[0], last=own[-1])
-        )
+        yield Picture(svg=svg, title=title, alternative=words.say("chart.alt", title=title, first=own[0], last=own[-1]))
 
     def _months(self) -> Grid:
         lines = [line for line in self.found.lines if (line.span, line.group) == ("month", ALL)]
-        lines += [self.found.line(span) for span in SPANS]
+        lines += [self.found.line(span) for span in self.found.spans]
         return Grid(
             name=self.say("forecast.sheet.months"),
             title="",
@@ -179,12 +182,12 @@ class _Page:
         for group in (*self.found.groups[:-1], KNOWN, self.found.groups[-1], ALL):
             if group == KNOWN and len(self.found.groups) == 2:
                 continue
-            cells = [cell for span in SPANS for cell in self._money_cells(self.found.line(span, group))]
+            cells = [cell for span in self.found.spans for cell in self._money_cells(self.found.line(span, group))]
             rows.append((text_cell(self._name(group)), *cells))
         if len(self.found.groups) == 2:
-            cells = [cell for span in SPANS for cell in self._money_cells(self.found.line(span, KNOWN))]
+            cells = [cell for span in self.found.spans for cell in self._money_cells(self.found.line(span, KNOWN))]
             rows[0] = (text_cell(self._name(KNOWN)), *cells)
-        heads = [f"{part}_{span}" for span in SPANS for part in self._parts()]
+        heads = [f"{part}_{span}" for span in self.found.spans for part in self._parts()]
         return Grid(
             name=self.say("forecast.sheet.segments"), title="", columns=self._heads("group", *heads), rows=tuple(rows)
         )
@@ -192,18 +195,16 @@ class _Page:
     def _scenarios(self) -> Grid:
         rows = []
         for one in self.found.scenarios:
-            changes = (one.quarter_change, one.year_change)
-            plain = one.name == "plan"
-            moved = [
-                text_cell("") if plain else Cell(kind="money", value=c, text=self._money(c, signed=True)) for c in changes
-            ]
-            rows.append(
-                (text_cell(self._say_scenario(one)), self._cell(one.quarter), moved[0], self._cell(one.year), moved[1])
-            )
+            cells = [text_cell(self._say_scenario(one))]
+            for total, change in ((one.quarter, one.quarter_change), (one.year, one.year_change)):
+                if total is not None and change is not None:
+                    moved = Cell(kind="money", value=change, text=self._money(change, signed=True))
+                    cells += [self._cell(total), self._absent() if one.name == "plan" else moved]
+            rows.append(tuple(cells))
         return Grid(
             name=self.say("forecast.sheet.what_if"),
             title="",
-            columns=self._heads("if", "total_quarter", "against_plan", "total_year", "against_plan"),
+            columns=self._heads("if", *(n for span in self.found.spans for n in (f"total_{span}", "against_plan"))),
             rows=tuple(rows),
         )
 
@@ -216,7 +217,11 @@ class _Page:
             told += [self._times("churn", one.churn)] if one.churn != 1 else []
             return self.say("forecast.if.asked", what=", ".join(told))
         if one.name == "budget":
-            return self.say("forecast.if.budget", money=self._money(one.budget or 0.0))
+            return (
+                self.say("forecast.if.budget", money=self._money(one.budget))
+                if one.budget
+                else self.say("forecast.if.no_contacts")
+            )
         return self._times(one.name, one.margin if one.name == "margin" else one.churn)
 
     def _times(self, name: str, times: float) -> str:
@@ -346,13 +351,13 @@ class _Page:
         return self.say(own) if self.words.has(own) else self.words.name("segment", group)
 
     def _cell(self, one: Estimate) -> Cell:
-        if not math.isfinite(one.ci_lower):
+        if not math.isfinite(one.ci_lower) or one.ci_lower == one.ci_upper:
             return Cell(kind="money", value=one.point, text=self._money(one.point))
         money, interval = self.words.about_parts(one.point, one.ci_lower, one.ci_upper, self.found.currency)
         return Cell(kind="money", value=one.point, text=money, note=interval)
 
     def _absent(self) -> Cell:
-        return Cell(kind="text", value=None, text="—")
+        return Cell(kind="money", value=None, text="—")
 
     def _about(self, one: Estimate) -> str:
         if not math.isfinite(one.ci_lower):
@@ -372,7 +377,7 @@ class _Page:
         return self.words.number(100 * value, digits=1, signed=True)
 
 
-def _scaled(one: Estimate, scale: float) -> tuple[float | None, float | None, float | None]:
+def _scaled(one: Estimate, scale: float) -> Point:
     ends = (one.ci_lower / scale, one.ci_upper / scale) if math.isfinite(one.ci_lower) else (None, None)
     return (one.point / scale, *ends)
 

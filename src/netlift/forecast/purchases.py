@@ -13,6 +13,8 @@ from netlift.errors import DataError
 from netlift.features.sources import receipt_is_return
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from netlift.data.read import Tables
 
 HORIZON = 12
@@ -26,7 +28,7 @@ NEVER = np.iinfo(np.int64).max
 class Purchases:
     """What every customer bought in each month before a day.
 
-    Month k of m begins at day `starts[k]`; days are counted from the day of the forecast, which is 0 and begins month m.
+    Month k of m begins at day `starts[k]`; day 0 is that of the forecast and begins month m.
 
     Attributes:
         starts: First days of the m past months and of the next 12, and the end of the last, shape (m + 13,).
@@ -113,7 +115,8 @@ def read_purchases(tables: Tables, *, as_of: date, first: date) -> Purchases:
     return _arrange(everybody, found, starts=starts, late=(first - as_of).days)
 
 
-def _arrange(everybody, found, *, starts: np.ndarray, late: int) -> Purchases:  # type: ignore[no-untyped-def]
+def _arrange(everybody: pd.DataFrame, found: pd.DataFrame, *, starts: np.ndarray, late: int) -> Purchases:
+    """The answers of the tables as arrays; `late` is the day of the first receipt."""
     import pandas as pd
 
     count = len(starts) - HORIZON - 1

@@ -97,9 +97,9 @@ class Scenario:
         margin: Times the margin of every sale.
         churn: Times the rate at which known customers leave.
         quarter: Margin of the next quarter.
-        year: Margin of the next year.
+        year: Margin of the next year; None where no year is forecast.
         quarter_change: Against the plan, in currency.
-        year_change: Against the plan, in currency.
+        year_change: The same of the year.
     """
 
     name: str
@@ -107,9 +107,9 @@ class Scenario:
     margin: float
     churn: float
     quarter: Estimate
-    year: Estimate
+    year: Estimate | None
     quarter_change: float
-    year_change: float
+    year_change: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True)
 class MarginForecast:
-    """The margin of the next quarter and the next year.
+    """The margin of the next quarter, and of the next year where the same months a year before are known.
 
     Attributes:
         business: Name of the business.
@@ -151,7 +151,7 @@ class MarginForecast:
         level: Of every interval.
         revenue_based: Whether all money is revenue, because the source has no margins.
         groups: Value segments that have customers, or `KNOWN` where the config has none, and `JOINERS`.
-        lines: Every month, the quarter and the year, by group and in all.
+        lines: Every month of them, the quarter and the year, by group and in all.
         past: Margin of past months, first day to currency, oldest first.
         tested: Forecasts of days past.
         beside: The forecast beside the naive ones.
@@ -173,12 +173,17 @@ class MarginForecast:
     past: Mapping[str, float]
     tested: Table[TestedDay]
     beside: Table[Beside]
-    methods: Mapping[str, str]
+    methods: Mapping[Span, str]
     removed: Estimate | None
     plan: Plan | None
     scenarios: Table[Scenario]
     has_season: bool
     notes: tuple[Note, ...]
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What is forecast beside months: a year whose season nobody has seen is not."""
+        return ("quarter", "year") if self.has_season else ("quarter",)
 
     def line(self, span: Span, group: str = ALL, month: int = 0) -> Line:
         """The line of a span and a group; of a month, the one so many after the first."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlift.config.business import BusinessSettings
 from netlift.data.check import read_sound
@@ -32,10 +32,14 @@ from netlift.pipelines.run_key import MANIFEST_FILE, find_key, name_question, re
 from netlift.pipelines.score import require_fresh
 from netlift.pipelines.snapshots import EDGES_FILE
 from netlift.registry.locks import exclusive
+from netlift.report.document import Document, Section
 from netlift.report.exports import to_json
 from netlift.report.plain_text import to_text
 from netlift.report.words import speak
 from netlift.results import SCHEMA_VERSION, Told, to_plain
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FILES = name_files("forecast") | {"csv": "forecast.csv"}
 LEVEL = 0.95
@@ -55,7 +59,7 @@ class ForecastRequest:
 
     as_of: date
     language: str
-    what_if: WhatIf = WhatIf()
+    what_if: WhatIf = field(default_factory=WhatIf)
     run_key: str = ""
 
     @property
@@ -136,9 +140,7 @@ def forecast_business(
         progress.stage("check", "holding the tables against the contract")
         sound, report = read_sound(tables, settings, verb="forecast")
         require_fresh(sound, request.as_of, settings.score.max_data_age_days)
-        found = make_forecast(
-            settings, sound, request, champions=champions, faulty=[*report.faulty], progress=progress
-        )
+        found = make_forecast(settings, sound, request, champions=champions, faulty=[*report.faulty], progress=progress)
         progress.stage("report", "pages and workbook")
         document = forecast_document(found, words)
         contents = write_out(document, {"schema_version": SCHEMA_VERSION, **to_plain(found)})
@@ -152,7 +154,7 @@ def forecast_business(
                 run_key=key,
                 language=words.language,
                 path=str(target),
-                text=to_text(document),
+                text=to_text(replace(document, sections=_first_read(document))),
                 digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
                 forecast=json.loads(contents["json"]),
                 written=True,
@@ -234,7 +236,13 @@ def require_possible(what_if: WhatIf, settings: BusinessSettings) -> None:
             raise UsageError(f"{name} {times:g}: times today's, above 0 and at most {MOST_TIMES:g}; 0.9 is 10 % less")
 
 
-def _rows(found: MarginForecast):  # type: ignore[no-untyped-def]
+def _first_read(document: Document) -> tuple[Section, ...]:
+    """What a terminal shows: the money, the months and what if."""
+    return tuple(section for section in document.sections if section.name in ("money", "months", "what_if"))
+
+
+def _rows(found: MarginForecast) -> pa.Table:
+    """Every line, a row each."""
     import pyarrow as pa
 
     frame = found.lines.to_frame()

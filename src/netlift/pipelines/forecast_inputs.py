@@ -15,6 +15,7 @@ from netlift.data.read import Tables
 from netlift.decision.budget_path import budget_path
 from netlift.decision.limits import BUDGET
 from netlift.decision.options import Used
+from netlift.decision.summary import DecisionSummary
 from netlift.errors import GateRefusedError
 from netlift.evaluation.added_effects import SINCE
 from netlift.forecast.backtest import days_to_test
@@ -86,7 +87,7 @@ def group_customers(
 def read_campaigns(
     settings: BusinessSettings, tables: Tables, *, as_of: date, faulty: Collection[str], progress: Progress
 ) -> tuple[tuple[PastCampaign, ...], tuple[Note, ...]]:
-    """What the campaigns of the past year added in margin, against their control, and what a reader must know of them."""
+    """What campaigns of the past year added in margin, against their control, and what to know of them."""
     if "campaigns" not in tables or "contacts" not in tables:
         return (), ()
     since = datetime.combine(month_start(as_of, -YEAR - BEFORE_MONTHS), time())
@@ -153,7 +154,9 @@ def plan_contacts(
     return plan, ()
 
 
-def _decide(settings: BusinessSettings, tables: Tables, *, as_of: date, progress: Progress):  # type: ignore[no-untyped-def]
+def _decide(
+    settings: BusinessSettings, tables: Tables, *, as_of: date, progress: Progress
+) -> tuple[Log, float, DecisionSummary]:
     """Today's run over whole days and months: what others have used of these is theirs, and renews."""
     decision = require_decision(settings)
     request = DecideRequest(as_of=as_of, run_key=f"forecast-{as_of}")

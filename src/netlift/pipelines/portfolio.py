@@ -173,7 +173,9 @@ def read_whole_effects(
         progress: Who watches.
     """
     how = (settings.readout or ReadoutSettings(tolerance=0.0)).model_copy(update={"segments": ()})
-    found = [campaign for campaign in find_campaigns(tables, (), until=until, faulty=faulty) if campaign.started >= since]
+    found = [
+        campaign for campaign in find_campaigns(tables, (), until=until, faulty=faulty) if campaign.started >= since
+    ]
     readable = {campaign.campaign_id: campaign for campaign in found if not campaign.reason}
     if not readable:
         return (), len(found)
