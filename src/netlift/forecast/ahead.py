@@ -59,7 +59,7 @@ class Ahead:
     Attributes:
         basis: What it is of.
         margin: By group and month as before, with contacts as there were, joiners last, in currency, (g + 1, 12).
-        kept: Share of known customers' purchases left after those who leave, shape (g + 1, 12).
+        kept: Share of what known customers bring that is left after those who leave, shape (12,).
         spread: By name of groups, how far the truth may lie from quarters ahead, in units of `chance_of`, shape (4,).
         month_spread: The same of single months of each quarter ahead.
         dispersion: Variance over mean of a customer's margin of a quarter, in currency.
@@ -219,7 +219,8 @@ class Ahead:
             )
 
     def _under_all(self, what: WhatIf, spans: Sequence[Span]) -> dict[Span, Estimate]:
-        times = what.margin * self.kept ** (what.churn - 1)
+        known = self.kept ** (what.churn - 1)
+        times = what.margin * np.vstack([np.tile(known, (len(self.margin) - 1, 1)), np.ones(HORIZON)])
         return {span: self._under(SPANS[span], times, what) for span in spans}
 
     def _under(self, stretch: slice, times: np.ndarray, what: WhatIf) -> Estimate:
@@ -250,7 +251,7 @@ class Ahead:
 
     def _times(self, one: Estimate, times: float) -> Estimate:
         """So many times an estimate, all with the same error; times below 0 turn its ends round."""
-        ends = sorted([one.ci_lower * times, one.ci_upper * times])
+        ends = sorted([one.ci_lower * times, one.ci_upper * times]) if times else [0.0, 0.0]
         point = one.point * times
         return self._estimate(point, point - ends[0], ends[1] - point, method=one.method)
 

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netlift.errors import HistoryTooShortError
+from netlift.estimators.process_formulas import PurchaseMixture
 from netlift.forecast.purchases import HORIZON, Purchases
 from netlift.forecast.worth import fit_rhythm, known_at, worth_of_groups
 
@@ -44,7 +45,8 @@ class Outlook:
 
     Attributes:
         margin: By group, those who join later last, in currency, shape (g + 1, 12).
-        kept: Share of known customers' purchases that is left after those who leave until then, shape (g + 1, 12).
+        kept: Share of what known customers bring that is left by a month after those who leave until then, season and
+            prices apart, shape (12,); 1 where no year before tells it from the season.
         dispersion: Variance over mean of a customer's margin of a quarter, in currency.
         has_season: Whether the same months a year before are behind it.
         has_rhythm: Whether customers bought often enough to fit how they leave.
@@ -119,8 +121,6 @@ def look_ahead(purchases: Purchases, month: int, group_of: Mapping[int, np.ndarr
     expected = worth_of_groups(
         known_at(purchases, then), rhythm, group_of[then], behind - purchases.starts[then], groups=groups
     )
-    by_day = worth / np.diff(ahead[:HORIZON], prepend=0)
-    kept = np.divide(by_day, by_day[:, :1], out=np.ones_like(by_day), where=by_day[:, :1] > 0)
     brought = brought_by_groups(purchases, then, group_of[then], groups=groups, months=lag)
     each = _brought_by_idle(purchases, then, group_of[then], lag)
     worth += np.outer(
@@ -132,11 +132,33 @@ def look_ahead(purchases: Purchases, month: int, group_of: Mapping[int, np.ndarr
     drawn = _credible(brought[:-1], expected * level[:lag], dispersion / GROUPS_DIFFER**2)
     return Outlook(
         margin=np.vstack([worth * level * drawn, _joiners(purchases, now, then, brought[-1])]),
-        kept=np.vstack([np.minimum(kept, 1.0), np.ones(HORIZON)]),
+        kept=np.ones(HORIZON) if lag < YEAR else _kept(purchases, now, rhythm, brought[:-1].sum(axis=0), expected),
         dispersion=dispersion,
         has_season=lag == YEAR,
         has_rhythm=rhythm is not None,
     )
+
+
+def _kept(
+    purchases: Purchases, now: int, rhythm: PurchaseMixture | None, brought: np.ndarray, expected: np.ndarray
+) -> np.ndarray:
+    """What leaving takes, by the same quarter seen from a year before and from its own beginning.
+
+    Those known a year ago, and those known as the quarter just past began, brought in it so many times what their
+    histories said of a month at once. Season and prices are in both, nine more months of leaving in the one alone.
+    """
+    month = now - QUARTER
+    own = np.where(purchases.joined < month, 0, -1)
+    ends = purchases.starts[month + 1 : now + 1] - purchases.starts[month]
+    at_once = worth_of_groups(known_at(purchases, month), rhythm, own, ends, groups=1)[0]
+    came = brought_by_groups(purchases, month, own, groups=1, months=QUARTER)[0]
+    days = np.diff(purchases.starts[now - YEAR : now + 1])
+    early = float(expected[:, 0].sum() / days[0] * days[-QUARTER:].sum())
+    late = float(at_once[0] / ends[0] * ends[-1])
+    if min(early, late, came.sum(), brought[-QUARTER:].sum()) <= 0:
+        return np.ones(HORIZON)
+    left = min(float(brought[-QUARTER:].sum() / early / (came.sum() / late)), 1.0)
+    return np.asarray(left ** (np.arange(HORIZON) / (YEAR - QUARTER)))
 
 
 def _ratio(brought: np.ndarray, expected: np.ndarray) -> np.ndarray:

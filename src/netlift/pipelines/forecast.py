@@ -16,6 +16,7 @@ from netlift.data.read import Tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.errors import UsageError
 from netlift.forecast.compose import Basis, forecast_margin
+from netlift.forecast.model import YEAR, lag_of
 from netlift.forecast.page import forecast_document
 from netlift.forecast.purchases import read_purchases
 from netlift.forecast.result import MarginForecast, WhatIf
@@ -188,6 +189,11 @@ def make_forecast(
     as_of = request.as_of
     progress.stage("forecast", "purchases by customer and month")
     purchases = read_purchases(tables, as_of=as_of, first=read_history(tables).first)
+    if request.what_if.churn != 1 and lag_of(purchases, purchases.months) < YEAR:
+        raise UsageError(
+            f"--churn {request.what_if.churn:g}: less than 15 months of history cannot tell leaving from the season; "
+            "leave --churn out"
+        )
     of_segments = [champion for champion in champions[0] if champion.task in ("churn", "ltv")], champions[1]
     groups, group_of, segment_of = group_customers(
         settings, tables, purchases, as_of=as_of, champions=of_segments, progress=progress
