@@ -17,9 +17,7 @@ from netlift.forecast.compose import Basis, forecast_margin
 from netlift.forecast.result import ALL, JOINERS, KNOWN
 
 WORLDS = 8
-BASIS = Basis(
-    business="w", as_of=date(2026, 10, 1), currency="RUB", level=0.95, revenue_based=False, groups=(KNOWN,)
-)
+BASIS = Basis(business="w", as_of=date(2026, 10, 1), currency="RUB", level=0.95, revenue_based=False, groups=(KNOWN,))
 
 
 @pytest.fixture(scope="module")
