@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import date
 
@@ -99,4 +100,4 @@ def test_the_backtest_holds_every_day_against_what_came():
 def test_months_counted_from_a_day_follow_each_other(day):
     starts = [month_start(day, k) for k in range(-30, 31)]
     assert starts[30] == day and starts == sorted(set(starts))
-    assert all(28 <= (b - a).days <= 31 for a, b in zip(starts, starts[1:], strict=False))
+    assert all(28 <= (b - a).days <= 31 for a, b in itertools.pairwise(starts))

@@ -63,7 +63,7 @@ def test_a_year_of_online_retail_has_no_season_and_no_year_ahead(tmp_path):
     found, _ = forecast("online_retail", tmp_path)
     assert not found.has_season and found.spans == ("quarter",)
     assert {one.span for one in found.lines} == {"month", "quarter"}
-    assert [note.key for note in found.notes][0] == "no_season"
+    assert next(note.key for note in found.notes) == "no_season"
     own = [one for one in found.beside if one.span == "quarter"]
     used = [one for one in own if one.used]
     assert all(one.error <= one.naive_error for one in own) or used  # the nearer one is the one that is used
