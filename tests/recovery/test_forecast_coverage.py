@@ -12,7 +12,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "forecast"))
 from forecast_world import make_world, one_group
 
-from netlift.forecast.backtest import naive_forecasts
+from netlift.forecast.backtest import METHODS, MODEL, naive_forecasts
 from netlift.forecast.compose import Basis, forecast_margin
 from netlift.forecast.result import ALL, JOINERS, KNOWN
 
@@ -62,3 +62,19 @@ def test_the_forecast_is_nearer_than_naive_ones(forecasts):
         errors.append(np.abs(np.log(world.truth.sum() / np.array(year))))
     own, *naive = np.mean(errors, axis=0)
     assert own <= min(naive)
+
+
+def test_a_naive_forecast_that_was_nearer_is_the_one_that_is_used(forecasts):
+    seen = set()
+    for found, world in forecasts:
+        naive = dict(zip(METHODS[1:], naive_forecasts(world.purchases.totals, world.purchases.months), strict=True))
+        for span, months in (("quarter", 3), ("year", 12)):
+            nearer = {
+                one.naive_error: one.naive for one in found.beside if one.span == span and one.difference.point > 0
+            }
+            method = nearer[min(nearer)] if nearer else MODEL
+            assert found.methods[span] == method
+            seen.add(method)
+            if method != MODEL:
+                assert found.line(span).total.point == pytest.approx(naive[method][:months].sum())
+    assert MODEL in seen and len(seen) > 1

@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from netlift.forecast.backtest import METHODS, MODEL, Backtest, chance_of, naive_forecasts, spreads_of
+from netlift.forecast.backtest import METHODS, Backtest, chance_of, naive_forecasts, spreads_of
 from netlift.forecast.contacts import BudgetLine, PastCampaign, Plan, added_before
 from netlift.forecast.model import QUARTER, YEAR, Outlook
 from netlift.forecast.purchases import HORIZON, Purchases, month_start
@@ -104,10 +104,12 @@ class Ahead:
         for name, rows in rows_of(basis.groups).items():
             forecast, actual = (part[counts][:, rows].sum(axis=1) for part in (test.forecast, test.actual))
             spread[name], by_month[name] = _spreads(forecast, actual, look.dispersion, basis.level)
-        used = next((method for method in (methods["year"], methods["quarter"]) if method != MODEL), MODEL)
-        if used != MODEL:
-            naive, actual = test.naive[METHODS.index(used) - 1, counts], test.actual[counts].sum(axis=1)
-            spread[ALL], by_month[ALL] = _spreads(naive, actual, look.dispersion, basis.level)
+        came, own = test.actual[counts].sum(axis=1), test.forecast[counts].sum(axis=1)
+        by = dict(zip(METHODS, [own, *test.naive[:, counts]], strict=True))
+        ends = {span: _spreads(by[methods[span]], came, look.dispersion, basis.level) for span in SPANS}
+        spread[ALL], by_month[ALL] = (
+            np.concatenate([quarter[:1], year[1:]]) for quarter, year in zip(ends["quarter"], ends["year"], strict=True)
+        )
         return cls(
             basis=basis,
             margin=margin,
@@ -160,11 +162,10 @@ class Ahead:
         z = NormalDist().inv_cdf(0.5 + self.basis.level / 2)
         doubt = z * float(np.linalg.norm((self.doubt[:, stretch] * out).sum(axis=1)))
         half = self._half(margin, stretch, group)
+        low = min(half, max(own, 0.0)) if np.isfinite(half) else half  # sales do not bring less than nothing
         without = self._estimate(
             own - removed,
-            float(
-                np.hypot(min(half, max(own, 0.0)) if np.isfinite(half) else half, doubt)
-            ),  # no sale brings less than 0
+            float(np.hypot(low, doubt)),
             float(np.hypot(half, doubt)),
             method="same months a year before by worth of customers, errors of backtests",
         )

@@ -114,7 +114,7 @@ def naive_forecasts(totals: np.ndarray, month: int, whole_from: int = 0) -> np.n
     Examples:
         >>> totals = np.concatenate([np.full(12, 10.0), np.full(12, 20.0)])
         >>> naive_forecasts(totals, 24)[:, 0].tolist(), naive_forecasts(totals, 6)[:, 0].tolist()
-        ([20.0, 20.0], [nan, 10.0])
+        ([20.0, 40.0], [nan, 10.0])
     """
     quarter = float(totals[month - QUARTER : month].sum())
     if month - YEAR < whole_from:

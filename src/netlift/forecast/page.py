@@ -275,8 +275,6 @@ class _Page:
             yield self.say("forecast.note.revenue_based")
         if found.removed is not None:
             yield self.say("forecast.note.removed", money=self._about(found.removed))
-        elif found.plan is not None:
-            yield self.say("forecast.note.not_removed")
         if found.plan is not None:
             plan = found.plan
             yield self.say(

@@ -151,7 +151,8 @@ def plan_contacts(
         share_of=share_of,
         curve=_curve(log, summary.budget or summary.spend, budgets),
     )
-    return plan, ()
+    mark = summary.observational
+    return plan, (Note(key="observational", values={"campaigns": mark}),) if mark else ()
 
 
 def _decide(
