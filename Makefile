@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide demo test test-fast check lint types imports format bench bench-uplift bench-decisions bench-nights bench-value calibrate faults readout studies fuzz audit clean
+.PHONY: help setup lock data train score decide forecast demo test test-fast check lint types imports format bench bench-uplift bench-decisions bench-nights bench-value calibrate faults readout studies fuzz audit clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ score: .venv/.ready  ## Score all customers with the champions, as of AS_OF=YYYY
 
 decide: .venv/.ready  ## One offer, or none, for every customer, as of AS_OF=YYYY-MM-DD
 	@$(NETLIFT) decide --as-of $(AS_OF) --config $(CONFIG)
+
+forecast: .venv/.ready  ## Margin of the next quarter and year, as of AS_OF=YYYY-MM-DD
+	@$(NETLIFT) forecast --as-of $(AS_OF) --config $(CONFIG) $(if $(LANG_OF),--lang $(LANG_OF))
 
 demo: .venv/.ready  ## A simulated year under netlift beside the same year under other rules; PRESET=sports-nutrition
 	@$(NETLIFT) demo --config configs/demo.yaml $(if $(PRESET),--preset $(PRESET))

@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[list[str], ...]] = {
     "score": (f"score --as-of {DAY} --config {SHOP}".split(),),
     "segments": (f"segments --as-of {DAY} --lang en --config {SHOP}".split(),),
     "scorecard": (f"scorecard --months 2 --until 2026-09 --lang en --config {SHOP}".split(),),
+    "forecast": (f"forecast --as-of {DAY} --lang en --config {SHOP}".split(),),
     "readout": (READOUT,),
     "portfolio": (f"portfolio --lang en --config {SHOP}".split(),),
     "design": (DESIGN,),

@@ -12,6 +12,7 @@ import typer
 
 from netlift.cli import decisions, experiments
 from netlift.cli import demo as demo_verb
+from netlift.cli import forecast as forecast_verb
 from netlift.cli.terminal import (
     DEMO,
     EXPERIMENTS,
@@ -246,6 +247,7 @@ def scorecard(
 
 experiments.register(app)
 decisions.register(app)
+forecast_verb.register(app)
 demo_verb.register(app)
 
 

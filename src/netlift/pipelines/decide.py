@@ -59,7 +59,7 @@ from netlift.segments.splits import digest_splits
 from netlift.training.uplift.evidence_file import ProofFile, find_champions_file, read_proof_rows
 from netlift.training.uplift.evidence_rows import ProofRows
 
-__all__ = ["PAGES", "DecideRequest", "DecideRun", "decide_business", "require_decision", "write_pages"]
+__all__ = ["PAGES", "DecideRequest", "DecideRun", "decide_business", "decide_for", "require_decision", "write_pages"]
 
 PAGES = {f"page_{language}": f"decisions_{language}.html" for language in LANGUAGES}
 
@@ -206,7 +206,7 @@ def decide_business(
                 held_out=held_out,
                 progress=progress,
             )
-            log, summary = _decide(settings, request, known, champions, without, held_out, progress)
+            log, summary = decide_for(settings, request, known, champions, without, held_out, progress)
             progress.stage("decide", "writing, and reading back who may be contacted")
             with staged_directory(target, access=settings.ids_readable_by) as staging:
                 lists = channel_lists(
@@ -271,7 +271,7 @@ def require_decision(settings: BusinessSettings) -> DecisionSettings:
     return settings.decision
 
 
-def _decide(
+def decide_for(
     settings: BusinessSettings,
     request: DecideRequest,
     known: Known,
@@ -280,6 +280,17 @@ def _decide(
     held_out: ProofRows | None,
     progress: Progress,
 ) -> tuple[Log, DecisionSummary]:
+    """Choose for all customers together, and say what comes of it; writes nothing.
+
+    Args:
+        settings: The business, with its decision block.
+        request: What is asked.
+        known: What is known of the customers.
+        champions: Task to its champion.
+        without: Tasks of the config without one.
+        held_out: Contacts that the model never saw; None where the training kept none.
+        progress: Who watches.
+    """
     decision = require_decision(settings)
     progress.stage("decide", f"choosing for {len(known.positions):,} customers together")
     salt = f"{decision.holdout.salt}\x1f{settings.name}\x1f{request.key}\x1fexplore"

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from netlift.data.checks.findings import Finding
+from netlift.data.history import History
 from netlift.errors import (
     DataError,
     GateRefusedError,
 )
 from netlift.results import Estimate, Table, Told
-from netlift.training.calendar import History
 
 LEADS = ("champion", "already champion", "champion kept")
 Standing = Literal["champion", "already champion", "champion kept", "refused", "failed"]

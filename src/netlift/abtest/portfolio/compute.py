@@ -154,6 +154,36 @@ def read_portfolio(
     )
 
 
+def read_whole_effects(
+    settings: BusinessSettings,
+    tables: Tables,
+    *,
+    since: datetime,
+    until: datetime,
+    faulty: Collection[str] = (),
+    progress: Progress,
+) -> tuple[tuple[Effect, ...], int]:
+    """What each campaign that began within some time did, all its arms together, and how many cannot be read.
+
+    Args:
+        settings: The business.
+        tables: Its tables, checked.
+        since: First moment of a beginning.
+        until: First moment not seen.
+        faulty: Campaigns with errors of the check.
+        progress: Who watches.
+    """
+    how = (settings.readout or ReadoutSettings(tolerance=0.0)).model_copy(update={"segments": ()})
+    found = [
+        campaign for campaign in find_campaigns(tables, (), until=until, faulty=faulty) if campaign.started >= since
+    ]
+    readable = {campaign.campaign_id: campaign for campaign in found if not campaign.reason}
+    if not readable:
+        return (), len(found)
+    whole, *_ = _read_effects(settings, tables, readable, how, until, progress)
+    return whole.effects, len(found) - len(whole.effects)
+
+
 def read_among(
     settings: BusinessSettings,
     tables: Tables,

@@ -25,6 +25,7 @@ READS: Mapping[str, frozenset[str]] = MappingProxyType(
         "decide": FACTS | COMPARED | {"item_scores"},
         "segments": FACTS,
         "scorecard": FACTS | COMPARED,
+        "forecast": FACTS | COMPARED,
         "design": FACTS | COMPARED,
         "assign": FACTS | COMPARED,
         "readout": COMPARED,

@@ -1,0 +1,297 @@
+"""The forecast as a verb: tables, segments, campaigns and today's run become the margin of the quarter and the year."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from netlift.config.business import BusinessSettings
+from netlift.data.checks.check import read_sound
+from netlift.data.checks.findings import Finding, read_findings
+from netlift.data.checks.quality import is_revenue_based
+from netlift.data.csv_lists import to_csv
+from netlift.data.history import read_history
+from netlift.data.read import Tables
+from netlift.data.run import (
+    MANIFEST_FILE,
+    SourceFiles,
+    combine_digests,
+    find_key,
+    name_question,
+    read_standing,
+    reading_tables,
+    safe_key,
+)
+from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.decisions.eligibility.contact_history import digest_lists
+from netlift.errors import UsageError
+from netlift.forecast.compose import Basis, forecast_margin
+from netlift.forecast.model import YEAR, lag_of
+from netlift.forecast.page import forecast_document
+from netlift.forecast.purchases import read_purchases
+from netlift.forecast.result import MarginForecast, WhatIf
+from netlift.pipelines.forecast_inputs import group_customers, plan_contacts, read_campaigns
+from netlift.pipelines.score import require_fresh
+from netlift.progress import Progress
+from netlift.registry.champions import Champion, find_champions
+from netlift.registry.locks import exclusive
+from netlift.report.document import Document, Section
+from netlift.report.exports import to_json, to_text
+from netlift.report.files import name_files, write_out
+from netlift.report.language import speak
+from netlift.report.names import speak_of
+from netlift.results import SCHEMA_VERSION, Told, to_plain
+from netlift.segments.snapshots import EDGES_FILE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FILES = name_files("forecast") | {"csv": "forecast.csv"}
+LEVEL = 0.95
+MOST_TIMES = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastRequest:
+    """What is asked.
+
+    Attributes:
+        as_of: First day not seen, and the first of the months ahead.
+        language: Of the texts, ru or en.
+        what_if: Other conditions to look at beside the plan.
+        run_key: Name of the output's folder; empty for one of the question.
+    """
+
+    as_of: date
+    language: str
+    what_if: WhatIf = field(default_factory=WhatIf)
+    run_key: str = ""
+
+    @property
+    def own_key(self) -> str:
+        """The key of what is asked."""
+        asked = json.dumps(to_plain(self.what_if)) if self.what_if.asks else ""
+        return name_question(f"{self.as_of}-{self.language}", asked)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastRun(Told):
+    """What a job of the forecast verb did.
+
+    Attributes:
+        run_key: The job's key.
+        language: Of the texts.
+        path: The folder that it wrote.
+        text: What is read first.
+        digests: What it was made from, and of the files themselves.
+        forecast: What it found, as in its JSON file.
+        written: False where the same forecast stood already.
+        left_out: What of the tables was not read, as the check found it.
+    """
+
+    run_key: str
+    language: str
+    path: str
+    text: str
+    digests: Mapping[str, str]
+    forecast: Mapping[str, Any]
+    written: bool
+    left_out: tuple[Finding, ...] = ()
+
+    def to_text(self) -> str:
+        """What is read first, and where the rest is."""
+        where = speak(self.language).say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
+        return f"{self.text}\n\n{where}"
+
+
+def forecast_business(
+    settings: BusinessSettings,
+    request: ForecastRequest,
+    *,
+    progress: Progress,
+    now: datetime,
+    lock_timeout: float,
+) -> ForecastRun:
+    """Forecast the margin of a business; write it as JSON, CSV, Markdown, HTML and XLSX, all or none.
+
+    Args:
+        settings: The business.
+        request: Which day, in which language, under which key. The same key gives the same bytes, or a refusal.
+        progress: Who watches.
+        now: Time of the call, for the manifest.
+        lock_timeout: Seconds to wait for another job with this key.
+
+    Raises:
+        UsageError: A language that netlift does not speak, a condition that cannot be, stale edges of segments, or a
+            key that was written before from other inputs.
+        DataError: The tables break the contract, or the newest receipt is older than the config allows.
+        HistoryTooShortError: Fewer than six whole months lie before the day.
+        BusyError: Another job writes this key.
+    """
+    speak(request.language)
+    require_possible(request.what_if, settings)
+    place, named = settings.state / "out" / "forecasts", safe_key(request.run_key or request.own_key)
+    require_free_space(settings.state, needed_mb=100)
+    lock = settings.state / "locks" / f"forecast-{named}.lock"
+    held = exclusive(lock, timeout_seconds=lock_timeout, holder=f"forecast {named}")
+    with held, reading_tables(settings, repeatable=True) as (tables, sources):
+        champions = find_champions(settings, [*settings.models])
+        inputs = _input_digests(settings, champions[0], sources, request)
+        key = find_key(place, request.run_key, request.own_key, inputs)
+        target = place / key
+        if target.exists():
+            return _standing(target, inputs, key)
+        words = speak_of(settings, request.language, tables)
+        progress.stage("check", "holding the tables against the contract")
+        sound, report = read_sound(tables, settings, verb="forecast")
+        require_fresh(sound, request.as_of, settings.score.max_data_age_days)
+        found = make_forecast(settings, sound, request, champions=champions, faulty=[*report.faulty], progress=progress)
+        progress.stage("report", "pages and workbook")
+        document = forecast_document(found, words)
+        contents = write_out(document, {"schema_version": SCHEMA_VERSION, **to_plain(found)})
+        contents["csv"] = to_csv(_rows(found))
+        sources.require_unchanged()
+        inputs = _input_digests(settings, champions[0], sources, request)  # with edges that were frozen meanwhile
+        with staged_directory(target) as staging:
+            for suffix, name in FILES.items():
+                write_bytes(staging / name, contents[suffix])
+            run = ForecastRun(
+                run_key=key,
+                language=words.language,
+                path=str(target),
+                text=to_text(replace(document, sections=_first_read(document))),
+                digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
+                forecast=json.loads(contents["json"]),
+                written=True,
+                left_out=report.left_out_of("forecast"),
+            )
+            manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(run)}
+            del manifest["forecast"]
+            write_bytes(staging / MANIFEST_FILE, to_json(manifest))
+    return run
+
+
+def make_forecast(
+    settings: BusinessSettings,
+    tables: Tables,
+    request: ForecastRequest,
+    *,
+    champions: tuple[list[Champion], tuple[str, ...]],
+    faulty: Sequence[str],
+    progress: Progress,
+) -> MarginForecast:
+    """The forecast; writes nothing but frozen edges of segments.
+
+    Args:
+        settings: The business.
+        tables: Its tables, checked.
+        request: What is asked.
+        champions: The champions of the business, and the tasks without one.
+        faulty: Campaigns with errors of the check.
+        progress: Who watches.
+    """
+    as_of = request.as_of
+    progress.stage("forecast", "purchases by customer and month")
+    purchases = read_purchases(tables, as_of=as_of, first=read_history(tables).first)
+    if request.what_if.churn != 1 and lag_of(purchases, purchases.months) < YEAR:
+        raise UsageError(
+            f"--churn {request.what_if.churn:g}: less than 15 months of history cannot tell leaving from the season; "
+            "leave --churn out"
+        )
+    of_segments = [champion for champion in champions[0] if champion.task in ("churn", "ltv")], champions[1]
+    groups, group_of, segment_of = group_customers(
+        settings, tables, purchases, as_of=as_of, champions=of_segments, progress=progress
+    )
+    campaigns, told = read_campaigns(settings, tables, as_of=as_of, faulty=faulty, progress=progress)
+    progress.stage("forecast", "what a run of decisions would earn today")
+    asked = request.what_if.budget
+    plan, why = plan_contacts(
+        settings,
+        tables,
+        as_of=as_of,
+        segment_of=segment_of,
+        budgets=[] if asked is None else [asked],
+        progress=progress,
+    )
+    if asked is not None and (plan is None or not plan.curve):
+        raise UsageError(f"--budget {asked:g}: there is no plan of contacts to spend it on; leave --budget out")
+    basis = Basis(
+        business=settings.name,
+        as_of=as_of,
+        currency=settings.currency,
+        level=LEVEL if settings.segments is None else settings.segments.level,
+        revenue_based=is_revenue_based(tables),
+        groups=groups,
+        notes=(*why, *told),
+    )
+    progress.stage("forecast", "months ahead, and the same forecast on days past")
+    return forecast_margin(basis, purchases, group_of, campaigns=campaigns, plan=plan, what_if=request.what_if)
+
+
+def require_possible(what_if: WhatIf, settings: BusinessSettings) -> None:
+    """Refuse conditions that cannot be.
+
+    Raises:
+        UsageError: The option, its value and what is possible.
+    """
+    if what_if.budget is not None and not 0 <= what_if.budget < float("inf"):
+        raise UsageError(f"--budget {what_if.budget:g}: money of a run, 0 or more")
+    if what_if.budget is not None and settings.decision is None:
+        raise UsageError(
+            f"--budget {what_if.budget:g}: config {settings.name} has no decision block, so there are no contacts to "
+            "spend it on; leave --budget out, or write the block as in configs/demo.yaml"
+        )
+    for name, times in (("--margin", what_if.margin), ("--churn", what_if.churn)):
+        if not 0 < times <= MOST_TIMES:
+            raise UsageError(f"{name} {times:g}: times today's, above 0 and at most {MOST_TIMES:g}; 0.9 is 10 % less")
+
+
+def _first_read(document: Document) -> tuple[Section, ...]:
+    """What a terminal shows: the money, the months and what if."""
+    return tuple(section for section in document.sections if section.name in ("money", "months", "what_if"))
+
+
+def _rows(found: MarginForecast) -> pa.Table:
+    """Every line, a row each."""
+    import pyarrow as pa
+
+    frame = found.lines.to_frame()
+    money = [name for name in frame.columns if name not in ("span", "start", "end", "group")]
+    frame = frame[["span", "start", "end", "group", *(name for name in money if not name.endswith("unit"))]]
+    return pa.Table.from_pandas(frame.assign(currency=found.currency), preserve_index=False)
+
+
+def _input_digests(
+    settings: BusinessSettings, champions: Sequence[Champion], sources: SourceFiles, request: ForecastRequest
+) -> dict[str, str]:
+    edges = settings.state / EDGES_FILE
+    digests = {f"model_{champion.task}": champion.digest for champion in champions}
+    digests |= {"config": settings.digest(), "names": settings.names.digest(), "data": sources.digest}
+    digests["segments"] = "" if settings.segments is None else settings.segments.digest()
+    digests["decision"] = "" if settings.decision is None else settings.decision.digest()
+    digests["edges"] = file_digest(edges) if edges.exists() else ""
+    digests["lists"] = combine_digests(digest_lists(settings.state, own_key=""))
+    digests |= {"language": request.language, "as_of": request.as_of.isoformat()}
+    digests["asked"] = json.dumps(to_plain(request.what_if))
+    return digests | {"inputs": combine_digests(digests)}
+
+
+def _standing(target: Any, inputs: Mapping[str, str], key: str) -> ForecastRun:
+    """What was written under this key before, if it was made from the same inputs and is whole."""
+    manifest = read_standing(target, inputs, key, files=FILES)
+    return ForecastRun(
+        run_key=key,
+        language=manifest["language"],
+        path=str(target),
+        text=manifest["text"],
+        digests=manifest["digests"],
+        forecast=json.loads((target / FILES["json"]).read_text(encoding="utf-8")),
+        written=False,
+        left_out=read_findings(manifest.get("left_out", ())),
+    )
+
+
+__all__ = ["ForecastRequest", "ForecastRun", "forecast_business", "make_forecast", "require_possible"]
