@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from netlift.abtest.assignment import hash_units
+import numpy as np
+
+from netlift.abtest.assignment import hash_units, to_uniform
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
@@ -20,6 +22,7 @@ from netlift.data.read import Tables, open_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.decision.conditions import require_known
 from netlift.decision.eligibility import require_fresh_consent
+from netlift.decision.journeys.night import Asked, Facts, Night, run_night
 from netlift.decision.options import make_options
 from netlift.decision.summary import DecisionSummary
 from netlift.errors import BusyError, ConfigError, GateRefusedError, UsageError
@@ -153,7 +156,7 @@ def decide_business(
     trigger = find_trigger(decision, request.trigger)
     target = settings.state / DECISIONS / request.key
     require_free_space(settings.state, needed_mb=200)
-    files = export_files([*decision.channels]) | PAGES
+    files = export_files([*decision.channels], is_list=bool(request.trigger)) | PAGES
     lock = settings.state / "locks" / "decide.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder=f"decide {request.key}"):
         champions, without = find_deciders(settings)
@@ -188,7 +191,9 @@ def decide_business(
                 held_out=held_out,
                 progress=progress,
             )
-            log, summary = _decide(settings, request, known, champions, without, held_out, progress)
+            night = None if known.facts is None else _move_journeys(settings, decision, request, known, known.facts)
+            known = known if night is None else known.after(night)
+            log, summary = _decide(settings, request, known, night, champions, without, held_out, progress)
             progress.stage("decide", "writing, and reading back who may be contacted")
             with staged_directory(target, access=settings.ids_readable_by) as staging:
                 lists = channel_lists(
@@ -252,10 +257,37 @@ def require_decision(settings: BusinessSettings) -> DecisionSettings:
     return settings.decision
 
 
+def _move_journeys(
+    settings: BusinessSettings, decision: DecisionSettings, request: DecideRequest, known: Known, facts: Facts
+) -> Night:
+    """Journeys go first: what their steps take is left to nobody else, and neither is who is in one."""
+
+    def draw(journey: str, ids: Sequence[str]) -> np.ndarray:
+        salt = "\x1f".join([decision.holdout.salt, settings.name, journey, "journey"])
+        return to_uniform(hash_units(ids, salt=salt, purpose="arm"))
+
+    return run_night(
+        Asked(
+            decision=decision,
+            options=known.options,
+            customers=known.customers,
+            ids=known.positions,
+            cost=known.values.cost(),
+            events=known.journeys.events,
+            facts=facts,
+            used=known.used,
+            as_of=request.as_of,
+            run_key=request.key,
+            draw=draw,
+        )
+    )
+
+
 def _decide(
     settings: BusinessSettings,
     request: DecideRequest,
     known: Known,
+    night: Night | None,
     champions: Mapping[str, Champion],
     without: tuple[str, ...],
     held_out: ProofRows | None,
@@ -272,8 +304,9 @@ def _decide(
         is_list=bool(request.trigger),
         words=hash_units(list(known.positions), salt=salt, purpose="arm"),
         as_of=datetime.combine(request.as_of, time()),
-        used=known.used,
+        used=known.used if night is None else night.used,
     )
+    decided = decided if night is None else decided.with_steps(night.option)
     proof = prove_run(held_out, decision, decided, known.uplift, is_list=bool(request.trigger))
     log = Log(
         run_key=request.key,
@@ -283,6 +316,8 @@ def _decide(
         uplift=known.uplift,
         evidence=evidence_of(proof.proof) or read_evidence(settings, champions[UPLIFT]),
         versions={task: champion.version for task, champion in champions.items()},
+        night=night,
+        journeys=decision.journeys,
     )
     mark = champions[UPLIFT].contract.observational
     summary = summarize(settings, log, known, proof, observational=mark, without=without)

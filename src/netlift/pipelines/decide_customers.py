@@ -19,6 +19,7 @@ from netlift.config.outreach import TriggerSettings
 from netlift.data.read import Tables
 from netlift.decision.contact_policy import ContactLog, find_pressure
 from netlift.decision.eligibility import Customers
+from netlift.decision.journeys.night import Facts, Night
 from netlift.decision.open_windows import OpenWindows, Rest, days_to_nearest, find_open_windows
 from netlift.decision.options import Option, Used, make_options
 from netlift.decision.value import AtRisk, OptionValues, Trained, value_options
@@ -37,6 +38,7 @@ from netlift.pipelines.decide_inputs import (
     read_past_costs,
     read_people,
 )
+from netlift.pipelines.decide_journeys import JourneyHistory, ask_journeys, read_journeys
 from netlift.pipelines.decide_scores import (
     LAST_PURCHASE,
     OVER_GAP,
@@ -73,6 +75,8 @@ class Known:
         lists: Lists beside the table of contacts whose contacts were counted.
         drifted: Features that moved far since training.
         used: What other runs have used of what day and month allow.
+        journeys: What other runs did with journeys.
+        facts: What journeys ask of the customers; None for the list of a trigger, which moves none of them.
     """
 
     positions: pd.Index
@@ -86,15 +90,31 @@ class Known:
     lists: tuple[str, ...]
     drifted: tuple[str, ...]
     used: Used
+    journeys: JourneyHistory
+    facts: Facts | None
+
+    def after(self, night: Night) -> Known:
+        """The same when journeys have moved: whom they have is left to them, and no step has an effect of its own."""
+        sent, margin, uplift = night.option >= 0, self.values.margin, self.uplift
+        return replace(
+            self,
+            customers=replace(self.customers, in_journey=night.occupied),
+            values=replace(self.values, margin=np.where(sent[:, None], np.nan, margin)),
+            uplift=np.where(sent[:, None], np.float32(np.nan), uplift),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Past:
-    """Contacts that were made or promised, the same by position of customer and channel, and what they leave open."""
+    """Contacts that were made or promised, the same by position of customer and channel, and what they leave open.
+
+    For the list of a trigger also who is in a journey; in the run of all customers that is known when these have moved.
+    """
 
     history: History
     log: ContactLog
     windows: OpenWindows
+    in_journey: np.ndarray
 
 
 def names_known(tables: Tables, champion: Champion) -> frozenset[str]:
@@ -155,7 +175,10 @@ def describe_customers(
         asked=list(dict.fromkeys([*features, LAST_PURCHASE, OVER_GAP])),
         progress=progress,
     )
-    if trigger is not None:
+    journeys, facts = read_journeys(settings.state, own_key=key), None
+    if trigger is None:
+        facts = ask_journeys(settings, decision, tables, champions, scored, journeys, as_of=as_of)
+    else:
         runs = earlier_runs(settings.state, trigger, as_of=as_of, own_key=key)
         scored = scored.take(find_fired(settings, tables, trigger, champions, scored, as_of=as_of, runs=runs))
     segments = read_segments(settings, tables, as_of, names=decision.asked, progress=progress)
@@ -164,7 +187,10 @@ def describe_customers(
     log = _log_of(settings, tables, history, scored)
     days = days_to_nearest(log, customers=len(scored), moment=np.datetime64(as_of, "us"))
     windows = find_open_windows(days, rests_of(options, added, window_days), window_days=window_days)
-    past = _Past(history=history, log=log, windows=windows)
+    in_journey = np.zeros(len(scored), dtype=bool)
+    if trigger is not None:
+        in_journey = journeys.occupied(decision, _index(scored.ids), as_of)
+    past = _Past(history=history, log=log, windows=windows, in_journey=in_journey)
     scored = replace(scored, uplift=scored.uplift * windows.share.astype(np.float32))
     trained = trained_costs(options, costs, reward=scored.reward)
     risk = AtRisk(
@@ -186,6 +212,8 @@ def describe_customers(
         lists=history.lists,
         drifted=scored.drifted,
         used=_used(settings, history, tables, as_of, key),
+        journeys=journeys,
+        facts=facts,
     )
 
 
@@ -223,6 +251,7 @@ def _customers(
         left=people["cancelled_at"] < np.datetime64(as_of + timedelta(days=1), "us"),
         held_out=_held_out(settings, tables, scored.ids, as_of),
         reserved=reserved_customers(past.history, policy.priority_campaigns, positions, as_of),
+        in_journey=past.in_journey,
         pressed=pressure.pressed,
         days_since_purchase=_unless(
             answered == "purchase", np.where(bought_on(tables, positions, as_of), 0.0, scored.columns[LAST_PURCHASE])

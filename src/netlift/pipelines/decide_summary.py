@@ -13,6 +13,7 @@ from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
 from netlift.config.segments import SEGMENTS
 from netlift.decision.budget_path import BudgetPoint, budget_path
+from netlift.decision.journeys.night import Night
 from netlift.decision.limits import BUDGET
 from netlift.decision.prices import Price
 from netlift.decision.reasons import count_reasons
@@ -69,7 +70,7 @@ def summarize(
         spend=spent(decided, given),
         gap=decided.allocation.gap,
         curve=_curve(decided),
-        prices=_whole_limits(decided),
+        prices=_whole_limits(decided, log.night),
         offers=_offers(log, settings.currency),
         reasons=count_reasons(decided.reason),
         refusals={offer: dict(counts) for offer, counts in decided.eligibility.counts.items()},
@@ -80,6 +81,7 @@ def summarize(
         segments=_segments(decided, known, profit),
         strategies=_strategies(decision, decided, profit),
         month=tuple(_month(decision, decided, known, spent(decided, given))),
+        journeys=() if log.night is None else log.night.lines,
     )
 
 
@@ -109,9 +111,11 @@ def _curve(decided: Decided) -> tuple[BudgetPoint, ...]:
     return tuple(replace(point, budget=point.budget + taken, spent=point.spent + taken) for point in path)
 
 
-def _whole_limits(decided: Decided) -> tuple[Price, ...]:
-    """The limits as the config has them: what exploration took of each is in them and in what is used."""
-    taken = decided.exploration.used
+def _whole_limits(decided: Decided, night: Night | None) -> tuple[Price, ...]:
+    """The limits as the config has them: what journeys and exploration took of each is in them and in what is used."""
+    taken = Counter(decided.exploration.used)
+    if night is not None:
+        taken.update(night.taken)
 
     def whole(price: Price) -> Price:
         own = float(taken.get(price.name, 0.0))
@@ -128,7 +132,7 @@ def _with_effect(log: Log) -> np.ndarray:
 
 def _forecast(log: Log, currency: str) -> Forecast:
     option = log.decided.draw.option
-    unknown = (option >= 0) & np.isnan(log.predicted(option))
+    unknown = (option >= 0) & np.isnan(log.predicted(option)) & ~log.decided.draw.in_journey
     return Forecast(
         profit=_expect(log, option >= 0, currency),
         promised=float(log.decided.values.of(_with_effect(log))["profit"].sum()),
