@@ -69,7 +69,7 @@ def summarize(
         budget=decision.budget,
         spend=spent(decided, given),
         gap=decided.allocation.gap,
-        curve=_curve(decided),
+        curve=_curve(decided, log.night),
         prices=_whole_limits(decided, log.night),
         offers=_offers(log, settings.currency),
         reasons=count_reasons(decided.reason),
@@ -77,7 +77,7 @@ def summarize(
         sensitivity=find_sensitivity(decided.options, decided.values, _with_effect(log))[:SHOWN],
         versions=dict(log.versions),
         observational=observational,
-        notes=tuple(_notes(decision, log, known, without)),
+        notes=(*_notes(decision, log, known, without), *_still(decision, known)),
         segments=_segments(decided, known, profit),
         strategies=_strategies(decision, decided, profit),
         month=tuple(_month(decision, decided, known, spent(decided, given))),
@@ -99,9 +99,10 @@ def _month(decision: DecisionSettings, decided: Decided, known: Known, money: fl
                 yield MonthLine(name=f"{family} {name}", most=rule.monthly_at_most, before=before, now=made[name])
 
 
-def _curve(decided: Decided) -> tuple[BudgetPoint, ...]:
-    """What less and more money would earn, exploration as it is; empty where minimums do not fit a smaller budget."""
+def _curve(decided: Decided, night: Night | None) -> tuple[BudgetPoint, ...]:
+    """What less and more money would earn beside journeys and exploration; empty where minimums do not fit it."""
     problem, taken = decided.shared, float(decided.exploration.used.get(BUDGET, 0.0))
+    taken += 0.0 if night is None else night.taken[BUDGET]
     if not problem.budget:
         return ()
     try:
@@ -254,6 +255,12 @@ def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[st
         yield Note(key="thinned", values={"offers": tuple(thin), "least": float(decided.exploration.kept.min())})
     if known.drifted:
         yield Note(key="drifted", values={"count": len(known.drifted), "features": known.drifted[:3]})
+
+
+def _still(decision: DecisionSettings, known: Known) -> Iterator[Note]:
+    """That journeys stand still, in a run for a day before one that has moved them."""
+    if known.facts is not None and known.facts.stands_still and decision.journeys:
+        yield Note(key="journeys_still", values={"day": known.journeys.days[-1].isoformat()})
 
 
 __all__ = ["summarize"]

@@ -298,7 +298,7 @@ class _Mover:
         return frame
 
     def _send(self, *frames: pd.DataFrame) -> None:
-        """Send what is due, journey by journey, who has waited longest first."""
+        """Send what is due, journey by journey: later steps first, and within a step who has waited longest."""
         import pandas as pd
 
         passages = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
@@ -310,7 +310,7 @@ class _Mover:
         due = passages["moved"].to_numpy(dtype="datetime64[D]") + np.array(wait, dtype="timedelta64[D]")
         passages = passages.assign(due=due)[due <= self.asked.today].sort_values(["place", "due", "customer"])
         for place, journey in enumerate(self.journeys):
-            for step in range(len(journey.steps)):
+            for step in reversed(range(len(journey.steps))):
                 rows = passages[(passages["place"] == place) & (passages["step"] == step)]
                 if len(rows):
                     self._send_step(place, step, rows)
@@ -349,7 +349,8 @@ class _Mover:
 
     def _choose(self, who: int, offers: Sequence[int], codes: np.ndarray) -> tuple[Option, float, str]:
         """The first offer that is open to a customer and has room, its cost, and why there is none."""
-        why, cost = WORDS[int(codes[who, offers].max())], self.asked.cost
+        waits = codes[who, offers][np.isin(codes[who, offers], PASSING)]
+        why, cost = WORDS[int(waits.max(initial=0))] if len(waits) else "", self.asked.cost
         for j in offers:
             if codes[who, j] == Refusal.OPEN:
                 own = float(cost[j] if cost.ndim == 1 else cost[who, j])
