@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from netlift.abtest.assignment import hash_units, to_uniform
+from netlift.abtest.assignment import hash_units
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
@@ -22,7 +20,7 @@ from netlift.data.read import Tables, open_tables
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.decision.conditions import require_known
 from netlift.decision.eligibility import require_fresh_consent
-from netlift.decision.journeys.night import Asked, Facts, Night, run_night
+from netlift.decision.journeys.night import Night
 from netlift.decision.options import make_options
 from netlift.decision.summary import DecisionSummary
 from netlift.errors import BusyError, ConfigError, GateRefusedError, UsageError
@@ -42,6 +40,7 @@ from netlift.pipelines.decide_export import export_files, prove_exports, write_f
 from netlift.pipelines.decide_forecast import evidence_of, read_evidence
 from netlift.pipelines.decide_history import DECISIONS, digest_lists
 from netlift.pipelines.decide_inputs import offers_known
+from netlift.pipelines.decide_journeys import move_journeys
 from netlift.pipelines.decide_pages import PAGES, write_pages
 from netlift.pipelines.decide_proof import prove_run
 from netlift.pipelines.decide_scores import UPLIFT, find_deciders
@@ -191,7 +190,7 @@ def decide_business(
                 held_out=held_out,
                 progress=progress,
             )
-            night = None if known.facts is None else _move_journeys(settings, decision, request, known, known.facts)
+            night = move_journeys(settings, decision, known, as_of=request.as_of, run_key=request.key)
             known = known if night is None else known.after(night)
             log, summary = _decide(settings, request, known, night, champions, without, held_out, progress)
             progress.stage("decide", "writing, and reading back who may be contacted")
@@ -255,32 +254,6 @@ def require_decision(settings: BusinessSettings) -> DecisionSettings:
             "configs/demo.yaml"
         )
     return settings.decision
-
-
-def _move_journeys(
-    settings: BusinessSettings, decision: DecisionSettings, request: DecideRequest, known: Known, facts: Facts
-) -> Night:
-    """Journeys go first: what their steps take is left to nobody else, and neither is who is in one."""
-
-    def draw(journey: str, ids: Sequence[str]) -> np.ndarray:
-        salt = "\x1f".join([decision.holdout.salt, settings.name, journey, "journey"])
-        return to_uniform(hash_units(ids, salt=salt, purpose="arm"))
-
-    return run_night(
-        Asked(
-            decision=decision,
-            options=known.options,
-            customers=known.customers,
-            ids=known.positions,
-            cost=known.values.cost(),
-            events=known.journeys.events,
-            facts=facts,
-            used=known.used,
-            as_of=request.as_of,
-            run_key=request.key,
-            draw=draw,
-        )
-    )
 
 
 def _decide(

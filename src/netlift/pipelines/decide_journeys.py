@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlift.abtest.assignment import hash_units, to_uniform
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
 from netlift.data.read import Tables
 from netlift.decision.journeys.events import JOURNEYS_FILE, read_events
-from netlift.decision.journeys.night import Facts
+from netlift.decision.journeys.night import Asked, Facts, Night, run_night
 from netlift.decision.journeys.passages import find_passages
 from netlift.pipelines.champions import Champion
 from netlift.pipelines.decide_history import require_own, standing_decisions
@@ -24,6 +25,8 @@ from netlift.pipelines.decide_triggers import EarlierRuns, find_fired
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from netlift.pipelines.decide_customers import Known
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,4 +112,43 @@ def ask_journeys(
     )
 
 
-__all__ = ["JourneyHistory", "ask_journeys", "read_journeys"]
+def move_journeys(
+    settings: BusinessSettings, decision: DecisionSettings, known: Known, *, as_of: date, run_key: str
+) -> Night | None:
+    """Journeys go first: what their steps take is left to nobody else, and neither is who is in one.
+
+    Args:
+        settings: The business.
+        decision: Its decision block.
+        known: What is known of customers.
+        as_of: First day not seen.
+        run_key: Of the run.
+
+    Returns:
+        The night; None for the list of a trigger, which moves no journey.
+    """
+    if known.facts is None:
+        return None
+
+    def draw(journey: str, ids: Sequence[str]) -> np.ndarray:
+        salt = "\x1f".join([decision.holdout.salt, settings.name, journey, "journey"])
+        return to_uniform(hash_units(ids, salt=salt, purpose="arm"))
+
+    return run_night(
+        Asked(
+            decision=decision,
+            options=known.options,
+            customers=known.customers,
+            ids=known.positions,
+            cost=known.values.cost(),
+            events=known.journeys.events,
+            facts=known.facts,
+            used=known.used,
+            as_of=as_of,
+            run_key=run_key,
+            draw=draw,
+        )
+    )
+
+
+__all__ = ["JourneyHistory", "ask_journeys", "move_journeys", "read_journeys"]
