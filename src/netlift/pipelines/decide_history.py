@@ -33,6 +33,7 @@ DECISIONS = Path("out") / "decisions"
 LISTS = (Path("out") / "assignments", DECISIONS)
 STANDING = f"[!.]*/{MANIFEST_FILE}"  # what a killed run left half-written begins with a point
 CONTACTS_FILE, CAMPAIGNS_FILE = "contacts.parquet", "campaigns.parquet"
+OWN_FILES = {"contacts": CONTACTS_FILE, "journeys": JOURNEYS_FILE}
 COLUMNS = ("customer_id", "campaign_id", "offer_id", "at", "ends_at")
 
 
@@ -98,8 +99,8 @@ def read_history(
             rows = rows[~rows["customer_id"].isin(_logged_customers(tables, campaign))]
         if len(rows):
             names.append(folder.name)
-        frames.append(rows)
-        if kind == DECISIONS:
+            frames.append(rows)
+        if kind == DECISIONS and (folder / JOURNEYS_FILE).exists():
             frames.append(_steps(folder, window_days))
     if not frames:
         return History(frame=pd.DataFrame({name: [] for name in COLUMNS}), lists=())
@@ -234,8 +235,6 @@ def _steps(folder: Path, window_days: float) -> pd.DataFrame:
     """What the steps of journeys sent in a run, in the columns of `COLUMNS`; its file was held against the manifest."""
     import pandas as pd
 
-    if not (folder / JOURNEYS_FILE).exists():
-        return pd.DataFrame({name: [] for name in COLUMNS})
     columns = ["customer_id", "journey", "offer_id", "as_of"]
     rows = pd.read_parquet(folder / JOURNEYS_FILE, columns=columns, filters=[("event", "==", SENT)])
     at = pd.to_datetime(rows["as_of"])
@@ -243,8 +242,12 @@ def _steps(folder: Path, window_days: float) -> pd.DataFrame:
     return rows.rename(columns={"journey": "campaign_id"}).assign(at=at, ends_at=ends)[list(COLUMNS)]
 
 
-def require_own(folder: Path) -> None:
+def require_own(folder: Path, *, files: Mapping[str, str] = OWN_FILES) -> None:
     """Refuse a list whose contacts, or steps of journeys, are not those of its manifest.
+
+    Args:
+        folder: The list's folder.
+        files: Name of a digest in the manifest to its file, of those that are looked at.
 
     Raises:
         DataError: The file, and what is wrong with it.
@@ -252,7 +255,7 @@ def require_own(folder: Path) -> None:
     manifest = json.loads((folder / MANIFEST_FILE).read_text())
     if manifest.get("erasing"):
         raise DataError(f"{folder}: an erasure of customers was cut off there; run it again, or `netlift doctor --fix`")
-    for name, file in (("contacts", CONTACTS_FILE), ("journeys", JOURNEYS_FILE)):
+    for name, file in files.items():
         written = manifest.get("digests", {}).get(name)
         if written is not None and (not (folder / file).exists() or file_digest(folder / file) != written):
             raise DataError(

@@ -58,7 +58,7 @@ def read_journeys(state: Path, *, own_key: str) -> JourneyHistory:
     """
     files = {}
     for folder, told in standing_decisions(state, own_key=own_key).items():
-        require_own(folder)
+        require_own(folder, files={"journeys": JOURNEYS_FILE})
         if (folder / JOURNEYS_FILE).exists():
             files[folder / JOURNEYS_FILE] = told
     return JourneyHistory(events=read_events(files), days=tuple(sorted(day for day, _ in files.values())))
