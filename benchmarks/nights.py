@@ -173,7 +173,7 @@ def _settings(
         channels["call"] = channels["call"].model_copy(update={"at_most": calls})
     money = None if budget is None else budget * customers
     changes = {
-        "strategies": (), "triggers": (), "channels": channels, "monthly_budget": money,
+        "strategies": (), "triggers": (), "journeys": (), "channels": channels, "monthly_budget": money,
         "budget": None if money is None else money / nights,
     }  # fmt: skip
     return settings.model_copy(update={"state": folder / "state", "decision": rules.model_copy(update=changes)})

@@ -263,6 +263,11 @@ def test_the_same_contact_twice_in_one_arm_is_a_duplicated_key(connection):
     assert codes == {"duplicated-key"}
 
 
+def test_a_journey_is_its_own_treatment_and_needs_no_row_in_offers(connection):
+    arms = ["control" if arm == "control" else "may" for arm in clean()["contacts"]["offer_id"]]
+    assert problems(check(connection, plant({"contacts.offer_id": arms}))) == []
+
+
 def test_a_campaign_that_no_table_knows_is_an_error(connection):
     report = check(connection, plant({"contacts.campaign_id": {5: "june"}}))
     found = next(finding for finding in report.errors if finding.code == "unknown-campaign")

@@ -57,6 +57,7 @@ def customers(n, options=3, **changes):
         "consent": dict.fromkeys(channels, yes),
         "opted_out": dict.fromkeys(channels, no),
         "left": no,
+        "in_journey": no,
         "held_out": no,
         "reserved": no,
         "pressed": dict.fromkeys(channels, no),

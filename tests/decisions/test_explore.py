@@ -122,7 +122,12 @@ def test_everybody_together_stays_within_the_limits_when_the_rest_is_allocated()
     assert (draws.option == 0).sum() <= 400
     assert whole.cost[draws.option[draws.option >= 0]].sum() <= 700
     assert draws.propensity.min() > 0
-    reasons = {WORDS[code] for code in np.unique(explain(np.where(eligible, 0, 10).astype(np.uint8), value, draws))}
+    reasons = {
+        WORDS[code]
+        for code in np.unique(
+            explain(np.where(eligible, Refusal.OPEN, Refusal.NOT_ELIGIBLE).astype(np.uint8), value, draws)
+        )
+    }
     assert reasons >= {"policy", "explore", "explore_none", "nothing_pays", "outbid", "not_eligible"}
 
 

@@ -78,7 +78,8 @@ def configure(folder: Path, change=lambda decision: None, name: str = "demo", mo
     def both(content):
         content["models"]["uplift"] = str(HOUSE / "models" / "uplift.yaml")
         content["score"]["max_drifted_share"] = 1.0
-        content["decision"]["strategies"] = []
+        content["decision"] |= {"strategies": [], "journeys": []}
+        content["decision"]["triggers"] = [one for one in content["decision"]["triggers"] if "offers" in one]
         change(content["decision"])
         more(content)
 

@@ -81,6 +81,7 @@ def decide(launch: Campaign, uplift: np.ndarray, rng: np.random.Generator) -> De
         left=no,
         held_out=rng.random(n) < 0.05,
         reserved=no,
+        in_journey=no,
         pressed=dict.fromkeys(CHANNELS, no),
         days_since_purchase=np.full(n, np.nan),
         days_since_complaint=np.full(n, np.nan),

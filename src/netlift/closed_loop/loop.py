@@ -172,6 +172,7 @@ class Loop:
             left=nobody,
             held_out=self.held_out[persons],
             reserved=nobody,
+            in_journey=nobody,
             pressed=dict.fromkeys(channels, nobody),
             days_since_purchase=never,
             days_since_complaint=never,
@@ -181,7 +182,7 @@ class Loop:
 
 
 def plain_rules(settings: BusinessSettings, *, epsilon: float | None) -> DecisionSettings:
-    """The config's decision block without budget, caps, strategies, triggers and contact policy.
+    """The config's decision block without budget, caps, strategies, triggers, journeys and contact policy.
 
     Args:
         settings: The business.
@@ -214,8 +215,8 @@ def plain_rules(settings: BusinessSettings, *, epsilon: float | None) -> Decisio
     explore = rules.explore if epsilon is None else rules.explore.model_copy(update={"epsilon": epsilon})
     return rules.model_copy(
         update={
-            "budget": None, "monthly_budget": None, "strategies": (), "triggers": (), "contact_policy": policy,
-            "offers": open_offers, "channels": channels, "explore": explore,
+            "budget": None, "monthly_budget": None, "strategies": (), "triggers": (), "journeys": (),
+            "contact_policy": policy, "offers": open_offers, "channels": channels, "explore": explore,
         }
     )  # fmt: skip
 

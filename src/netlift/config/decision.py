@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from netlift.config.contradictions import allows_segment, find_contradictions
 from netlift.config.criteria import SEGMENT
+from netlift.config.journeys import JourneySettings, find_mistakes
 from netlift.config.outreach import (
     Budget,
     ChannelSettings,
@@ -47,6 +48,7 @@ class DecisionSettings(Settings):
         future_weight: How much of the value beyond the outcome window counts for offers that keep customers, from 0 to
             1; needed where an offer has a save_rate.
         triggers: Lists that open when something happens in a customer's life.
+        journeys: Chains of contacts, in the order of priority: a customer is in one at a time.
         lists: What the lists of channels hold.
     """
 
@@ -61,6 +63,7 @@ class DecisionSettings(Settings):
     explore: ExplorationSettings
     future_weight: Annotated[float, Field(ge=0, le=1)] | None = None
     triggers: Annotated[tuple[TriggerSettings, ...], Field(max_length=100)] = ()
+    journeys: Annotated[tuple[JourneySettings, ...], Field(max_length=50)] = ()
     lists: ListSettings = ListSettings()
 
     @model_validator(mode="after")
@@ -70,6 +73,7 @@ class DecisionSettings(Settings):
             mistakes += [*self._unreachable_offers(), *self._idle_strategies()]
         mistakes += [*self._wrong_offers(), *self._wrong_strategies(), *self._wrong_policy()]
         mistakes += [*self._wrong_triggers(), *self._wrong_volumes(), *self._wrong_exploration()]
+        mistakes += find_mistakes(self.journeys, triggers=self.triggers, offers=self.offers)
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
@@ -79,6 +83,8 @@ class DecisionSettings(Settings):
         """Names that conditions and lists ask about, each once: features, scores, attributes or `segment`."""
         parts = [offer.criteria for offer in self.offers.values()]
         parts += [strategy.criteria for strategy in self.strategies]
+        parts += [journey.criteria for journey in self.journeys]
+        parts += [step.criteria for journey in self.journeys for step in journey.steps]
         names = [criterion.name for part in parts for criterion in part]
         return tuple(dict.fromkeys([*names, *self.lists.fields]))
 
@@ -170,9 +176,12 @@ class DecisionSettings(Settings):
     def _wrong_triggers(self) -> Iterator[str]:
         policy = self.contact_policy
         quiet = {"purchase": policy.quiet_after_purchase_days, "complaint": policy.quiet_after_complaint_days}
+        begin = {journey.trigger for journey in self.journeys}
         for trigger in self.triggers:
             event = trigger.answers
-            if event and not trigger.despite_quiet_days and quiet[event] > trigger.window_days:
+            if not trigger.offers and trigger.name not in begin:
+                yield f"triggers.{trigger.name}: has no offers and begins no journey; give it one or the other"
+            if trigger.offers and event and not trigger.despite_quiet_days and quiet[event] > trigger.window_days:
                 yield (
                     f"triggers.{trigger.name}: its list would be empty, since window_days ({trigger.window_days}) is "
                     f"below contact_policy.quiet_after_{event}_days ({quiet[event]}); write despite_quiet_days: true "

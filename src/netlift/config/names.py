@@ -23,6 +23,7 @@ class NameSettings(Settings):
         channels: Of channels.
         segments: Of value segments.
         strategies: Of the strategies of segments and decisions.
+        journeys: Of journeys.
         attributes: Of columns of `customers`.
         values: Of an attribute's values, by attribute.
 
@@ -36,6 +37,7 @@ class NameSettings(Settings):
     channels: dict[str, Named] = Field(default_factory=dict)
     segments: dict[str, Named] = Field(default_factory=dict)
     strategies: dict[str, Named] = Field(default_factory=dict)
+    journeys: dict[str, Named] = Field(default_factory=dict)
     attributes: dict[str, Named] = Field(default_factory=dict)
     values: dict[str, dict[str, Named]] = Field(default_factory=dict)
 
@@ -46,6 +48,7 @@ class NameSettings(Settings):
             "channel": self.channels,
             "segment": self.segments,
             "strategy": self.strategies,
+            "journey": self.journeys,
             "attribute": self.attributes,
         }
         families |= {f"value.{attribute}": names for attribute, names in self.values.items()}

@@ -12,7 +12,10 @@ from netlift.config.criteria import Criterion, parse_criterion
 from netlift.config.settings import Settings
 
 UNLIMITED, AS_LOGGED, FROM_MODEL = "unlimited", "as_logged", "from_model"
-LIST_COLUMNS = tuple("customer_id priority offer_id offer_name channel value reason valid_until as_of run_key".split())
+LIST_COLUMNS = tuple(
+    "customer_id priority offer_id offer_name channel value reason valid_until as_of run_key "
+    "journey step code code_until".split()
+)
 
 
 def _readable(conditions: tuple[str, ...]) -> tuple[str, ...]:
@@ -234,9 +237,12 @@ class ExplorationSettings(Settings):
     untrained: Literal["explore", "refuse"]
 
 
-TriggerKind = Literal["first_purchase", "silence", "birthday", "spend_step", "complaint", "churn", "replenishment"]
+TriggerKind = Literal[
+    "first_purchase", "silence", "rhythm", "birthday", "spend_step", "complaint", "churn", "replenishment"
+]  # fmt: skip
 _NUMBER_OF: dict[str, str] = {
     "silence": "over_gap",
+    "rhythm": "over_gap",
     "birthday": "days_before",
     "spend_step": "step",
     "churn": "p_churn",
@@ -247,18 +253,19 @@ _ANSWERS = {"first_purchase": "purchase", "spend_step": "purchase", "complaint":
 
 
 class TriggerSettings(Settings):
-    """Something that happens in a customer's life and opens a list of offers on that day.
+    """Something that happens in a customer's life, and opens a list of offers or begins a journey on that day.
 
     Attributes:
         name: What the business calls it.
         kind: Always trigger.
         when: What happens.
-        offers: What may follow.
+        offers: What may follow, in a list of its own; empty for a trigger that only begins journeys.
         window_days: Days between its runs; it fires once, in the run whose window holds the moment.
         rest_days: It does not fire again for a customer within so many days.
         despite_quiet_days: With first_purchase, spend_step and complaint: the list answers that event, and so goes out
             within the quiet days that the contact policy asks for after it.
-        over_gap: With silence: multiple of the customer's own mean gap between purchases.
+        over_gap: With silence: multiple of the customer's own mean gap between purchases. With rhythm: of the median
+            gap, which a long pause does not move; 1 for the day on which the next purchase is due.
         days_before: With birthday and replenishment: days of notice; at least the days between runs, less one, so that
             none comes late.
         step: With spend_step: accumulated spend in currency, at each multiple of which it fires.
@@ -268,7 +275,7 @@ class TriggerSettings(Settings):
     name: Name
     kind: Literal["trigger"] = "trigger"
     when: TriggerKind
-    offers: Annotated[tuple[Name, ...], Field(min_length=1)]
+    offers: tuple[Name, ...] = ()
     window_days: Annotated[int, Field(ge=1, le=31)]
     rest_days: QuietDays = 0
     despite_quiet_days: bool = False
@@ -286,9 +293,8 @@ class TriggerSettings(Settings):
     def _own_number(self) -> TriggerSettings:
         own = _NUMBER_OF.get(self.when)
         mistakes = [f"{self.when} needs {own}"] if own and getattr(self, own) is None else []
-        strange = [
-            name for name in dict.fromkeys(_NUMBER_OF.values()) if name != own and getattr(self, name) is not None
-        ]
+        others = [name for name in dict.fromkeys(_NUMBER_OF.values()) if name != own]
+        strange = [name for name in others if getattr(self, name) is not None]
         mistakes += [f"{name} does not go with {self.when}" for name in strange]
         if self.despite_quiet_days and self.when not in _ANSWERS:
             mistakes.append(f"despite_quiet_days goes with {', '.join(_ANSWERS)} alone")

@@ -30,6 +30,7 @@ from netlift.decisions.eligibility.consents import (
 from netlift.decisions.eligibility.contact_history import DECISIONS, digest_lists
 from netlift.decisions.eligibility.eligibility import require_fresh_consent
 from netlift.decisions.eligibility.options import make_options
+from netlift.decisions.journeys.night import Night
 from netlift.decisions.launch_check.check import prove_run
 from netlift.decisions.launch_check.forecast import evidence_of, read_evidence
 from netlift.decisions.run.channel_lists import channel_lists
@@ -37,6 +38,7 @@ from netlift.decisions.run.choose import choose
 from netlift.decisions.run.customers import Known, describe_customers, names_known
 from netlift.decisions.run.export import export_files, prove_exports, write_files
 from netlift.decisions.run.inputs import offers_known
+from netlift.decisions.run.journeys import move_journeys
 from netlift.decisions.run.log import Log
 from netlift.decisions.run.page import decision_document
 from netlift.decisions.run.scores import UPLIFT, find_deciders
@@ -170,7 +172,7 @@ def decide_business(
     trigger = find_trigger(decision, request.trigger)
     target = settings.state / DECISIONS / request.key
     require_free_space(settings.state, needed_mb=200)
-    files = export_files([*decision.channels]) | PAGES
+    files = export_files([*decision.channels], is_list=bool(request.trigger)) | PAGES
     lock = settings.state / "locks" / "decide.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder=f"decide {request.key}"):
         champions, without = find_deciders(settings)
@@ -206,7 +208,9 @@ def decide_business(
                 held_out=held_out,
                 progress=progress,
             )
-            log, summary = decide_for(settings, request, known, champions, without, held_out, progress)
+            night = move_journeys(settings, decision, known, as_of=request.as_of, run_key=request.key)
+            known = known if night is None else known.after(night)
+            log, summary = decide_for(settings, request, known, night, champions, without, held_out, progress)
             progress.stage("decide", "writing, and reading back who may be contacted")
             with staged_directory(target, access=settings.ids_readable_by) as staging:
                 lists = channel_lists(
@@ -275,6 +279,7 @@ def decide_for(
     settings: BusinessSettings,
     request: DecideRequest,
     known: Known,
+    night: Night | None,
     champions: Mapping[str, Champion],
     without: tuple[str, ...],
     held_out: ProofRows | None,
@@ -286,6 +291,7 @@ def decide_for(
         settings: The business, with its decision block.
         request: What is asked.
         known: What is known of the customers.
+        night: What journeys do this night; None where they do nothing.
         champions: Task to its champion.
         without: Tasks of the config without one.
         held_out: Contacts that the model never saw; None where the training kept none.
@@ -302,8 +308,9 @@ def decide_for(
         is_list=bool(request.trigger),
         words=hash_units(list(known.positions), salt=salt, purpose="arm"),
         as_of=datetime.combine(request.as_of, time()),
-        used=known.used,
+        used=known.used if night is None else night.used,
     )
+    decided = decided if night is None else decided.with_steps(night.option)
     proof = prove_run(held_out, decision, decided, known.uplift, is_list=bool(request.trigger))
     log = Log(
         run_key=request.key,
@@ -313,6 +320,8 @@ def decide_for(
         uplift=known.uplift,
         evidence=evidence_of(proof.proof) or read_evidence(settings, champions[UPLIFT]),
         versions={task: champion.version for task, champion in champions.items()},
+        night=night,
+        journeys=decision.journeys,
     )
     mark = champions[UPLIFT].contract.observational
     summary = summarize(settings, log, known, proof, observational=mark, without=without)

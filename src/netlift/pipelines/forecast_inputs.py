@@ -176,7 +176,7 @@ def _decide(
         progress=progress,
     )
     known = replace(known, used=Used())
-    log, summary = decide_for(settings, request, known, champions, without, held_out, progress)
+    log, summary = decide_for(settings, request, known, None, champions, without, held_out, progress)
     return log, known.outcome_days, summary
 
 

@@ -168,6 +168,9 @@ def _usable_contacts(
     strangers = int((~known).sum())
     notes = [f"{strangers:,} contacts of customers that the table does not know, left out"] if strangers else []
     contacts = contacts[known]
+    journeys = sorted(set(contacts.campaign_id[contacts.offer_id == contacts.campaign_id]))
+    notes += [f"campaign {name}: a journey, which is no offer, left out of training" for name in journeys]
+    contacts = contacts[~contacts.campaign_id.isin(journeys)]
 
     by_campaign = contacts.groupby("campaign_id")
     unlogged = by_campaign.propensity.apply(lambda chances: bool(chances.isna().any()))

@@ -211,7 +211,10 @@ def _reference_rules(name: str, rows: ir.Table, max_orphan_share: float) -> Iter
             column=key,
             code=f"unknown-{reference.removesuffix('s')}",
             severity="error",
-            broken_by=unknown & (rows[key] != CONTROL) if reference == "offers" else unknown,
+            # an arm called as its campaign is a journey's, which is no offer
+            broken_by=unknown & (rows[key] != CONTROL) & ~(rows[key] == rows.campaign_id).coalesce(False)
+            if reference == "offers"
+            else unknown,
             message=f"name a {key} that {reference} does not have; add it there or leave the rows out",
         )
 

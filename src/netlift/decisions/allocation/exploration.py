@@ -22,7 +22,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,8 +72,8 @@ class Draw:
         option: Option, -1 for none, int16, shape (n,).
         explored: Whether it was drawn evenly, bool, shape (n,).
         held_out: Whether the customer took no part, bool, shape (n,).
-        propensity: Chance of what was drawn, NaN for the holdout, shape (n,).
-        chances: Chance of every option, none last, NaN for the holdout, shape (n, m + 1).
+        propensity: Chance of what was drawn, NaN for the holdout and for steps of journeys, shape (n,).
+        chances: Chance of every option, none last, NaN likewise, shape (n, m + 1).
     """
 
     option: np.ndarray
@@ -84,9 +84,28 @@ class Draw:
 
     @property
     def arms(self) -> np.ndarray:
-        """Policy, explore or holdout, shape (n,)."""
+        """Policy, explore, holdout or journey, shape (n,)."""
         arms = np.where(self.explored, "explore", "policy")
-        return np.where(self.held_out, "holdout", arms)
+        return np.where(self.held_out, "holdout", np.where(self.in_journey, "journey", arms))
+
+    @property
+    def in_journey(self) -> np.ndarray:
+        """Who gets the step of a journey, whose arm was drawn when it began, bool, shape (n,)."""
+        return np.asarray((self.option >= 0) & np.isnan(self.propensity))
+
+    def with_steps(self, option: np.ndarray) -> Draw:
+        """The same, and what journeys give those who had nothing open besides.
+
+        Args:
+            option: Option of each customer, -1 for none, shape (n,).
+        """
+        given = option >= 0
+        return replace(
+            self,
+            option=np.where(given, option, self.option).astype(np.int16),
+            propensity=np.where(given, np.nan, self.propensity),
+            chances=np.where(given[:, None], np.nan, self.chances),
+        )
 
 
 def draw_exploration(

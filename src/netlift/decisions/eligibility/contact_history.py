@@ -23,6 +23,7 @@ from netlift.data.read import Tables
 from netlift.data.run import BRING_BACK, MANIFEST_FILE
 from netlift.data.write import file_digest
 from netlift.decisions.eligibility.contact_policy import ContactLog
+from netlift.decisions.journeys.events import JOURNEYS_FILE, SENT
 from netlift.errors import ConfigError, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ DECISIONS = Path("out") / "decisions"
 LISTS = (Path("out") / "assignments", DECISIONS)
 STANDING = f"[!.]*/{MANIFEST_FILE}"  # what a killed run left half-written begins with a point
 CONTACTS_FILE, CAMPAIGNS_FILE = "contacts.parquet", "campaigns.parquet"
+OWN_FILES = {"contacts": CONTACTS_FILE, "journeys": JOURNEYS_FILE}
 COLUMNS = ("customer_id", "campaign_id", "offer_id", "at", "ends_at")
 
 
@@ -88,16 +90,18 @@ def read_history(
     _require_known(policy.priority_campaigns, logged | _named_campaigns(tables) | {name for _, _, name, _ in standing})
     frames = [_logged(tables, since, policy.priority_campaigns)] if "contacts" in tables else []
     names = []
-    for _, folder, campaign, day in standing:
+    for kind, folder, campaign, day in standing:
         is_whole = campaign in policy.priority_campaigns
         if day < since and not is_whole:
             continue
-        rows = _listed(folder, only_contacts=not is_whole)
+        rows = _listed(folder, campaign, only_contacts=not is_whole)
         if campaign in logged:
             rows = rows[~rows["customer_id"].isin(_logged_customers(tables, campaign))]
         if len(rows):
             names.append(folder.name)
             frames.append(rows)
+        if kind == DECISIONS and (folder / JOURNEYS_FILE).exists():
+            frames.append(_steps(folder, window_days))
     if not frames:
         return History(frame=pd.DataFrame({name: [] for name in COLUMNS}), lists=())
     return History(frame=pd.concat(frames, ignore_index=True)[list(COLUMNS)], lists=tuple(names))
@@ -153,6 +157,17 @@ def spent_by_runs(state: Path, *, month: date, own_key: str) -> float:
     return spent
 
 
+def standing_decisions(state: Path, *, own_key: str) -> dict[Path, tuple[date, str]]:
+    """Folder of every run of decisions but one's own to its day and key.
+
+    Raises:
+        DataError: A run is not whole.
+    """
+    return {
+        folder: (day, key) for kind, folder, key, day in _standing_lists(state) if kind == DECISIONS and key != own_key
+    }
+
+
 def digest_lists(state: Path, *, own_key: str, only: Collection[str] | None = None) -> dict[str, str]:
     """Lists that stand beside the table, but for one's own, to the digest of their manifest, which names their files'.
 
@@ -189,7 +204,9 @@ def _logged(tables: Tables, since: date, whole: Sequence[str]) -> pd.DataFrame:
     contacts = contacts.mutate(
         at=ibis.greatest(contacts.assigned_at, contacts.delivered_at.coalesce(contacts.assigned_at))
     )
-    lately = (contacts.at >= datetime.combine(since, time())) & (contacts.offer_id != CONTROL)
+    # an arm called as its campaign is a journey's: what its steps sent stands in the runs
+    sent = (contacts.offer_id != CONTROL) & (contacts.offer_id != contacts.campaign_id)
+    lately = (contacts.at >= datetime.combine(since, time())) & sent
     rows = contacts.filter(lately | contacts.campaign_id.isin(list(whole)) if whole else lately)
     rows = rows.select("customer_id", "campaign_id", "offer_id", "assigned_at", "at")
     if "campaigns" in tables:
@@ -202,28 +219,48 @@ def _logged(tables: Tables, since: date, whole: Sequence[str]) -> pd.DataFrame:
     return found
 
 
-def _listed(folder: Path, *, only_contacts: bool) -> pd.DataFrame:
+def _listed(folder: Path, campaign: str, *, only_contacts: bool) -> pd.DataFrame:
     """Rows of a list, control left out where only contacts count."""
     import pandas as pd
 
-    wanted = [("offer_id", "!=", CONTROL)] if only_contacts else None
+    wanted = [("campaign_id", "==", campaign), *([("offer_id", "!=", CONTROL)] if only_contacts else [])]
     columns = ["campaign_id", "customer_id", "assigned_at", "offer_id"]
-    _require_own(folder)
+    require_own(folder)
     rows = pd.read_parquet(folder / CONTACTS_FILE, columns=columns, filters=wanted)
     days = pd.read_parquet(folder / CAMPAIGNS_FILE, columns=["outcome_days"])["outcome_days"].iloc[0]
     return rows.assign(at=rows["assigned_at"], ends_at=rows["assigned_at"] + pd.Timedelta(days=float(days)))
 
 
-def _require_own(folder: Path) -> None:
-    """Refuse a list whose contacts are not those of its manifest."""
+def _steps(folder: Path, window_days: float) -> pd.DataFrame:
+    """What the steps of journeys sent in a run, in the columns of `COLUMNS`; its file was held against the manifest."""
+    import pandas as pd
+
+    columns = ["customer_id", "journey", "offer_id", "as_of"]
+    rows = pd.read_parquet(folder / JOURNEYS_FILE, columns=columns, filters=[("event", "==", SENT)])
+    at = pd.to_datetime(rows["as_of"])
+    ends = at + pd.Timedelta(days=float(window_days))
+    return rows.rename(columns={"journey": "campaign_id"}).assign(at=at, ends_at=ends)[list(COLUMNS)]
+
+
+def require_own(folder: Path, *, files: Mapping[str, str] = OWN_FILES) -> None:
+    """Refuse a list whose contacts, or steps of journeys, are not those of its manifest.
+
+    Args:
+        folder: The list's folder.
+        files: Name of a digest in the manifest to its file, of those that are looked at.
+
+    Raises:
+        DataError: The file, and what is wrong with it.
+    """
     manifest = json.loads((folder / MANIFEST_FILE).read_text())
     if manifest.get("erasing"):
         raise DataError(f"{folder}: an erasure of customers was cut off there; run it again, or `netlift doctor --fix`")
-    written = manifest.get("digests", {}).get("contacts")
-    if written is not None and file_digest(folder / CONTACTS_FILE) != written:
-        raise DataError(
-            f"{folder / CONTACTS_FILE} is not what was written, so nobody can say whom it contacts; {BRING_BACK}"
-        )
+    for name, file in files.items():
+        written = manifest.get("digests", {}).get(name)
+        if written is not None and (not (folder / file).exists() or file_digest(folder / file) != written):
+            raise DataError(
+                f"{folder / file} is not what was written, so nobody can say whom it contacts; {BRING_BACK}"
+            )
 
 
 def _logged_campaigns(tables: Tables) -> frozenset[str]:
@@ -287,6 +324,8 @@ __all__ = [
     "decided_days",
     "digest_lists",
     "read_history",
+    "require_own",
     "reserved_customers",
     "spent_by_runs",
+    "standing_decisions",
 ]

@@ -30,6 +30,7 @@ class Customers:
         left: Whether the customer's contract has ended, bool.
         held_out: Whether the universal holdout has the customer, bool.
         reserved: Whether a priority campaign has the customer, bool.
+        in_journey: Whether a journey has the customer, or has him as its control, bool.
         pressed: Channel to whether one more contact over it would break a limit of the contact policy, bool.
         days_since_purchase: Whole days since the day of the last purchase, NaN without one.
         days_since_complaint: Whole days since the day of the last complaint, NaN without one.
@@ -44,6 +45,7 @@ class Customers:
     left: np.ndarray
     held_out: np.ndarray
     reserved: np.ndarray
+    in_journey: np.ndarray
     pressed: Mapping[str, np.ndarray]
     days_since_purchase: np.ndarray
     days_since_complaint: np.ndarray
@@ -169,6 +171,7 @@ def _refuse_contact(settings: DecisionSettings, customers: Customers, channel: s
     _refuse(code, customers.opted_out[channel], Refusal.OPTED_OUT)
     _refuse(code, customers.held_out, Refusal.HOLDOUT)
     _refuse(code, customers.reserved, Refusal.PRIORITY_CAMPAIGN)
+    _refuse(code, customers.in_journey, Refusal.IN_JOURNEY)
     _refuse(code, customers.pressed[channel], Refusal.CONTACT_PRESSURE)
     quiet = customers.days_since_purchase < policy.quiet_after_purchase_days
     _refuse(code, quiet, Refusal.QUIET_AFTER_PURCHASE)
@@ -194,7 +197,7 @@ def _require_whole(settings: DecisionSettings, customers: Customers, channels: S
                 f"{channel}, and nothing goes out; add the column, true for who agreed"
             )
     require_known(settings.asked, customers.columns)
-    flags = {name: getattr(customers, name) for name in ("left", "held_out", "reserved")}
+    flags = {name: getattr(customers, name) for name in ("left", "held_out", "reserved", "in_journey")}
     for what in ("consent", "opted_out", "pressed"):
         known: Mapping[str, np.ndarray] = getattr(customers, what)
         missing = [channel for channel in channels if channel not in known]

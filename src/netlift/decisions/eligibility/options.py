@@ -47,9 +47,11 @@ class Option:
 
     def is_valid(self, moment: datetime) -> bool:
         """Whether it may go out at a moment."""
-        return (self.valid_from is None or self.valid_from <= moment) and (
-            self.valid_to is None or moment <= self.valid_to
-        )
+        return (self.valid_from is None or self.valid_from <= moment) and not self.is_over(moment)
+
+    def is_over(self, moment: datetime) -> bool:
+        """Whether it ended before a moment."""
+        return self.valid_to is not None and self.valid_to < moment
 
 
 def make_options(settings: DecisionSettings, known: Mapping[str, Mapping[str, Any]]) -> tuple[Option, ...]:
@@ -105,11 +107,13 @@ class Used:
         today: Name of a limit, such as "channel sms", to contacts of the day.
         month: The same to contacts of the month.
         spent: Currency that other runs of the month are expected to spend.
+        run: Currency that this run spends on what goes before all else.
     """
 
     today: Mapping[str, float] = field(default_factory=dict)
     month: Mapping[str, float] = field(default_factory=dict)
     spent: float = 0.0
+    run: float = 0.0
 
 
 def make_limits(settings: DecisionSettings, options: Sequence[Option], used: Used) -> tuple[Limit, ...]:
@@ -133,8 +137,8 @@ def make_limits(settings: DecisionSettings, options: Sequence[Option], used: Use
 
 def left_to_spend(settings: DecisionSettings, used: Used) -> float | None:
     """Currency that run and month leave for contacts and rewards; None for no limit."""
-    month = None if settings.monthly_budget is None else max(0.0, settings.monthly_budget - used.spent)
-    return min((left for left in (settings.budget, month) if left is not None), default=None)
+    budgets = ((settings.budget, used.run), (settings.monthly_budget, used.spent + used.run))
+    return min((max(0.0, most - taken) for most, taken in budgets if most is not None), default=None)
 
 
 def _left(most: float | None, used: Mapping[str, float], name: str) -> float | None:

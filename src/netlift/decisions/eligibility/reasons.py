@@ -21,14 +21,15 @@ class Refusal(IntEnum):
     OPTED_OUT = 3
     HOLDOUT = 4
     PRIORITY_CAMPAIGN = 5
-    CONTACT_PRESSURE = 6
-    QUIET_AFTER_PURCHASE = 7
-    QUIET_AFTER_COMPLAINT = 8
-    NOT_IN_STRATEGY = 9
-    NOT_ELIGIBLE = 10
-    NOT_VALID = 11
-    OPEN_WINDOW = 12
-    NO_EFFECT_KNOWN = 13
+    IN_JOURNEY = 6
+    CONTACT_PRESSURE = 7
+    QUIET_AFTER_PURCHASE = 8
+    QUIET_AFTER_COMPLAINT = 9
+    NOT_IN_STRATEGY = 10
+    NOT_ELIGIBLE = 11
+    NOT_VALID = 12
+    OPEN_WINDOW = 13
+    NO_EFFECT_KNOWN = 14
 
     @property
     def code(self) -> str:
@@ -45,6 +46,7 @@ class Reason(IntEnum):
     NOTHING_PAYS = 35
     OUTBID = 36
     MONTH_USED = 37
+    JOURNEY = 38
 
     @property
     def code(self) -> str:

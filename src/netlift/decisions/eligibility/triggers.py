@@ -17,11 +17,18 @@ from numba import njit
 from netlift.config.outreach import TriggerSettings
 from netlift.errors import DataError
 
+LEAST_GAPS = 2
+"""Gaps between purchases from which a customer has a rhythm of his own."""
+
 NEEDS: Mapping[str, Mapping[str, str]] = {
     "first_purchase": {"first_purchase_at": "moment of the first purchase, datetime64, NaT without one"},
     "silence": {
         "days_since_last_purchase": "whole days, NaN without a purchase",
         "days_since_last_purchase_over_gap": "the same over the customer's mean gap, NaN without two purchases",
+    },
+    "rhythm": {
+        "days_since_last_purchase": "whole days, NaN without a purchase",
+        "median_gap_days": "median of the days between purchases, NaN without two gaps",
     },
     "birthday": {"birth_date": "datetime64[D], NaT where not known"},
     "spend_step": {
@@ -106,6 +113,30 @@ def accumulate_spend(
     return tuple(_peaks(*rows, end, np.zeros(customers), np.zeros(customers)) for end in ends)
 
 
+def median_gaps(customer: np.ndarray, day: np.ndarray, *, customers: int) -> np.ndarray:
+    """Median days between a customer's purchases, float64, shape (n,); NaN with fewer than `LEAST_GAPS` gaps.
+
+    Args:
+        customer: Position of the customer of each purchase, shape (k,).
+        day: Its day, datetime64, shape (k,); purchases of one day are one.
+        customers: n.
+
+    Examples:
+        >>> day = np.array(["2026-01-01", "2026-01-11", "2026-01-31", "2026-01-05"], dtype="datetime64[D]")
+        >>> median_gaps(np.array([0, 0, 0, 1]), day, customers=2)
+        array([15., nan])
+    """
+    import pandas as pd
+
+    days = pd.DataFrame({"who": customer, "day": day.astype("datetime64[D]").astype(np.int64)}).drop_duplicates()
+    days = days.sort_values(["who", "day"])
+    gaps = days.groupby("who")["day"].diff().dropna().groupby(days["who"])
+    medians = gaps.median()[gaps.size() >= LEAST_GAPS]
+    found = np.full(customers, np.nan)
+    found[medians.index.to_numpy()] = medians.to_numpy()
+    return found
+
+
 @njit(cache=True, nogil=True)
 def _peaks(
     customer: np.ndarray, amount: np.ndarray, at: np.ndarray, end: int, total: np.ndarray, peak: np.ndarray
@@ -139,8 +170,17 @@ def _silence(trigger: TriggerSettings, facts: Facts, _: date, days: int) -> np.n
     silent, ratio = facts["days_since_last_purchase"], facts["days_since_last_purchase_over_gap"]
     with np.errstate(invalid="ignore", divide="ignore"):
         gap = np.where(ratio > 0, silent / ratio, np.inf)
-    # in whole days, so that rounding of the ratio moves nobody's day: the first day on which silent >= over_gap * gap
-    due = np.ceil(np.round(trigger.over_gap * gap, 3))
+    return _overdue(silent, trigger.over_gap * gap, days)
+
+
+def _rhythm(trigger: TriggerSettings, facts: Facts, _: date, days: int) -> np.ndarray:
+    """The next purchase has become due by the own median gap, and was not `days` ago."""
+    return _overdue(facts["days_since_last_purchase"], trigger.over_gap * facts["median_gap_days"], days)
+
+
+def _overdue(silent: np.ndarray, after: np.ndarray, days: int) -> np.ndarray:
+    # in whole days, so that rounding of a ratio moves nobody's day: the first day on which silent >= after
+    due = np.ceil(np.round(after, 3))
     return np.asarray((silent >= due) & (silent - days < due))
 
 
@@ -181,6 +221,7 @@ def _replenishment(trigger: TriggerSettings, facts: Facts, as_of: date, days: in
 _FIRES: Mapping[str, Callable[[TriggerSettings, Facts, date, int], np.ndarray]] = {
     "first_purchase": _first_purchase,
     "silence": _silence,
+    "rhythm": _rhythm,
     "birthday": _birthday,
     "spend_step": _spend_step,
     "complaint": _complaint,
@@ -189,4 +230,4 @@ _FIRES: Mapping[str, Callable[[TriggerSettings, Facts, date, int], np.ndarray]] 
 }
 
 
-__all__ = ["NEEDS", "accumulate_spend", "find_triggered"]
+__all__ = ["NEEDS", "accumulate_spend", "find_triggered", "median_gaps"]

@@ -138,7 +138,7 @@ def _checks(record: DecisionRecord, reading: Reading) -> list[SampleRatio]:
 def _groups(record: DecisionRecord, own: Outcomes, reading: Reading) -> tuple[GroupLine, ...]:
     values = np.column_stack([getattr(own, name) for name in FIGURES])
     open_to, out = record.open_to, record.held_out
-    policy, explore = record.arm == "policy", (record.arm == "explore") & open_to
+    policy, explore = np.isin(record.arm, ("policy", "journey")), (record.arm == "explore") & open_to
     weight = np.where(open_to, 1 / (1 - reading.epsilon), 1.0)
     pairs = (
         ("decided", "holdout", values[~out], values[out]),

@@ -15,7 +15,7 @@ from netlift.errors import DataError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-ARMS = ("policy", "explore", "holdout")
+ARMS = ("policy", "explore", "holdout", "journey")
 NEEDED = ("customer_id", "as_of", "run_key", "offer_id", "arm", "propensity", "expected_profit")
 NONE_NAME, CHANCE = "none", "p_"
 POLICY_PROFIT = "policy_profit"
@@ -31,9 +31,9 @@ class DecisionRecord:
         as_of: Day of the decision; outcomes count from its first moment.
         ids: Customers, shape (n,).
         offers: Names of the m options.
-        arm: policy, explore or holdout, shape (n,).
+        arm: policy, explore, holdout or journey, shape (n,).
         option: What each got, -1 for none, shape (n,).
-        chances: Chance of none (column 0) and of each option, shape (n, m + 1); NaN for the holdout.
+        chances: Chance of none (column 0) and of each option, shape (n, m + 1); NaN for holdout and journeys.
         expected_profit: Of what each got, NaN where nobody knows, shape (n,).
         policy_profit: Expected profit of what the policy gives, or would have given to those who explored, shape (n,);
             None where it was not logged.
@@ -70,6 +70,11 @@ class DecisionRecord:
         return np.asarray(self.arm == "holdout")
 
     @property
+    def in_journey(self) -> np.ndarray:
+        """Who got the step of a journey, whose arm was drawn when it began, bool, shape (n,)."""
+        return np.asarray(self.arm == "journey")
+
+    @property
     def open_to(self) -> np.ndarray:
         """Whose offer, or none, was left to chance, bool, shape (n,)."""
         none = self.chances[:, 0]
@@ -77,29 +82,30 @@ class DecisionRecord:
 
     @property
     def propensity(self) -> np.ndarray:
-        """Chance of what each got, NaN for the holdout, shape (n,)."""
+        """Chance of what each got, NaN for holdout and journeys, shape (n,)."""
         return np.asarray(self.chances[np.arange(len(self)), self.option + 1])
 
     @property
     def policy(self) -> np.ndarray:
         """What the policy gives, -1 for none, shape (n,): nothing else can have the largest chance."""
-        return np.where(self.held_out, 0, np.nan_to_num(self.chances).argmax(axis=1)) - 1
+        return np.where(self.in_journey, self.option + 1, np.nan_to_num(self.chances).argmax(axis=1)) - 1
 
     def _mistakes(self) -> Iterator[str]:
         n, out = len(self), self.held_out
+        undrawn = out | self.in_journey
         told = {
             "rows repeat a customer": n - len(np.unique(self.ids)),
             f"rows have an arm that is none of {', '.join(ARMS)}": int((~np.isin(self.arm, ARMS)).sum()),
             "customers of the holdout got an offer": int((out & (self.option >= 0)).sum()),
         }
-        p = self.chances[~out]
+        p = self.chances[~undrawn]
         strange = ~np.isfinite(p).all(axis=1) | (p < -ROUNDING).any(axis=1)
         told["rows have a chance that is missing or below 0"] = int(strange.sum())
         adrift = ~strange & (np.abs(p.sum(axis=1) - 1) > ROUNDING)
         told["rows have chances that do not add up to 1"] = int(adrift.sum())
-        told["rows got what had no chance"] = int((~strange & (self.propensity[~out] <= 0)).sum())
+        told["rows got what had no chance"] = int((~strange & (self.propensity[~undrawn] <= 0)).sum())
         if self.logged is not None:
-            away = ~strange & ~(np.abs(self.propensity[~out] - self.logged[~out]) <= ROUNDING)
+            away = ~strange & ~(np.abs(self.propensity[~undrawn] - self.logged[~undrawn]) <= ROUNDING)
             told["rows have a propensity that is not the chance of their offer"] = int(away.sum())
         yield from (f"{count:,} of {n:,} {what}" for what, count in told.items() if count)
 

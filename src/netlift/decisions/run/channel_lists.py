@@ -32,7 +32,8 @@ def channel_lists(
 ) -> dict[str, pa.Table]:
     """The list of every channel, also where nobody is on it.
 
-    A row has the customer; `priority`, 1 for who is expected to bring most over the channel; offer and its name;
+    A row has the customer; `priority`, 1 for who is expected to bring most over the channel, steps of journeys before
+    all others, since they were promised; offer and its name;
     `value`, the profit expected of the contact, in currency, null where nobody knows it; the reason in words; the last
     day on which the contact may still be made; and the fields of the config.
 
@@ -44,7 +45,7 @@ def channel_lists(
         columns: What is known of customers by name, shape (n,) each; the fields are among them.
         trigger: What opened the list; empty for the list of everybody.
     """
-    worth = log.money["expected_profit"]
+    worth = np.where(log.decided.draw.in_journey, np.inf, log.money["expected_profit"])
     return {channel: _list(log, channel, settings, words, columns, worth, trigger) for channel in channels}
 
 
@@ -72,10 +73,11 @@ def _list(
         "offer_id": pa.array(names_of(options)[given], pa.string()),
         "offer_name": pa.array(called[given], pa.string()),
         "channel": pa.array([channel] * n, pa.string()),
-        "value": known_or_null(np.round(worth[rows], CENTS)),
+        "value": known_or_null(np.round(np.where(np.isinf(worth[rows]), np.nan, worth[rows]), CENTS)),
         "reason": pa.array(_reasons(log, rows, called, words, trigger), pa.string()),
         "valid_until": pa.array(until[given] if n else [], pa.date32()),
     }
+    table |= _journey_columns(log, rows)
     table |= {name: _field(name, columns[name][rows], words) for name in settings.fields}
     table["as_of"] = pa.array([log.as_of] * n, pa.date32())
     table["run_key"] = pa.array([log.run_key] * n, pa.string())
@@ -95,7 +97,29 @@ def _reasons(log: Log, rows: np.ndarray, called: np.ndarray, words: Words, trigg
     beats = [words.say("decide.list.policy", offer=name) for name in called[:-1]]
     said = [_plain(f"{before}{text}") for text in (*beats, words.say("decide.list.alone"))]
     by_lot = _plain(f"{before}{words.say('decide.list.explore')}")
-    return np.where(log.decided.draw.explored[rows], by_lot, np.array(said, dtype=object)[runner])
+    told = np.where(log.decided.draw.explored[rows], by_lot, np.array(said, dtype=object)[runner])
+    if log.night is None:
+        return told
+    for k in np.flatnonzero(log.night.option[rows] >= 0):
+        journey, step = log.journeys[log.night.journey[rows[k]]], words.number(log.night.step[rows[k]])
+        told[k] = _plain(words.say("decide.list.journey", journey=words.name("journey", journey.name), step=step))
+    return told
+
+
+def _journey_columns(log: Log, rows: np.ndarray) -> dict[str, pa.Array]:
+    """Journey, step and code of those who get a step; none of these columns where the config has no journeys."""
+    import pyarrow as pa
+
+    if not log.journeys or log.night is None:
+        return {}
+    place, step = log.night.journey[rows], log.night.step[rows]
+    names = np.array([*(journey.name for journey in log.journeys), None], dtype=object)
+    return {
+        "journey": pa.array(names[place], pa.string()),
+        "step": pa.array(step, pa.int16(), mask=place < 0),
+        "code": pa.array(log.night.code[rows], pa.string()),
+        "code_until": pa.array(log.night.code_until[rows], pa.date32()),
+    }
 
 
 def _plain(text: str) -> str:

@@ -52,6 +52,15 @@ class Decided:
     reason: np.ndarray
     runner_up: np.ndarray
 
+    def with_steps(self, option: np.ndarray) -> Decided:
+        """The same with what journeys give to customers who have nothing open besides.
+
+        Args:
+            option: Option of each customer, -1 for none, shape (n,).
+        """
+        reason = np.where(option >= 0, np.uint8(Reason.JOURNEY), self.reason)
+        return replace(self, draw=self.draw.with_steps(option), reason=reason)
+
 
 def choose(
     decision: DecisionSettings,
@@ -74,7 +83,7 @@ def choose(
         words: 64 bits of each customer that exploration draws by, uint64, shape (n,).
         as_of: Moment of the decision, local time.
         is_list: Whether it is a trigger's list, which may be empty and has no minimum volumes to meet.
-        used: What other runs have used of what day and month allow; None for nothing.
+        used: What other runs, and the journeys of this one, have used of what day and month allow; None for nothing.
 
     Raises:
         GateRefusedError: Nothing is open to anybody, or minimum volumes cannot be met, named.
@@ -82,7 +91,8 @@ def choose(
     """
     eligibility = find_eligible(decision, options, customers, as_of=as_of)
     explorable = eligibility.explorable
-    if not explorable.any() and not is_list and not (eligibility.refused == Refusal.OPEN_WINDOW).any():
+    waits = np.isin(eligibility.refused, (Refusal.OPEN_WINDOW, Refusal.IN_JOURNEY)).any()
+    if not explorable.any() and not is_list and not waits:
         raise GateRefusedError(_nothing_open(eligibility))
     value = values.profit().astype(np.float32)
     value[~eligibility.eligible] = -np.inf

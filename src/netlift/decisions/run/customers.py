@@ -30,6 +30,7 @@ from netlift.decisions.eligibility.contact_policy import ContactLog, find_pressu
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.open_windows import OpenWindows, Rest, days_to_nearest, find_open_windows
 from netlift.decisions.eligibility.options import Option, Used, make_options
+from netlift.decisions.journeys.night import Facts, Night
 from netlift.decisions.run.inputs import (
     PastCosts,
     bought_on,
@@ -38,6 +39,7 @@ from netlift.decisions.run.inputs import (
     read_past_costs,
     read_people,
 )
+from netlift.decisions.run.journeys import JourneyHistory, ask_journeys, read_journeys
 from netlift.decisions.run.scores import (
     LAST_PURCHASE,
     OVER_GAP,
@@ -83,6 +85,8 @@ class Known:
         drifted: Features that moved far since training.
         used: What other runs have used of what day and month allow.
         next_purchase: How good the fields of the next purchase were out of time; None where nobody asked for them.
+        journeys: What other runs did with journeys.
+        facts: What journeys ask of the customers; None for the list of a trigger, which moves none of them.
     """
 
     positions: pd.Index
@@ -96,16 +100,32 @@ class Known:
     lists: tuple[str, ...]
     drifted: tuple[str, ...]
     used: Used
+    journeys: JourneyHistory
+    facts: Facts | None
     next_purchase: Evaluation | None = None
+
+    def after(self, night: Night) -> Known:
+        """The same when journeys have moved: whom they have is left to them, and no step has an effect of its own."""
+        sent, margin, uplift = night.option >= 0, self.values.margin, self.uplift
+        return replace(
+            self,
+            customers=replace(self.customers, in_journey=night.occupied),
+            values=replace(self.values, margin=np.where(sent[:, None], np.nan, margin)),
+            uplift=np.where(sent[:, None], np.float32(np.nan), uplift),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Past:
-    """Contacts that were made or promised, the same by position of customer and channel, and what they leave open."""
+    """Contacts that were made or promised, the same by position of customer and channel, and what they leave open.
+
+    For the list of a trigger also who is in a journey; in the run of all customers that is known when these have moved.
+    """
 
     history: History
     log: ContactLog
     windows: OpenWindows
+    in_journey: np.ndarray
 
 
 def names_known(tables: Tables, champion: Champion) -> frozenset[str]:
@@ -168,7 +188,10 @@ def describe_customers(
         progress=progress,
     )
     scored, foretold = _with_next_purchases(settings, tables, scored, trigger, as_of, progress)
-    if trigger is not None:
+    journeys, facts = read_journeys(settings.state, own_key=key), None
+    if trigger is None:
+        facts = ask_journeys(settings, decision, tables, champions, scored, journeys, as_of=as_of, foretold=foretold)
+    else:
         runs = earlier_runs(settings.state, trigger, as_of=as_of, own_key=key)
         fired = find_fired(settings, tables, trigger, champions, scored, as_of=as_of, runs=runs, foretold=foretold)
         scored = scored.take(fired)
@@ -178,7 +201,10 @@ def describe_customers(
     log = _log_of(settings, tables, history, scored)
     days = days_to_nearest(log, customers=len(scored), moment=np.datetime64(as_of, "us"))
     windows = find_open_windows(days, rests_of(options, added, window_days), window_days=window_days)
-    past = _Past(history=history, log=log, windows=windows)
+    in_journey = np.zeros(len(scored), dtype=bool)
+    if trigger is not None:
+        in_journey = journeys.occupied(decision, _index(scored.ids), as_of)
+    past = _Past(history=history, log=log, windows=windows, in_journey=in_journey)
     scored = replace(scored, uplift=scored.uplift * windows.share.astype(np.float32))
     trained = trained_costs(options, costs, reward=scored.reward)
     risk = AtRisk(
@@ -201,6 +227,8 @@ def describe_customers(
         drifted=scored.drifted,
         used=_used(settings, history, tables, as_of, key),
         next_purchase=None if foretold is None else foretold.evaluation,
+        journeys=journeys,
+        facts=facts,
     )
 
 
@@ -213,10 +241,13 @@ def _with_next_purchases(
     progress: Progress,
 ) -> tuple[Scored, Foretold | None]:
     """The customers with the fields of next purchases and of the recommender that lists and conditions ask for."""
-    asked = [name for name in _decision_of(settings).asked if name not in tables.present["customers"]]
+    decision = _decision_of(settings)
+    asked = [name for name in decision.asked if name not in tables.present["customers"]]
+    begin = {journey.trigger for journey in decision.journeys if journey.is_open(as_of)}
+    firing = [trigger] if trigger is not None else [each for each in decision.triggers if each.name in begin]
     found: dict[str, np.ndarray] = {}
     foretold = None
-    if asks_for_purchases(asked) or (trigger is not None and trigger.when == REPLENISHMENT):
+    if asks_for_purchases(asked) or any(each.when == REPLENISHMENT for each in firing):
         progress.stage("decide", "next purchases, judged on the newest horizon")
         foretold = foretell_purchases(tables, settings.next_purchase, as_of=as_of, seed=settings.seed)
         found |= foretold.columns(scored.ids)
@@ -260,6 +291,7 @@ def _customers(
         left=people["cancelled_at"] < np.datetime64(as_of + timedelta(days=1), "us"),
         held_out=_held_out(settings, tables, scored.ids, as_of),
         reserved=reserved_customers(past.history, policy.priority_campaigns, positions, as_of),
+        in_journey=past.in_journey,
         pressed=pressure.pressed,
         days_since_purchase=_unless(
             answered == "purchase", np.where(bought_on(tables, positions, as_of), 0.0, scored.columns[LAST_PURCHASE])

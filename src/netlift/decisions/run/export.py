@@ -16,6 +16,7 @@ from netlift.data.write import parquet_writer, write_bytes
 from netlift.decisions.eligibility.consents import agreed, read_opt_outs
 from netlift.decisions.eligibility.contact_history import CAMPAIGNS_FILE, CONTACTS_FILE
 from netlift.decisions.eligibility.eligibility import Customers
+from netlift.decisions.journeys.events import JOURNEYS_FILE, to_table
 from netlift.decisions.run.choose import Decided, names_of
 from netlift.decisions.run.inputs import read_people
 from netlift.decisions.run.log import Log
@@ -28,16 +29,17 @@ if TYPE_CHECKING:
 LOG_FILE = "decisions.parquet"
 
 
-def export_files(channels: Sequence[str]) -> dict[str, str]:
-    """Name in the manifest's digests to file, of everything that a run writes."""
+def export_files(channels: Sequence[str], *, is_list: bool = False) -> dict[str, str]:
+    """Name in the manifest's digests to file, of everything that a run writes; a trigger's list has no journeys."""
     files = {"decisions": LOG_FILE, "contacts": CONTACTS_FILE, "campaigns": CAMPAIGNS_FILE}
+    files |= {} if is_list else {"journeys": JOURNEYS_FILE}
     for channel in channels:
         files |= {f"export_{channel}": f"export_{channel}.parquet", f"export_{channel}_csv": f"export_{channel}.csv"}
     return files
 
 
 def write_files(folder: Path, log: Log, lists: Mapping[str, pa.Table], *, outcome_days: float, for_excel: bool) -> None:
-    """Write log, contacts, campaign and the lists of each channel.
+    """Write log, contacts, campaign, what journeys did, and the lists of each channel.
 
     Args:
         folder: Where to.
@@ -56,6 +58,8 @@ def write_files(folder: Path, log: Log, lists: Mapping[str, pa.Table], *, outcom
             writer.close()
     _write(folder / CONTACTS_FILE, log.contacts())
     _write(folder / CAMPAIGNS_FILE, log.campaigns(outcome_days=outcome_days))
+    if log.night is not None:
+        _write(folder / JOURNEYS_FILE, to_table(log.night.events))
     for channel, table in lists.items():
         _write(folder / f"export_{channel}.parquet", table)
         write_bytes(folder / f"export_{channel}.csv", to_csv(table, for_excel=for_excel))
@@ -98,10 +102,12 @@ def prove_exports(
         written = np.array(table["offer_id"].to_pylist(), dtype=object)
         _require(bool((option >= 0).all() and (written == names[option]).all()), channel, "offers")
         closed = customers.left | customers.held_out | customers.reserved
+        step = decided.draw.in_journey[at]
+        _require(bool((customers.in_journey[at] == step).all()), channel, "customers of journeys")
         if channel in customers.consent:
             closed |= customers.opted_out[channel] | customers.pressed[channel] | ~customers.consent[channel]
         _require(not closed[at].any(), channel, "customers who are not to be contacted")
-        _require(bool(decided.eligibility.explorable[at, option].all()), channel, "options that are not open")
+        _require(bool((decided.eligibility.explorable[at, option] | step).all()), channel, "options that are not open")
         in_csv = holds_first_column((folder / f"export_{channel}.csv").read_bytes(), ids)
         _require(in_csv, channel, "rows of the CSV")
         listed[channel] = at

@@ -121,7 +121,7 @@ def read_past_costs(tables: Tables, *, as_of: date) -> PastCosts:
     rows = _randomized(tables, seen_until(tables, datetime.combine(as_of, time())))
     planned = tables["offers"].select(known_offer="offer_id", planned="contact_cost")
     rows = rows.left_join(planned, rows.offer_id == planned.known_offer)
-    rows = rows.filter(rows.offer_id != CONTROL)
+    rows = rows.filter((rows.offer_id != CONTROL) & (rows.offer_id != rows.campaign_id))  # a journey is no offer
     paid = rows.reward_cost.coalesce(0.0)
     grouped = rows.group_by("offer_id").aggregate(
         n=rows.count(),

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netlift.config.journeys import JourneySettings
 from netlift.data.arm_chances import write_chances
 from netlift.data.contract import CONTROL
 from netlift.decisions.eligibility.reasons import WORDS
+from netlift.decisions.journeys.contacts import to_campaigns, to_contacts
+from netlift.decisions.journeys.night import Night
 from netlift.decisions.launch_check.forecast import Evidence
 from netlift.decisions.run.choose import NO_RUNNER_UP, Decided, names_of
 
@@ -35,6 +38,8 @@ class Log:
         uplift: Predictions of the model, NaN where unknown, shape (n, m).
         evidence: What predictions have been worth.
         versions: Task to version.
+        night: What journeys did; None for the list of a trigger, which moves none of them.
+        journeys: Of the config, by which the night's positions go.
     """
 
     run_key: str
@@ -44,6 +49,8 @@ class Log:
     uplift: np.ndarray
     evidence: Evidence
     versions: Mapping[str, int]
+    night: Night | None = None
+    journeys: tuple[JourneySettings, ...] = ()
 
     @property
     def moment(self) -> datetime:
@@ -139,7 +146,8 @@ class Log:
     def contacts(self) -> pa.Table:
         """The contacts as the contract has them: everybody with something open, none as control, by exact chances.
 
-        The holdout is left out: it was drawn long before, and the features have seen what that did to it.
+        Journeys are campaigns of their own, whose customers follow when their outcome windows are over. The holdout is
+        left out: it was drawn long before, and the features have seen what that did to it.
         """
         import pyarrow as pa
 
@@ -149,7 +157,7 @@ class Log:
         names = np.array([*(o.offer_id for o in decided.options), CONTROL], dtype=object)
         costs = np.array([*(o.contact_cost for o in decided.options), 0.0])
         moment = pa.timestamp("us")
-        return pa.table(
+        own = pa.table(
             {
                 "campaign_id": pa.array([self.run_key] * len(rows), pa.string()),
                 "customer_id": pa.array(self.ids[rows], pa.string()),
@@ -162,13 +170,17 @@ class Log:
                 "delivered_at": pa.nulls(len(rows), moment),
             }
         )
+        return own if self.night is None else pa.concat_tables([own, to_contacts(self.night.closed)])
 
     def campaigns(self, *, outcome_days: float) -> pa.Table:
-        """The run's row of `campaigns`; randomized where chance left everybody a control to be held against."""
+        """The run's row of `campaigns`; randomized where chance left everybody a control to be held against.
+
+        Behind it a row of each journey whose first customers are among the contacts.
+        """
         import pyarrow as pa
 
         control = bool((self.decided.draw.option[self.drawn] < 0).any())
-        return pa.table(
+        own = pa.table(
             {
                 "campaign_id": [self.run_key],
                 "started_at": pa.array([self.moment], pa.timestamp("us")),
@@ -178,6 +190,9 @@ class Log:
                 "randomized": [control and self.decided.exploration.epsilon > 0],
             }
         )
+        if self.night is None:
+            return own
+        return pa.concat_tables([own, to_campaigns(self.journeys, self.night)])
 
 
 def known_or_null(values: np.ndarray) -> pa.Array:

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from netlift.decisions.allocation.dual import Price
 from netlift.decisions.launch_check.page import before_launch_section, say_check, warn_before_launch
+from netlift.decisions.run.page_journeys import journeys_section
 from netlift.decisions.run.summary import DecisionSummary, MonthLine, Note, OfferLine, PartLine
 from netlift.features.matrix import Feature
 from netlift.report.document import Banner, Card, Cell, Document, Grid, Section, Tone, text_cell
 from netlift.report.language import Words
 from netlift.training.uplift.sentences import say_feature
 
-GIVEN = ("policy", "explore")
+GIVEN = ("policy", "explore", "journey")
 MOST_GIVEN = 2
 FAMILIES = {"offers": "offer", "offer": "offer", "strategies": "strategy", "chosen": "rule", "rule": "rule"}
 COUNTS = ("customers", "rows", "count", "days")
@@ -72,6 +73,7 @@ def decision_document(
                 grids=(_offers(summary, words),),
             ),
             *(_parts(summary, words) if in_full else ()),
+            *journeys_section(summary, words, in_full=in_full),
             before_launch_section(summary, words),
             *(_limits(summary, words) if in_full else ()),
             Section(name="why", title=say("decide.why"), grids=(_reasons(summary, words),)),

@@ -16,6 +16,7 @@ from netlift.decisions.allocation.budget_curve import BudgetPoint, budget_path
 from netlift.decisions.allocation.dual import Price
 from netlift.decisions.allocation.problem import BUDGET
 from netlift.decisions.eligibility.reasons import count_reasons
+from netlift.decisions.journeys.night import Night
 from netlift.decisions.launch_check.check import RunProof
 from netlift.decisions.run.choose import Decided, spent
 from netlift.decisions.run.customers import Known
@@ -69,18 +70,19 @@ def summarize(
         budget=decision.budget,
         spend=spent(decided, given),
         gap=decided.allocation.gap,
-        curve=_curve(decided),
-        prices=_whole_limits(decided),
+        curve=_curve(decided, log.night),
+        prices=_whole_limits(decided, log.night),
         offers=_offers(log, settings.currency),
         reasons=count_reasons(decided.reason),
         refusals={offer: dict(counts) for offer, counts in decided.eligibility.counts.items()},
         sensitivity=find_sensitivity(decided.options, decided.values, _with_effect(log))[:SHOWN],
         versions=dict(log.versions),
         observational=observational,
-        notes=tuple(_notes(decision, log, known, without)),
+        notes=(*_notes(decision, log, known, without), *_still(decision, known)),
         segments=_segments(decided, known, profit),
         strategies=_strategies(decision, decided, profit),
         month=tuple(_month(decision, decided, known, spent(decided, given))),
+        journeys=() if log.night is None else log.night.lines,
     )
 
 
@@ -98,9 +100,10 @@ def _month(decision: DecisionSettings, decided: Decided, known: Known, money: fl
                 yield MonthLine(name=f"{family} {name}", most=rule.monthly_at_most, before=before, now=made[name])
 
 
-def _curve(decided: Decided) -> tuple[BudgetPoint, ...]:
-    """What less and more money would earn, exploration as it is; empty where minimums do not fit a smaller budget."""
+def _curve(decided: Decided, night: Night | None) -> tuple[BudgetPoint, ...]:
+    """What less and more money would earn beside journeys and exploration; empty where minimums do not fit it."""
     problem, taken = decided.shared, float(decided.exploration.used.get(BUDGET, 0.0))
+    taken += 0.0 if night is None else night.taken[BUDGET]
     if not problem.budget:
         return ()
     try:
@@ -110,9 +113,11 @@ def _curve(decided: Decided) -> tuple[BudgetPoint, ...]:
     return tuple(replace(point, budget=point.budget + taken, spent=point.spent + taken) for point in path)
 
 
-def _whole_limits(decided: Decided) -> tuple[Price, ...]:
-    """The limits as the config has them: what exploration took of each is in them and in what is used."""
-    taken = decided.exploration.used
+def _whole_limits(decided: Decided, night: Night | None) -> tuple[Price, ...]:
+    """The limits as the config has them: what journeys and exploration took of each is in them and in what is used."""
+    taken = Counter(decided.exploration.used)
+    if night is not None:
+        taken.update(night.taken)
 
     def whole(price: Price) -> Price:
         own = float(taken.get(price.name, 0.0))
@@ -129,7 +134,7 @@ def _with_effect(log: Log) -> np.ndarray:
 
 def _forecast(log: Log, currency: str) -> Forecast:
     option = log.decided.draw.option
-    unknown = (option >= 0) & np.isnan(log.predicted(option))
+    unknown = (option >= 0) & np.isnan(log.predicted(option)) & ~log.decided.draw.in_journey
     return Forecast(
         profit=_expect(log, option >= 0, currency),
         promised=float(log.decided.values.of(_with_effect(log))["profit"].sum()),
@@ -274,6 +279,12 @@ def _next_purchase_notes(found: Evaluation | None) -> Iterator[Note]:
                 name.format("simple"): contest.baselines[contest.best],
             }
             yield Note(key=key, values=values | ({"inside_share": coverage.point} if coverage else {}))
+
+
+def _still(decision: DecisionSettings, known: Known) -> Iterator[Note]:
+    """That journeys stand still, in a run for a day before one that has moved them."""
+    if known.facts is not None and known.facts.stands_still and decision.journeys:
+        yield Note(key="journeys_still", values={"day": known.journeys.days[-1].isoformat()})
 
 
 __all__ = ["summarize"]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from netlift.decisions.allocation.budget_curve import BudgetPoint
 from netlift.decisions.allocation.dual import Price
+from netlift.decisions.journeys.reach import JourneyLine
 from netlift.decisions.launch_check.result import BeforeLaunch
 from netlift.decisions.run.value import Sensitivity
 from netlift.results import Estimate
@@ -155,6 +156,7 @@ class DecisionSummary:
         segments: Each value segment; empty where no rule of the config asks for segments.
         strategies: Each strategy of the config, and those who are in none; empty without strategies.
         month: What the calendar month allows and what is used of it; empty where the config limits no month.
+        journeys: How far the customers of each journey have come; empty without, and for the list of a trigger.
     """
 
     run_key: str
@@ -181,6 +183,7 @@ class DecisionSummary:
     segments: tuple[PartLine, ...] = ()
     strategies: tuple[PartLine, ...] = ()
     month: tuple[MonthLine, ...] = ()
+    journeys: tuple[JourneyLine, ...] = ()
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> DecisionSummary:
@@ -202,6 +205,7 @@ class DecisionSummary:
                 "segments": tuple(PartLine(**one) for one in own.get("segments", ())),
                 "strategies": tuple(PartLine(**one) for one in own.get("strategies", ())),
                 "month": tuple(MonthLine(**one) for one in own.get("month", ())),
+                "journeys": tuple(JourneyLine.from_plain(one) for one in own.get("journeys", ())),
             }
         )
 

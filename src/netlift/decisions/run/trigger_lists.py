@@ -21,7 +21,7 @@ from netlift.config.settings import did_you_mean
 from netlift.data.read import Tables
 from netlift.data.run import BRING_BACK
 from netlift.decisions.eligibility.contact_history import DECISIONS, STANDING
-from netlift.decisions.eligibility.triggers import accumulate_spend, find_triggered
+from netlift.decisions.eligibility.triggers import accumulate_spend, find_triggered, median_gaps
 from netlift.decisions.run.inputs import newest_events, read_people
 from netlift.decisions.run.scores import LAST_PURCHASE, OVER_GAP, Scored, score_churn
 from netlift.errors import DataError, GateRefusedError, UsageError
@@ -60,7 +60,13 @@ def find_trigger(decision: DecisionSettings, name: str) -> TriggerSettings | Non
     names = [trigger.name for trigger in decision.triggers]
     if name not in names:
         raise UsageError(f"--trigger {name!r}: the config's decision.triggers has none{did_you_mean(name, names)}")
-    return decision.triggers[names.index(name)]
+    trigger = decision.triggers[names.index(name)]
+    if not trigger.offers:
+        raise UsageError(
+            f"--trigger {name!r}: has no offers of its own; it begins journeys, which go with the run of everybody: "
+            "leave --trigger out"
+        )
+    return trigger
 
 
 def earlier_runs(state: Path, trigger: TriggerSettings, *, as_of: date, own_key: str) -> EarlierRuns:
@@ -163,6 +169,9 @@ def _facts(
             return {"first_purchase_at": _first_purchases(tables, positions, end)}
         case "silence":
             return {name: scored.columns[name] for name in (LAST_PURCHASE, OVER_GAP)}
+        case "rhythm":
+            gaps = _median_gaps(tables, positions, end)
+            return {LAST_PURCHASE: scored.columns[LAST_PURCHASE], "median_gap_days": gaps}
         case "birthday":
             return {"birth_date": read_people(tables, scored.ids, ["birth_date"])["birth_date"].astype("datetime64[D]")}
         case "spend_step":
@@ -176,6 +185,18 @@ def _facts(
         raise GateRefusedError(f"trigger {trigger.name!r} needs a champion of churn: run `netlift train churn`")
     before = score_churn(settings, tables, champions["churn"], as_of=as_of - timedelta(days=days))
     return {"p_churn": scored.p_churn, "p_churn_before": before.reindex(positions).to_numpy(dtype=np.float32)}
+
+
+def _median_gaps(tables: Tables, positions: pd.Index, end: datetime) -> np.ndarray:
+    import pandas as pd
+
+    receipts = tables["transactions"]
+    bought = receipts.filter((receipts.occurred_at < end) & ~receipts.is_return.coalesce(receipts.revenue < 0))
+    days = bought.select("customer_id", day=bought.occurred_at.date()).distinct()
+    rows = tables.connection.to_pyarrow(days).to_pandas()
+    who = positions.get_indexer(pd.Index(rows["customer_id"]))
+    day = rows["day"].to_numpy(dtype="datetime64[D]")
+    return median_gaps(who[who >= 0], day[who >= 0], customers=len(positions))
 
 
 def _first_purchases(tables: Tables, positions: pd.Index, end: datetime) -> np.ndarray:
