@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from netlift.decision.before_launch import BeforeLaunch
 from netlift.decision.budget_path import BudgetPoint
+from netlift.decision.new_offers.plan import NewOffer
 from netlift.decision.prices import Price
 from netlift.decision.value import Sensitivity
 from netlift.results import Estimate
@@ -61,6 +62,52 @@ class PartLine:
     offers: Mapping[str, int]
     spend: float
     profit: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOfferLine:
+    """A new offer of a run.
+
+    Attributes:
+        known: What is known of it by now.
+        customers: Whom the run tries it with.
+        spend: Contacts and expected rewards of these, currency.
+        probability: By which each customer with the offer open is tried with it.
+    """
+
+    known: NewOffer
+    customers: int
+    spend: float
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOffersPart:
+    """New offers of a run, and the money for them.
+
+    Attributes:
+        lines: The offers.
+        level: Confidence of their intervals.
+        confidence: How sure the gate must be.
+        budget: Currency that the run might spend on them.
+        spend: What it is expected to spend.
+        monthly_budget: Currency a calendar month; None for no limit.
+        before: What other runs of the month are expected to spend.
+    """
+
+    lines: tuple[NewOfferLine, ...]
+    level: float
+    confidence: float
+    budget: float
+    spend: float
+    monthly_budget: float | None
+    before: float
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> NewOffersPart:
+        """Read what `results.to_plain` made of it."""
+        lines = (NewOfferLine(**one | {"known": NewOffer(**one["known"])}) for one in plain["lines"])
+        return cls(**{**plain, "lines": tuple(lines)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +202,7 @@ class DecisionSummary:
         segments: Each value segment; empty where no rule of the config asks for segments.
         strategies: Each strategy of the config, and those who are in none; empty without strategies.
         month: What the calendar month allows and what is used of it; empty where the config limits no month.
+        new_offers: New offers and the money for them; None where the config names none.
     """
 
     run_key: str
@@ -181,6 +229,7 @@ class DecisionSummary:
     segments: tuple[PartLine, ...] = ()
     strategies: tuple[PartLine, ...] = ()
     month: tuple[MonthLine, ...] = ()
+    new_offers: NewOffersPart | None = None
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> DecisionSummary:
@@ -202,6 +251,7 @@ class DecisionSummary:
                 "segments": tuple(PartLine(**one) for one in own.get("segments", ())),
                 "strategies": tuple(PartLine(**one) for one in own.get("strategies", ())),
                 "month": tuple(MonthLine(**one) for one in own.get("month", ())),
+                "new_offers": NewOffersPart.from_plain(own["new_offers"]) if own.get("new_offers") else None,
             }
         )
 
@@ -216,4 +266,5 @@ def _numbers(plain: Mapping[str, Any], missing: float) -> dict[str, Any]:
     return {name: missing if value is None else value for name, value in plain.items()}
 
 
-__all__ = ["Basis", "DecisionSummary", "Forecast", "MonthLine", "Note", "OfferLine", "PartLine"]
+__all__ = ["Basis", "DecisionSummary", "Forecast", "MonthLine", "NewOfferLine", "NewOffersPart", "Note",
+           "OfferLine", "PartLine"]  # fmt: skip

@@ -39,6 +39,7 @@ from netlift.pipelines.decide_export import export_files, prove_exports, write_f
 from netlift.pipelines.decide_forecast import evidence_of, read_evidence
 from netlift.pipelines.decide_history import DECISIONS, digest_lists
 from netlift.pipelines.decide_inputs import offers_known
+from netlift.pipelines.decide_new_offers import uplift_definition
 from netlift.pipelines.decide_pages import PAGES, write_pages
 from netlift.pipelines.decide_proof import prove_run
 from netlift.pipelines.decide_scores import UPLIFT, find_deciders
@@ -214,7 +215,7 @@ def decide_business(
                     "lists": standing,
                     "lists_counted": known.lists,
                     "left_out": checked.left_out_of("decide"),
-                    "drawn_by": {"epsilon": decision.explore.epsilon, "holdout_share": decision.holdout.share},
+                    "drawn_by": _chances(decision, log),
                     "summary": summary,
                     "digests": {**inputs, **{name: file_digest(staging / file) for name, file in files.items()}},
                     "seconds": round(perf_counter() - started, 3),
@@ -273,6 +274,7 @@ def _decide(
         words=hash_units(list(known.positions), salt=salt, purpose="arm"),
         as_of=datetime.combine(request.as_of, time()),
         used=known.used,
+        new=known.new,
     )
     proof = prove_run(held_out, decision, decided, known.uplift, is_list=bool(request.trigger))
     log = Log(
@@ -287,6 +289,17 @@ def _decide(
     mark = champions[UPLIFT].contract.observational
     summary = summarize(settings, log, known, proof, observational=mark, without=without)
     return log, summary
+
+
+def _chances(decision: DecisionSettings, log: Log) -> dict[str, Any]:
+    """By which chances groups were drawn, as a readout needs them: the config may change."""
+    rates = log.decided.exploration.rates
+    new = [] if rates is None else [o.offer_id for o, own in zip(log.decided.options, rates.tried, strict=True) if own]
+    return {
+        "epsilon": decision.explore.epsilon,
+        "holdout_share": decision.holdout.share,
+        "new_offers": {"offers": new, "chance": 0.0 if rates is None else rates.whole},
+    }
 
 
 def _require_sound(
@@ -321,6 +334,8 @@ def _input_digests(
     digests |= {"data": sources.digest, "csv": "excel" if request.for_excel else "plain"}
     digests["lists"] = combine_digests(standing)
     digests["names"] = settings.names.digest()
+    if decision.explore.new_offers is not None:
+        digests["new_offers_gate"] = uplift_definition(settings).digest()
     digests["evidence"] = read_evidence(settings, champions[UPLIFT]).digest
     digests["held_out"] = "none" if kept is None else kept.digest
     digests |= {"trigger": request.trigger} if request.trigger else {}

@@ -13,6 +13,7 @@ from netlift.decision.allocation import Allocation, allocate
 from netlift.decision.eligibility import Customers, Eligibility, find_eligible
 from netlift.decision.explore import NONE, Draw, Exploration, draw_decisions, draw_exploration
 from netlift.decision.limits import Limit, Problem, after_use
+from netlift.decision.new_offers.plan import NewOffers
 from netlift.decision.options import Option, Used, left_to_spend, make_limits
 from netlift.decision.prices import Prices, choose_by_prices
 from netlift.decision.reasons import Reason, Refusal, explain
@@ -53,7 +54,7 @@ class Decided:
     runner_up: np.ndarray
 
 
-def choose(
+def choose(  # noqa: PLR0913 - all that one decision is made from
     decision: DecisionSettings,
     options: tuple[Option, ...],
     customers: Customers,
@@ -63,6 +64,7 @@ def choose(
     as_of: datetime,
     is_list: bool = False,
     used: Used | None = None,
+    new: NewOffers | None = None,
 ) -> Decided:
     """Decide for all customers together.
 
@@ -75,12 +77,18 @@ def choose(
         as_of: Moment of the decision, local time.
         is_list: Whether it is a trigger's list, which may be empty and has no minimum volumes to meet.
         used: What other runs have used of what day and month allow; None for nothing.
+        new: New offers; a list of a trigger does not try them. None for none.
 
     Raises:
         GateRefusedError: Nothing is open to anybody, or minimum volumes cannot be met, named.
         ConfigError: Conditions on what is not known of customers.
     """
-    eligibility = find_eligible(decision, options, customers, as_of=as_of)
+    names = [option.offer_id for option in options]
+    trials = None if new is None or is_list else new.trials(names)
+    retired = [] if new is None else [names.index(name) for name in new.of("retired") if name in names]
+    eligibility = find_eligible(
+        decision, options, customers, as_of=as_of, tried=trials.options if trials else (), retired=retired
+    )
     explorable = eligibility.explorable
     if not explorable.any() and not is_list and not (eligibility.refused == Refusal.OPEN_WINDOW).any():
         raise GateRefusedError(_nothing_open(eligibility))
@@ -98,6 +106,7 @@ def choose(
         problem,
         epsilon=decision.explore.epsilon,
         most_of_limits=decision.explore.most_of_limits,
+        trials=trials,
     )
     shared, allocation = _share_out(problem, exploration)
     policy = allocation.choice.copy()

@@ -19,6 +19,7 @@ from netlift.config.outreach import TriggerSettings
 from netlift.data.read import Tables
 from netlift.decision.contact_policy import ContactLog, find_pressure
 from netlift.decision.eligibility import Customers
+from netlift.decision.new_offers.plan import NewOffers
 from netlift.decision.open_windows import OpenWindows, Rest, days_to_nearest, find_open_windows
 from netlift.decision.options import Option, Used, make_options
 from netlift.decision.value import AtRisk, OptionValues, Trained, value_options
@@ -37,6 +38,7 @@ from netlift.pipelines.decide_inputs import (
     read_past_costs,
     read_people,
 )
+from netlift.pipelines.decide_new_offers import read_new_offers
 from netlift.pipelines.decide_scores import (
     LAST_PURCHASE,
     OVER_GAP,
@@ -73,6 +75,7 @@ class Known:
         lists: Lists beside the table of contacts whose contacts were counted.
         drifted: Features that moved far since training.
         used: What other runs have used of what day and month allow.
+        new: New offers; None where the config names none.
     """
 
     positions: pd.Index
@@ -86,6 +89,7 @@ class Known:
     lists: tuple[str, ...]
     drifted: tuple[str, ...]
     used: Used
+    new: NewOffers | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,8 +138,8 @@ def describe_customers(
         DataError: Customers that are there twice, or nobody.
     """
     decision = _decision_of(settings)
-    options = make_options(decision, offers_known(tables))
-    options = tuple(o for o in options if trigger is None or o.offer_id in trigger.offers)
+    every = make_options(decision, offers_known(tables))
+    options = tuple(o for o in every if trigger is None or o.offer_id in trigger.offers)
     costs = read_past_costs(tables, as_of=as_of)
     history = read_history(
         tables,
@@ -165,7 +169,12 @@ def describe_customers(
     days = days_to_nearest(log, customers=len(scored), moment=np.datetime64(as_of, "us"))
     windows = find_open_windows(days, rests_of(options, added, window_days), window_days=window_days)
     past = _Past(history=history, log=log, windows=windows)
-    scored = replace(scored, uplift=scored.uplift * windows.share.astype(np.float32))
+    learned = [o.offer_id for o, known in zip(options, ~np.isnan(scored.uplift).all(axis=0), strict=True) if known]
+    new = read_new_offers(settings, tables, every, history, learned=learned, as_of=as_of, key=key, progress=progress)
+    uplift = scored.uplift * windows.share.astype(np.float32)
+    undecided = () if new is None else new.of("learning", "unproven", "retired")
+    uplift[:, [option.offer_id in undecided for option in options]] = np.nan
+    scored = replace(scored, uplift=uplift)
     trained = trained_costs(options, costs, reward=scored.reward)
     risk = AtRisk(
         p_churn=scored.p_churn,
@@ -186,6 +195,7 @@ def describe_customers(
         lists=history.lists,
         drifted=scored.drifted,
         used=_used(settings, history, tables, as_of, key),
+        new=new,
     )
 
 

@@ -131,13 +131,14 @@ def reserved_customers(history: History, campaigns: Sequence[str], positions: pd
     return reserved
 
 
-def spent_by_runs(state: Path, *, month: date, own_key: str) -> float:
+def spent_by_runs(state: Path, *, month: date, own_key: str, on_new: bool = False) -> float:
     """Currency that the decisions of a calendar month are expected to spend, by the runs that stand.
 
     Args:
         state: The state folder, below which they stand.
         month: Any day of the month.
         own_key: Run key of the decisions that are being made, which do not count.
+        on_new: What was spent on new offers alone.
 
     Raises:
         DataError: A run is not whole.
@@ -147,7 +148,9 @@ def spent_by_runs(state: Path, *, month: date, own_key: str) -> float:
     for kind, folder, _, day in _standing_lists(state):
         if kind == DECISIONS and folder != own and (day.year, day.month) == (month.year, month.month):
             try:
-                spent += float(json.loads((folder / MANIFEST_FILE).read_text())["summary"]["spend"])
+                summary = json.loads((folder / MANIFEST_FILE).read_text())["summary"]
+                own_sum = (summary.get("new_offers") or {"spend": 0.0}) if on_new else summary
+                spent += float(own_sum["spend"])
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise _not_whole(folder, error) from error
     return spent

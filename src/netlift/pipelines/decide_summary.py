@@ -14,9 +14,19 @@ from netlift.config.decision import DecisionSettings
 from netlift.config.segments import SEGMENTS
 from netlift.decision.budget_path import BudgetPoint, budget_path
 from netlift.decision.limits import BUDGET
+from netlift.decision.new_offers.plan import NewOffers
 from netlift.decision.prices import Price
 from netlift.decision.reasons import count_reasons
-from netlift.decision.summary import DecisionSummary, Forecast, MonthLine, Note, OfferLine, PartLine
+from netlift.decision.summary import (
+    DecisionSummary,
+    Forecast,
+    MonthLine,
+    NewOfferLine,
+    NewOffersPart,
+    Note,
+    OfferLine,
+    PartLine,
+)
 from netlift.decision.value import find_sensitivity
 from netlift.errors import ConfigError, GateRefusedError
 from netlift.pipelines.decide_choice import Decided, spent
@@ -80,6 +90,27 @@ def summarize(
         segments=_segments(decided, known, profit),
         strategies=_strategies(decision, decided, profit),
         month=tuple(_month(decision, decided, known, spent(decided, given))),
+        new_offers=None if known.new is None else _new_offers(decided, known.new),
+    )
+
+
+def _new_offers(decided: Decided, new: NewOffers) -> NewOffersPart:
+    """New offers, whom the run tries them with, and what that costs."""
+    names, rates = [option.offer_id for option in decided.options], decided.exploration.rates
+    lines = []
+    for one in new.offers:
+        j = names.index(one.offer_id) if one.offer_id in names else None
+        rows = np.flatnonzero(decided.draw.tried & (decided.draw.option == j)) if j is not None else np.zeros(0, int)
+        chance = 0.0 if rates is None or j is None else float(rates.option[j] * decided.exploration.kept[j])
+        lines.append(NewOfferLine(known=one, customers=len(rows), spend=spent(decided, rows), probability=chance))
+    return NewOffersPart(
+        lines=tuple(lines),
+        level=new.level,
+        confidence=new.confidence,
+        budget=new.budget,
+        spend=sum(line.spend for line in lines),
+        monthly_budget=new.monthly_budget,
+        before=new.before,
     )
 
 
@@ -222,7 +253,11 @@ def _parts(decided: Decided, profit: np.ndarray, part: np.ndarray, names: Sequen
 
 def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[str, ...]) -> Iterator[Note]:
     decided = log.decided
-    untrained = [o.offer_id for j, o in enumerate(decided.options) if not known.customers.has_effect[:, j].any()]
+    new = () if known.new is None else [one.offer_id for one in known.new.offers]
+    has_effect = np.asarray(known.customers.has_effect.any(axis=0))
+    untrained = [
+        o.offer_id for o, has in zip(decided.options, has_effect, strict=True) if not has and o.offer_id not in new
+    ]
     if untrained:
         yield Note(key=f"untrained_{decision.explore.untrained}", values={"offers": tuple(untrained)})
     empty = [name for name, customers in decided.eligibility.strategies.items() if not customers]
