@@ -44,6 +44,8 @@ OLD, NEW = 4, 8
 LEVEL, SPREAD_CHANNEL, SPREAD_OFFER, NOISE = 2.0, 4.0, 9.0, 150.0  # currency a contact; of a customer's margin
 CLEAR = 5.0
 FIRST = datetime(2026, 1, 1)
+Learned = tuple[float, float, float, float]
+"""Contacts, effect, error, and what control adds to the variance."""
 POLICIES = ("sampling", "even", "nothing", "oracle")
 
 
@@ -126,10 +128,10 @@ class Shop:
         buys = rng.random(self.n) < 0.3
         return np.where(buys, rng.gamma(0.7, NOISE / 0.3 / 0.7 / 2.2, self.n), 0.0)
 
-    def _campaign(self, j: int, contacts: int, rng: np.random.Generator) -> tuple[float, float, float]:
-        """Contacts, effect and error of a campaign that the offer had before."""
+    def _campaign(self, j: int, contacts: int, rng: np.random.Generator) -> Learned:
+        """A campaign that the offer had before."""
         error = NOISE * np.sqrt(2 / contacts)
-        return float(contacts), float(rng.normal(self.truth[j], error)), float(error)
+        return float(contacts), float(rng.normal(self.truth[j], error)), float(error), float(error**2 / 2)
 
 
 def live(shop: Shop, policy: str, *, months: int) -> Iterator[Month]:
@@ -143,8 +145,9 @@ def live(shop: Shop, policy: str, *, months: int) -> Iterator[Month]:
     }
     options = make_options(rules, known)
     cost = np.array([option.contact_cost for option in options])
-    seen: dict[str, list[tuple[float, float, float]]] = {name: [] for name in shop.names}
+    seen: dict[str, list[Learned]] = {name: [] for name in shop.names}
     seen |= {name: [one] for name, one in zip(shop.names, shop.history, strict=False)}
+    when = {name: [-1] * len(own) for name, own in seen.items()}
     holdout = is_held_out(
         np.array(shop.ids),
         share=rules.holdout.share,
@@ -160,6 +163,8 @@ def live(shop: Shop, policy: str, *, months: int) -> Iterator[Month]:
                 contacts=np.array([one[0] for one in seen[name]]),
                 effect=np.array([one[1] for one in seen[name]]),
                 error=np.array([one[2] for one in seen[name]]),
+                campaigns=tuple(f"{month}" if month >= 0 else name for month in when[name]),
+                control=np.array([one[3] for one in seen[name]]),
             )
             for name, channel in zip(shop.names, shop.channels, strict=True)
         ]
@@ -185,6 +190,7 @@ def live(shop: Shop, policy: str, *, months: int) -> Iterator[Month]:
             learned = _read(decided, y, j)
             if learned is not None:
                 seen[shop.names[j]].append(learned)
+                when[shop.names[j]].append(month)
         tried = np.flatnonzero(decided.draw.tried & (option >= 0))
         yield _told(shop, found, profit=float(shop.truth[option[given]].sum()), spent=float(cost[option[tried]].sum()))
 
@@ -248,8 +254,8 @@ def _effect_share(shop: Shop, month: int) -> np.ndarray:
     return np.where(reacts, 5.0, 0.0)
 
 
-def _read(decided: Decided, y: np.ndarray, j: int) -> tuple[float, float, float] | None:
-    """Contacts, effect and error of an offer in a run: the treated as they are, control as their picture."""
+def _read(decided: Decided, y: np.ndarray, j: int) -> Learned | None:
+    """What a run says of an offer: the treated as they are, control as their picture."""
     chances, option = decided.draw.chances, decided.draw.option
     could = np.nan_to_num(chances[:, j]) > 0
     treated, control = np.flatnonzero(could & (option == j)), np.flatnonzero(could & (option < 0))
@@ -260,7 +266,7 @@ def _read(decided: Decided, y: np.ndarray, j: int) -> tuple[float, float, float]
     mean = float(w @ y[control] / len(control))
     spread = float(np.var(w * (y[control] - mean)) / len(control))
     error = np.sqrt(np.var(y[treated], ddof=1) / len(treated) + spread)
-    return float(len(treated)), float(y[treated].mean()) - mean, float(error)
+    return float(len(treated)), float(y[treated].mean()) - mean, float(error), spread
 
 
 def _told(shop: Shop, found: Sequence, *, profit: float, spent: float) -> Month:
@@ -330,7 +336,7 @@ def main() -> None:
             f"{int((ahead > 0).sum())} of {len(ahead)}"
         )
     if asked.json:
-        asked.json.write_text(json.dumps(rows, indent=1))
+        asked.json.write_text(json.dumps(rows, indent=1, default=float))
 
 
 if __name__ == "__main__":

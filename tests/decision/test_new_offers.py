@@ -27,7 +27,14 @@ def history(name, effects=(), n=1000, noise=150.0, channel="sms", kind="plain"):
     effects = np.array(effects, dtype=np.float64)
     contacts = np.full(len(effects), float(n))
     return OfferHistory(
-        offer_id=name, channel=channel, kind=kind, contacts=contacts, effect=effects, error=noise / np.sqrt(contacts)
+        offer_id=name,
+        channel=channel,
+        kind=kind,
+        contacts=contacts,
+        effect=effects,
+        error=noise / np.sqrt(contacts),
+        campaigns=tuple(f"{name} {r}" for r in range(len(effects))),
+        control=noise**2 / contacts / 2,
     )
 
 
@@ -71,31 +78,35 @@ def test_campaigns_that_differ_beyond_chance_leave_an_offer_less_known():
     assert pool_effects(other).sd[4] > 2 * pool_effects(one).sd[4]
 
 
-def test_intervals_cover_the_truth_though_contacts_follow_earlier_outcomes():
+def test_intervals_cover_the_truth_though_contacts_follow_outcomes_and_offers_share_a_control():
     """Shops of five old and four new offers, six months of contacts by the shares that each month's posterior gives."""
     rng, held, looks = np.random.default_rng(4), 0, 0
-    for _ in range(40):
+    for _ in range(50):
         centre = dict(zip(("email", "sms", "push"), rng.normal(2, 4, 3), strict=True))
         names = [(f"o{j}", ("email", "sms", "push")[j % 3]) for j in range(9)]
         truth = np.array([centre[channel] for _, channel in names]) + rng.normal(0, 8, 9)
-        seen = {name: [(4000.0, rng.normal(truth[j], 150 / 4000**0.5))] for j, (name, _) in enumerate(names[:5])}
-        for _ in range(6):
+        seen = [[("before", 4000.0, rng.normal(truth[j], 150 / 4000**0.5), 1.0)] if j < 5 else [] for j in range(9)]
+        for month in range(6):
             histories = [
                 OfferHistory(
                     offer_id=name,
                     channel=channel,
                     kind="",
-                    contacts=np.array([n for n, _ in seen.get(name, [])]),
-                    effect=np.array([x for _, x in seen.get(name, [])]),
-                    error=np.array([150 / n**0.5 for n, _ in seen.get(name, [])]),
+                    contacts=np.array([n for _, n, _, _ in own]),
+                    effect=np.array([x for _, _, x, _ in own]),
+                    error=np.array([(150**2 / n + c) ** 0.5 for _, n, _, c in own]),
+                    campaigns=tuple(f"{name} {when}" if when == "before" else when for when, *_ in own),
+                    control=np.array([c for _, _, _, c in own]),
                 )
-                for name, channel in names
+                for (name, channel), own in zip(names, seen, strict=True)
             ]
             found = plan(histories, [name for name, _ in names[5:]])
+            variance = 150**2 / 400
+            luck = rng.normal(0, variance**0.5)
             for j, one in enumerate(found, start=5):
-                n = round(1500 * one.share)
+                n = float(round(1500 * one.share))
                 if n:
-                    seen.setdefault(names[j][0], []).append((float(n), rng.normal(truth[j], 150 / n**0.5)))
+                    seen[j].append((str(month), n, rng.normal(truth[j], 150 / n**0.5) - luck, variance))
         inside = [one.lower <= truth[j] <= one.upper for j, one in enumerate(found, start=5)]
         held, looks = held + sum(inside), looks + len(inside)
     assert held / looks == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / looks) ** 0.5), f"{held} of {looks}"
@@ -205,16 +216,14 @@ def test_what_is_drawn_over_many_runs_has_the_chances_that_were_logged():
     assert float(np.mean(z[(expected > 0) & (expected < 1)] ** 2)) == pytest.approx(1, abs=0.15)
 
 
-def test_a_cap_on_customers_cuts_the_largest_chances_first():
+def test_a_cap_on_customers_cuts_the_largest_chances_first_and_none_has_its_share():
     open_to = np.ones((1000, 3), dtype=bool)
     trials = Trials(options=(0, 1, 2), shares=(0.4, 0.3, 0.3), left=(10**6,) * 3, budget=1e5)
     rates = find_rates(trials, open_to, np.array([1.0, 1.0, 2000.0]), epsilon=0.0)
-    alone = find_rates(
-        replace(trials, options=(2,), shares=(0.3,), left=(10**6,)), open_to, np.ones(3) * 2000.0, epsilon=0
-    )
     assert rates.whole == pytest.approx(MOST_OF_CUSTOMERS)
     assert rates.option[0] == rates.option[1] > rates.option[2] > 0
-    assert rates.option[2] < alone.option[2] * 1.01
+    assert rates.none == pytest.approx((rates.option**2).sum() ** 0.5)
+    assert 1000 * rates.option[2] * 2000 <= 0.3 * 1e5
 
 
 @pytest.mark.parametrize(

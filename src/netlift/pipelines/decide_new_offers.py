@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 import numpy as np
 
 from netlift.abtest.assignment import hash_units
-from netlift.abtest.moments import PROFIT
+from netlift.abtest.moments import PROFIT, weights_of
 from netlift.abtest.portfolio_sums import Effect
 from netlift.config.business import BusinessSettings
 from netlift.config.definitions import UpliftDefinition, load_definition
@@ -120,8 +120,16 @@ def _histories(
             contacts=contacts,
             effect=np.array([effect.contrast.point(PROFIT) for effect in own], dtype=np.float64),
             error=np.array([effect.contrast.se(PROFIT) for effect in own], dtype=np.float64),
+            campaigns=tuple(effect.campaign_id for effect in own),
+            control=np.array([_control_variance(effect) for effect in own], dtype=np.float64),
             cost=float(contacts @ (reward + price)),
         )
+
+
+def _control_variance(effect: Effect) -> float:
+    """What control adds to the variance of an effect on profit."""
+    weights = weights_of(PROFIT, effect.contrast.names)
+    return max(float(weights @ effect.contrast.control_cov @ weights), 0.0)
 
 
 def _mean(effect: Effect, name: str) -> float:

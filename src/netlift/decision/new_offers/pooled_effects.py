@@ -1,6 +1,7 @@
 """Hierarchical normal model of profit per contact: what randomized contacts and like offers say of every offer.
 
-    x_jr ~ N(θ_j + b_jr, v_j / n_jr)        campaign r of offer j, n_jr contacts, b_jr ~ N(0, τ_campaign²)
+    x_jr = θ_j + b_jr + e_jr                campaign r of offer j, n_jr contacts, b_jr ~ N(0, τ_campaign²)
+    e_jr ~ N(0, v_j / n_jr)                 of which c_jr is control's, the same for all offers of the campaign
     θ ~ N(μ 1, τ_like² L + τ_own² I)        L_jk = ½ [same channel] + ½ [same kind], μ flat
 
 An offer that nobody has tried has the distribution that offers with history give it, nearest to those of its channel
@@ -8,7 +9,8 @@ and kind. Given the three scales everything is normal and exact; the scales are 
 likelihood, so that few offers do not pass for a precise prior: over quantiles of a half-normal distribution as wide as
 the offers' effects, and between campaigns, of which one alone tells nothing, of a half-Cauchy one of an eighth of that.
 v_j pools the variance of
-an offer's campaigns, since those of small ones go along with their effects. The posterior is the same however the
+an offer's campaigns, since those of small ones go along with their effects. The offers of one campaign are held against
+one control, whose luck would else pass for what they have in common. The posterior is the same however the
 number of contacts was chosen: chances that earlier outcomes moved leave the likelihood as it is.
 
 References:
@@ -46,6 +48,8 @@ class OfferHistory:
         contacts: Of each campaign, shape (r,).
         effect: Profit per contact against no contact, currency, shape (r,).
         error: Its standard error, above 0, shape (r,).
+        campaigns: Names of the campaigns, r of them.
+        control: What control adds to the variance of each effect, shape (r,).
         cost: Contacts and rewards that were paid in all, currency.
     """
 
@@ -55,6 +59,8 @@ class OfferHistory:
     contacts: np.ndarray
     effect: np.ndarray
     error: np.ndarray
+    campaigns: tuple[str, ...]
+    control: np.ndarray
     cost: float = 0.0
 
     @property
@@ -137,10 +143,12 @@ def pool_effects(histories: Sequence[OfferHistory]) -> PooledEffects:
 
     Examples:
         >>> past = [OfferHistory(offer_id=name, channel="sms", kind="reward", contacts=np.array([4000]),
-        ...                      effect=np.array([effect]), error=np.array([2.0]))
+        ...                      effect=np.array([effect]), error=np.array([2.0]), campaigns=(name,),
+        ...                      control=np.array([1.0]))
         ...         for name, effect in (("a", 9.0), ("b", 11.0), ("c", 10.0))]
         >>> none = np.zeros(0)
-        >>> new = OfferHistory(offer_id="d", channel="sms", kind="reward", contacts=none, effect=none, error=none)
+        >>> new = OfferHistory(offer_id="d", channel="sms", kind="reward", contacts=none, effect=none, error=none,
+        ...                    campaigns=(), control=none)
         >>> pooled = pool_effects([*past, new])
         >>> bool(abs(pooled.mean[3] - 10) < 1), bool(pooled.sd[3] > pooled.sd[0])
         (True, True)
@@ -173,22 +181,29 @@ def pool_effects(histories: Sequence[OfferHistory]) -> PooledEffects:
 def _collapse(
     known: Sequence[OfferHistory], noise: Sequence[np.ndarray], scale: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Each offer's mean over its campaigns, the variance of that, and the log-likelihood of what it leaves."""
+    """Each offer's mean over its campaigns, the covariance of these, and the log-likelihood of what they leave."""
+    place = {name: r for r, name in enumerate(dict.fromkeys(name for one in known for name in one.campaigns))}
     means, variances, log = np.empty(len(known)), np.empty(len(known)), 0.0
+    shared = np.zeros(
+        (len(known), len(place))
+    )  # what a standard deviation of each campaign's control does to each offer
     for j, (history, own) in enumerate(zip(known, noise, strict=True)):
         weight = 1 / (own + scale**2)
         means[j], variances[j] = weight @ history.effect / weight.sum(), 1 / weight.sum()
+        shared[j, [place[name] for name in history.campaigns]] = weight / weight.sum() * np.sqrt(history.control)
         log += 0.5 * float(np.log(weight).sum() - np.log(weight.sum()) - weight @ (history.effect - means[j]) ** 2)
-    return means, variances, log
+    covariance = shared @ shared.T
+    np.fill_diagonal(covariance, np.maximum(variances, np.diagonal(covariance) * (1 + NEGLIGIBLE)))
+    return means, covariance, log
 
 
 def _given(
-    like: np.ndarray, seen: np.ndarray, scales: np.ndarray, effect: np.ndarray, variance: np.ndarray, log: float
+    like: np.ndarray, seen: np.ndarray, scales: np.ndarray, effect: np.ndarray, noise: np.ndarray, log: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Restricted log-likelihood, mean and covariance of all effects given each of g pairs of scales."""
     like_scale, own_scale = scales[:, 0, None, None], scales[:, 1, None, None]
     prior = like_scale**2 * like + own_scale**2 * np.eye(len(like))
-    inverse = np.linalg.inv(prior[:, seen][:, :, seen] + np.diag(variance))
+    inverse = np.linalg.inv(prior[:, seen][:, :, seen] + noise)
     by_one = inverse.sum(axis=2)
     precision = by_one.sum(axis=1)
     centre = by_one @ effect / precision

@@ -8,6 +8,7 @@ import numpy as np
 
 MOST_OF_CUSTOMERS = 0.2  # of those who do not explore: what the policy gives stays the likeliest by far
 SPREADS = 5.0
+BISECTIONS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,8 @@ class Rates:
     Attributes:
         tried: Which options are new, bool, shape (m,).
         option: Chance of each option, 0 of all others, shape (m,).
-        none: Of none, to hold them against: as large as the largest of them.
+        none: Of none, to hold all of them against: the root of the sum of their squares, √k times that of each where k
+            are alike (Dunnett 1955, J. Amer. Statist. Assoc. 50).
         budget: Currency at most.
     """
 
@@ -69,20 +71,20 @@ def find_rates(trials: Trials, open_to: np.ndarray, cost: np.ndarray, *, epsilon
             rate[a] = min(wanted, 1.0) * fitting(min(wanted, 1.0) * count, min(wanted, 1.0) * count, left)
     mean, squares = float(rate @ spent), float(rate @ square)
     rate *= fitting(mean, squares, trials.budget)
-    rate = np.minimum(rate, _cap(rate, MOST_OF_CUSTOMERS * (1 - epsilon)))
+    rate = _capped(rate, MOST_OF_CUSTOMERS * (1 - epsilon))
     tried = np.zeros(len(rate), dtype=bool)
     tried[list(trials.options)] = True
-    return Rates(tried=tried, option=rate, none=float(rate.max(initial=0.0)), budget=trials.budget)
+    return Rates(tried=tried, option=rate, none=float(np.linalg.norm(rate)), budget=trials.budget)
 
 
-def _cap(rate: np.ndarray, most: float) -> float:
-    """The cap c of all rates at which Σ min(rate, c) and the largest of these, that of none, are `most` together."""
-    ordered = np.sort(rate)[::-1]
-    if ordered.sum() + ordered[0] <= most:
-        return float(ordered[0])
-    above = np.arange(1, len(ordered) + 1)  # how many are cut
-    caps = (most - (ordered.sum() - np.cumsum(ordered))) / (above + 1)
-    return float(caps[np.argmax(caps >= np.append(ordered[1:], 0.0))])
+def _capped(rate: np.ndarray, most: float) -> np.ndarray:
+    """The rates, the largest of them cut to one height, so that they and that of none are no more together."""
+    low, high = 0.0, float(rate.max(initial=0.0))
+    for _ in range(BISECTIONS if rate.sum() + np.linalg.norm(rate) > most else 0):
+        middle = (low + high) / 2
+        cut = np.minimum(rate, middle)
+        low, high = (middle, high) if cut.sum() + np.linalg.norm(cut) <= most else (low, middle)
+    return np.minimum(rate, high if low == 0.0 else low)
 
 
 def fitting(mean: float, square: float, most: float, share: float = 1.0) -> float:
