@@ -29,7 +29,7 @@ def contacts_chart(
         for name in counts
     ]
     y, least = name_rows([label for label, _ in parts])
-    colors = color_series("offer", dict(zip(series, series_colors(len(series)), strict=True)))
+    colors = color_series("offer", dict(zip(series, series_colors(len(series)), strict=True)), columns=1)
     bars = (
         alt.Chart(alt.Data(values=rows))
         .mark_bar(size=16)

@@ -1,17 +1,16 @@
 """Hierarchical normal model of profit per contact: what randomized contacts and like offers say of every offer.
 
     x_jr = θ_j + b_jr + e_jr                campaign r of offer j, n_jr contacts, b_jr ~ N(0, τ_campaign²)
-    e_jr ~ N(0, v_j / n_jr)                 of which c_jr is control's, the same for all offers of the campaign
+    e_jr ~ N(0, v_j / n_jr + c_jr)          c_jr is control's part, the same luck for all offers of the campaign
     θ ~ N(μ 1, τ_like² L + τ_own² I)        L_jk = ½ [same channel] + ½ [same kind], μ flat
 
 An offer that nobody has tried has the distribution that offers with history give it, nearest to those of its channel
 and kind. Given the three scales everything is normal and exact; the scales are averaged over a grid by their restricted
 likelihood, so that few offers do not pass for a precise prior: over quantiles of a half-normal distribution as wide as
 the offers' effects, and between campaigns, of which one alone tells nothing, of a half-Cauchy one of an eighth of that.
-v_j pools the variance of
-an offer's campaigns, since those of small ones go along with their effects. The offers of one campaign are held against
-one control, whose luck would else pass for what they have in common. The posterior is the same however the
-number of contacts was chosen: chances that earlier outcomes moved leave the likelihood as it is.
+v_j pools an offer's campaigns, since the variances of small ones go along with their effects. The offers of one
+campaign are held against one control, whose luck would else pass for what they have in common. The posterior is the
+same however the number of contacts was chosen: chances that earlier outcomes moved leave the likelihood as it is.
 
 References:
     Gelman (2006), Prior Distributions for Variance Parameters in Hierarchical Models, Bayesian Analysis 1(3).
@@ -70,8 +69,14 @@ class OfferHistory:
 
     @property
     def variance(self) -> float:
-        """v: variance of the effect of one contact, of which n have v / n; NaN without history."""
+        """Variance of the effect of one contact, of which n have that over n; NaN without history."""
         return float(self.contacts**2 @ self.error**2 / self.contacts.sum()) if self.total else float("nan")
+
+    @property
+    def noise(self) -> np.ndarray:
+        """Variance of each effect, v / n + c, shape (r,)."""
+        own = np.maximum(self.error**2 - self.control, 0.0)
+        return np.asarray((self.contacts**2 @ own / self.contacts.sum()) / self.contacts + self.control)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -158,7 +163,7 @@ def pool_effects(histories: Sequence[OfferHistory]) -> PooledEffects:
     seen = np.array([history.total > 0 for history in histories], dtype=bool)
     known = [history for history in histories if history.total]
     _require_numbers(known)
-    noise = [history.variance / history.contacts for history in known]
+    noise = [history.noise for history in known]
     level = np.array([np.average(h.effect, weights=h.contacts) for h in known])
     widths = np.sqrt([h.variance / h.total for h in known])
     like = np.array([[0.5 * (a.channel == b.channel) + 0.5 * (a.kind == b.kind) for b in histories] for a in histories])

@@ -89,10 +89,7 @@ def _pictures(family: str, lines: Sequence[PartLine], summary: DecisionSummary, 
     )
     scale, unit = scale_money([line.profit for line in served], summary.currency, words)
     best = max(served, key=lambda line: line.profit)
-    moves = [
-        (_name(family, line, words), line.profit / scale, words.short_money(line.profit, summary.currency))
-        for line in served
-    ]
+    moves = [(_name(family, line, words), line.profit / scale, words.number(line.profit / scale)) for line in served]
     yield _picture(
         moves_chart(moves, unit=unit, language=words.language),
         f"decide.picture.profit_{family}",
