@@ -89,7 +89,9 @@ def _pictures(family: str, lines: Sequence[PartLine], summary: DecisionSummary, 
     )
     scale, unit = scale_money([line.profit for line in served], summary.currency, words)
     best = max(served, key=lambda line: line.profit)
-    moves = [(_name(family, line, words), line.profit / scale, words.number(line.profit / scale)) for line in served]
+    moves = [
+        (_name(family, line, words), line.profit / scale, _short_number(line.profit / scale, words)) for line in served
+    ]
     yield _picture(
         moves_chart(moves, unit=unit, language=words.language),
         f"decide.picture.profit_{family}",
@@ -119,6 +121,10 @@ def _contacts(offers: Mapping[str, int], words: Words) -> str:
 def _each(line: PartLine) -> Cell:
     each = line.profit / line.customers if line.customers else None
     return Cell(kind="money", value=each, digits=0 if each is None or abs(each) >= 20 or not each else 2)
+
+
+def _short_number(value: float, words: Words) -> str:
+    return words.number(value, digits=1 if 0 < abs(value) < 10 else 0)
 
 
 def _tone(value: float) -> Tone:
