@@ -33,7 +33,7 @@ from netlift.abtest.holdout import Period, is_held_out
 from netlift.config.decision import DecisionSettings
 from netlift.decision.eligibility import Customers
 from netlift.decision.new_offers.plan import Gate, NewOffers, plan_new_offers
-from netlift.decision.new_offers.pooled_effects import OfferHistory, PooledEffects, pool_effects
+from netlift.decision.new_offers.pooled_effects import OfferHistory, PooledEffects, is_well_held, pool_effects
 from netlift.decision.options import make_options
 from netlift.decision.value import AtRisk, Trained, value_options
 from netlift.pipelines.decide_choice import Decided, choose
@@ -257,6 +257,9 @@ def _effect_share(shop: Shop, month: int) -> np.ndarray:
 def _read(decided: Decided, y: np.ndarray, j: int) -> Learned | None:
     """What a run says of an offer: the treated as they are, control as their picture."""
     chances, option = decided.draw.chances, decided.draw.option
+    rates = decided.exploration.rates
+    if rates is None or not rates.tried[j]:
+        return None
     could = np.nan_to_num(chances[:, j]) > 0
     treated, control = np.flatnonzero(could & (option == j)), np.flatnonzero(could & (option < 0))
     if len(treated) < 2:
@@ -265,7 +268,10 @@ def _read(decided: Decided, y: np.ndarray, j: int) -> Learned | None:
     w /= w.mean()
     mean = float(w @ y[control] / len(control))
     spread = float(np.var(w * (y[control] - mean)) / len(control))
-    error = np.sqrt(np.var(y[treated], ddof=1) / len(treated) + spread)
+    own = float(np.var(y[treated], ddof=1) / len(treated))
+    if not is_well_held(contacts=len(treated), control_rows=len(control), own_variance=own, control_variance=spread):
+        return None
+    error = np.sqrt(own + spread)
     return float(len(treated)), float(y[treated].mean()) - mean, float(error), spread
 
 

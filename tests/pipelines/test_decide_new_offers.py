@@ -114,7 +114,7 @@ def test_a_month_pays_no_more_than_it_has(folder, first, monkeypatch):
 
 @pytest.fixture(scope="module")
 def taught(folder, tmp_path_factory):
-    """The same shop after campaigns: one new offer brought 400 a contact, the other cost as much."""
+    """The same shop after campaigns: one new offer brought 400 a contact, the other cost 900."""
     copy = tmp_path_factory.mktemp("taught")
     shutil.copytree(folder / "var" / "demo", copy / "var" / "demo")
     people = table(copy, "customers")["customer_id"].to_numpy()
@@ -132,7 +132,7 @@ def taught(folder, tmp_path_factory):
                     "assigned_at": began + pd.Timedelta(days=0),
                     "offer_id": offers,
                     "propensity": 0.5,
-                    "contact_cost": np.where(offers == name, COST[name] + 400.0 * (name == "sms_gift"), 0.0),
+                    "contact_cost": np.where(offers == name, COST[name] + 900.0 * (name == "sms_gift"), 0.0),
                 }
             )
         )
@@ -165,7 +165,7 @@ def test_a_proven_offer_is_decided_once_a_model_knows_it_and_a_losing_one_stops(
     state = {line.known.offer_id: line.known for line in run.summary.new_offers.lines}
     assert state["push_quiz"].state == "proven" and state["push_quiz"].contacts == 250
     assert state["push_quiz"].lower < 400 < state["push_quiz"].upper
-    assert state["sms_gift"].state == "retired" and state["sms_gift"].cost == pytest.approx(250 * 403.0)
+    assert state["sms_gift"].state == "retired" and state["sms_gift"].cost == pytest.approx(250 * 903.0)
     log = read_run(run)["decisions"]
     assert (log["offer_id"] != "sms_gift").all() and (log["p_sms_gift"].fillna(0) == 0).all(), "whatever a model says"
     by_policy = log[(log["offer_id"] == "push_quiz") & (log["arm"] == "policy")]

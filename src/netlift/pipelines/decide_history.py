@@ -156,6 +156,20 @@ def spent_by_runs(state: Path, *, month: date, own_key: str, on_new: bool = Fals
     return spent
 
 
+def tried_by_runs(state: Path) -> dict[str, frozenset[str]]:
+    """Runs of decisions below a state folder to the new offers that they tried, none for those before there were any.
+
+    Raises:
+        DataError: A run is not whole.
+    """
+    found = {}
+    for kind, folder, campaign, _ in _standing_lists(state):
+        if kind == DECISIONS:
+            drawn_by = json.loads((folder / MANIFEST_FILE).read_text()).get("drawn_by", {})
+            found[campaign] = frozenset(drawn_by.get("new_offers", {}).get("offers", ()))
+    return found
+
+
 def digest_lists(state: Path, *, own_key: str, only: Collection[str] | None = None) -> dict[str, str]:
     """Lists that stand beside the table, but for one's own, to the digest of their manifest, which names their files'.
 
@@ -292,4 +306,5 @@ __all__ = [
     "read_history",
     "reserved_customers",
     "spent_by_runs",
+    "tried_by_runs",
 ]

@@ -15,11 +15,11 @@ from netlift.config.business import BusinessSettings
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.data.read import Tables
 from netlift.decision.new_offers.plan import Gate, NewOffers, plan_new_offers
-from netlift.decision.new_offers.pooled_effects import OfferHistory, pool_effects
+from netlift.decision.new_offers.pooled_effects import OfferHistory, is_well_held, pool_effects
 from netlift.decision.options import Option
 from netlift.errors import ConfigError
 from netlift.pipelines.calendar import seen_until
-from netlift.pipelines.decide_history import History, spent_by_runs
+from netlift.pipelines.decide_history import History, spent_by_runs, tried_by_runs
 from netlift.pipelines.decide_inputs import offers_known
 from netlift.pipelines.portfolio import read_arm_effects
 from netlift.pipelines.progress import Progress
@@ -40,6 +40,8 @@ def read_new_offers(
 ) -> NewOffers | None:
     """States of the new offers of a config, and how its budget for them is shared out; None where it names none.
 
+    A run that sent a new offer as it sends all others is no evidence of it: hardly anybody whom it suits went without.
+
     Args:
         settings: The business.
         tables: Its tables, checked.
@@ -59,6 +61,12 @@ def read_new_offers(
         return None
     midnight = datetime.combine(as_of, time())
     effects = read_arm_effects(settings, tables, until=seen_until(tables, midnight), progress=progress)
+    tried = tried_by_runs(settings.state)
+    effects = tuple(
+        effect
+        for effect in effects
+        if effect.arm not in new.offers or effect.arm in tried.get(effect.campaign_id, new.offers)
+    )
     histories = tuple(_histories(effects, offers_known(tables), options))
     gates = uplift_definition(settings).gates
     word = hash_units([key], salt=f"{decision.holdout.salt}\x1f{settings.name}\x1fnew offers", purpose="arm")
@@ -103,7 +111,7 @@ def _histories(
     """Offers of the config, and others that campaigns had."""
     by_offer: dict[str, list[Effect]] = {option.offer_id: [] for option in options}
     for effect in effects:
-        if effect.contrast.se(PROFIT) > 0 and effect.arm in known:
+        if effect.contrast.se(PROFIT) > 0 and effect.arm in known and _is_held(effect):
             by_offer.setdefault(effect.arm, []).append(effect)
     asks = {option.offer_id: option.reward for option in options}
     for offer, own in by_offer.items():
@@ -124,6 +132,16 @@ def _histories(
             control=np.array([_control_variance(effect) for effect in own], dtype=np.float64),
             cost=float(contacts @ (reward + price)),
         )
+
+
+def _is_held(effect: Effect) -> bool:
+    control = _control_variance(effect)
+    return is_well_held(
+        contacts=effect.contrast.n_treated,
+        control_rows=effect.contrast.n_control,
+        own_variance=max(effect.contrast.se(PROFIT) ** 2 - control, 0.0),
+        control_variance=control,
+    )
 
 
 def _control_variance(effect: Effect) -> float:

@@ -3,8 +3,7 @@
 A new offer is **learning** until the gate of the uplift model holds for it as well: it is **proven** where its profit
 per contact is above what the gate asks with the gate's confidence, **retired** where it is below 0 with the same, both
 on contacts of its own, and **unproven** where its contacts are used up before either. All of it follows from the
-contacts there are, so that nothing has to be remembered, and an offer that later contacts speak against is no longer
-proven.
+contacts there are, so that nothing has to be remembered.
 
 Of the budget an offer that is still learning gets the share
 

@@ -6,8 +6,8 @@
 
 An offer that nobody has tried has the distribution that offers with history give it, nearest to those of its channel
 and kind. Given the three scales everything is normal and exact; the scales are averaged over a grid by their restricted
-likelihood, so that few offers do not pass for a precise prior: over quantiles of a half-normal distribution as wide as
-the offers' effects, and between campaigns, of which one alone tells nothing, of a half-Cauchy one of an eighth of that.
+likelihood, so that few offers do not pass for a precise prior: over quantiles of a half-Cauchy distribution as wide as
+the offers' effects, and between campaigns, of which one alone tells nothing, of one that is an eighth as wide.
 v_j pools an offer's campaigns, since the variances of small ones go along with their effects. The offers of one
 campaign are held against one control, whose luck would else pass for what they have in common. The posterior is the
 same however the number of contacts was chosen: chances that earlier outcomes moved leave the likelihood as it is.
@@ -33,6 +33,7 @@ BETWEEN_CAMPAIGNS = 0.125  # of the offers' effects: the median of how much one 
 QUANTILES = (np.arange(STEPS) + 0.5) / STEPS
 BISECTIONS = 60
 REACH = 8.0  # standard deviations that hold all of a normal distribution
+MOST_DESIGN_EFFECT = 4.0
 NEGLIGIBLE = 1e-5  # weight of a choice of scales, as a share of the likeliest
 
 
@@ -136,6 +137,28 @@ class PooledEffects:
         return np.asarray((low + high) / 2)
 
 
+def is_well_held(*, contacts: float, control_rows: float, own_variance: float, control_variance: float) -> bool:
+    """Whether control's weights are even enough for its error to be told from it.
+
+    Where an offer is given to nearly all whom it is open to, a few customers of control stand for all of them. The
+    design effect says how many times the variance of their mean is what it would be with equal weights, both groups
+    spread alike.
+
+    Args:
+        contacts: Of the offer in a campaign.
+        control_rows: Customers of its control.
+        own_variance: What the contacted add to the variance of the effect.
+        control_variance: What control adds.
+
+    Examples:
+        >>> is_well_held(contacts=1000, control_rows=50, own_variance=1.0, control_variance=20.0)
+        True
+        >>> is_well_held(contacts=1000, control_rows=5000, own_variance=1.0, control_variance=20.0)
+        False
+    """
+    return control_variance * control_rows <= MOST_DESIGN_EFFECT * own_variance * contacts
+
+
 def pool_effects(histories: Sequence[OfferHistory]) -> PooledEffects:
     """What is known of every offer.
 
@@ -158,8 +181,6 @@ def pool_effects(histories: Sequence[OfferHistory]) -> PooledEffects:
         >>> bool(abs(pooled.mean[3] - 10) < 1), bool(pooled.sd[3] > pooled.sd[0])
         (True, True)
     """
-    from scipy.special import ndtri
-
     seen = np.array([history.total > 0 for history in histories], dtype=bool)
     known = [history for history in histories if history.total]
     _require_numbers(known)
@@ -168,8 +189,8 @@ def pool_effects(histories: Sequence[OfferHistory]) -> PooledEffects:
     widths = np.sqrt([h.variance / h.total for h in known])
     like = np.array([[0.5 * (a.channel == b.channel) + 0.5 * (a.kind == b.kind) for b in histories] for a in histories])
     reach = max(float(np.sqrt(np.mean(level**2))), float(widths.min()))
-    between = BETWEEN_CAMPAIGNS * reach * np.tan(np.pi / 2 * QUANTILES)
-    spread = reach * ndtri(0.5 + QUANTILES / 2)
+    spread = reach * np.tan(np.pi / 2 * QUANTILES)
+    between = BETWEEN_CAMPAIGNS * spread
     scales = np.array([*product(spread, spread)])
     parts = [_given(like, seen, scales, *_collapse(known, noise, scale)) for scale in between]
     logs, means, covariances = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -233,4 +254,4 @@ def _require_numbers(known: Sequence[OfferHistory]) -> None:
             raise DataError(f"new offers: {history.offer_id} has a campaign whose effect or error is not a number")
 
 
-__all__ = ["OfferHistory", "PooledEffects", "pool_effects"]
+__all__ = ["OfferHistory", "PooledEffects", "is_well_held", "pool_effects"]
