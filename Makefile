@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide forecast demo test test-fast check lint types imports format bench bench-uplift bench-decisions bench-nights bench-value calibrate faults readout studies fuzz audit clean
+.PHONY: help setup lock data train score decide forecast demo test test-fast check lint types imports format bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout studies fuzz audit clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ bench-decisions: .venv/.ready  ## What the uplift that ships earns, in markets w
 
 bench-nights: .venv/.ready  ## Nights in a row against one run a month, in a shop of known truth; CUSTOMERS=5000, NIGHTS=10, BUDGET=3, SEEDS='1 2'
 	@$(BIN)/python benchmarks/nights.py $(if $(filter-out file,$(origin CUSTOMERS)),--customers $(CUSTOMERS)) $(if $(NIGHTS),--nights $(NIGHTS)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEEDS),--seeds $(SEEDS))
+
+bench-new-offers: .venv/.ready  ## New offers by posterior sampling against an even share of the same budget; SEEDS='11 12'
+	@$(BIN)/python benchmarks/new_offers.py $(if $(SEEDS),--seeds $(SEEDS))
 
 bench-value: .venv-bench/.ready  ## LTV and churn against published figures, peers and targets; QUICK=1, SEEDS='1 2'
 	@.venv-bench/bin/python benchmarks/value.py $(if $(QUICK),--quick) $(if $(SEEDS),--seeds $(SEEDS))

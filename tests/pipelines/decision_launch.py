@@ -11,10 +11,12 @@ import pandas as pd
 
 from netlift.decisions.allocation.exploration import draw_decisions, draw_exploration
 from netlift.decisions.allocation.problem import Problem
+from netlift.decisions.new_offers.trials import Trials
 from netlift.decisions.readout.outcomes import Outcomes
 
 OFFERS = ("mail", "sms", "call")
 HOLDOUT, EPSILON = 0.1, 0.2
+NEW = Trials(options=(2,), shares=(1.0,), left=(10**6,), budget=1.0)
 KEY, DAY = "2026-10-01", date(2026, 10, 1)
 
 
@@ -44,8 +46,11 @@ class Launched:
         return float(padded[np.arange(len(padded)), option][rows].mean())
 
 
-def launch(n: int, *, seed: int, slope: float = 1.0) -> Launched:
-    """Three quarters have something open; predictions are `1 / slope` times the mean effect given what is known."""
+def launch(n: int, *, seed: int, slope: float = 1.0, new: bool = False) -> Launched:
+    """Three quarters have something open; predictions are `1 / slope` times the mean effect given what is known.
+
+    With `new` the last offer is new: the policy gives it to nobody, and chances of its own do.
+    """
     rng = np.random.default_rng(seed)
     known = rng.normal(0.6, 1.5, (n, 3))
     effects = known + rng.normal(0, 1.0, (n, 3))
@@ -56,10 +61,13 @@ def launch(n: int, *, seed: int, slope: float = 1.0) -> Launched:
     explorable[held_out] = False
     predicted = known / slope
     value = np.where(explorable, predicted, -np.inf)
+    value[:, -1] = -np.inf if new else value[:, -1]
     policy = np.where(value.max(axis=1) > 0, value.argmax(axis=1), -1)
     words = rng.integers(0, 2**63, n, dtype=np.uint64) * np.uint64(2) + rng.integers(0, 2, n, dtype=np.uint64)
     problem = Problem(value=value.astype(np.float32), cost=np.zeros(3), budget=None)
-    drawn = draw_exploration(words, explorable, problem, epsilon=EPSILON, most_of_limits=0.5)
+    drawn = draw_exploration(
+        words, explorable, problem, epsilon=EPSILON, most_of_limits=0.5, trials=NEW if new else None
+    )
     draw = draw_decisions(policy, explorable, drawn, held_out=held_out)
     usual = rng.gamma(0.5, 20.0, n)
     cost = np.array([0.1, 0.5, 2.0, 0.0])[draw.option]

@@ -54,6 +54,24 @@ def test_groups_recover_what_the_decisions_earned(launched, read):
     assert 0 < against.ci_lower < truth < against.ci_upper
 
 
+def test_who_is_tried_with_a_new_offer_is_in_neither_group_and_the_policy_stands_for_them():
+    made = launch(60_000, seed=12, new=True)
+    record = record_of(made.log)
+    whole = 0.2 * (1 - EPSILON)  # the most that is tried
+    has_new = np.nan_to_num(record.chances[:, 3]) > 0
+    assert (record.arm == "new_offer").mean() == pytest.approx(whole * has_new.mean(), rel=0.05)
+    reading = replace(READING, tried=whole, new_offers=("call",))
+    np.testing.assert_allclose(reading.by_lot(record)[record.open_to], EPSILON + whole * has_new[record.open_to])
+    found = read_decisions(record, made.outcomes, reading)
+    assert not any(check.alarm for check in found.checks)
+    lines = {(line.group, line.against): line.per_customer for line in found.groups}
+    truth = made.truth(made.policy, ~made.held_out)
+    policy = lines["policy", "holdout"]
+    assert policy.ci_lower < truth < policy.ci_upper
+    lot = found.replay.rows[0]
+    assert lot.value.ci_lower < lot.value.point < lot.value.ci_upper
+
+
 def test_the_policy_stands_for_everybody_by_the_chance_to_be_served_by_it(launched, read):
     log = launched.log.merge(
         pd.DataFrame(

@@ -20,7 +20,16 @@ from netlift.closed_loop.result import (
 from netlift.decisions.allocation.budget_curve import BudgetPoint
 from netlift.decisions.allocation.dual import Price
 from netlift.decisions.launch_check.result import BeforeLaunch, ProvedPolicy
-from netlift.decisions.run.summary import DecisionSummary, Forecast, Note, OfferLine, PartLine
+from netlift.decisions.new_offers.plan import NewOffer
+from netlift.decisions.run.summary import (
+    DecisionSummary,
+    Forecast,
+    NewOfferLine,
+    NewOffersPart,
+    Note,
+    OfferLine,
+    PartLine,
+)
 from netlift.decisions.run.value import Sensitivity
 from netlift.evaluation.policy.added_effects import AddedEffect
 from netlift.results import Estimate, Table
@@ -41,6 +50,21 @@ def proved(name, value: float, above: float | None, *, in_reach: bool = True) ->
 
 def price(name: str, used: float, bound: float, worth: float, side: str = "most") -> Price:
     return Price(name=name, side=side, bound=bound, used=used, slack=bound - used, price=worth, binding=worth > 0)
+
+
+def new_offer(offer: str, state, contacts: int, *, needed: int | None = None, share: float = 0.0) -> NewOfferLine:
+    """A new offer that brings 6 a contact, or loses 25 where it is retired."""
+    expected = -25.0 if state == "retired" else 6.0
+    return NewOfferLine(
+        known=NewOffer(
+            offer_id=offer, state=state, contacts=contacts, made=contacts + 120, cost=4.0 * contacts, expected=expected,
+            lower=expected - 12, upper=expected + 12, chance=0.01 if state == "retired" else 0.83,
+            left=9000 if share else 0, share=share, needed=needed,
+        ),
+        customers=180 if share else 0,
+        spend=720.0 if share else 0.0,
+        probability=0.02 if share else 0.0,
+    )  # fmt: skip
 
 
 def make_summary(
@@ -151,6 +175,15 @@ def make_summary(
             Note(key="reward_moved", values={"offer": first, "times": 1.5}),
             Note(key="thinned", values={"offers": offers, "least": 0.82}),
             Note(key="drifted", values={"count": 2, "features": ("contacts_30d", attribute)}),
+        ),
+        new_offers=NewOffersPart(
+            lines=(new_offer(first, "learning", 600, needed=2100, share=0.7), new_offer(second, "retired", 700)),
+            level=0.95,
+            confidence=0.9,
+            budget=2000.0,
+            spend=720.0,
+            monthly_budget=5000.0,
+            before=1500.0,
         ),
         segments=parts,
         strategies=(replace(parts[0], name=strategy), parts[1]),

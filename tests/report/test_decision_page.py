@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from decision_example import about, make_loop, make_summary
+from decision_example import about, make_loop, make_summary, new_offer
 
 from netlift.closed_loop.page import demo_document
 from netlift.decisions.launch_check.result import BeforeLaunch
@@ -105,3 +105,46 @@ def test_one_word_stands_for_one_thing(language):
     for key, text in texts.items():
         forms = [text] if isinstance(text, str) else text.values()
         assert not any(re.search(NOT_SAID[language], form, re.I) for form in forms), (key, text)
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "said"),
+    [
+        ("learning", {"needed": 2100, "share": 0.7}, "about 1,980 more contacts; runs like this one: 11"),
+        ("learning", {"share": 0.7}, "not within the contacts that it has"),
+        ("learning", {"needed": 2100}, "about 1,980 more contacts"),
+        ("proven", {}, "It is now sent like all others."),
+        ("proven", {"share": 0.7}, "no model knows it yet. Run netlift train uplift."),
+        ("retired", {}, "is stopped: a contact brings about −RUB 25, a loss with a probability of 99%"),
+        ("unproven", {}, "its contacts are used up (600 contacts)"),
+    ],
+)
+def test_the_page_says_what_becomes_of_a_new_offer_and_when(state, known, said):
+    summary = make_summary()
+    part = replace(summary.new_offers, lines=(new_offer("mail", state, 600, **known),))
+    text = to_text(page("en", replace(summary, new_offers=part), in_full=False)).replace("\xa0", " ")
+    assert said in text and "Spent on learning in this run: RUB 720 of RUB 2.0k." in text
+    assert "October 2026 allows RUB 5.0k for learning; earlier runs have spent RUB 1.5k." in text
+
+
+def test_who_gets_what_is_said_in_full_beside_charts_that_say_what_they_show():
+    [section] = [section for section in page("en", make_summary()).sections if section.name == "parts"]
+    assert [row[-1].value for row in section.grids[0].rows] == [
+        "mail (3,000), phone (100)",
+        "mail (1,000), phone (200)",
+    ]
+    said = [picture.title.replace("\xa0", " ") for picture in section.pictures]
+    assert said == [
+        "Most contacts go to “Champions”: 72% of all, most often “mail”",
+        "Most profit is expected from “Champions”: RUB 300k at a cost of RUB 9.0k",
+        "Most contacts are of the strategy “VIP”: 72% of all, most often “mail”",
+        "Most profit is expected of the strategy “VIP”: RUB 300k at a cost of RUB 9.0k",
+    ]
+    assert all(picture.svg.startswith(b"<svg") for picture in section.pictures)
+    nobody = tuple(replace(line, offers={}) for line in make_summary().segments)
+    [section] = [
+        section
+        for section in page("en", make_summary(segments=nobody, strategies=())).sections
+        if section.name == "parts"
+    ]
+    assert not section.pictures

@@ -225,6 +225,33 @@ class DecisionSettings(Settings):
                 f"gives each a chance of {least:.4g}, below the floor of {self.explore.floor:g}; raise epsilon to "
                 f"{self.explore.floor * arms:.4g} or lower the floor"
             )
+        new = self.explore.new_offers
+        if new is None:
+            return
+        for name in new.offers:
+            if name not in self.offers:
+                yield f"explore.new_offers.offers: no offer {name!r}{did_you_mean(name, [*self.offers])}"
+            elif self.offers[name].at_least:
+                yield (
+                    f"offers.{name}: at_least {self.offers[name].at_least:,} of an offer that explore.new_offers has "
+                    "yet to prove; take at_least away, or the offer from that list"
+                )
+            elif self.offers[name].reward is None or self.offers[name].redeemed_by is None:
+                yield (
+                    f"offers.{name}: explore.new_offers has to know what it costs before anybody was contacted; give "
+                    "reward and redeemed_by as numbers"
+                )
+        twice = sorted({name for name in new.offers if new.offers.count(name) > 1})
+        yield from (f"explore.new_offers.offers: {name!r} is there twice" for name in twice)
+        limits = {"budget": (new.budget, self.budget), "monthly_budget": (new.monthly_budget, self.monthly_budget)}
+        for name, (own, whole) in limits.items():
+            if own is not None and whole is not None and own > whole:
+                yield f"explore.new_offers.{name}: {own:,.2f} is above {name} {whole:,.2f}, of which it is a part"
+        if new.monthly_budget is not None and new.budget > new.monthly_budget:
+            yield (
+                f"explore.new_offers.budget: {new.budget:,.2f} a run is above its monthly_budget "
+                f"{new.monthly_budget:,.2f}; lower it"
+            )
 
 
 def _more_a_day(place: str, day: int | None, month: int | None) -> Iterator[str]:

@@ -221,6 +221,25 @@ class ConsentSettings(Settings):
     opt_in_events: tuple[Name, ...] = ("opt_in",)
 
 
+class NewOfferSettings(Settings):
+    """Offers that have to prove themselves, and what may be spent on learning what they earn.
+
+    Attributes:
+        offers: Offers of the config that are new. Each is tried with customers whom chance picks until it is proven by
+            the gate of the uplift model, and is then decided as all others are; one that is shown to lose money stops.
+        budget: Currency a run at most, for contacts and for the rewards of all expected redeemers.
+        monthly_budget: Currency a calendar month, over all its runs; None (`unlimited`) for no limit but that of a run.
+        floor: Least share of the budget of each that is still learning.
+        most_contacts: Contacts that each has to prove itself.
+    """
+
+    offers: Annotated[tuple[Name, ...], Field(min_length=1, max_length=50)]
+    budget: Annotated[float, Field(gt=0, le=1e12)]
+    monthly_budget: Budget = None
+    floor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    most_contacts: Annotated[int, Field(ge=200, le=10_000_000)] = 10_000
+
+
 class ExplorationSettings(Settings):
     """What is drawn by chance so that the next model has something to learn from.
 
@@ -229,12 +248,15 @@ class ExplorationSettings(Settings):
         floor: Least chance of every eligible offer where no limit is short; the settings are refused below it.
         most_of_limits: Share of every limit and of the budget that exploration takes at most, in expectation.
         untrained: Whether an offer whose effect no model knows is explored, or refused.
+        new_offers: New offers and the budget for learning what they earn; None for none, when an offer is decided as
+            soon as a model knows it.
     """
 
     epsilon: Annotated[float, Field(ge=0, le=0.5)]
     floor: Annotated[float, Field(ge=0, le=0.5)]
     most_of_limits: Annotated[float, Field(gt=0, le=1)]
     untrained: Literal["explore", "refuse"]
+    new_offers: NewOfferSettings | None = None
 
 
 TriggerKind = Literal[
@@ -318,6 +340,7 @@ __all__ = [
     "ContactLimit",
     "ContactPolicy",
     "ExplorationSettings",
+    "NewOfferSettings",
     "OfferSettings",
     "StrategySettings",
     "TriggerSettings",

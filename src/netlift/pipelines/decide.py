@@ -40,6 +40,7 @@ from netlift.decisions.run.export import export_files, prove_exports, write_file
 from netlift.decisions.run.inputs import offers_known
 from netlift.decisions.run.journeys import move_journeys
 from netlift.decisions.run.log import Log
+from netlift.decisions.run.new_offers import uplift_definition
 from netlift.decisions.run.page import decision_document
 from netlift.decisions.run.scores import UPLIFT, find_deciders
 from netlift.decisions.run.summarize import summarize
@@ -237,7 +238,7 @@ def decide_business(
                     "lists_counted": known.lists,
                     "left_out": checked.left_out_of("decide"),
                     "next_purchase": known.next_purchase,
-                    "drawn_by": {"epsilon": decision.explore.epsilon, "holdout_share": decision.holdout.share},
+                    "drawn_by": _chances(decision, log),
                     "summary": summary,
                     "digests": {**inputs, **{name: file_digest(staging / file) for name, file in files.items()}},
                     "seconds": round(perf_counter() - started, 3),
@@ -309,6 +310,7 @@ def decide_for(
         words=hash_units(list(known.positions), salt=salt, purpose="arm"),
         as_of=datetime.combine(request.as_of, time()),
         used=known.used if night is None else night.used,
+        new=known.new,
     )
     decided = decided if night is None else decided.with_steps(night.option)
     proof = prove_run(held_out, decision, decided, known.uplift, is_list=bool(request.trigger))
@@ -326,6 +328,17 @@ def decide_for(
     mark = champions[UPLIFT].contract.observational
     summary = summarize(settings, log, known, proof, observational=mark, without=without)
     return log, summary
+
+
+def _chances(decision: DecisionSettings, log: Log) -> dict[str, Any]:
+    """By which chances groups were drawn, as a readout needs them: the config may change."""
+    rates = log.decided.exploration.rates
+    new = [] if rates is None else [o.offer_id for o, own in zip(log.decided.options, rates.tried, strict=True) if own]
+    return {
+        "epsilon": decision.explore.epsilon,
+        "holdout_share": decision.holdout.share,
+        "new_offers": {"offers": new, "chance": 0.0 if rates is None else rates.whole},
+    }
 
 
 def _require_sound(
@@ -366,6 +379,8 @@ def _input_digests(
     if asks_for_purchases(decision.asked) or any(one.when == REPLENISHMENT for one in decision.triggers):
         digests["next_purchase"] = settings.next_purchase.digest()
     digests["names"] = settings.names.digest()
+    if decision.explore.new_offers is not None:
+        digests["new_offers_gate"] = uplift_definition(settings).digest()
     digests["evidence"] = read_evidence(settings, champions[UPLIFT]).digest
     digests["held_out"] = "none" if kept is None else kept.digest
     digests |= {"trigger": request.trigger} if request.trigger else {}

@@ -221,6 +221,29 @@ def read_among(
     return found
 
 
+def read_arm_effects(
+    settings: BusinessSettings, tables: Tables, *, until: datetime, progress: Progress
+) -> tuple[Effect, ...]:
+    """What every arm of every randomized campaign did whose window is over.
+
+    Campaigns whose control others reached are among them: runs of decisions contact tomorrow whom they left alone
+    today, and what an offer earned beyond that is what it adds to them.
+
+    Args:
+        settings: The business.
+        tables: Its tables, checked.
+        until: First moment not seen.
+        progress: Who watches.
+    """
+    how = (settings.readout or ReadoutSettings(tolerance=0.0)).model_copy(update={"segments": ()})
+    found = find_campaigns(tables, (), until=until)
+    readable = {each.campaign_id: each for each in found if each.reason in ("", "other_contacts")}
+    if not readable:
+        return ()
+    _, arms, _, _ = _read_effects(settings, tables, readable, how, until, progress)
+    return tuple(arms.effects)
+
+
 def own_plans(settings: BusinessSettings, tables: Tables, plans: Sequence[Path]) -> tuple[Plan, ...]:
     """Plans of campaigns that the tables have, in the business's currency.
 
@@ -429,4 +452,4 @@ def _order(cell: Cell) -> tuple[str, str, str]:
     return cell.campaign, cell.arm, cell.segment or ""
 
 
-__all__ = ["FALSE_SHARE", "Found", "find_campaigns", "own_plans", "read_among", "read_portfolio"]
+__all__ = ["FALSE_SHARE", "Found", "find_campaigns", "own_plans", "read_among", "read_arm_effects", "read_portfolio"]

@@ -135,13 +135,14 @@ def reserved_customers(history: History, campaigns: Sequence[str], positions: pd
     return reserved
 
 
-def spent_by_runs(state: Path, *, month: date, own_key: str) -> float:
+def spent_by_runs(state: Path, *, month: date, own_key: str, on_new: bool = False) -> float:
     """Currency that the decisions of a calendar month are expected to spend, by the runs that stand.
 
     Args:
         state: The state folder, below which they stand.
         month: Any day of the month.
         own_key: Run key of the decisions that are being made, which do not count.
+        on_new: What was spent on new offers alone.
 
     Raises:
         DataError: A run is not whole.
@@ -151,7 +152,9 @@ def spent_by_runs(state: Path, *, month: date, own_key: str) -> float:
     for kind, folder, _, day in _standing_lists(state):
         if kind == DECISIONS and folder != own and (day.year, day.month) == (month.year, month.month):
             try:
-                spent += float(json.loads((folder / MANIFEST_FILE).read_text())["summary"]["spend"])
+                summary = json.loads((folder / MANIFEST_FILE).read_text())["summary"]
+                own_sum = (summary.get("new_offers") or {"spend": 0.0}) if on_new else summary
+                spent += float(own_sum["spend"])
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise _not_whole(folder, error) from error
     return spent
@@ -166,6 +169,20 @@ def standing_decisions(state: Path, *, own_key: str) -> dict[Path, tuple[date, s
     return {
         folder: (day, key) for kind, folder, key, day in _standing_lists(state) if kind == DECISIONS and key != own_key
     }
+
+
+def tried_by_runs(state: Path) -> dict[str, frozenset[str]]:
+    """Runs of decisions below a state folder to the new offers that they tried, none for those before there were any.
+
+    Raises:
+        DataError: A run is not whole.
+    """
+    found = {}
+    for kind, folder, campaign, _ in _standing_lists(state):
+        if kind == DECISIONS:
+            drawn_by = json.loads((folder / MANIFEST_FILE).read_text()).get("drawn_by", {})
+            found[campaign] = frozenset(drawn_by.get("new_offers", {}).get("offers", ()))
+    return found
 
 
 def digest_lists(state: Path, *, own_key: str, only: Collection[str] | None = None) -> dict[str, str]:
@@ -328,4 +345,5 @@ __all__ = [
     "reserved_customers",
     "spent_by_runs",
     "standing_decisions",
+    "tried_by_runs",
 ]

@@ -6,7 +6,7 @@ the order of `Refusal`, and the first that holds is the one that is told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -62,14 +62,14 @@ class Eligibility:
 
     Attributes:
         refused: Code of `Refusal`, 0 where the option is open, uint8, shape (n, m).
-        explores_untrained: Whether options without a known effect may be drawn by exploration.
+        explores: Whether each option may be drawn though no model knows its effect, bool, shape (m,).
         counts: Option to the reasons of its refusals and their customers, `open` among them.
         strategies: Strategy to its customers; one without any is probably not what was meant.
         strategy: Position of each customer's strategy, the number of strategies for who has none, shape (n,).
     """
 
     refused: np.ndarray
-    explores_untrained: bool
+    explores: np.ndarray
     counts: Mapping[str, Mapping[str, int]]
     strategies: Mapping[str, int]
     strategy: np.ndarray
@@ -82,9 +82,7 @@ class Eligibility:
     @property
     def explorable(self) -> np.ndarray:
         """Where an option may be drawn by exploration, bool, shape (n, m): the eligible ones at least."""
-        if not self.explores_untrained:
-            return self.eligible
-        return self.eligible | (self.refused == Refusal.NO_EFFECT_KNOWN)
+        return self.eligible | (self.explores & (self.refused == Refusal.NO_EFFECT_KNOWN))
 
 
 def require_fresh_consent(updated_at: datetime | None, *, now: datetime, max_age_hours: float) -> None:
@@ -117,7 +115,13 @@ def require_fresh_consent(updated_at: datetime | None, *, now: datetime, max_age
 
 
 def find_eligible(
-    settings: DecisionSettings, options: Sequence[Option], customers: Customers, *, as_of: datetime
+    settings: DecisionSettings,
+    options: Sequence[Option],
+    customers: Customers,
+    *,
+    as_of: datetime,
+    tried: Collection[int] = (),
+    retired: Collection[int] = (),
 ) -> Eligibility:
     """Which options are open to whom, and the first reason where one is not.
 
@@ -126,6 +130,8 @@ def find_eligible(
         options: The options, m of them.
         customers: What is known of n customers.
         as_of: Moment of the decision, local time.
+        tried: Positions of new offers that are tried.
+        retired: Positions of those that were shown to lose money.
 
     Raises:
         GateRefusedError: No consents for a channel of the options.
@@ -146,11 +152,13 @@ def find_eligible(
         if not option.is_valid(as_of):
             _refuse(code, np.ones(len(customers), dtype=bool), Refusal.NOT_VALID)
         _refuse(code, customers.in_window[:, j], Refusal.OPEN_WINDOW)
+        if j in retired:
+            _refuse(code, np.ones(len(customers), dtype=bool), Refusal.RETIRED)
         _refuse(code, ~customers.has_effect[:, j], Refusal.NO_EFFECT_KNOWN)
         refused[j] = code
     return Eligibility(
         refused=np.ascontiguousarray(refused.T),
-        explores_untrained=settings.explore.untrained == "explore",
+        explores=np.array([j in tried or _is_untrained(settings, option) for j, option in enumerate(options)]),
         counts={option.offer_id: count_reasons(refused[j]) for j, option in enumerate(options)},
         strategies={one.name: int((strategy == k).sum()) for k, one in enumerate(settings.strategies)},
         strategy=strategy,
@@ -160,6 +168,12 @@ def find_eligible(
 def _refuse(code: np.ndarray, holds: np.ndarray, reason: Refusal) -> None:
     """Write a reason where it holds and none was found before."""
     code[holds & (code == Refusal.OPEN)] = reason
+
+
+def _is_untrained(settings: DecisionSettings, option: Option) -> bool:
+    """Whether the even draw may give an option that no model knows; new offers have chances of their own."""
+    new = settings.explore.new_offers
+    return settings.explore.untrained == "explore" and (new is None or option.offer_id not in new.offers)
 
 
 def _refuse_contact(settings: DecisionSettings, customers: Customers, channel: str) -> np.ndarray:

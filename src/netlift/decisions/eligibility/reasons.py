@@ -29,7 +29,8 @@ class Refusal(IntEnum):
     NOT_ELIGIBLE = 11
     NOT_VALID = 12
     OPEN_WINDOW = 13
-    NO_EFFECT_KNOWN = 14
+    RETIRED = 14
+    NO_EFFECT_KNOWN = 15
 
     @property
     def code(self) -> str:
@@ -72,8 +73,9 @@ def explain(refused: np.ndarray, value: np.ndarray, draw: Draw, month_used: np.n
 
     Examples:
         >>> from netlift.decisions.allocation.exploration import Draw
-        >>> draw = Draw(option=np.array([0, -1, -1]), explored=np.zeros(3, bool), held_out=np.array([0, 0, 1], bool),
-        ...             propensity=np.array([1.0, 1.0, np.nan]), chances=np.ones((3, 2)))
+        >>> draw = Draw(option=np.array([0, -1, -1]), explored=np.zeros(3, bool), tried=np.zeros(3, bool),
+        ...             held_out=np.array([0, 0, 1], bool), propensity=np.array([1.0, 1.0, np.nan]),
+        ...             chances=np.ones((3, 2)))
         >>> refused = np.array([[Refusal.OPEN], [Refusal.CONSENT], [Refusal.HOLDOUT]], dtype=np.uint8)
         >>> [WORDS[int(code)] for code in explain(refused, np.array([[2.0], [3.0], [1.0]]), draw)]
         ['policy', 'consent', 'holdout']

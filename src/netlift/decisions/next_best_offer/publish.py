@@ -215,6 +215,7 @@ def _originate(
 
 
 def _options(settings: BusinessSettings, tables: Tables) -> tuple[Option, ...]:
+    """The offers of the config but for new ones, whose state `netlift decide` asks anew every run."""
     if settings.decision is None:
         raise ConfigError(
             f"config {settings.name}: no decision block, so nobody has said what offers cost; write one, as in "
@@ -222,7 +223,9 @@ def _options(settings: BusinessSettings, tables: Tables) -> tuple[Option, ...]:
         )
     if NONE in settings.decision.offers:
         raise ConfigError(f"decision.offers.{NONE}: stands for no offer in what the model answers; rename the offer")
-    return make_options(settings.decision, offers_known(tables))
+    new = settings.decision.explore.new_offers
+    options = make_options(settings.decision, offers_known(tables))
+    return tuple(option for option in options if new is None or option.offer_id not in new.offers)
 
 
 def _find_uplift(store: Store) -> LoadedModel:

@@ -3,9 +3,10 @@
 Three groups were drawn by chance and are read by intention to treat: the holdout gets nothing, those who explore get
 what a lot gives them, all others what the policy gives. Who had nothing open to him cannot explore, so the policy's
 customers stand for everybody only when those with something open weigh 1 / (1 - ε); the holdout, of whom nobody asked
-what is open, is everybody as he comes. So the money of all decided is what they earned, with the rewards and contacts
-that were paid; that of the policy is of the average customer, times all decided: had no lot been drawn. Policy and
-explore are compared among those with something open.
+what is open, is everybody as he comes. Who was tried with a new offer is in neither group, and counts among all
+decided. So the money of all decided is what they earned, with the rewards and contacts that were paid; that of the
+policy is of the average customer, times all decided: had no lot been drawn. Policy and explore are compared among those
+with something open.
 
 The holdout is sticky: it has been left alone in earlier runs as well, so the difference to it is what all decisions so
 far are worth in this window. The difference to those who explore is of this run alone.
@@ -49,6 +50,8 @@ class Reading:
         epsilon: Chance to explore, of the config.
         currency: Of all money.
         level: Confidence of intervals.
+        tried: Chance to be tried with new offers, of who has any of them open.
+        new_offers: New offers that were tried.
         slope_before: Slope of effects on predictions when the model was trained; None for predictions that were
             corrected by it, as in the log: theirs should be 1.
     """
@@ -57,7 +60,14 @@ class Reading:
     epsilon: float
     currency: str
     level: float
+    tried: float = 0.0
+    new_offers: tuple[str, ...] = ()
     slope_before: Estimate | None = None
+
+    def by_lot(self, record: DecisionRecord) -> np.ndarray:
+        """Chance of each customer that a lot gave him his option, where anything was left to one, shape (n,)."""
+        new = [1 + record.offers.index(name) for name in self.new_offers]
+        return np.asarray(self.epsilon + self.tried * (record.chances[:, new] > 0).any(axis=1))
 
 
 def read_decisions(
@@ -139,11 +149,16 @@ def _groups(record: DecisionRecord, own: Outcomes, reading: Reading) -> tuple[Gr
     values = np.column_stack([getattr(own, name) for name in FIGURES])
     open_to, out = record.open_to, record.held_out
     policy, explore = np.isin(record.arm, ("policy", "journey")), (record.arm == "explore") & open_to
-    weight = np.where(open_to, 1 / (1 - reading.epsilon), 1.0)
+    weight = np.where(open_to, 1 / (1 - reading.by_lot(record)), 1.0)
     pairs = (
         ("decided", "holdout", values[~out], values[out]),
         ("policy", "holdout", _picture(values[policy], weight[policy]), values[out]),
-        ("policy", "explore", values[policy & open_to], values[explore]),
+        (
+            "policy",
+            "explore",
+            _picture(values[policy & open_to], weight[policy & open_to]) if reading.tried else values[policy & open_to],
+            values[explore],
+        ),
     )
     decided, policy_line, lot = (_line(group, against, ours, theirs, reading) for group, against, ours, theirs in pairs)
     total = scaled(policy_line.per_customer, decided.customers, unit=reading.currency)

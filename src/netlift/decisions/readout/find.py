@@ -63,6 +63,8 @@ def read_run(
     reading = Reading(
         holdout_share=manifest["drawn_by"]["holdout_share"],
         epsilon=manifest["drawn_by"]["epsilon"],
+        tried=manifest["drawn_by"].get("new_offers", {}).get("chance", 0.0),
+        new_offers=tuple(manifest["drawn_by"].get("new_offers", {}).get("offers", ())),
         currency=settings.currency,
         level=how.level,
         slope_before=slope_before,

@@ -15,7 +15,7 @@ from netlift.errors import DataError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-ARMS = ("policy", "explore", "holdout", "journey")
+ARMS = ("policy", "explore", "new_offer", "holdout", "journey")
 NEEDED = ("customer_id", "as_of", "run_key", "offer_id", "arm", "propensity", "expected_profit")
 NONE_NAME, CHANCE = "none", "p_"
 POLICY_PROFIT = "policy_profit"
@@ -31,7 +31,7 @@ class DecisionRecord:
         as_of: Day of the decision; outcomes count from its first moment.
         ids: Customers, shape (n,).
         offers: Names of the m options.
-        arm: policy, explore, holdout or journey, shape (n,).
+        arm: policy, explore, new_offer, holdout or journey, shape (n,).
         option: What each got, -1 for none, shape (n,).
         chances: Chance of none (column 0) and of each option, shape (n, m + 1); NaN for holdout and journeys.
         expected_profit: Of what each got, NaN where nobody knows, shape (n,).

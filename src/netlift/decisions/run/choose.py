@@ -16,6 +16,7 @@ from netlift.decisions.allocation.problem import Limit, Problem, after_use
 from netlift.decisions.eligibility.eligibility import Customers, Eligibility, find_eligible
 from netlift.decisions.eligibility.options import Option, Used, left_to_spend, make_limits
 from netlift.decisions.eligibility.reasons import Reason, Refusal, explain
+from netlift.decisions.new_offers.plan import NewOffers
 from netlift.decisions.run.value import OptionValues
 from netlift.errors import GateRefusedError
 
@@ -62,7 +63,7 @@ class Decided:
         return replace(self, draw=self.draw.with_steps(option), reason=reason)
 
 
-def choose(
+def choose(  # noqa: PLR0913 - all that one decision is made from
     decision: DecisionSettings,
     options: tuple[Option, ...],
     customers: Customers,
@@ -72,6 +73,7 @@ def choose(
     as_of: datetime,
     is_list: bool = False,
     used: Used | None = None,
+    new: NewOffers | None = None,
 ) -> Decided:
     """Decide for all customers together.
 
@@ -84,12 +86,18 @@ def choose(
         as_of: Moment of the decision, local time.
         is_list: Whether it is a trigger's list, which may be empty and has no minimum volumes to meet.
         used: What other runs, and the journeys of this one, have used of what day and month allow; None for nothing.
+        new: New offers; a list of a trigger does not try them. None for none.
 
     Raises:
         GateRefusedError: Nothing is open to anybody, or minimum volumes cannot be met, named.
         ConfigError: Conditions on what is not known of customers.
     """
-    eligibility = find_eligible(decision, options, customers, as_of=as_of)
+    names = [option.offer_id for option in options]
+    trials = None if new is None or is_list else new.trials(names)
+    retired = [] if new is None else [names.index(name) for name in new.of("retired") if name in names]
+    eligibility = find_eligible(
+        decision, options, customers, as_of=as_of, tried=trials.options if trials else (), retired=retired
+    )
     explorable = eligibility.explorable
     waits = np.isin(eligibility.refused, (Refusal.OPEN_WINDOW, Refusal.IN_JOURNEY)).any()
     if not explorable.any() and not is_list and not waits:
@@ -108,6 +116,7 @@ def choose(
         problem,
         epsilon=decision.explore.epsilon,
         most_of_limits=decision.explore.most_of_limits,
+        trials=trials,
     )
     shared, allocation = _share_out(problem, exploration)
     policy = allocation.choice.copy()

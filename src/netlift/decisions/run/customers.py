@@ -31,6 +31,7 @@ from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.open_windows import OpenWindows, Rest, days_to_nearest, find_open_windows
 from netlift.decisions.eligibility.options import Option, Used, make_options
 from netlift.decisions.journeys.night import Facts, Night
+from netlift.decisions.new_offers.plan import NewOffers
 from netlift.decisions.run.inputs import (
     PastCosts,
     bought_on,
@@ -40,6 +41,7 @@ from netlift.decisions.run.inputs import (
     read_people,
 )
 from netlift.decisions.run.journeys import JourneyHistory, ask_journeys, read_journeys
+from netlift.decisions.run.new_offers import read_new_offers
 from netlift.decisions.run.scores import (
     LAST_PURCHASE,
     OVER_GAP,
@@ -87,6 +89,7 @@ class Known:
         next_purchase: How good the fields of the next purchase were out of time; None where nobody asked for them.
         journeys: What other runs did with journeys.
         facts: What journeys ask of the customers; None for the list of a trigger, which moves none of them.
+        new: New offers; None where the config names none.
     """
 
     positions: pd.Index
@@ -103,6 +106,7 @@ class Known:
     journeys: JourneyHistory
     facts: Facts | None
     next_purchase: Evaluation | None = None
+    new: NewOffers | None = None
 
     def after(self, night: Night) -> Known:
         """The same when journeys have moved: whom they have is left to them, and no step has an effect of its own."""
@@ -165,8 +169,8 @@ def describe_customers(
         DataError: Customers that are there twice, or nobody.
     """
     decision = _decision_of(settings)
-    options = make_options(decision, offers_known(tables))
-    options = tuple(o for o in options if trigger is None or o.offer_id in trigger.offers)
+    every = make_options(decision, offers_known(tables))
+    options = tuple(o for o in every if trigger is None or o.offer_id in trigger.offers)
     costs = read_past_costs(tables, as_of=as_of)
     history = read_history(
         tables,
@@ -205,7 +209,12 @@ def describe_customers(
     if trigger is not None:
         in_journey = journeys.occupied(decision, _index(scored.ids), as_of)
     past = _Past(history=history, log=log, windows=windows, in_journey=in_journey)
-    scored = replace(scored, uplift=scored.uplift * windows.share.astype(np.float32))
+    learned = [o.offer_id for o, known in zip(options, ~np.isnan(scored.uplift).all(axis=0), strict=True) if known]
+    new = read_new_offers(settings, tables, every, history, learned=learned, as_of=as_of, key=key, progress=progress)
+    uplift = scored.uplift * windows.share.astype(np.float32)
+    undecided = () if new is None else new.of("learning", "unproven", "retired")
+    uplift[:, [option.offer_id in undecided for option in options]] = np.nan
+    scored = replace(scored, uplift=uplift)
     trained = trained_costs(options, costs, reward=scored.reward)
     risk = AtRisk(
         p_churn=scored.p_churn,
@@ -229,6 +238,7 @@ def describe_customers(
         next_purchase=None if foretold is None else foretold.evaluation,
         journeys=journeys,
         facts=facts,
+        new=new,
     )
 
 

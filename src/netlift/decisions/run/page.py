@@ -6,19 +6,20 @@ A page shows all of it, and a terminal one screen.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from netlift.decisions.allocation.dual import Price
 from netlift.decisions.launch_check.page import before_launch_section, say_check, warn_before_launch
 from netlift.decisions.run.page_journeys import journeys_section
-from netlift.decisions.run.summary import DecisionSummary, MonthLine, Note, OfferLine, PartLine
+from netlift.decisions.run.page_new_offers import new_offers_section
+from netlift.decisions.run.page_parts import parts_section
+from netlift.decisions.run.summary import DecisionSummary, MonthLine, Note, OfferLine
 from netlift.features.matrix import Feature
 from netlift.report.document import Banner, Card, Cell, Document, Grid, Section, Tone, text_cell
 from netlift.report.language import Words
 from netlift.training.uplift.sentences import say_feature
 
 GIVEN = ("policy", "explore", "journey")
-MOST_GIVEN = 2
 FAMILIES = {"offers": "offer", "offer": "offer", "strategies": "strategy", "chosen": "rule", "rule": "rule"}
 COUNTS = ("customers", "rows", "count", "days")
 
@@ -72,7 +73,8 @@ def decision_document(
                 ),
                 grids=(_offers(summary, words),),
             ),
-            *(_parts(summary, words) if in_full else ()),
+            *new_offers_section(summary, words, in_full=in_full),
+            *(parts_section(summary, words) if in_full else ()),
             *journeys_section(summary, words, in_full=in_full),
             before_launch_section(summary, words),
             *(_limits(summary, words) if in_full else ()),
@@ -228,7 +230,8 @@ def _economics(summary: DecisionSummary, words: Words) -> Iterator[Grid]:
 def _offers(summary: DecisionSummary, words: Words) -> Grid:
     """What each offer brings, most money first, and all of them."""
     lines = sorted(summary.offers, key=lambda line: -line.profit)
-    rows = [_offer(line, summary.currency, words) for line in lines]
+    tried = {line.known.offer_id for line in summary.new_offers.lines} if summary.new_offers else set()
+    rows = [_offer(line, summary.currency, words, is_new=line.offer_id in tried) for line in lines]
     whole = summary.forecast.profit
     total = (
         text_cell(words.say("decide.in_all")),
@@ -243,55 +246,19 @@ def _offers(summary: DecisionSummary, words: Words) -> Grid:
     return Grid(name="offers", title=words.say("decide.offers"), columns=heads, rows=(*rows, total))
 
 
-def _offer(line: OfferLine, currency: str, words: Words) -> tuple[Cell, ...]:
+def _offer(line: OfferLine, currency: str, words: Words, *, is_new: bool) -> tuple[Cell, ...]:
+    unknown = is_new and not line.profit  # what nobody knows is in no sum
     return (
         text_cell(words.name("offer", line.offer_id)),
         Cell(kind="count", value=line.customers),
-        _expected(line.profit, line.profit_lower, line.profit_upper, currency, words),
+        text_cell(words.say("decide.not_known"))
+        if unknown
+        else _expected(line.profit, line.profit_lower, line.profit_upper, currency, words),
         _short(line.spend, currency, words),
         text_cell(words.name("channel", line.channel)),
         Cell(kind="count", value=line.explored),
         Cell(kind="count", value=line.open_to),
     )
-
-
-def _parts(summary: DecisionSummary, words: Words) -> tuple[Section, ...]:
-    """What the customers of each segment and strategy get."""
-    found = {"segment": summary.segments, "strategy": summary.strategies}
-    grids = tuple(_part_grid(family, lines, summary.currency, words) for family, lines in found.items() if lines)
-    if not grids:
-        return ()
-    told = (words.say("decide.parts_words"),)
-    return (Section(name="parts", title=words.say("decide.parts"), paragraphs=told, grids=grids),)
-
-
-def _part_grid(family: str, lines: Sequence[PartLine], currency: str, words: Words) -> Grid:
-    nobody = {"segment": words.name("segment", "(outside)"), "strategy": words.say("decide.no_strategy")}[family]
-    rows = tuple(
-        (
-            text_cell(words.name(family, line.name) if line.name else nobody),
-            Cell(kind="count", value=line.customers),
-            Cell(kind="count", value=sum(line.offers.values())),
-            _short(line.profit, currency, words, tone=_tone(line.profit)),
-            _each(line),
-            _short(line.spend, currency, words),
-            text_cell(_most_given(line.offers, words)),
-        )
-        for line in lines
-    )
-    heads = _heads(words, family, "customers", "contacted", "profit", "each", "spend", "most_given")
-    name = "segments" if family == "segment" else "strategies"
-    return Grid(name=name, title=words.say(f"decide.{name}"), columns=heads, rows=rows)
-
-
-def _most_given(offers: Mapping[str, int], words: Words) -> str:
-    most = sorted(offers.items(), key=lambda pair: -pair[1])[:MOST_GIVEN]
-    return ", ".join(f"{words.name('offer', offer)} ({words.number(count)})" for offer, count in most)
-
-
-def _each(line: PartLine) -> Cell:
-    each = line.profit / line.customers if line.customers else None
-    return Cell(kind="money", value=each, digits=0 if each is None or abs(each) >= 20 or not each else 2)
 
 
 def _reasons(summary: DecisionSummary, words: Words) -> Grid:

@@ -18,10 +18,20 @@ from netlift.decisions.allocation.problem import BUDGET
 from netlift.decisions.eligibility.reasons import count_reasons
 from netlift.decisions.journeys.night import Night
 from netlift.decisions.launch_check.check import RunProof
+from netlift.decisions.new_offers.plan import NewOffers
 from netlift.decisions.run.choose import Decided, spent
 from netlift.decisions.run.customers import Known
 from netlift.decisions.run.log import Log
-from netlift.decisions.run.summary import DecisionSummary, Forecast, MonthLine, Note, OfferLine, PartLine
+from netlift.decisions.run.summary import (
+    DecisionSummary,
+    Forecast,
+    MonthLine,
+    NewOfferLine,
+    NewOffersPart,
+    Note,
+    OfferLine,
+    PartLine,
+)
 from netlift.decisions.run.value import find_sensitivity
 from netlift.errors import ConfigError, GateRefusedError
 from netlift.next_purchase.evaluation import Evaluation
@@ -83,6 +93,27 @@ def summarize(
         strategies=_strategies(decision, decided, profit),
         month=tuple(_month(decision, decided, known, spent(decided, given))),
         journeys=() if log.night is None else log.night.lines,
+        new_offers=None if known.new is None else _new_offers(decided, known.new),
+    )
+
+
+def _new_offers(decided: Decided, new: NewOffers) -> NewOffersPart:
+    """New offers, whom the run tries them with, and what that costs."""
+    names, rates = [option.offer_id for option in decided.options], decided.exploration.rates
+    lines = []
+    for one in new.offers:
+        j = names.index(one.offer_id) if one.offer_id in names else None
+        rows = np.flatnonzero(decided.draw.tried & (decided.draw.option == j)) if j is not None else np.zeros(0, int)
+        chance = 0.0 if rates is None or j is None else float(rates.option[j] * decided.exploration.kept[j])
+        lines.append(NewOfferLine(known=one, customers=len(rows), spend=spent(decided, rows), probability=chance))
+    return NewOffersPart(
+        lines=tuple(lines),
+        level=new.level,
+        confidence=new.confidence,
+        budget=new.budget,
+        spend=sum(line.spend for line in lines),
+        monthly_budget=new.monthly_budget,
+        before=new.before,
     )
 
 
@@ -228,7 +259,11 @@ def _parts(decided: Decided, profit: np.ndarray, part: np.ndarray, names: Sequen
 
 def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[str, ...]) -> Iterator[Note]:
     decided = log.decided
-    untrained = [o.offer_id for j, o in enumerate(decided.options) if not known.customers.has_effect[:, j].any()]
+    new = () if known.new is None else [one.offer_id for one in known.new.offers]
+    has_effect = np.asarray(known.customers.has_effect.any(axis=0))
+    untrained = [
+        o.offer_id for o, has in zip(decided.options, has_effect, strict=True) if not has and o.offer_id not in new
+    ]
     if untrained:
         yield Note(key=f"untrained_{decision.explore.untrained}", values={"offers": tuple(untrained)})
     empty = [name for name, customers in decided.eligibility.strategies.items() if not customers]

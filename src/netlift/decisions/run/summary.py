@@ -11,6 +11,7 @@ from netlift.decisions.allocation.budget_curve import BudgetPoint
 from netlift.decisions.allocation.dual import Price
 from netlift.decisions.journeys.reach import JourneyLine
 from netlift.decisions.launch_check.result import BeforeLaunch
+from netlift.decisions.new_offers.plan import NewOffer
 from netlift.decisions.run.value import Sensitivity
 from netlift.results import Estimate
 
@@ -62,6 +63,52 @@ class PartLine:
     offers: Mapping[str, int]
     spend: float
     profit: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOfferLine:
+    """A new offer of a run.
+
+    Attributes:
+        known: What is known of it by now.
+        customers: Whom the run tries it with.
+        spend: Contacts and expected rewards of these, currency.
+        probability: By which each customer with the offer open is tried with it.
+    """
+
+    known: NewOffer
+    customers: int
+    spend: float
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOffersPart:
+    """New offers of a run, and the money for them.
+
+    Attributes:
+        lines: The offers.
+        level: Confidence of their intervals.
+        confidence: How sure the gate must be.
+        budget: Currency that the run might spend on them.
+        spend: What it is expected to spend.
+        monthly_budget: Currency a calendar month; None for no limit.
+        before: What other runs of the month are expected to spend.
+    """
+
+    lines: tuple[NewOfferLine, ...]
+    level: float
+    confidence: float
+    budget: float
+    spend: float
+    monthly_budget: float | None
+    before: float
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> NewOffersPart:
+        """Read what `results.to_plain` made of it."""
+        lines = (NewOfferLine(**one | {"known": NewOffer(**one["known"])}) for one in plain["lines"])
+        return cls(**{**plain, "lines": tuple(lines)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +204,7 @@ class DecisionSummary:
         strategies: Each strategy of the config, and those who are in none; empty without strategies.
         month: What the calendar month allows and what is used of it; empty where the config limits no month.
         journeys: How far the customers of each journey have come; empty without, and for the list of a trigger.
+        new_offers: New offers and the money for them; None where the config names none.
     """
 
     run_key: str
@@ -184,6 +232,7 @@ class DecisionSummary:
     strategies: tuple[PartLine, ...] = ()
     month: tuple[MonthLine, ...] = ()
     journeys: tuple[JourneyLine, ...] = ()
+    new_offers: NewOffersPart | None = None
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> DecisionSummary:
@@ -206,6 +255,7 @@ class DecisionSummary:
                 "strategies": tuple(PartLine(**one) for one in own.get("strategies", ())),
                 "month": tuple(MonthLine(**one) for one in own.get("month", ())),
                 "journeys": tuple(JourneyLine.from_plain(one) for one in own.get("journeys", ())),
+                "new_offers": NewOffersPart.from_plain(own["new_offers"]) if own.get("new_offers") else None,
             }
         )
 
@@ -220,4 +270,5 @@ def _numbers(plain: Mapping[str, Any], missing: float) -> dict[str, Any]:
     return {name: missing if value is None else value for name, value in plain.items()}
 
 
-__all__ = ["Basis", "DecisionSummary", "Forecast", "MonthLine", "Note", "OfferLine", "PartLine"]
+__all__ = ["Basis", "DecisionSummary", "Forecast", "MonthLine", "NewOfferLine", "NewOffersPart", "Note",
+           "OfferLine", "PartLine"]  # fmt: skip
