@@ -33,6 +33,7 @@ from netlift.pipelines.demo_policies import (
 )
 from netlift.pipelines.demo_readout import log_of, read_round
 from netlift.pipelines.demo_report import Comparison, bought_between, compare_worlds, expected_margin
+from netlift.pipelines.demo_value import learn_value
 from netlift.pipelines.demo_year import live, live_year
 from netlift.pipelines.progress import Silent
 from netlift.report.words import speak
@@ -77,7 +78,8 @@ def looped(start, settings, tmp_path_factory):
     books.write(folder)
     with open_tables(in_folder(settings, folder)) as tables:
         vocabulary = learn_vocabulary(tables, before=dt.datetime(2026, 1, 1))
-    loop = Loop(settings, start, epsilon=0.4, rest_days=None, vocabulary=vocabulary, seed=3)
+        value = learn_value(settings, tables, vocabulary, seed=3)
+    loop = Loop(settings, start, epsilon=0.4, rest_days=None, vocabulary=vocabulary, value=value, seed=3)
     lesson, world, made, read = lesson_without_model(settings, folder), start.fork(), [], []
     for this in range(len(world.sent)):
         made.append(loop.decide(world, folder, lesson))

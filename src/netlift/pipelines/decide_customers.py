@@ -21,7 +21,7 @@ from netlift.decision.contact_policy import ContactLog, find_pressure
 from netlift.decision.eligibility import Customers
 from netlift.decision.open_windows import OpenWindows, Rest, days_to_nearest, find_open_windows
 from netlift.decision.options import Option, Used, make_options
-from netlift.decision.value import AtRisk, OptionValues, Trained, value_options
+from netlift.decision.value import AtRisk, OptionValues, Trained, price_wear, value_options
 from netlift.errors import ConfigError
 from netlift.evaluation.added_effects import SINCE, AddedEffect, find_added_effects
 from netlift.evaluation.off_policy import choose_arms
@@ -174,11 +174,18 @@ def describe_customers(
         window_days=costs.outcome_days,
         weight=decision.future_weight or 0.0,
     )
+    year = champions.get("ltv_year")
+    worn = price_wear(
+        scored.wear,
+        scored.ltv if year is None else scored.ltv_year,
+        horizon_days=ltv_days(year or champions.get("ltv")),
+        window_days=costs.outcome_days,
+    )
     return Known(
         positions=_index(scored.ids),
         options=options,
         customers=_customers(settings, tables, options, scored, past, segments, as_of, trigger),
-        values=value_options(options, uplift=scored.uplift, trained=trained, risk=risk),
+        values=value_options(options, uplift=scored.uplift, trained=trained, risk=risk, worn=worn),
         uplift=scored.uplift,
         outcome_days=costs.outcome_days,
         windows=past.windows,
