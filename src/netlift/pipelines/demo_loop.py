@@ -116,22 +116,23 @@ class Loop:
         persons = np.flatnonzero(world.is_known)
         with open_tables(in_folder(self._settings, folder)) as tables:
             options = make_options(self._rules, offers_known(tables))
+        worn = None
         if lesson.model is not None:
             scores = self._reader.predict(world, folder, lesson.model, persons)
             uplift = np.column_stack([scores[f"uplift_{offer}"] for offer in OFFER_IDS])
-            wear = np.column_stack([scores.get(f"wear_{offer}", np.zeros(len(persons))) for offer in OFFER_IDS])
+            if f"wear_{OFFER_IDS[0]}" in scores:
+                worn = price_wear(
+                    np.column_stack([scores[f"wear_{offer}"] for offer in OFFER_IDS]),
+                    self._value.predict(world, folder, persons),
+                    horizon_days=self._value.horizon_days,
+                    window_days=OUTCOME_DAYS,
+                )
         else:
-            uplift, wear = np.tile(lesson.averages, (len(persons), 1)), np.zeros((len(persons), len(OFFER_IDS)))
+            uplift = np.tile(lesson.averages, (len(persons), 1))
         windows = find_open_windows(
             world.days_since_contact()[persons], self._rests(options, lesson), window_days=OUTCOME_DAYS
         )
         uplift = uplift * windows.share
-        worn = price_wear(
-            wear,
-            self._value.predict(world, folder, persons),
-            horizon_days=self._value.horizon_days,
-            window_days=OUTCOME_DAYS,
-        )
         values = value_options(
             options, uplift=uplift, trained=_trained(options, lesson.costs), risk=_no_risk(len(persons)), worn=worn
         )

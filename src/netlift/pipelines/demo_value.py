@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,9 @@ from netlift.errors import UsageError
 from netlift.estimators.boosting import Machine
 from netlift.estimators.cross_fit import Folds
 from netlift.estimators.ltv import Horizon, fit_tuned_ltv
-from netlift.estimators.process_value import newest_of
 from netlift.estimators.stored import StoredModel
 from netlift.features.vocabulary import Vocabulary
-from netlift.pipelines.calendar import plan_calendar, read_history
+from netlift.pipelines.calendar import read_history
 from netlift.pipelines.demo_policies import Reader
 from netlift.pipelines.training_sets import build_labelled_rows
 
@@ -45,24 +45,25 @@ class CustomerValue:
 
 
 def learn_value(settings: BusinessSettings, tables: Tables, vocabulary: Vocabulary, *, seed: int) -> CustomerValue:
-    """Fit the quickest candidate of the config's `ltv_year` on all cutoffs whose labels are whole.
+    """Fit the quickest candidate of the config's `ltv_year` at the newest cutoff whose labels are whole.
 
     Raises:
         UsageError: The config trains no `ltv_year`.
-        HistoryTooShortError: The receipts cover too few days.
+        DataError: Too few customers had bought by then.
     """
     if TASK not in settings.models:
         raise UsageError(f"config {settings.name} names no model for {TASK}; the closed loop runs on configs/demo.yaml")
     definition = load_definition(settings.models[TASK], TASK)
     if not isinstance(definition, LtvDefinition):
         raise UsageError(f"{settings.models[TASK]}: not a definition of {TASK}")
-    windows, calendar = definition.windows, plan_calendar(read_history(tables), definition.windows)
+    windows = definition.windows
+    seen = timedelta(days=windows.late_arrival_days + windows.gap_days + windows.horizon_days)
     rows = build_labelled_rows(
-        tables, definition, vocabulary, cutoffs=(*calendar.refit, calendar.test),
+        tables, definition, vocabulary, cutoffs=(read_history(tables).end - seen,),
         rows_per_partition=settings.engine.rows_per_partition, seed=seed,
     ).rows  # fmt: skip
     fitted = fit_tuned_ltv(
-        LEARNER, rows, {}, newest=newest_of(rows), folds=Folds(number=definition.search.folds),
+        LEARNER, rows, {}, newest=rows, folds=Folds(number=definition.search.folds),
         horizon=Horizon(days=windows.horizon_days, gap_days=windows.gap_days),
         machine=Machine(seed=seed, threads=1),
     )  # fmt: skip
