@@ -44,6 +44,16 @@ def test_the_costs_of_training_are_never_taken_off_a_second_time(contact, reward
     assert found.margin[:, 0] == pytest.approx(effect + contact + reward * redeemed)
 
 
+def test_what_a_contact_wears_out_is_the_customers_own_and_is_logged_as_fatigue():
+    worn = np.array([[5.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
+    plain = value_options(options(), uplift=UPLIFT, trained=trained(), risk=NOBODY)
+    found = value_options(options(), uplift=UPLIFT, trained=trained(), risk=NOBODY, worn=worn)
+    known = np.isfinite(plain.profit())
+    assert (plain.profit() - found.profit())[known] == pytest.approx(worn[known])
+    choice = np.array([0, 1])
+    assert found.of(choice)["fatigue"] - plain.of(choice)["fatigue"] == pytest.approx([5.0, 2.0])
+
+
 def test_todays_economics_are_paid_to_all_who_redeem_and_the_change_is_told():
     dearer = options(mail={"reward": 150, "redeemed_by": 0.2, "contact_cost": 2.5})
     found = value_options(dearer, uplift=UPLIFT, trained=trained(), risk=NOBODY)

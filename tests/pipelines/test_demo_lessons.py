@@ -36,7 +36,7 @@ def learn(monkeypatch):
         monkeypatch.setattr(lessons, "StoredModel", lambda files: files)
         monkeypatch.setattr(lessons.UpliftLearning, "fit", lambda *_: SimpleNamespace(files=model))
         study = Study(as_of=dt.date(2027, 1, 1), seed=1, currency="RUB", rows_per_partition=10, asks=asks)
-        definition = SimpleNamespace(gates=SimpleNamespace(confidence=0.9))
+        definition = SimpleNamespace(gates=SimpleNamespace(confidence=0.9), wear=None)
         return learn_uplift(None, definition, None, study=study, standing=standing)
 
     return lesson

@@ -134,7 +134,7 @@ def learn_uplift(
         fitted = learning.fit(LEARNERS[0], rows)
         if ruling.counted is not None:
             fitted = count_gains(fitted, ruling.counted, offers=rows.offers)
-        model = StoredModel(fitted.files)
+        model = StoredModel(learning.add_wear(fitted, rows).files)
     return Lesson(
         model=model,
         ruling=ruling,

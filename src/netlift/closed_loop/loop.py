@@ -1,7 +1,8 @@
 """The loop's own rounds: check the tables, train, ask the gate, decide, log what chance drew, and learn from it later.
 
 Decisions are made by the engine of `netlift decide` (`pipelines.decide_choice`), without budget, caps, strategies and
-contact policy; a customer with an open outcome window is left alone by the engine's own rule. The gate is
+contact policy; a customer with an open outcome window is left alone by the engine's own rule, and what a contact wears
+out of a customer's value is taken off, the value being that of the shop's LTV model before the first round. The gate is
 asked once a quarter; in between the learner that it let through learns on, from all contacts whose outcome windows are
 over. What follows a refusal is in `demo_lessons`.
 """
@@ -19,6 +20,7 @@ from netlift.abtest.assignment.draw import hash_units
 from netlift.abtest.assignment.holdout import Period, is_held_out
 from netlift.closed_loop.learning import Lesson, Study, learn_uplift, quick_definition
 from netlift.closed_loop.policies import OFFER_IDS, Reader, in_folder
+from netlift.closed_loop.value import CustomerValue
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
 from netlift.data.checks.check import read_sound
@@ -30,7 +32,7 @@ from netlift.decisions.readout.compute import Reading
 from netlift.decisions.run.choose import Decided, choose
 from netlift.decisions.run.customers import rests_of
 from netlift.decisions.run.inputs import PastCosts, offers_known
-from netlift.decisions.run.value import AtRisk, Trained, value_options
+from netlift.decisions.run.value import AtRisk, Trained, price_wear, value_options
 from netlift.errors import ConfigError
 from netlift.features.vocabulary import Vocabulary
 from netlift.simulation.campaigns import OUTCOME_DAYS
@@ -67,6 +69,7 @@ class Loop:
         epsilon: Share of customers whose offer is drawn evenly; None for that of the config.
         rest_days: A customer is left alone for so long after a contact, 0 for no such rule; None for the engine's rule.
         vocabulary: Words that features know.
+        value: What customers are worth.
         seed: Of learning.
     """
 
@@ -78,12 +81,13 @@ class Loop:
         epsilon: float | None,
         rest_days: int | None,
         vocabulary: Vocabulary,
+        value: CustomerValue,
         seed: int,
     ) -> None:
         self._settings, self._seed, self._rest_days = settings, seed, rest_days
         self._rules = plain_rules(settings, epsilon=epsilon)
         self._definition = quick_definition(settings)
-        self._vocabulary = vocabulary
+        self._vocabulary, self._value = vocabulary, value
         self._reader = Reader(
             settings=settings, vocabulary=vocabulary, observation_days=self._definition.observation_days
         )
@@ -112,9 +116,17 @@ class Loop:
         persons = np.flatnonzero(world.is_known)
         with open_tables(in_folder(self._settings, folder)) as tables:
             options = make_options(self._rules, offers_known(tables))
+        worn = None
         if lesson.model is not None:
             scores = self._reader.predict(world, folder, lesson.model, persons)
             uplift = np.column_stack([scores[f"uplift_{offer}"] for offer in OFFER_IDS])
+            if f"wear_{OFFER_IDS[0]}" in scores:
+                worn = price_wear(
+                    np.column_stack([scores[f"wear_{offer}"] for offer in OFFER_IDS]),
+                    self._value.predict(world, folder, persons),
+                    horizon_days=self._value.horizon_days,
+                    window_days=OUTCOME_DAYS,
+                )
         else:
             uplift = np.tile(lesson.averages, (len(persons), 1))
         windows = find_open_windows(
@@ -122,7 +134,7 @@ class Loop:
         )
         uplift = uplift * windows.share
         values = value_options(
-            options, uplift=uplift, trained=_trained(options, lesson.costs), risk=_no_risk(len(persons))
+            options, uplift=uplift, trained=_trained(options, lesson.costs), risk=_no_risk(len(persons)), worn=worn
         )
         key = f"R{world.round + 1:02d}"
         decided = choose(
@@ -229,7 +241,7 @@ def _trained(options: tuple[Option, ...], costs: PastCosts) -> Trained:
 
 
 def _no_risk(count: int) -> AtRisk:
-    """No value beyond the outcome window: what the loop does not measure it does not count."""
+    """No offer claims to keep customers: what the loop does not measure it does not count."""
     return AtRisk(
         p_churn=np.zeros(count), ltv=np.zeros(count), horizon_days=OUTCOME_DAYS, window_days=OUTCOME_DAYS, weight=0.0
     )

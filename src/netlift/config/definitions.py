@@ -266,6 +266,19 @@ UpliftCandidate = Literal[
 ]
 
 
+class WearSettings(Settings):
+    """What a contact wears out, counted after its outcome window.
+
+    Attributes:
+        share: Share of customers whom a contact is believed to drive away where contacts that chance drew cannot tell:
+            mean and deviation of the prior, and so a cautious default.
+        watched_days: Days after the outcome window in which who stayed buys again.
+    """
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+    watched_days: Days
+
+
 class UpliftDefinition(Definition):
     """Whom a contact changes, and by how much.
 
@@ -277,6 +290,7 @@ class UpliftDefinition(Definition):
         max_rows: Contact rows kept; beyond it whole customers are sampled, and the card says so.
         observational: Campaigns that nobody randomized and that are learned from all the same, named one by one;
             everything made from them says "observational".
+        wear: How it is learned what a contact wears out; None for not at all.
     """
 
     task: Literal["uplift"]
@@ -285,6 +299,7 @@ class UpliftDefinition(Definition):
     folds: Annotated[int, Field(ge=2, le=20)]
     max_rows: Annotated[int, Field(ge=1000, le=MOST_ROWS)] = 500_000
     observational: tuple[str, ...] = ()
+    wear: WearSettings | None = None
     candidates: Annotated[tuple[UpliftCandidate, ...], Field(min_length=1)]
     gates: UpliftGate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,17 +123,28 @@ def _fit(Z: np.ndarray, y: np.ndarray, start: LogisticRegression | None, threads
         return fit.fit(Z, y)
 
 
-def _store(columns: tuple[Column, ...], fit: LogisticRegression) -> Expression:
+def least_squares(columns: Sequence[Column], coef: np.ndarray, *, intercept: float) -> Expression:
+    """A linear score of columns, stored.
+
+    Args:
+        columns: Inputs, from `prepare_columns`.
+        coef: A weight per column.
+        intercept: Of the score.
+    """
     return {
-        "op": "logistic",
+        "op": "least_squares",
         "names": [column.name for column in columns],
         "transform": [column.transform for column in columns],
         "fill": [column.fill for column in columns],
         "mean": [column.mean for column in columns],
         "scale": [column.scale for column in columns],
-        "coef": fit.coef_[0].tolist(),
-        "intercept": float(fit.intercept_[0]),
+        "coef": coef.tolist(),
+        "intercept": intercept,
     }
+
+
+def _store(columns: tuple[Column, ...], fit: LogisticRegression) -> Expression:
+    return {**least_squares(columns, fit.coef_[0], intercept=float(fit.intercept_[0])), "op": "logistic"}
 
 
 def _shape(known: np.ndarray) -> dict[str, Any]:

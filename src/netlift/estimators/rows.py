@@ -96,6 +96,8 @@ class ContactRows:
         before: Margin of as many days before the assignment as the outcome window is long, float64, shape (n,): what
             no contact can have changed; None where nobody asked for it.
         reward: Reward paid for the contact, float64, shape (n,), in currency; None where nobody asked for it.
+        stayed: 1 for who bought in some days after the outcome window, else 0, NaN where these days are not over,
+            float64, shape (n,); None where nobody asked for it.
     """
 
     X: np.ndarray
@@ -110,6 +112,7 @@ class ContactRows:
     campaign: np.ndarray
     before: np.ndarray | None = None
     reward: np.ndarray | None = None
+    stayed: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -129,6 +132,7 @@ class ContactRows:
             campaign=self.campaign[rows],
             before=None if self.before is None else self.before[rows],
             reward=None if self.reward is None else self.reward[rows],
+            stayed=None if self.stayed is None else self.stayed[rows],
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -91,6 +92,9 @@ def build_contact_rows(
     features = drop_features(features, definition.exclude)
     require_blind_contacts(tables, queries, vocabulary, observation_days=definition.observation_days, seed=seed)
     rows, campaigns = _assemble(tables, contacts, features)
+    if definition.wear is not None:
+        stayed = _stayed(tables, contacts, history, watched_days=definition.wear.watched_days)
+        rows = replace(rows, stayed=stayed)
     mark = mark_observational(rows, campaigns, definition.observational)
     drawn = rows if mark is None else rows.take(~mark.rows)
     notes = (*notes, require_arms_unforeseen(drawn, campaigns)) if len(drawn) else notes
@@ -141,6 +145,15 @@ def _assemble(tables: Tables, contacts: pd.DataFrame, features: FeatureMatrix) -
         reward=contacts.reward_cost.to_numpy(dtype=np.float64),
     )
     return rows, tuple(campaigns)
+
+
+def _stayed(tables: Tables, contacts: pd.DataFrame, history: History, *, watched_days: int) -> np.ndarray:
+    """Who bought in the days after the outcome window: 1 or 0, NaN where they are not over, shape (n,)."""
+    start = contacts.assigned_at.to_numpy(dtype="datetime64[us]") + contacts.outcome_days.to_numpy(dtype=np.int64) * DAY
+    end = start + watched_days * DAY
+    queries = Queries(customer_id=contacts.customer_id.to_numpy(dtype=object), cutoff=start)
+    bought = sum_outcomes(tables, queries, start=start, end=end).purchases > 0
+    return np.where(end <= np.datetime64(history.end, "us"), bought, np.nan)
 
 
 def _earlier_features(

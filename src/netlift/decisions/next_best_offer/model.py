@@ -43,6 +43,7 @@ class Origin:
         left_out: Offers of the config whose effect the model does not know.
         digests: Of the config, its decision block and the definition, by name; not part of the stored form.
         observational: Campaigns that nobody randomized and that the effects come from; empty for none.
+        wears_out: Whether the model knows what a contact wears out, which asks for a customer's value.
     """
 
     uplift: ModelVersion
@@ -51,6 +52,7 @@ class Origin:
     left_out: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     observational: str = ""
+    wears_out: bool = False
 
     def economics(self) -> bytes:
         """What of it is part of the stored form, as JSON bytes; the same economics give the same bytes."""
@@ -74,6 +76,11 @@ def predicted_rewards(files: Mapping[str, bytes]) -> frozenset[str]:
     """Offers whose reward the stored form of an uplift model predicts."""
     names = [output["name"] for output in json.loads(files["model.json"])["outputs"]]
     return frozenset(name.removeprefix("reward_") for name in names if name.startswith("reward_"))
+
+
+def knows_wear(files: Mapping[str, bytes]) -> bool:
+    """Whether the stored form of an uplift model says what a contact wears out."""
+    return any(output["name"].startswith("wear_") for output in json.loads(files["model.json"])["outputs"])
 
 
 def compose(uplift: Mapping[str, bytes], origin: Origin) -> dict[str, bytes]:
@@ -181,6 +188,11 @@ def find_limits(origin: Origin) -> tuple[str, ...]:
             f"What {', '.join(saving)} would keep of those about to leave is not in the profit: that needs the "
             "champions of churn and ltv, which `netlift decide` asks."
         )
+    if origin.wears_out:
+        limits.append(
+            "What a contact wears out of the customer's value is not in the profit: that needs the champion of "
+            "ltv_year or ltv, which `netlift decide` asks."
+        )
     limits += [
         f"The reward of {o.offer_id} is {format_number(o.reward)} {origin.currency} a contact and was "
         f"{format_number(o.reward_before)} in training; another reward pulls differently."
@@ -192,6 +204,6 @@ def find_limits(origin: Origin) -> tuple[str, ...]:
 
 __all__ = [
     "BEST", "ECONOMICS_FILE", "EXPECTED", "NONE", "NOTHING_PAYS", "NO_EFFECT_KNOWN", "PAYS", "REASON", "TASK", "UPLIFT",
-    "Origin", "compose", "find_lag", "find_limits", "known_offers", "metadata_of", "predicted_rewards", "render_card",
-    "uplift_version",
+    "Origin", "compose", "find_lag", "find_limits", "known_offers", "knows_wear", "metadata_of", "predicted_rewards",
+    "render_card", "uplift_version",
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from netlift.decisions.next_best_offer.model import (
     compose,
     find_limits,
     known_offers,
+    knows_wear,
     metadata_of,
     predicted_rewards,
     render_card,
@@ -211,6 +212,7 @@ def _originate(
         left_out=left_out,
         digests=digests,
         observational=uplift.version.tags.get(f"{TAG}observational", ""),
+        wears_out=knows_wear(uplift.files),
     )
 
 

@@ -52,7 +52,7 @@ from netlift.decisions.run.scores import (
     score_customers,
 )
 from netlift.decisions.run.trigger_lists import REPLENISHMENT, earlier_runs, find_fired
-from netlift.decisions.run.value import AtRisk, OptionValues, Trained, value_options
+from netlift.decisions.run.value import AtRisk, OptionValues, Trained, price_wear, value_options
 from netlift.errors import ConfigError
 from netlift.evaluation.policy.added_effects import SINCE, AddedEffect, find_added_effects
 from netlift.evaluation.policy.off_policy import choose_arms
@@ -223,11 +223,18 @@ def describe_customers(
         window_days=costs.outcome_days,
         weight=decision.future_weight or 0.0,
     )
+    year = champions.get("ltv_year")
+    worn = price_wear(
+        scored.wear,
+        scored.ltv if year is None else scored.ltv_year,
+        horizon_days=ltv_days(year or champions.get("ltv")),
+        window_days=costs.outcome_days,
+    )
     return Known(
         positions=_index(scored.ids),
         options=options,
         customers=_customers(settings, tables, options, scored, past, segments, as_of, trigger),
-        values=value_options(options, uplift=scored.uplift, trained=trained, risk=risk),
+        values=value_options(options, uplift=scored.uplift, trained=trained, risk=risk, worn=worn),
         uplift=scored.uplift,
         outcome_days=costs.outcome_days,
         windows=past.windows,

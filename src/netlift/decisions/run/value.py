@@ -7,9 +7,11 @@ the costs of its own campaigns in it already. They are put back once, and today'
     profit_ia = margin_ia - C_a - R_a s_ia + future_ia - F_a
 
 C is the contact cost, R the reward of one who redeems, s the share of all contacted who redeem (those who would have
-bought anyway among them), F what a contact wears out; ° marks what the training campaigns had. Where a model knows what
-a customer's contact will pay, s is that over the mean reward: a percentage costs more with those who spend more. Where
-today's economics are those of training, profit is τ + future - F, whatever the costs are.
+bought anyway among them), F what a contact wears out: a number of the config, and where a model knows the share of
+such customers whom it drives away, that share of the customer's value beyond the outcome window; ° marks what the
+training campaigns had. Where a model knows what a customer's contact will pay, s is that over the mean reward: a
+percentage costs more with those who spend more. Where today's economics are those of training, profit is
+τ + future - F, whatever the costs are.
 
 Where an offer claims to keep a share g of those who would leave, their value beyond the outcome window counts too:
 
@@ -92,7 +94,7 @@ class OptionValues:
         reward: Expected reward of one contact, shape (m,) or (n, m).
         at_risk: What goes with each customer who leaves, weighted, shape (n,).
         save_rate: Share of those about to leave whom the option keeps, shape (m,).
-        fatigue: Of one contact, shape (m,).
+        fatigue: Of one contact, shape (m,) or (n, m).
         unknown_value: Customers whose chance of churn or value is not known, and whose future counts as 0.
         reward_changed: Today's reward of one contact over that of training, 1 where both are 0, shape (m,).
     """
@@ -131,7 +133,7 @@ class OptionValues:
             "reward": self.reward[option] if self.reward.ndim == 1 else self.reward[who, option],
             "contact_cost": self.contact_cost[option],
             "future": self.at_risk[who] * self.save_rate[option],
-            "fatigue": self.fatigue[option],
+            "fatigue": self.fatigue[option] if self.fatigue.ndim == 1 else self.fatigue[who, option],
         }
         found["profit"] = found["margin"] - found["reward"] - found["contact_cost"] + found["future"] - found["fatigue"]
         parts = {name: np.zeros(len(choice)) for name in found}
@@ -157,7 +159,14 @@ class Sensitivity:
     change: float
 
 
-def value_options(options: Sequence[Option], *, uplift: np.ndarray, trained: Trained, risk: AtRisk) -> OptionValues:
+def value_options(
+    options: Sequence[Option],
+    *,
+    uplift: np.ndarray,
+    trained: Trained,
+    risk: AtRisk,
+    worn: np.ndarray | None = None,
+) -> OptionValues:
     """Expected money of each option for each customer.
 
     Args:
@@ -166,6 +175,8 @@ def value_options(options: Sequence[Option], *, uplift: np.ndarray, trained: Tra
             (n, m).
         trained: What those campaigns paid.
         risk: What goes with customers who leave.
+        worn: What a contact wears out of the customer's value, beside the config's fatigue, shape (n, m); None for
+            nothing.
 
     Raises:
         DataError: Arrays that do not fit each other, or infinite effects.
@@ -180,6 +191,7 @@ def value_options(options: Sequence[Option], *, uplift: np.ndarray, trained: Tra
         array([[18.]])
     """
     _require_fit(options, uplift, trained, risk)
+    fatigue = per_option(options, "fatigue")
     reward, redeemed = per_option(options, "reward"), per_option(options, "redeemed_by")
     _require_logged(options, uplift, trained, np.isnan(reward) | np.isnan(redeemed))
     before = trained.reward * trained.redeemed
@@ -197,10 +209,27 @@ def value_options(options: Sequence[Option], *, uplift: np.ndarray, trained: Tra
         reward=np.where(np.isnan(today), 0.0, today),
         at_risk=risk.weight * risk.beyond_window(),
         save_rate=per_option(options, "save_rate"),
-        fatigue=per_option(options, "fatigue"),
+        fatigue=fatigue if worn is None else fatigue + worn,
         unknown_value=int(np.isnan(risk.p_churn * risk.ltv).sum()),
         reward_changed=changed,
     )
+
+
+def price_wear(wear: np.ndarray, value: np.ndarray, *, horizon_days: float, window_days: float) -> np.ndarray:
+    """What contacts wear out in currency, shape (n, m): a share of the customer's value beyond the outcome window.
+
+    Args:
+        wear: Share of such customers whom a contact drives away, NaN where not known, shape (n, m).
+        value: Margin predicted over the horizon, NaN where not known, shape (n,).
+        horizon_days: Of the prediction.
+        window_days: Outcome window of the effects, which already holds the first days of the horizon.
+
+    Examples:
+        >>> price_wear(np.array([[0.02, np.nan]]), np.array([1000.0]), horizon_days=364, window_days=28).round(2)
+        array([[18.46,  0.  ]])
+    """
+    beyond = np.maximum(value, 0.0) * max(0.0, 1 - window_days / horizon_days)
+    return np.nan_to_num(wear * beyond[:, None])
 
 
 def find_sensitivity(options: Sequence[Option], values: OptionValues, choice: np.ndarray) -> tuple[Sensitivity, ...]:
@@ -253,4 +282,4 @@ def _require_logged(options: Sequence[Option], uplift: np.ndarray, trained: Trai
         )
 
 
-__all__ = ["AtRisk", "OptionValues", "Sensitivity", "Trained", "find_sensitivity", "value_options"]
+__all__ = ["AtRisk", "OptionValues", "Sensitivity", "Trained", "find_sensitivity", "price_wear", "value_options"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from netlift.config.definitions import UpliftCandidate, UpliftDefinition
 from netlift.estimators.boosting.lightgbm import Machine
+from netlift.estimators.contact_wear import add_wear
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.arm_outcomes import ArmOutcomes
@@ -75,6 +76,13 @@ class UpliftLearning:
     def add_rewards(self, candidate: Candidate, rows: ContactRows) -> Candidate:
         """The candidate, fitted on these rows, with the reward that a contact of each offer will pay."""
         return add_rewards(candidate, rows, machine=Machine(seed=self.seed, threads=self.threads))
+
+    def add_wear(self, candidate: Candidate, rows: ContactRows) -> Candidate:
+        """The candidate with what a contact of each offer wears out, where the definition asks for it."""
+        wear = self.definition.wear
+        if wear is None:
+            return candidate
+        return add_wear(candidate, rows, prior=wear.share, machine=Machine(seed=self.seed, threads=self.threads))
 
     def log_outcomes(self, learned: ContactRows, judged: ContactRows) -> LoggedOutcomes:
         """Rows to judge on with doubly robust scores, by an outcome model that never saw them."""

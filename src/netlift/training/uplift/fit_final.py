@@ -34,7 +34,7 @@ class ShippedUplift:
     Attributes:
         learner: Which was chosen.
         candidate: What ships: fitted on all rows, with the rewards that contacts will pay, or the judged one; as much
-            of it as is permitted.
+            of it as is permitted, and with what contacts wear out.
         judged: The same learner fitted on the training rows alone: what figures on held-out rows are of.
         permission: How much of it ships.
         candidates: How it was chosen.
@@ -95,7 +95,7 @@ def ship_uplift(
 
     return ShippedUplift(
         learner=chosen,
-        candidate=permitted(refit if ships else judged),
+        candidate=learning.add_wear(permitted(refit if ships else judged), rows.take(drawn)),
         judged=permitted(judged),
         permission=permission,
         candidates=candidates,
