@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide forecast demo test test-fast check lint types imports format bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout studies fuzz audit clean
+.PHONY: help setup lock data train score decide forecast demo test test-fast check lint types imports house format bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout studies fuzz audit clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,11 +58,11 @@ test: .venv/.ready  ## All tests
 test-fast: .venv/.ready  ## Tests of the parts alone: while you work
 	@$(PYTEST) -m 'not slow' $(SLOW:%=--ignore tests/%) tests
 
-check: lint types imports  ## Lint, types and the direction of imports
+check: lint types imports house  ## Lint, types, the direction of imports, and the layout of the code
 
 lint: .venv/.ready
-	@$(BIN)/ruff check src tests benchmarks
-	@$(BIN)/ruff format --check src tests benchmarks
+	@$(BIN)/ruff check src tests benchmarks tools
+	@$(BIN)/ruff format --check src tests benchmarks tools
 
 types: .venv/.ready
 	@$(BIN)/mypy
@@ -70,9 +70,12 @@ types: .venv/.ready
 imports: .venv/.ready
 	@$(BIN)/lint-imports --no-cache
 
+house: .venv/.ready  ## Files, lines, largest folder and file, circles, names that stand twice; over a bound: exit 1
+	@$(BIN)/python tools/house.py
+
 format: .venv/.ready  ## Lay out the code
-	@$(BIN)/ruff check --fix src tests benchmarks
-	@$(BIN)/ruff format src tests benchmarks
+	@$(BIN)/ruff check --fix src tests benchmarks tools
+	@$(BIN)/ruff format src tests benchmarks tools
 
 .venv-bench/.ready: requirements-bench.lock pyproject.toml
 	@echo "Setting up .venv-bench with the peers (once, a minute or two) ..."

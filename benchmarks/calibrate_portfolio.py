@@ -15,8 +15,8 @@ import numpy as np
 from calibrate_worlds import MARGIN, SHARES, WRITTEN, Rows, cell_of, pooled, target
 from scipy.special import ndtri
 
-from netlift.abtest.portfolio.result import ALL_ARMS
 from netlift.abtest.portfolio.totals import Effect, add_up, believe, read_lines
+from netlift.abtest.readout.result import ALL_ARMS
 from netlift.abtest.stats.difference import contrast
 
 CAMPAIGNS, CONTACT, SPREAD = 50, 0.02, 1.3

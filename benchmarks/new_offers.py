@@ -31,12 +31,12 @@ import numpy as np
 from netlift.abtest.assignment.draw import hash_units
 from netlift.abtest.assignment.holdout import Period, is_held_out
 from netlift.config.decision import DecisionSettings
+from netlift.decisions.choice.choose import Decided, choose
+from netlift.decisions.choice.value import AtRisk, Trained, value_options
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.options import make_options
 from netlift.decisions.new_offers.plan import Gate, NewOffers, plan_new_offers
 from netlift.decisions.new_offers.pooled_effects import OfferHistory, PooledEffects, is_well_held, pool_effects
-from netlift.decisions.run.choose import Decided, choose
-from netlift.decisions.run.value import AtRisk, Trained, value_options
 
 CHANNELS = ("email", "sms", "push", "call")
 COST = {"email": 1.0, "sms": 4.0, "push": 0.5, "call": 12.0}

@@ -35,7 +35,8 @@ import pyarrow.parquet as pq
 from netlift.closed_loop.policies import OFFER_IDS, contact_by_truth, in_folder, true_worth
 from netlift.config.business import BusinessSettings, load
 from netlift.decisions.eligibility.open_windows import Rest
-from netlift.pipelines.decide import DecideRequest, DecideRun, decide_business
+from netlift.decisions.run.decide import DecideRequest
+from netlift.pipelines.decide import DecideRun, decide_business
 from netlift.pipelines.train import train_business
 from netlift.progress import Silent
 from netlift.simulation.campaigns import OUTCOME_DAYS

@@ -28,7 +28,7 @@ Models, scores and decisions:
         shop, task="uplift", version=1, expect_current=2, reason="as before the sale", now=now, lock_timeout=30
     )
     netlift.score(shop, as_of=date(2026, 10, 1), run_key="", progress=quiet, now=now, lock_timeout=0)
-    from netlift.pipelines.decide import DecideRequest
+    from netlift.decisions.run.decide import DecideRequest
     request = DecideRequest(as_of=date(2026, 10, 1), language="en")
     netlift.decide(shop, request, progress=quiet, now=now, lock_timeout=0).summary
     netlift.doctor(shop, fix=False, now=now)

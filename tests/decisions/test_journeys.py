@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marketing import OFFERS, customers, rules
 
+from netlift.decisions.eligibility.journey_events import to_events, to_table
 from netlift.decisions.eligibility.options import Used, make_options
 from netlift.decisions.journeys.contacts import to_campaigns, to_contacts
-from netlift.decisions.journeys.events import to_events, to_table
 from netlift.decisions.journeys.night import Asked, Facts, run_night
 from netlift.errors import ConfigError
 

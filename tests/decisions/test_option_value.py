@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marketing import content, options_of, rules
 
-from netlift.decisions.run.value import AtRisk, Trained, find_sensitivity, value_options
+from netlift.decisions.choice.value import AtRisk, Trained, find_sensitivity, value_options
 from netlift.errors import ConfigError, DataError
 
 NOBODY = AtRisk(p_churn=np.zeros(2), ltv=np.zeros(2), horizon_days=180, window_days=30, weight=1.0)

@@ -8,12 +8,12 @@ from contact_world import OFFERS, SEARCH, make_world
 from scipy.stats import spearmanr
 
 from netlift.estimators.boosting.lightgbm import Machine
-from netlift.estimators.boosting.lightgbm_folds import Lessons
 from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.expression import write_files
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.arm_outcomes import COMMON, WEAK, MoneyContacts, learn_outcomes
 from netlift.estimators.uplift.fit import fit_uplift, share_outcomes
+from netlift.estimators.uplift.lightgbm_folds import Lessons
 from netlift.estimators.uplift.meta_learners import IMPUTE, fit_meta_learner, prepare
 from netlift.estimators.uplift.model_selection import search_settings
 from netlift.estimators.uplift.randomization import average_effects

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
-from netlift.evaluation.uplift.rank_weighting import AUUC, QINI, RankedEffects, Ranks, relative_weights
+from netlift.evaluation.rank_weighting import AUUC, QINI, RankedEffects, Ranks, relative_weights
 from netlift.evaluation.uplift.toc import rate_weighting
 
 WEIGHTINGS = (QINI, AUUC, rate_weighting("autoc", 0.0), rate_weighting("autoc", 0.2), rate_weighting("qini", 0.3))

@@ -14,13 +14,14 @@ from segment_world import HOUSE, MARGIN, SILENCE, make_retailer, write_config
 from netlift.config.business import load
 from netlift.data.checks.findings import CheckReport
 from netlift.decisions.launch_check.forecast import fit_line
+from netlift.decisions.run.decide import DecideRequest
 from netlift.estimators.expression import constant, linear, write_files
 from netlift.estimators.stored import StoredModel
 from netlift.features.catalogue import build_catalogue
 from netlift.features.profile import Profile
 from netlift.features.vocabulary import Vocabulary
 from netlift.pipelines import decide as module
-from netlift.pipelines.decide import DecideRequest, decide_business
+from netlift.pipelines.decide import decide_business
 from netlift.progress import Silent
 from netlift.registry.champions import Champion
 from netlift.registry.scoring_contract import ScoringContract

@@ -10,9 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from netlift.cli import decisions
+from netlift.decisions.run.decide import DecideRequest
 from netlift.errors import GateRefusedError, UsageError
 from netlift.pipelines import score_and_decide as night
-from netlift.pipelines.decide import DecideRequest
 from netlift.pipelines.score_and_decide import score_and_decide
 from netlift.progress import Silent
 

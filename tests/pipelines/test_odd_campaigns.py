@@ -15,8 +15,8 @@ from readout_world import ASSIGNED, DAYS, NIGHT, Market, make_market, read, rece
 
 from netlift.abtest.portfolio.compute import read_portfolio
 from netlift.abtest.portfolio.page import portfolio_document
-from netlift.abtest.readout.result import Look
 from netlift.abtest.readout_report.page import readout_brief
+from netlift.abtest.stats.sequential import Look
 from netlift.config.plan import freeze_plan
 from netlift.errors import DataError
 from netlift.pipelines.readout import ReadoutOrder, write_out

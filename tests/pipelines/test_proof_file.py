@@ -19,13 +19,14 @@ from netlift.config.business import load
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.data.history import read_history
 from netlift.data.read import open_tables
+from netlift.decisions.run.decide import DecideRequest
 from netlift.errors import DataError
 from netlift.evaluation.policy.off_policy import LoggedOutcomes
 from netlift.features.matrix import Feature
 from netlift.features.profile import Profile
 from netlift.features.vocabulary import learn_vocabulary
 from netlift.pipelines import decide as module
-from netlift.pipelines.decide import DecideRequest, decide_business
+from netlift.pipelines.decide import decide_business
 from netlift.progress import Silent
 from netlift.registry.models import register
 from netlift.registry.promotion import promote

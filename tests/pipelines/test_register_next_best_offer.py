@@ -19,13 +19,13 @@ from offer_world import LEAVE_OUT, NOON, add_uplift, copy_shop, lead_uplift, mak
 from segment_world import opened
 
 from netlift.config.next_best_offer import NextBestOfferDefinition
+from netlift.decisions.choice.value import AtRisk, value_options
 from netlift.decisions.eligibility.options import make_options
 from netlift.decisions.next_best_offer import publish as module
 from netlift.decisions.next_best_offer.model import TASK, find_lag
 from netlift.decisions.next_best_offer.publish import find_definition
 from netlift.decisions.run.customers import trained_costs
 from netlift.decisions.run.inputs import offers_known, read_past_costs
-from netlift.decisions.run.value import AtRisk, value_options
 from netlift.errors import BusyError, ConfigError, GateRefusedError
 from netlift.estimators.expression import constant, linear
 from netlift.estimators.stored import StoredModel

@@ -23,9 +23,9 @@ from netlift.config.business import load
 from netlift.config.journeys import JourneySettings
 from netlift.config.outreach import TriggerSettings
 from netlift.decisions.eligibility.eligibility import Customers
+from netlift.decisions.eligibility.journey_events import to_events
 from netlift.decisions.eligibility.options import Used, make_options
 from netlift.decisions.journeys.contacts import to_campaigns, to_contacts
-from netlift.decisions.journeys.events import to_events
 from netlift.decisions.journeys.night import Asked, Facts, Night, run_night
 from netlift.simulation.rounds import NOBODY, Archive, World, begin_world
 from netlift.simulation.world import OFFERS

@@ -9,12 +9,12 @@ import pytest
 from test_launch_forecast import COST, Campaign, campaign, learn
 
 from netlift.config.decision import DecisionSettings
+from netlift.decisions.choice.choose import Decided, choose
+from netlift.decisions.choice.value import AtRisk, Trained, value_options
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.options import make_options
 from netlift.decisions.launch_check.check import RunProof, prove_run
 from netlift.decisions.launch_check.forecast import evidence_of
-from netlift.decisions.run.choose import Decided, choose
-from netlift.decisions.run.value import AtRisk, Trained, value_options
 from netlift.evaluation.policy.off_policy import LoggedOutcomes, dr_scores
 from netlift.features.matrix import Feature
 from netlift.training.uplift.evidence_rows import ProofRows

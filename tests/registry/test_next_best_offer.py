@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netlift.decisions.choice.value import AtRisk, Trained, value_options
 from netlift.decisions.eligibility.options import Option
 from netlift.decisions.next_best_offer.economics import OfferEconomics, price
 from netlift.decisions.next_best_offer.model import (
@@ -27,7 +28,6 @@ from netlift.decisions.next_best_offer.model import (
     metadata_of,
     render_card,
 )
-from netlift.decisions.run.value import AtRisk, Trained, value_options
 from netlift.errors import ModelIntegrityError
 from netlift.estimators import expression
 from netlift.estimators.stored import StoredModel, StoredModelError

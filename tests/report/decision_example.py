@@ -19,6 +19,7 @@ from netlift.closed_loop.result import (
 )
 from netlift.decisions.allocation.budget_curve import BudgetPoint
 from netlift.decisions.allocation.dual import Price
+from netlift.decisions.choice.value import Sensitivity
 from netlift.decisions.launch_check.result import BeforeLaunch, ProvedPolicy
 from netlift.decisions.new_offers.plan import NewOffer
 from netlift.decisions.run.summary import (
@@ -30,7 +31,6 @@ from netlift.decisions.run.summary import (
     OfferLine,
     PartLine,
 )
-from netlift.decisions.run.value import Sensitivity
 from netlift.evaluation.policy.added_effects import AddedEffect
 from netlift.results import Estimate, Table
 

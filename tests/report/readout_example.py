@@ -7,18 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from readout_parts import LINES, STARTED, Z, advise, arm, checks, days, estimate, remainders, roi, segments, verdict
 
-from netlift.abtest.readout.result import (
-    ArmCell,
-    ArmReadout,
-    Assumption,
-    CampaignReadout,
-    Check,
-    Heterogeneity,
-    Look,
-    Money,
-    PullForward,
-    Rollout,
-)
+from netlift.abtest.readout.result import ArmCell, ArmReadout, Assumption, CampaignReadout, Check, PullForward, Rollout
+from netlift.abtest.stats.difference import Money
+from netlift.abtest.stats.heterogeneity import Heterogeneity
+from netlift.abtest.stats.sequential import Look
 
 EVIL = (
     "=cmd()",

@@ -7,19 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 from scipy.stats import norm
 
-from netlift.abtest.readout.result import (
-    ArmAdvice,
-    ArmReadout,
-    Check,
-    CurvePoint,
-    DayPoint,
-    Money,
-    Roi,
-    Room,
-    SegmentRemainder,
-    SegmentRow,
-    Verdict,
-)
+from netlift.abtest.readout.result import ArmAdvice, ArmReadout, Check, CurvePoint, Roi, Room, SegmentRemainder, Verdict
+from netlift.abtest.stats.difference import Money
+from netlift.abtest.stats.heterogeneity import SegmentRow
+from netlift.abtest.stats.sequential import DayPoint
 from netlift.results import Estimate
 
 Z = 1.959963984540054

@@ -24,10 +24,11 @@ from test_portfolio_page import line, portfolio
 from test_uplift_charts import SHARES, TREE, WORTH
 
 from netlift.abtest.assignment.page import assignment_document
+from netlift.abtest.assignment.result import ArmCount, AssignReport
 from netlift.abtest.design.page import design_document
 from netlift.abtest.design.power import Spread
 from netlift.abtest.design.request import DesignRequest
-from netlift.abtest.design.result import ArmCount, AssignReport, DesignReport, PastSpend, Power, Window
+from netlift.abtest.design.result import DesignReport, PastSpend, Power, Window
 from netlift.abtest.design.sizing import Precision
 from netlift.abtest.portfolio.page import portfolio_document
 from netlift.abtest.readout_report.page import readout_brief, readout_document

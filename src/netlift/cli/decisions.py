@@ -46,7 +46,8 @@ def decide(
 
     Nothing goes out without fresh consents (exit 4). Example: netlift decide --as-of 2026-10-01 --score --lang en
     """
-    from netlift.pipelines.decide import DecideRequest, decide_business
+    from netlift.decisions.run.decide import DecideRequest
+    from netlift.pipelines.decide import decide_business
     from netlift.pipelines.score_and_decide import score_and_decide
     from netlift.report.language import speak
 

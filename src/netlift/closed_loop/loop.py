@@ -25,14 +25,14 @@ from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
 from netlift.data.checks.check import read_sound
 from netlift.data.read import open_tables
+from netlift.decisions.choice.choose import Decided, choose
+from netlift.decisions.choice.value import AtRisk, Trained, price_wear, value_options
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.open_windows import Rest, find_open_windows
 from netlift.decisions.eligibility.options import Option, make_options
 from netlift.decisions.readout.compute import Reading
-from netlift.decisions.run.choose import Decided, choose
 from netlift.decisions.run.customers import rests_of
 from netlift.decisions.run.inputs import PastCosts, offers_known
-from netlift.decisions.run.value import AtRisk, Trained, price_wear, value_options
 from netlift.errors import ConfigError
 from netlift.features.vocabulary import Vocabulary
 from netlift.simulation.campaigns import OUTCOME_DAYS

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from netlift.abtest.assignment.audience import Audience, Question, read_audience, read_segments
+from netlift.abtest.assignment.contact_list import campaigns_table, contacts_table
 from netlift.abtest.assignment.draw import Assignment, assign
 from netlift.abtest.assignment.overlaps import ASSIGNMENTS, CONTACTS_FILE
 from netlift.abtest.assignment.page import assignment_document
-from netlift.abtest.design.result import ArmCount, AssignReport
+from netlift.abtest.assignment.result import ArmCount, AssignReport
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan, load_plan
 from netlift.data.checks.check import read_sound
@@ -25,7 +26,6 @@ from netlift.data.read import Tables, open_tables
 from netlift.data.run import BRING_BACK, MANIFEST_FILE, SourceFiles, combine_digests, find_sources, read_standing
 from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
 from netlift.errors import GateRefusedError, UsageError
-from netlift.pipelines.contact_list import campaigns_table, contacts_table
 from netlift.progress import Progress
 from netlift.registry.locks import exclusive
 from netlift.report.exports import to_text

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from netlift.abtest.assignment.draw import hash_units
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
 from netlift.data.checks.check import read_sound
 from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.read import Tables, open_tables
-from netlift.data.run import MANIFEST_FILE, SourceFiles, combine_digests, find_sources, read_standing, safe_key
+from netlift.data.run import MANIFEST_FILE, SourceFiles, combine_digests, find_sources, read_standing
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
 from netlift.decisions.eligibility.conditions import require_known
 from netlift.decisions.eligibility.consents import (
@@ -30,23 +29,19 @@ from netlift.decisions.eligibility.consents import (
 from netlift.decisions.eligibility.contact_history import DECISIONS, digest_lists
 from netlift.decisions.eligibility.eligibility import require_fresh_consent
 from netlift.decisions.eligibility.options import make_options
-from netlift.decisions.journeys.night import Night
-from netlift.decisions.launch_check.check import prove_run
-from netlift.decisions.launch_check.forecast import evidence_of, read_evidence
+from netlift.decisions.launch_check.forecast import read_evidence
 from netlift.decisions.run.channel_lists import channel_lists
-from netlift.decisions.run.choose import choose
-from netlift.decisions.run.customers import Known, describe_customers, names_known
+from netlift.decisions.run.customers import describe_customers, names_known
+from netlift.decisions.run.decide import DecideRequest, decide_for, move_journeys, require_decision
 from netlift.decisions.run.export import export_files, prove_exports, write_files
 from netlift.decisions.run.inputs import offers_known
-from netlift.decisions.run.journeys import move_journeys
 from netlift.decisions.run.log import Log
 from netlift.decisions.run.new_offers import uplift_definition
 from netlift.decisions.run.page import decision_document
 from netlift.decisions.run.scores import UPLIFT, find_deciders
-from netlift.decisions.run.summarize import summarize
 from netlift.decisions.run.summary import DecisionSummary
 from netlift.decisions.run.trigger_lists import REPLENISHMENT, find_trigger
-from netlift.errors import BusyError, ConfigError, GateRefusedError, UsageError
+from netlift.errors import BusyError, GateRefusedError, UsageError
 from netlift.evaluation.policy.added_effects import SINCE
 from netlift.next_purchase.fields import asks_for_purchases, require_sources
 from netlift.pipelines.score import require_fresh
@@ -60,9 +55,8 @@ from netlift.report.names import speak_of
 from netlift.results import Told, to_plain
 from netlift.segments.splits import digest_splits
 from netlift.training.uplift.evidence_file import ProofFile, find_champions_file, read_proof_rows
-from netlift.training.uplift.evidence_rows import ProofRows
 
-__all__ = ["PAGES", "DecideRequest", "DecideRun", "decide_business", "decide_for", "require_decision", "write_pages"]
+__all__ = ["PAGES", "DecideRun", "decide_business", "write_pages"]
 
 PAGES = {f"page_{language}": f"decisions_{language}.html" for language in LANGUAGES}
 
@@ -79,31 +73,6 @@ def write_pages(folder: Path, summary: DecisionSummary, languages: Sequence[Word
         where = f"out/decisions/{summary.run_key}"
         document = decision_document(summary, words, path=where, written=True, in_full=True)
         write_bytes(folder / PAGES[f"page_{words.language}"], to_html(document))
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecideRequest:
-    """What is asked.
-
-    Attributes:
-        as_of: First day not seen by the features; contacts count as made at its first moment.
-        run_key: Name of the output folder and of the run's campaign; empty for `as_of`, and the trigger behind it.
-        for_excel: Lists as CSV with semicolons and a byte-order mark.
-        trigger: Name of the trigger whose list it is; empty for the run of all customers.
-        language: Of the texts, ru or en.
-    """
-
-    as_of: date
-    run_key: str = ""
-    trigger: str = ""
-    for_excel: bool = False
-    language: str = "ru"
-
-    @property
-    def key(self) -> str:
-        """The run key as a folder name."""
-        own = "".join(letter if letter.isalnum() else "-" for letter in self.trigger)
-        return safe_key(self.run_key or "-".join(filter(None, [self.as_of.isoformat(), own])))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,74 +229,6 @@ def _require_same(scored: Mapping[str, str], decided: Mapping[str, str]) -> None
             f"{', '.join(changed)} changed since the scores were written, so that the decisions would speak of others "
             "than they do; nothing was decided. Give another --run-key"
         )
-
-
-def require_decision(settings: BusinessSettings) -> DecisionSettings:
-    """The config's decision block.
-
-    Raises:
-        ConfigError: It has none.
-    """
-    if settings.decision is None:
-        raise ConfigError(
-            f"config {settings.name}: no decision block, so nobody has said which offers may go out; write one, as in "
-            "configs/demo.yaml"
-        )
-    return settings.decision
-
-
-def decide_for(
-    settings: BusinessSettings,
-    request: DecideRequest,
-    known: Known,
-    night: Night | None,
-    champions: Mapping[str, Champion],
-    without: tuple[str, ...],
-    held_out: ProofRows | None,
-    progress: Progress,
-) -> tuple[Log, DecisionSummary]:
-    """Choose for all customers together, and say what comes of it; writes nothing.
-
-    Args:
-        settings: The business, with its decision block.
-        request: What is asked.
-        known: What is known of the customers.
-        night: What journeys do this night; None where they do nothing.
-        champions: Task to its champion.
-        without: Tasks of the config without one.
-        held_out: Contacts that the model never saw; None where the training kept none.
-        progress: Who watches.
-    """
-    decision = require_decision(settings)
-    progress.stage("decide", f"choosing for {len(known.positions):,} customers together")
-    salt = f"{decision.holdout.salt}\x1f{settings.name}\x1f{request.key}\x1fexplore"
-    decided = choose(
-        decision,
-        known.options,
-        known.customers,
-        known.values,
-        is_list=bool(request.trigger),
-        words=hash_units(list(known.positions), salt=salt, purpose="arm"),
-        as_of=datetime.combine(request.as_of, time()),
-        used=known.used if night is None else night.used,
-        new=known.new,
-    )
-    decided = decided if night is None else decided.with_steps(night.option)
-    proof = prove_run(held_out, decision, decided, known.uplift, is_list=bool(request.trigger))
-    log = Log(
-        run_key=request.key,
-        as_of=request.as_of,
-        ids=known.positions.to_numpy(dtype=object),
-        decided=decided,
-        uplift=known.uplift,
-        evidence=evidence_of(proof.proof) or read_evidence(settings, champions[UPLIFT]),
-        versions={task: champion.version for task, champion in champions.items()},
-        night=night,
-        journeys=decision.journeys,
-    )
-    mark = champions[UPLIFT].contract.observational
-    summary = summarize(settings, log, known, proof, observational=mark, without=without)
-    return log, summary
 
 
 def _chances(decision: DecisionSettings, log: Log) -> dict[str, Any]:

@@ -29,11 +29,11 @@ from netlift.data.write import file_digest, require_free_space, staged_directory
 from netlift.decisions.eligibility.contact_history import digest_lists
 from netlift.errors import UsageError
 from netlift.forecast.compose import Basis, forecast_margin
+from netlift.forecast.inputs import group_customers, plan_contacts, read_campaigns
 from netlift.forecast.model import YEAR, lag_of
 from netlift.forecast.page import forecast_document
 from netlift.forecast.purchases import read_purchases
 from netlift.forecast.result import MarginForecast, WhatIf
-from netlift.pipelines.forecast_inputs import group_customers, plan_contacts, read_campaigns
 from netlift.pipelines.score import require_fresh
 from netlift.progress import Progress
 from netlift.registry.champions import Champion, find_champions

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from netlift.config.business import BusinessSettings
 from netlift.data.checks.findings import Finding
-from netlift.pipelines.decide import DecideRequest, DecideRun, decide_business
+from netlift.decisions.run.decide import DecideRequest
+from netlift.pipelines.decide import DecideRun, decide_business
 from netlift.pipelines.score import ScoreSummary, score_business
 from netlift.progress import Progress
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlift.abtest.design.result import Collision
 from netlift.data.contract import CONTROL
 from netlift.data.read import Tables
 from netlift.data.run import BRING_BACK, MANIFEST_FILE
@@ -19,6 +19,25 @@ if TYPE_CHECKING:
 
 ASSIGNMENTS = Path("out") / "assignments"
 CONTACTS_FILE = "contacts.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collision:
+    """Another campaign with overlapping days.
+
+    Attributes:
+        campaign_id: Its id.
+        started: First assignment of the customers shared.
+        customers: Customers of the audience who are in it.
+        contacted: Of them, in an arm that gets an offer.
+        assigned_only: Whether its list was drawn by `netlift assign` and is not in `contacts` yet.
+    """
+
+    campaign_id: str
+    started: datetime
+    customers: int
+    contacted: int
+    assigned_only: bool
 
 
 def find_collisions(

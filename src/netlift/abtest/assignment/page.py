@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlift.abtest.design.result import AssignReport
+from netlift.abtest.assignment.result import AssignReport
 from netlift.report.document import Cell, Document, Grid, Section, text_cell
 from netlift.report.language import Words
 

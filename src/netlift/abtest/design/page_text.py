@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netlift.abtest.design.result import Collision, HoldoutSize
+from netlift.abtest.assignment.overlaps import Collision
+from netlift.abtest.design.result import HoldoutSize
 from netlift.report.document import Cell, Grid, Section, text_cell
 from netlift.report.language import Words
 from netlift.text import clean

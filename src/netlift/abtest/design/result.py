@@ -1,4 +1,4 @@
-"""What a design and a draw found, in numbers and codes; the words are made where a language is known."""
+"""What a design found, in numbers and codes; the words are made where a language is known."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from netlift.abtest.assignment.holdout import Period
+from netlift.abtest.assignment.overlaps import Collision
 from netlift.abtest.design.power import Spread
 from netlift.abtest.design.request import DesignRequest
 from netlift.abtest.design.sizing import Lean, Precision
@@ -114,25 +115,6 @@ class HoldoutSize:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Collision:
-    """Another campaign with overlapping days.
-
-    Attributes:
-        campaign_id: Its id.
-        started: First assignment of the customers shared.
-        customers: Customers of the audience who are in it.
-        contacted: Of them, in an arm that gets an offer.
-        assigned_only: Whether its list was drawn by `netlift assign` and is not in `contacts` yet.
-    """
-
-    campaign_id: str
-    started: datetime
-    customers: int
-    contacted: int
-    assigned_only: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class Power:
     """How likely a test is to prove a profit that is there.
 
@@ -227,61 +209,7 @@ class DesignReport:
         return self.chosen is not None and self.needed is not None and self.needed <= self.customers
 
 
-@dataclass(frozen=True, kw_only=True)
-class ArmCount:
-    """One arm of a list.
-
-    Attributes:
-        arm: Offer id, or control.
-        customers: So many.
-        share: Of all assigned.
-        planned: What the plan says.
-        contact_cost: Of all of them together, as planned.
-    """
-
-    arm: str
-    customers: int
-    share: float
-    planned: float
-    contact_cost: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class AssignReport:
-    """What the verb wrote.
-
-    Attributes:
-        campaign_id: The campaign.
-        currency: Of all money.
-        plan_digest: Of the plan.
-        started_at: Moment of assignment.
-        ends_at: End of the outcome window.
-        steps: Customers left after each step: known, eligible, consenting, not_held_out, taken.
-        held_out: Of them, whom the universal holdout took.
-        arms: Control first.
-        strata: Strata that shares were kept in; 0 for one draw each.
-        merged: Customers of strata too small to hold every arm, drawn together.
-        clusters: Clusters drawn; 0 where each customer is drawn alone.
-        srm_p_value: Of the counts against the plan; None where too few to tell.
-        digests: What it was made from, and of the files themselves.
-    """
-
-    campaign_id: str
-    currency: str
-    plan_digest: str
-    started_at: datetime
-    ends_at: datetime
-    steps: Mapping[str, int]
-    held_out: int
-    arms: tuple[ArmCount, ...]
-    strata: int
-    merged: int
-    clusters: int
-    srm_p_value: float | None
-    digests: Mapping[str, str]
-
-
 __all__ = [
-    "ArmCount", "AssignReport", "Collision", "DesignReport", "HoldoutRow", "HoldoutSize", "PastSpend", "Power",
+    "DesignReport", "HoldoutRow", "HoldoutSize", "PastSpend", "Power",
     "Window",
 ]  # fmt: skip

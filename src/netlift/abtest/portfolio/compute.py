@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.abtest.portfolio.groups import total_by
 from netlift.abtest.portfolio.holdout import UniversalHoldout, read_holdout
-from netlift.abtest.portfolio.result import ALL_ARMS, LeftOut, Portfolio
+from netlift.abtest.portfolio.result import LeftOut, Portfolio
 from netlift.abtest.portfolio.shared_contacts import Contacts, judge_contacts
 from netlift.abtest.portfolio.totals import (
     FEWEST,
@@ -24,7 +24,7 @@ from netlift.abtest.portfolio.totals import (
 )
 from netlift.abtest.readout.checks import ALARM
 from netlift.abtest.readout.comparison import contrast_arms
-from netlift.abtest.readout.result import AmongCampaigns
+from netlift.abtest.readout.result import ALL_ARMS, AmongCampaigns
 from netlift.abtest.readout.rows import hold
 from netlift.abtest.stats.aggregate import EVERYBODY, Cell, Cells, aggregate
 from netlift.abtest.stats.difference import contrast

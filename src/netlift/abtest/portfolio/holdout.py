@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from netlift.abtest.assignment.holdout import Period, is_held_out, period_of
-from netlift.abtest.portfolio.result import ALL_ARMS, HoldoutReading
+from netlift.abtest.portfolio.result import HoldoutReading
 from netlift.abtest.portfolio.totals import Beliefs, Effect, sum_raw, sum_shrunken
+from netlift.abtest.readout.result import ALL_ARMS
 from netlift.abtest.readout.rows import hold
 from netlift.abtest.stats.adjustment import adjusted
 from netlift.abtest.stats.aggregate import Cell, aggregate

@@ -8,7 +8,6 @@ from typing import Literal
 
 from netlift.results import Estimate
 
-ALL_ARMS = ""
 OfferAdvice = Literal["scale_up", "keep_testing", "stop"]
 
 

@@ -9,13 +9,12 @@ from typing import Any, Literal
 
 from scipy.special import ndtr
 
-from netlift.abtest.portfolio.result import ALL_ARMS
 from netlift.abtest.readout.comparison import AFTER, DELIVERED, contrast_arms, contrast_each
 from netlift.abtest.readout.result import (
+    ALL_ARMS,
     AmongCampaigns,
     ArmCell,
     ArmReadout,
-    Money,
     PullForward,
     Roi,
     Rollout,
@@ -34,7 +33,7 @@ from netlift.abtest.readout.roi import (
 from netlift.abtest.readout.verdict import Chances, decide
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.adjustment import Adjustment
-from netlift.abtest.stats.difference import Contrast, contrast, money, money_lines
+from netlift.abtest.stats.difference import Contrast, Money, contrast, money, money_lines
 from netlift.abtest.stats.moments import OUTCOMES, PROFIT, Moments, merge
 from netlift.abtest.stats.sequential import repeated_interval
 from netlift.abtest.stats.simultaneous import chance_best, critical_value, joint_chance, simultaneous_profits

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 from netlift.abtest.portfolio.compute import read_among
-from netlift.abtest.portfolio.result import ALL_ARMS
 from netlift.abtest.readout.advice import best_in_total
 from netlift.abtest.readout.advice_limits import advise_arms, channels_of
 from netlift.abtest.readout.arms import (
@@ -34,12 +33,12 @@ from netlift.abtest.readout.days import follow_arms, read_days
 from netlift.abtest.readout.other_campaigns import INSIDE, find_touches, read_overlaps
 from netlift.abtest.readout.overlaps import Touch
 from netlift.abtest.readout.result import (
+    ALL_ARMS,
     AmongCampaigns,
     ArmReadout,
     Assumption,
     CampaignReadout,
     Check,
-    Look,
     SegmentRemainder,
 )
 from netlift.abtest.readout.rows import (
@@ -57,7 +56,7 @@ from netlift.abtest.stats.heterogeneity import SegmentEffects, Whole, segment_ef
 from netlift.abtest.stats.moments import OUTCOMES, Moments
 from netlift.abtest.stats.outcomes import COVARIATES, campaign_contacts, count_left_out
 from netlift.abtest.stats.robustness import capped, largest_shares, without_largest
-from netlift.abtest.stats.sequential import bounds
+from netlift.abtest.stats.sequential import Look, bounds
 from netlift.abtest.stats.sequential import looks as looks_at
 from netlift.abtest.stats.simultaneous import shrink_arms
 from netlift.abtest.stats.weighting import (

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from netlift.abtest.readout.arms import ArmsRead, Terms
 from netlift.abtest.readout.comparison import follow_days
-from netlift.abtest.readout.result import DayPoint
 from netlift.abtest.readout.rows import Campaign, hold
 from netlift.abtest.stats.aggregate_days import aggregate_days
 from netlift.abtest.stats.moments import OUTCOMES, Moments
 from netlift.abtest.stats.outcomes import COVARIATES, SECONDS_A_DAY, Spans, daily_outcomes
-from netlift.abtest.stats.sequential import day_points
+from netlift.abtest.stats.sequential import DayPoint, day_points
 from netlift.abtest.stats.weighting import Chances, weigh_the_treated
 from netlift.data.read import Tables
 

@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from netlift.abtest.stats.difference import Money
+from netlift.abtest.stats.heterogeneity import Heterogeneity, SegmentRow
+from netlift.abtest.stats.sequential import DayPoint, Look
 from netlift.results import Estimate
 
 VerdictCode = Literal[
     "blocked", "observational", "made_money", "lost_money", "probably_made_money", "no_material_effect",
     "cannot_tell_yet",
 ]  # fmt: skip
+ALL_ARMS = ""  # the code of the whole campaign, where another is that of an arm
 CheckStatus = Literal["passed", "warned", "failed", "not_checked"]
 Estimand = Literal["treated", "average"]
 Bound = Literal["", "offer", "channel", "budget"]
@@ -45,27 +49,6 @@ class Roi:
     level: float
     g: float
     cost: Estimate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Money:
-    """One line of the money: a total of the treated and the same per customer.
-
-    Attributes:
-        name: revenue, margin, reward, contact_cost, fixed_cost or profit.
-        total: Increment over control of all treated.
-        per_customer: The same per treated customer.
-        raw_total: Without covariates; equal to `total` where none are used.
-        treated_mean: Mean of the treated, currency per customer.
-        control_mean: Mean of the control.
-    """
-
-    name: str
-    total: Estimate
-    per_customer: Estimate
-    raw_total: Estimate
-    treated_mean: float
-    control_mean: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,36 +166,6 @@ class ArmReadout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentRow:
-    """The profit of an arm in one segment.
-
-    Attributes:
-        dimension: What customers are split by.
-        segment: The value of it.
-        arm: Offer id.
-        treated: Customers assigned to the arm.
-        control: Customers assigned to control.
-        buyers: Buyers of both.
-        total: Profit of the segment's treated as measured, adjusted as the headline is, before fixed cost; those of a
-            dimension add up to the arm's with the `SegmentRemainder`.
-        raw: The same per treated customer.
-        shrunken: The same, drawn toward the arm's mean by as much as the segments agree.
-        planned: Whether the plan names the dimension; others are exploratory.
-    """
-
-    dimension: str
-    segment: str
-    arm: str
-    treated: int
-    control: int
-    buyers: int
-    total: Estimate
-    raw: Estimate
-    shrunken: Estimate
-    planned: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class SegmentRemainder:
     """What the segments of one dimension leave of an arm's profit: segments + remainder - fixed cost = profit.
 
@@ -230,19 +183,6 @@ class SegmentRemainder:
     remainder: float
     fixed: float
     profit: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Heterogeneity:
-    """Whether the segments of one dimension differ beyond chance: Cochran's Q on the raw effects."""
-
-    dimension: str
-    arm: str
-    q: float
-    freedom: int
-    p_value: float
-    between_sd: float
-    planned: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,20 +241,6 @@ class Overlap:
     inside: Estimate | None = None
     outside: Estimate | None = None
     gap: Estimate | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DayPoint:
-    """Cumulative incremental profit up to a day since assignment, by the headline's estimator, and its bands.
-
-    Costs count from the first day; the last point is the arm's profit.
-    """
-
-    arm: str
-    day: int
-    profit: Estimate
-    sequential_lower: float | None
-    sequential_upper: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -424,27 +350,6 @@ class Assumption:
 
     name: str
     value: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """One planned look of a group-sequential test.
-
-    Attributes:
-        number: 1 for the first.
-        looks: How many are planned.
-        information: Share of the planned customers, or days, seen.
-        bound: |z| that ends the test at this look.
-        z: What was seen.
-        stopped: Whether it ends here.
-    """
-
-    number: int
-    looks: int
-    information: float
-    bound: float
-    z: float
-    stopped: bool
 
 
 @dataclass(frozen=True, kw_only=True)

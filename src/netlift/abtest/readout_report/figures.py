@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import NormalDist
 
-from netlift.abtest.readout.result import ArmReadout, CampaignReadout, SegmentRow
+from netlift.abtest.readout.result import ArmReadout, CampaignReadout
 from netlift.abtest.readout_report.charts import (
     GAIN,
     GREY,
@@ -16,6 +16,7 @@ from netlift.abtest.readout_report.charts import (
     waterfall_chart,
 )
 from netlift.abtest.readout_report.sentences import ReadoutWords, best_of, clean, is_bounded, is_exact
+from netlift.abtest.stats.heterogeneity import SegmentRow
 from netlift.report.document import Picture, scale_money
 from netlift.report.forest_chart import Whisker, forest_chart
 from netlift.results import Estimate

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from netlift.abtest.readout.result import ArmReadout, Assumption, CampaignReadout, SegmentRemainder, SegmentRow
+from netlift.abtest.readout.result import ArmReadout, Assumption, CampaignReadout, SegmentRemainder
 from netlift.abtest.readout_report.figures import by_dimension, by_profit
 from netlift.abtest.readout_report.sentences import ReadoutWords, clean, somebody_bought
+from netlift.abtest.stats.heterogeneity import SegmentRow
 from netlift.data.contract import CONTROL
 from netlift.report.document import Cell, Grid, text_cell
 

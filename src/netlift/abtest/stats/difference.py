@@ -22,7 +22,6 @@ from typing import TypedDict
 
 import numpy as np
 
-from netlift.abtest.readout.result import Money
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.moments import PROFIT, Moments, weights_of
 from netlift.abtest.stats.skew import Shape
@@ -37,6 +36,27 @@ LINES: Mapping[str, Mapping[str, float]] = {
     "contact_cost": {"contact_cost": 1.0},
 }
 COST: Mapping[str, float] = {"reward": 1.0, "contact_cost": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money:
+    """One line of the money: a total of the treated and the same per customer.
+
+    Attributes:
+        name: revenue, margin, reward, contact_cost, fixed_cost or profit.
+        total: Increment over control of all treated.
+        per_customer: The same per treated customer.
+        raw_total: Without covariates; equal to `total` where none are used.
+        treated_mean: Mean of the treated, currency per customer.
+        control_mean: Mean of the control.
+    """
+
+    name: str
+    total: Estimate
+    per_customer: Estimate
+    raw_total: Estimate
+    treated_mean: float
+    control_mean: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

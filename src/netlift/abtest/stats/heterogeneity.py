@@ -25,7 +25,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc
 
-from netlift.abtest.readout.result import Heterogeneity, SegmentRow
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.adjustment import adjusted_inside
 from netlift.abtest.stats.difference import Contrast, contrast, money
@@ -35,6 +34,49 @@ from netlift.results import Estimate
 
 GRID = 400
 SHRUNKEN = "drawn toward the mean of segments (DerSimonian-Laird)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRow:
+    """The profit of an arm in one segment.
+
+    Attributes:
+        dimension: What customers are split by.
+        segment: The value of it.
+        arm: Offer id.
+        treated: Customers assigned to the arm.
+        control: Customers assigned to control.
+        buyers: Buyers of both.
+        total: Profit of the segment's treated as measured, adjusted as the headline is, before fixed cost; those of a
+            dimension add up to the arm's with the `SegmentRemainder`.
+        raw: The same per treated customer.
+        shrunken: The same, drawn toward the arm's mean by as much as the segments agree.
+        planned: Whether the plan names the dimension; others are exploratory.
+    """
+
+    dimension: str
+    segment: str
+    arm: str
+    treated: int
+    control: int
+    buyers: int
+    total: Estimate
+    raw: Estimate
+    shrunken: Estimate
+    planned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heterogeneity:
+    """Whether the segments of one dimension differ beyond chance: Cochran's Q on the raw effects."""
+
+    dimension: str
+    arm: str
+    q: float
+    freedom: int
+    p_value: float
+    between_sd: float
+    planned: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

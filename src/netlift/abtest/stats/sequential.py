@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -32,7 +33,6 @@ from scipy.interpolate import BarycentricInterpolator
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from netlift.abtest.readout.result import DayPoint, Look
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.difference import Contrast, scaled
 from netlift.abtest.stats.moments import PROFIT
@@ -46,6 +46,41 @@ SHORT, SHORT_NODES = 0.02, 48
 """A step below this share of the reach is shorter than what the nodes resolve."""
 NEVER = 37.0
 """A bound above it is written as infinite: beyond it a normal tail is no number any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayPoint:
+    """Cumulative incremental profit up to a day since assignment, by the headline's estimator, and its bands.
+
+    Costs count from the first day; the last point is the arm's profit.
+    """
+
+    arm: str
+    day: int
+    profit: Estimate
+    sequential_lower: float | None
+    sequential_upper: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One planned look of a group-sequential test.
+
+    Attributes:
+        number: 1 for the first.
+        looks: How many are planned.
+        information: Share of the planned customers, or days, seen.
+        bound: |z| that ends the test at this look.
+        z: What was seen.
+        stopped: Whether it ends here.
+    """
+
+    number: int
+    looks: int
+    information: float
+    bound: float
+    z: float
+    stopped: bool
 
 
 def spent(information: float, *, level: float, spending: Spending = "per_side") -> float:

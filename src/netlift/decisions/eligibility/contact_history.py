@@ -23,7 +23,7 @@ from netlift.data.read import Tables
 from netlift.data.run import BRING_BACK, MANIFEST_FILE
 from netlift.data.write import file_digest
 from netlift.decisions.eligibility.contact_policy import ContactLog
-from netlift.decisions.journeys.events import JOURNEYS_FILE, SENT
+from netlift.decisions.eligibility.journey_events import JOURNEYS_FILE, SENT
 from netlift.errors import ConfigError, DataError, UsageError
 
 if TYPE_CHECKING:

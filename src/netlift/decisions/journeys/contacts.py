@@ -14,7 +14,7 @@ import numpy as np
 
 from netlift.config.journeys import JourneySettings
 from netlift.data.contract import CONTROL
-from netlift.decisions.journeys.events import CLOSED
+from netlift.decisions.eligibility.journey_events import CLOSED
 from netlift.decisions.journeys.night import Night
 
 if TYPE_CHECKING:

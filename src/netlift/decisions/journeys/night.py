@@ -22,9 +22,9 @@ from netlift.config.journeys import CodeSettings, JourneySettings
 from netlift.data.contract import CONTROL
 from netlift.decisions.eligibility.conditions import all_hold
 from netlift.decisions.eligibility.eligibility import Customers, find_eligible
+from netlift.decisions.eligibility.journey_events import CLOSED, ENTERED, EXITED, SENT, SKIPPED, to_events
 from netlift.decisions.eligibility.options import Option, Used
 from netlift.decisions.eligibility.reasons import WORDS, Refusal
-from netlift.decisions.journeys.events import CLOSED, ENTERED, EXITED, SENT, SKIPPED, to_events
 from netlift.decisions.journeys.passages import Passages, find_passages
 from netlift.decisions.journeys.reach import JourneyLine, count_reach
 from netlift.decisions.journeys.room import Room

@@ -11,7 +11,7 @@ import numpy as np
 
 from netlift.config.journeys import JourneySettings
 from netlift.data.contract import CONTROL
-from netlift.decisions.journeys.events import CLOSED, ENTERED, EXITED, PASSAGE, SENT, SKIPPED
+from netlift.decisions.eligibility.journey_events import CLOSED, ENTERED, EXITED, PASSAGE, SENT, SKIPPED
 from netlift.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 
 from netlift.config.journeys import JourneySettings
 from netlift.data.contract import CONTROL
-from netlift.decisions.journeys.events import CLOSED, ENTERED, EXITED, PASSAGE, SENT, SKIPPED
+from netlift.decisions.eligibility.journey_events import CLOSED, ENTERED, EXITED, PASSAGE, SENT, SKIPPED
 
 if TYPE_CHECKING:
     import pandas as pd

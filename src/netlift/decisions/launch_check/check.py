@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from netlift.config.decision import DecisionSettings
+from netlift.decisions.choice.choose import Decided
 from netlift.decisions.launch_check.replay import BEST, POLICY, RESPONSE, RULES, LaunchPolicy, PolicyProof, prove_policy
 from netlift.decisions.launch_check.result import BeforeLaunch, PolicyName, ProvedPolicy, WhyNot
-from netlift.decisions.run.choose import Decided
 from netlift.errors import DataError
 from netlift.evaluation.policy.comparison import AT_RANDOM
 from netlift.evaluation.policy.off_policy import NOBODY

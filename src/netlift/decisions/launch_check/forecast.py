@@ -45,7 +45,7 @@ import numpy as np
 
 from netlift.config.business import BusinessSettings
 from netlift.decisions.launch_check.replay import PolicyProof
-from netlift.decisions.run.summary import Basis
+from netlift.decisions.launch_check.result import Basis
 from netlift.evaluation.policy.forecast_lines import Lines
 from netlift.registry.champions import Champion
 from netlift.registry.models import describe

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from netlift.decisions.allocation.dual import Prices, choose_by_prices
+from netlift.decisions.choice.choose import Decided
 from netlift.decisions.eligibility.conditions import all_hold
 from netlift.decisions.eligibility.options import Option
-from netlift.decisions.run.choose import Decided
 from netlift.errors import DataError
 from netlift.evaluation.policy.comparison import AT_RANDOM, ProofRow, prove
 from netlift.evaluation.policy.off_policy import NOBODY

@@ -11,6 +11,8 @@ from netlift.results import Estimate
 PolicyName = Literal["policy", "nobody", "best", "likely_buyers", "rules", "at_random"]
 WhyNot = Literal["", "missing", "list", "unlearned", "undrawn"]
 
+Basis = Literal["policy", "tenths", "promise"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProvedPolicy:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from netlift.config.decision import DecisionSettings
+from netlift.decisions.choice.value import AtRisk, Trained, value_options
 from netlift.decisions.eligibility.options import Option
-from netlift.decisions.run.value import AtRisk, Trained, value_options
 from netlift.estimators.stored import sha256
 
 COSTS = "costs"  # name of the digest

@@ -12,6 +12,7 @@ from netlift.config.business import BusinessSettings
 from netlift.config.next_best_offer import NextBestOfferDefinition, load_next_best_offer
 from netlift.data.read import Tables
 from netlift.data.run import find_sources
+from netlift.decisions.choice.value import Trained
 from netlift.decisions.eligibility.options import Option, make_options
 from netlift.decisions.next_best_offer.economics import COSTS, digest_costs, price
 from netlift.decisions.next_best_offer.model import (
@@ -29,7 +30,6 @@ from netlift.decisions.next_best_offer.model import (
 )
 from netlift.decisions.run.customers import trained_costs
 from netlift.decisions.run.inputs import offers_known, read_past_costs
-from netlift.decisions.run.value import Trained
 from netlift.errors import BusyError, ConfigError, GateRefusedError, NetliftError, UsageError
 from netlift.registry.models import CHAMPION, LoadedModel, aliases, load, model_name, register
 from netlift.registry.promotion import promote, read_history

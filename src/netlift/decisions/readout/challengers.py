@@ -17,13 +17,13 @@ import numpy as np
 from netlift.config.business import BusinessSettings
 from netlift.data.read import Tables
 from netlift.decisions.allocation.dual import Prices, choose_by_prices
+from netlift.decisions.choice.value import AtRisk, value_options
 from netlift.decisions.eligibility.options import Option, make_options
 from netlift.decisions.readout.record import DecisionRecord
 from netlift.decisions.readout.result import EVERYBODY, LEADS_NOW, LeftOut
 from netlift.decisions.run.customers import trained_costs
 from netlift.decisions.run.inputs import offers_known, read_past_costs
 from netlift.decisions.run.scores import UPLIFT
-from netlift.decisions.run.value import AtRisk, value_options
 from netlift.errors import ConfigError, DataError
 from netlift.features.build import build_features
 from netlift.features.queries import Queries

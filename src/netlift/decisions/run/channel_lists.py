@@ -10,7 +10,7 @@ import numpy as np
 
 from netlift.config.criteria import SEGMENT
 from netlift.config.outreach import ListSettings
-from netlift.decisions.run.choose import names_of
+from netlift.decisions.choice.choose import names_of
 from netlift.decisions.run.log import Log, known_or_null
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
 from netlift.config.outreach import TriggerSettings
 from netlift.data.read import Tables
+from netlift.decisions.choice.value import AtRisk, OptionValues, Trained, price_wear, value_options
 from netlift.decisions.eligibility.consents import agreed, read_opt_outs
 from netlift.decisions.eligibility.contact_history import (
     History,
@@ -52,7 +53,6 @@ from netlift.decisions.run.scores import (
     score_customers,
 )
 from netlift.decisions.run.trigger_lists import REPLENISHMENT, earlier_runs, find_fired
-from netlift.decisions.run.value import AtRisk, OptionValues, Trained, price_wear, value_options
 from netlift.errors import ConfigError
 from netlift.evaluation.policy.added_effects import SINCE, AddedEffect, find_added_effects
 from netlift.evaluation.policy.off_policy import choose_arms

@@ -13,11 +13,11 @@ from netlift.config.decision import DecisionSettings
 from netlift.data.csv_lists import holds_first_column, to_csv
 from netlift.data.read import Tables
 from netlift.data.write import parquet_writer, write_bytes
+from netlift.decisions.choice.choose import Decided, names_of
 from netlift.decisions.eligibility.consents import agreed, read_opt_outs
 from netlift.decisions.eligibility.contact_history import CAMPAIGNS_FILE, CONTACTS_FILE
 from netlift.decisions.eligibility.eligibility import Customers
-from netlift.decisions.journeys.events import JOURNEYS_FILE, to_table
-from netlift.decisions.run.choose import Decided, names_of
+from netlift.decisions.eligibility.journey_events import JOURNEYS_FILE, to_table
 from netlift.decisions.run.inputs import read_people
 from netlift.decisions.run.log import Log
 from netlift.errors import GateRefusedError, NetliftError

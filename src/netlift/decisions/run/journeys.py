@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlift.abtest.assignment.draw import hash_units, to_uniform
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
 from netlift.data.read import Tables
 from netlift.decisions.eligibility.contact_history import require_own, standing_decisions
-from netlift.decisions.journeys.events import JOURNEYS_FILE, read_events
-from netlift.decisions.journeys.night import Asked, Facts, Night, run_night
+from netlift.decisions.eligibility.journey_events import JOURNEYS_FILE, read_events
+from netlift.decisions.journeys.night import Facts
 from netlift.decisions.journeys.passages import find_passages
 from netlift.decisions.run.inputs import bought_on, newest_events
 from netlift.decisions.run.scores import LAST_PURCHASE, Scored
@@ -26,8 +25,6 @@ from netlift.registry.champions import Champion
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from netlift.decisions.run.customers import Known
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,43 +114,4 @@ def ask_journeys(
     )
 
 
-def move_journeys(
-    settings: BusinessSettings, decision: DecisionSettings, known: Known, *, as_of: date, run_key: str
-) -> Night | None:
-    """Journeys go first: what their steps take is left to nobody else, and neither is who is in one.
-
-    Args:
-        settings: The business.
-        decision: Its decision block.
-        known: What is known of customers.
-        as_of: First day not seen.
-        run_key: Of the run.
-
-    Returns:
-        The night; None for the list of a trigger, which moves no journey.
-    """
-    if known.facts is None:
-        return None
-
-    def draw(journey: str, ids: Sequence[str]) -> np.ndarray:
-        salt = "\x1f".join([decision.holdout.salt, settings.name, journey, "journey"])
-        return to_uniform(hash_units(ids, salt=salt, purpose="arm"))
-
-    return run_night(
-        Asked(
-            decision=decision,
-            options=known.options,
-            customers=known.customers,
-            ids=known.positions,
-            cost=known.values.cost(),
-            events=known.journeys.events,
-            facts=known.facts,
-            used=known.used,
-            as_of=as_of,
-            run_key=run_key,
-            draw=draw,
-        )
-    )
-
-
-__all__ = ["JourneyHistory", "ask_journeys", "move_journeys", "read_journeys"]
+__all__ = ["JourneyHistory", "ask_journeys", "read_journeys"]

@@ -13,11 +13,11 @@ import numpy as np
 from netlift.config.journeys import JourneySettings
 from netlift.data.arm_chances import write_chances
 from netlift.data.contract import CONTROL
+from netlift.decisions.choice.choose import NO_RUNNER_UP, Decided, names_of
 from netlift.decisions.eligibility.reasons import WORDS
 from netlift.decisions.journeys.contacts import to_campaigns, to_contacts
 from netlift.decisions.journeys.night import Night
 from netlift.decisions.launch_check.forecast import Evidence
-from netlift.decisions.run.choose import NO_RUNNER_UP, Decided, names_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

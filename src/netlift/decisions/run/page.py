@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from netlift.decisions.allocation.dual import Price
-from netlift.decisions.launch_check.page import before_launch_section, say_check, warn_before_launch
 from netlift.decisions.run.page_journeys import journeys_section
+from netlift.decisions.run.page_launch_check import before_launch_section, say_check, warn_before_launch
 from netlift.decisions.run.page_new_offers import new_offers_section
 from netlift.decisions.run.page_parts import parts_section
 from netlift.decisions.run.summary import DecisionSummary, MonthLine, Note, OfferLine

@@ -15,11 +15,12 @@ from netlift.config.segments import SEGMENTS
 from netlift.decisions.allocation.budget_curve import BudgetPoint, budget_path
 from netlift.decisions.allocation.dual import Price
 from netlift.decisions.allocation.problem import BUDGET
+from netlift.decisions.choice.choose import Decided, spent
+from netlift.decisions.choice.value import find_sensitivity
 from netlift.decisions.eligibility.reasons import count_reasons
 from netlift.decisions.journeys.night import Night
 from netlift.decisions.launch_check.check import RunProof
 from netlift.decisions.new_offers.plan import NewOffers
-from netlift.decisions.run.choose import Decided, spent
 from netlift.decisions.run.customers import Known
 from netlift.decisions.run.log import Log
 from netlift.decisions.run.summary import (
@@ -32,7 +33,6 @@ from netlift.decisions.run.summary import (
     OfferLine,
     PartLine,
 )
-from netlift.decisions.run.value import find_sensitivity
 from netlift.errors import ConfigError, GateRefusedError
 from netlift.next_purchase.evaluation import Evaluation
 from netlift.results import Estimate

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from netlift.decisions.allocation.budget_curve import BudgetPoint
 from netlift.decisions.allocation.dual import Price
+from netlift.decisions.choice.value import Sensitivity
 from netlift.decisions.journeys.reach import JourneyLine
-from netlift.decisions.launch_check.result import BeforeLaunch
+from netlift.decisions.launch_check.result import Basis, BeforeLaunch
 from netlift.decisions.new_offers.plan import NewOffer
-from netlift.decisions.run.value import Sensitivity
 from netlift.results import Estimate
-
-Basis = Literal["policy", "tenths", "promise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,5 +268,5 @@ def _numbers(plain: Mapping[str, Any], missing: float) -> dict[str, Any]:
     return {name: missing if value is None else value for name, value in plain.items()}
 
 
-__all__ = ["Basis", "DecisionSummary", "Forecast", "MonthLine", "NewOfferLine", "NewOffersPart", "Note",
+__all__ = ["DecisionSummary", "Forecast", "MonthLine", "NewOfferLine", "NewOffersPart", "Note",
            "OfferLine", "PartLine"]  # fmt: skip

@@ -20,10 +20,11 @@ from netlift.estimators.boosting.bins import BinnedRows
 from netlift.estimators.boosting.kernel import BINARY, GAMMA, SQUARED, Plan, Sample, Trees, grow_trees, score_rows
 from netlift.estimators.boosting.lightgbm_text import write_text
 from netlift.estimators.cross_fit import assign_folds
-from netlift.estimators.uplift.purchase_model import FEWEST_ROWS
 
 if TYPE_CHECKING:
     import lightgbm as lgb
+
+FEWEST_ROWS = 200  # below it a part is one number
 
 LOSSES = {"binary": BINARY, "gamma": GAMMA, "l2": SQUARED}
 MOST = 18.0  # rounds times learning rate at which trees end

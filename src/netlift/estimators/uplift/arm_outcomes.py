@@ -30,11 +30,11 @@ import numpy as np
 
 from netlift.config.definitions import Search
 from netlift.estimators.boosting.lightgbm import Machine
-from netlift.estimators.boosting.lightgbm_folds import BIN_ROWS, Grown, Lesson, Lessons, Setting, grow_on_all
 from netlift.estimators.cross_fit import assign_folds, sample_customers
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.uplift.calibration import effect_scores
+from netlift.estimators.uplift.lightgbm_folds import BIN_ROWS, Grown, Lesson, Lessons, Setting, grow_on_all
 from netlift.estimators.uplift.purchase_model import PRIOR_ROWS, BoostingContacts, campaign_levels
 
 COMMON: Setting = {

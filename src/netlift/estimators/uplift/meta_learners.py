@@ -28,7 +28,6 @@ from typing import Any, Literal
 import numpy as np
 
 from netlift.config.definitions import Search
-from netlift.estimators.boosting.lightgbm_folds import Grown, Lesson, Lessons, Setting, grow_on_all
 from netlift.estimators.expression import Expression, booster, constant, product
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import Candidate
@@ -42,6 +41,7 @@ from netlift.estimators.uplift.arm_outcomes import (
     MoneyContacts,
     contrast_lines,
 )
+from netlift.estimators.uplift.lightgbm_folds import Grown, Lesson, Lessons, Setting, grow_on_all
 from netlift.estimators.uplift.linear_terms import LearnedTerms, StoredTerms, calibrate_and_store
 from netlift.estimators.uplift.model_selection import search_settings
 from netlift.estimators.uplift.randomization import pair_of, pair_propensity

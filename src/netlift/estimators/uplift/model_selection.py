@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlift.config.definitions import Range, Search
-from netlift.estimators.boosting.lightgbm_folds import Setting
+from netlift.estimators.uplift.lightgbm_folds import Setting
 from netlift.estimators.uplift.tuning import Progress, Tuned
 
 if TYPE_CHECKING:

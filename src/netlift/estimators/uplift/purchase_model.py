@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from netlift.estimators.boosting.folds import FEWEST_ROWS
 from netlift.estimators.boosting.lightgbm import Machine, make_dataset
 from netlift.estimators.expression import Expression, booster, constant
 from netlift.estimators.parallel import run_side_by_side
@@ -36,7 +37,6 @@ MOST_BINS = 63
 MOST_ROUNDS = 60
 PATIENCE = 10
 NON_BUYERS_PER_BUYER = 4.0
-FEWEST_ROWS = 200  # below it a part is one number
 RAREST = 50  # customers who bought, or who did not, below which the chance is one number
 MOST_NEGATIVE = 0.15  # of the money moved: beyond it margins have both signs, below it negative ones are a cost
 PRIOR_ROWS = 100.0  # of control at the overall mean, that a campaign's own level has to outweigh

@@ -31,15 +31,9 @@ from typing import Any
 
 import numpy as np
 
+from netlift.estimators.boosting.folds import FEWEST_ROWS
 from netlift.estimators.parallel import run_side_by_side
-from netlift.estimators.uplift.purchase_model import (
-    FEWEST_ROWS,
-    RAREST,
-    BoostingContacts,
-    Part,
-    Purchases,
-    grow_until_worse,
-)
+from netlift.estimators.uplift.purchase_model import RAREST, BoostingContacts, Part, Purchases, grow_until_worse
 from netlift.estimators.uplift.randomization import pair_of
 
 MOST_ROUNDS = 150

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from netlift.estimators.boosting.lightgbm_folds import Lesson, Lessons, Setting, grow_on_all
 from netlift.estimators.expression import booster
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.uplift.arm_outcomes import (
@@ -29,6 +28,7 @@ from netlift.estimators.uplift.arm_outcomes import (
     margin_levels,
     profit_lines,
 )
+from netlift.estimators.uplift.lightgbm_folds import Lesson, Lessons, Setting, grow_on_all
 from netlift.estimators.uplift.linear_terms import LearnedTerms, StoredTerms
 from netlift.estimators.uplift.model_selection import effect_loss
 from netlift.features.matrix import Feature

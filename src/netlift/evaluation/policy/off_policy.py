@@ -26,7 +26,7 @@ import numpy as np
 
 from netlift.errors import DataError
 from netlift.evaluation.influence import Clusters, Figure
-from netlift.evaluation.uplift.rank_weighting import relative_weights
+from netlift.evaluation.rank_weighting import relative_weights
 from netlift.results import Estimate, Table
 
 NOBODY = "nobody"

@@ -12,8 +12,8 @@ import numpy as np
 
 from netlift.errors import DataError
 from netlift.evaluation.influence import Figure
+from netlift.evaluation.rank_weighting import AUUC, QINI, RankedEffects
 from netlift.evaluation.uplift.metrics import DecileRow, Scored, calibration_figures, tabulate_deciles
-from netlift.evaluation.uplift.rank_weighting import AUUC, QINI, RankedEffects
 from netlift.evaluation.uplift.toc import rate_weighting
 from netlift.results import Estimate, Table
 

@@ -30,7 +30,7 @@ import numpy as np
 from netlift.errors import DataError
 from netlift.evaluation.influence import Figure
 from netlift.evaluation.policy.off_policy import LoggedOutcomes
-from netlift.evaluation.uplift.rank_weighting import Ranks
+from netlift.evaluation.rank_weighting import Ranks
 from netlift.results import Estimate, Table
 
 ROUNDING = 1e-9

@@ -33,7 +33,7 @@ import numpy as np
 from netlift.errors import DataError
 from netlift.evaluation.influence import Clusters, Figure, interval_half, make_estimate
 from netlift.evaluation.policy.off_policy import LoggedOutcomes
-from netlift.evaluation.uplift.rank_weighting import AUUC, QINI, RankedEffects, Ranks, relative_weights
+from netlift.evaluation.rank_weighting import AUUC, QINI, RankedEffects, Ranks, relative_weights
 from netlift.results import Estimate, Table
 
 

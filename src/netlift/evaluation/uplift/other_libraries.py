@@ -30,8 +30,8 @@ from typing import Literal
 import numpy as np
 
 from netlift.errors import DataError
+from netlift.evaluation.rank_weighting import QINI, Ranks
 from netlift.evaluation.uplift.metrics import Scored
-from netlift.evaluation.uplift.rank_weighting import QINI, Ranks
 from netlift.results import Estimate
 
 

@@ -28,8 +28,8 @@ import numpy as np
 from scipy.special import entr
 
 from netlift.errors import DataError
+from netlift.evaluation.rank_weighting import Weighting
 from netlift.evaluation.uplift.metrics import Scored
-from netlift.evaluation.uplift.rank_weighting import Weighting
 from netlift.results import Estimate, Table
 
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from netlift.estimators.uplift.purchase_model import FEWEST_ROWS, BoostingContacts
+from netlift.estimators.boosting.folds import FEWEST_ROWS
+from netlift.estimators.uplift.purchase_model import BoostingContacts
 
 MOST_ROUNDS = 90
 PATIENCE = 6

@@ -13,11 +13,11 @@ from netlift.decisions.allocation.allocate import Allocation, allocate
 from netlift.decisions.allocation.dual import Prices, choose_by_prices
 from netlift.decisions.allocation.exploration import NONE, Draw, Exploration, draw_decisions, draw_exploration
 from netlift.decisions.allocation.problem import Limit, Problem, after_use
+from netlift.decisions.choice.value import OptionValues
 from netlift.decisions.eligibility.eligibility import Customers, Eligibility, find_eligible
 from netlift.decisions.eligibility.options import Option, Used, left_to_spend, make_limits
 from netlift.decisions.eligibility.reasons import Reason, Refusal, explain
 from netlift.decisions.new_offers.plan import NewOffers
-from netlift.decisions.run.value import OptionValues
 from netlift.errors import GateRefusedError
 
 NO_RUNNER_UP = -2

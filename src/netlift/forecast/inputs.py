@@ -18,6 +18,7 @@ from netlift.decisions.allocation.problem import BUDGET
 from netlift.decisions.eligibility.consents import require_consent_sources
 from netlift.decisions.eligibility.options import Used
 from netlift.decisions.run.customers import describe_customers
+from netlift.decisions.run.decide import DecideRequest, decide_for, require_decision
 from netlift.decisions.run.log import Log
 from netlift.decisions.run.scores import UPLIFT, find_deciders
 from netlift.decisions.run.summary import DecisionSummary
@@ -28,7 +29,6 @@ from netlift.forecast.contacts import BudgetLine, PastCampaign, Plan
 from netlift.forecast.model import YEAR, months_needed
 from netlift.forecast.purchases import Purchases, month_start
 from netlift.forecast.result import KNOWN, Note
-from netlift.pipelines.decide import DecideRequest, decide_for, require_decision
 from netlift.progress import Progress
 from netlift.registry.champions import Champion
 from netlift.segments.monthly import OUTSIDE

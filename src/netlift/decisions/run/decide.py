@@ -1,0 +1,162 @@
+"""One run of decisions: journeys move, then one option or none is chosen for every customer; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+
+import numpy as np
+
+from netlift.abtest.assignment.draw import hash_units, to_uniform
+from netlift.config.business import BusinessSettings
+from netlift.config.decision import DecisionSettings
+from netlift.data.run import safe_key
+from netlift.decisions.choice.choose import choose
+from netlift.decisions.journeys.night import Asked, Night, run_night
+from netlift.decisions.launch_check.check import prove_run
+from netlift.decisions.launch_check.forecast import evidence_of, read_evidence
+from netlift.decisions.run.customers import Known
+from netlift.decisions.run.log import Log
+from netlift.decisions.run.scores import UPLIFT
+from netlift.decisions.run.summarize import summarize
+from netlift.decisions.run.summary import DecisionSummary
+from netlift.errors import ConfigError
+from netlift.progress import Progress
+from netlift.registry.champions import Champion
+from netlift.training.uplift.evidence_rows import ProofRows
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecideRequest:
+    """What is asked.
+
+    Attributes:
+        as_of: First day not seen by the features; contacts count as made at its first moment.
+        run_key: Name of the output folder and of the run's campaign; empty for `as_of`, and the trigger behind it.
+        for_excel: Lists as CSV with semicolons and a byte-order mark.
+        trigger: Name of the trigger whose list it is; empty for the run of all customers.
+        language: Of the texts, ru or en.
+    """
+
+    as_of: date
+    run_key: str = ""
+    trigger: str = ""
+    for_excel: bool = False
+    language: str = "ru"
+
+    @property
+    def key(self) -> str:
+        """The run key as a folder name."""
+        own = "".join(letter if letter.isalnum() else "-" for letter in self.trigger)
+        return safe_key(self.run_key or "-".join(filter(None, [self.as_of.isoformat(), own])))
+
+
+def move_journeys(
+    settings: BusinessSettings, decision: DecisionSettings, known: Known, *, as_of: date, run_key: str
+) -> Night | None:
+    """Journeys go first: what their steps take is left to nobody else, and neither is who is in one.
+
+    Args:
+        settings: The business.
+        decision: Its decision block.
+        known: What is known of customers.
+        as_of: First day not seen.
+        run_key: Of the run.
+
+    Returns:
+        The night; None for the list of a trigger, which moves no journey.
+    """
+    if known.facts is None:
+        return None
+
+    def draw(journey: str, ids: Sequence[str]) -> np.ndarray:
+        salt = "\x1f".join([decision.holdout.salt, settings.name, journey, "journey"])
+        return to_uniform(hash_units(ids, salt=salt, purpose="arm"))
+
+    return run_night(
+        Asked(
+            decision=decision,
+            options=known.options,
+            customers=known.customers,
+            ids=known.positions,
+            cost=known.values.cost(),
+            events=known.journeys.events,
+            facts=known.facts,
+            used=known.used,
+            as_of=as_of,
+            run_key=run_key,
+            draw=draw,
+        )
+    )
+
+
+def require_decision(settings: BusinessSettings) -> DecisionSettings:
+    """The config's decision block.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    if settings.decision is None:
+        raise ConfigError(
+            f"config {settings.name}: no decision block, so nobody has said which offers may go out; write one, as in "
+            "configs/demo.yaml"
+        )
+    return settings.decision
+
+
+def decide_for(
+    settings: BusinessSettings,
+    request: DecideRequest,
+    known: Known,
+    night: Night | None,
+    champions: Mapping[str, Champion],
+    without: tuple[str, ...],
+    held_out: ProofRows | None,
+    progress: Progress,
+) -> tuple[Log, DecisionSummary]:
+    """Choose for all customers together, and say what comes of it; writes nothing.
+
+    Args:
+        settings: The business, with its decision block.
+        request: What is asked.
+        known: What is known of the customers.
+        night: What journeys do this night; None where they do nothing.
+        champions: Task to its champion.
+        without: Tasks of the config without one.
+        held_out: Contacts that the model never saw; None where the training kept none.
+        progress: Who watches.
+    """
+    decision = require_decision(settings)
+    progress.stage("decide", f"choosing for {len(known.positions):,} customers together")
+    salt = f"{decision.holdout.salt}\x1f{settings.name}\x1f{request.key}\x1fexplore"
+    decided = choose(
+        decision,
+        known.options,
+        known.customers,
+        known.values,
+        is_list=bool(request.trigger),
+        words=hash_units(list(known.positions), salt=salt, purpose="arm"),
+        as_of=datetime.combine(request.as_of, time()),
+        used=known.used if night is None else night.used,
+        new=known.new,
+    )
+    decided = decided if night is None else decided.with_steps(night.option)
+    proof = prove_run(held_out, decision, decided, known.uplift, is_list=bool(request.trigger))
+    log = Log(
+        run_key=request.key,
+        as_of=request.as_of,
+        ids=known.positions.to_numpy(dtype=object),
+        decided=decided,
+        uplift=known.uplift,
+        evidence=evidence_of(proof.proof) or read_evidence(settings, champions[UPLIFT]),
+        versions={task: champion.version for task, champion in champions.items()},
+        night=night,
+        journeys=decision.journeys,
+    )
+    mark = champions[UPLIFT].contract.observational
+    summary = summarize(settings, log, known, proof, observational=mark, without=without)
+    return log, summary
+
+
+__all__ = ["DecideRequest", "decide_for", "move_journeys", "require_decision"]
