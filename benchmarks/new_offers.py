@@ -32,7 +32,7 @@ from netlift.abtest.assignment.draw import hash_units
 from netlift.abtest.assignment.holdout import Period, is_held_out
 from netlift.config.decision import DecisionSettings
 from netlift.decisions.choice.choose import Decided, choose
-from netlift.decisions.choice.value import AtRisk, Trained, value_options
+from netlift.decisions.choice.value import AtRisk, TrainedCosts, value_options
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.options import make_options
 from netlift.decisions.new_offers.plan import Gate, NewOffers, plan_new_offers
@@ -239,7 +239,7 @@ def _decide(
         value_options(
             options,
             uplift=uplift,
-            trained=Trained(contact_cost=paid, reward=np.zeros(len(options)), redeemed=np.zeros(len(options))),
+            trained=TrainedCosts(contact_cost=paid, reward=np.zeros(len(options)), redeemed=np.zeros(len(options))),
             risk=AtRisk(p_churn=nobody * 0.0, ltv=nobody * 0.0, horizon_days=28, window_days=28, weight=0.0),
         ),
         words=hash_units(shop.ids, salt=f"{shop.seed}\x1f{month}", purpose="arm"),

@@ -12,7 +12,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from netlift.cli.terminal import Lines
+from netlift.cli.terminal import TerminalLines
 from netlift.config.business import load
 from netlift.config.settings import read_yaml
 from netlift.data.write import write_bytes
@@ -43,7 +43,7 @@ def run_study(name: str, data: Path | None) -> None:
     report = train_business(
         settings.model_copy(update={"state": state}),
         tasks=plan["tasks"],
-        progress=Lines(lambda line: print(f"{name}: {line}")),
+        progress=TerminalLines(lambda line: print(f"{name}: {line}")),
         now=datetime.now(tz=UTC),
         lock_timeout=0,
     )

@@ -46,7 +46,7 @@ from netlift.estimators.value.boosted import Part, value_parts
 from netlift.evaluation.churn.metrics import log_loss
 from netlift.training import calendar as calendars
 from netlift.training.calendar import plan_calendar
-from netlift.training.task import Trained
+from netlift.training.task import TrainedModel
 
 COMPLETE, RETAIL, CDNOW = "complete_journey", "online_retail", "cdnow"
 DEPARTMENTS = ("COSMETICS", "PASTRY")
@@ -154,7 +154,7 @@ def _judge(case: Cutoff, data: Path) -> Judged:
     )
 
 
-def _train(case: Cutoff, data: Path) -> tuple[str, str, Trained]:
+def _train(case: Cutoff, data: Path) -> tuple[str, str, TrainedModel]:
     folder = _department(data, case.department) if case.department else data
     settings = settings_of(case.config, folder)
     definition = case.define(definition_of(settings, case.task))
@@ -193,7 +193,7 @@ def _department(data: Path, department: str) -> Path:
     return folder
 
 
-def _table(trained: Trained) -> list[dict[str, Any]]:
+def _table(trained: TrainedModel) -> list[dict[str, Any]]:
     paired = {row.against: row.difference for row in trained.tables["paired"].rows}
     before = {row.candidate: row.loss for row in getattr(trained.tables.get("before_the_test"), "rows", ())}
     rows = []
@@ -208,12 +208,12 @@ def _table(trained: Trained) -> list[dict[str, Any]]:
     return rows
 
 
-def _found(trained: Trained) -> list[str]:
+def _found(trained: TrainedModel) -> list[str]:
     trees = {name: value for name, value in trained.candidate.params.items() if name.endswith(("rounds", "rate"))}
     return [f"{trained.candidate.name}: {trees}"] if trees else []
 
 
-def _sum_up(name: str, case: Cutoff, trained: Trained) -> dict[str, Any]:
+def _sum_up(name: str, case: Cutoff, trained: TrainedModel) -> dict[str, Any]:
     paired = against_baselines(trained)
     nearest = min(paired, key=lambda against: paired[against].point)
     row = {"case": name, "held out": "yes" if case.held_out else "", "champion": trained.candidate.name}

@@ -21,7 +21,7 @@ from netlift.features.vocabulary import Vocabulary, learn_vocabulary
 from netlift.progress import Silent
 from netlift.training.calendar import plan_calendar
 from netlift.training.customer_rows import build_labelled_rows
-from netlift.training.task import Assignment, Trained
+from netlift.training.task import TrainedModel, TrainingTask
 from netlift.training.value import train_value
 
 ROOT = Path(__file__).parents[1]
@@ -107,10 +107,10 @@ def split(rows: LabelledRows, test: date) -> Case:
     return Case(known=rows.take(~at_test), test=rows.take(at_test))
 
 
-def train_definition(settings: BusinessSettings, tables: Tables, definition: Value, history: History) -> Trained:
+def train_definition(settings: BusinessSettings, tables: Tables, definition: Value, history: History) -> TrainedModel:
     """What `netlift train` does for one task on a history, without the registry."""
     words = words_before(tables, plan_calendar(history, definition.windows).test)
-    assignment = Assignment(
+    assignment = TrainingTask(
         settings=settings,
         definition=definition,
         tables=tables,
@@ -121,7 +121,7 @@ def train_definition(settings: BusinessSettings, tables: Tables, definition: Val
     return train_value(assignment)
 
 
-def train_case(settings: BusinessSettings, tables: Tables, definition: Value) -> tuple[Trained, Case]:
+def train_case(settings: BusinessSettings, tables: Tables, definition: Value) -> tuple[TrainedModel, Case]:
     """What `netlift train` does for one task, without the registry; and the rows it did it on."""
     history = read_history(tables)
     trained = train_definition(settings, tables, definition, history)

@@ -13,7 +13,7 @@ import numpy as np
 from netlift.data.write import write_bytes
 from netlift.evaluation.value.metrics import compare_values, evaluate_values
 from netlift.results import Estimate, to_plain
-from netlift.training.task import Trained
+from netlift.training.task import TrainedModel
 from netlift.training.value import BASELINES
 
 LEVEL = 0.95
@@ -117,12 +117,12 @@ class Finding:
         ]
 
 
-def against_baselines(trained: Trained) -> dict[str, Estimate]:
+def against_baselines(trained: TrainedModel) -> dict[str, Estimate]:
     """What the champion's figure is above that of each baseline, on the same customers."""
     return {row.against: row.difference for row in trained.tables["paired"].rows if row.against in BASELINES}
 
 
-def best_or_tied(case: str, trained: Trained) -> Target:
+def best_or_tied(case: str, trained: TrainedModel) -> Target:
     """The champion against the baseline that it is furthest behind, or nearest to."""
     paired = against_baselines(trained)
     worst = min(paired, key=lambda name: paired[name].ci_upper)

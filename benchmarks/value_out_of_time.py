@@ -34,7 +34,7 @@ from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.cross_fit import Folds
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.value.ltv import CANDIDATES, Horizon, fit_tuned_ltv, tune_ltv
-from netlift.training.task import Trained
+from netlift.training.task import TrainedModel
 
 FIRST_DAY = date(1997, 1, 1)
 TEST_WEEK, TRAINING_WEEKS, HORIZON = 52, (14, 17, 20, 23, 26), 182
@@ -119,7 +119,7 @@ def run_cdnow(data: Path, *, quick: bool) -> Finding:
     return Finding(slug="cdnow-spend", sections=sections, targets=targets)
 
 
-def _shipped(trained: Trained, case: Case) -> tuple[Section, list[Target]]:
+def _shipped(trained: TrainedModel, case: Case) -> tuple[Section, list[Target]]:
     """What `netlift train ltv --config configs/cdnow.yaml` makes champion, everybody of the cohort asked about."""
     gini, bias = trained.metrics["normalized_gini"], trained.metrics["total_bias"]
     row = {"who": f"champion ({trained.candidate.name})", "gini": gini, "bias": bias}
@@ -238,7 +238,7 @@ def _taught(settings: Any, tables: Tables, definition: LtvDefinition) -> tuple[l
     return [table, compared], targets
 
 
-def _others(trained: Trained, board: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+def _others(trained: TrainedModel, board: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """Our candidates that are in the training's leaderboard alone."""
     return [
         {"who": f"netlift {row.candidate}"} | {short: getattr(row, name, None) for name, short in MONEY_COLUMNS.items()}

@@ -15,7 +15,7 @@ from value_findings import Finding, Section, Target, best_or_tied
 from netlift.config.business import BusinessSettings
 from netlift.results import Estimate
 from netlift.simulation.simulate import SimulationSettings, simulate
-from netlift.training.task import Trained
+from netlift.training.task import TrainedModel
 
 END = date(2026, 10, 1)
 BIAS, COVERAGE, TENTHS = 0.03, (0.93, 0.97), 0.06
@@ -102,7 +102,7 @@ def mape_by_chance(y: np.ndarray, predicted: np.ndarray) -> float:
     return float(np.sqrt(2 / np.pi) * np.mean(errors))
 
 
-def _leaderboard(trained: Trained) -> list[dict[str, Any]]:
+def _leaderboard(trained: TrainedModel) -> list[dict[str, Any]]:
     return [vars(row) for row in trained.leaderboard.rows]
 
 
@@ -130,7 +130,7 @@ def _value_targets(who: str, metrics: Mapping[str, Estimate]) -> list[Target]:
     ]
 
 
-def _churn_targets(case: str, trained: Trained) -> list[Target]:
+def _churn_targets(case: str, trained: TrainedModel) -> list[Target]:
     error = {row.candidate: row.calibration_error.point for row in trained.leaderboard.rows}[trained.candidate.name]
     return [
         Target(name=f"calibration error, {case}", value=error, bound=CALIBRATION, sense="<="),

@@ -21,7 +21,7 @@ BOUNDS = {
     "circles of modules": 1,
     "circles of folders": 1,
     "median lines of a function": 9,
-    "class names that stand twice": 40,
+    "class names that stand twice": 7,
     "public functions without a docstring": 0,
 }  # what stands today or a little more: lower one when the house gets tidier, never raise one
 

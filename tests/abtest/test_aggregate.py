@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from netlift.abtest.stats.aggregate import Cell, aggregate
+from netlift.abtest.stats.aggregate import MomentCell, aggregate
 from netlift.abtest.stats.aggregate_days import aggregate_days
 from netlift.abtest.stats.moments import OUTCOMES, of_rows
 from netlift.errors import DataError
@@ -92,7 +92,7 @@ def test_a_constant_contact_cost_needs_no_second_pass(monkeypatch):
     monkeypatch.setattr(module, "sum_up", lambda *args: passes.append(1) or whole(*args))
     frame = draw_customers()
     cells = aggregate(ibis.memtable(frame), figures=FIGURES)
-    mail = cells[Cell(campaign="A", arm="mail")]
+    mail = cells[MomentCell(campaign="A", arm="mail")]
     assert len(passes) == 1
     assert mail.cov[3, 3] == 0.0 and mail.mean[3] == pytest.approx(0.4)
 

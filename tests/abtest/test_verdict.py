@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from netlift.abtest.readout.verdict import Chances, decide, expected_losses, more_customers
+from netlift.abtest.readout.verdict import VerdictProbabilities, decide, expected_losses, more_customers
 from netlift.abtest.stats import skew
 from netlift.errors import DataError
 
@@ -114,11 +114,15 @@ def test_each_loss_is_counted_by_the_end_that_makes_it_larger():
 def test_other_campaigns_and_other_arms_may_take_a_probable_profit_away_and_never_the_interval():
     plain = judge(150, 100)
     assert plain.code == "probably_made_money"
-    for chances in (Chances(joint=0.85), Chances(among=0.46), Chances(joint=0.95, among=0.6)):
+    for chances in (
+        VerdictProbabilities(joint=0.85),
+        VerdictProbabilities(among=0.46),
+        VerdictProbabilities(joint=0.95, among=0.6),
+    ):
         found = judge(150, 100, chances=chances)
         assert (found.code, found.chance_of_profit) == ("cannot_tell_yet", plain.chance_of_profit)
-    assert judge(150, 100, chances=Chances(joint=0.91, among=0.93)).code == "probably_made_money"
-    assert judge(250, 100, chances=Chances(among=0.5)).code == "made_money"
+    assert judge(150, 100, chances=VerdictProbabilities(joint=0.91, among=0.93)).code == "probably_made_money"
+    assert judge(250, 100, chances=VerdictProbabilities(among=0.5)).code == "made_money"
 
 
 @pytest.mark.parametrize(("point", "se", "tolerance"), [(math.nan, 1, 1), (1, math.inf, 1), (1, -1, 1), (1, 1, -1)])

@@ -12,12 +12,12 @@ import pytest
 
 from netlift.config.business import TableSource
 from netlift.data.casting import Casting, unread_values
-from netlift.data.contract import Column
+from netlift.data.contract import ContractColumn
 from netlift.data.read import conform
 from netlift.errors import DataError
 
 MOSCOW = ZoneInfo("Europe/Moscow")
-FLAG, MONEY, INSTANT = (Column(name="x", type=kind) for kind in ("flag", "money", "instant"))
+FLAG, MONEY, INSTANT = (ContractColumn(name="x", type=kind) for kind in ("flag", "money", "instant"))
 
 
 def cast(column, values, *, type=None, **how):
@@ -74,7 +74,7 @@ def test_moments_without_a_zone_are_of_the_tables_own_and_days_stay_days():
     assert cast(INSTANT, at, own_zone=ZoneInfo("UTC"))[0] == [datetime(2026, 1, 1, 15)]
     assert cast(INSTANT, ["2026-01-01 12:00"], own_zone=ZoneInfo("UTC"))[0] == [datetime(2026, 1, 1, 15)]
     assert cast(INSTANT, ["2026-01-01"], own_zone=ZoneInfo("UTC"))[0] == [datetime(2026, 1, 1)]
-    assert cast(Column(name="x", type="date"), ["2026-01-01"], own_zone=ZoneInfo("UTC"))[0] == [at[0].date()]
+    assert cast(ContractColumn(name="x", type="date"), ["2026-01-01"], own_zone=ZoneInfo("UTC"))[0] == [at[0].date()]
 
 
 @pytest.mark.parametrize("kind", [pa.decimal128(20, 0), pa.decimal128(38, 0), pa.decimal128(38, 10)])

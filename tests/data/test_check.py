@@ -16,7 +16,7 @@ import pytest
 from scipy.stats import norm
 
 from netlift.config.business import CheckSettings, EngineSettings, load
-from netlift.data.adapters.adapted import Note
+from netlift.data.adapters.adapted import AdapterNote
 from netlift.data.checks.check import check_tables
 from netlift.data.read import conform, connect
 from netlift.errors import DataError
@@ -389,7 +389,7 @@ def test_errors_come_first_and_the_page_shows_all_parts(connection):
 
 
 def test_notes_of_an_adapter_are_shown(connection):
-    note = Note(rule="rows without a customer: dropped", table="transactions", rows=135_080)
+    note = AdapterNote(rule="rows without a customer: dropped", table="transactions", rows=135_080)
     report = check(connection, clean(), notes=(note,))
     (found,) = [finding for finding in report.findings if finding.code == "adapter"]
     assert (found.count, found.message) == (135_080, "135,080 rows: rows without a customer: dropped")

@@ -24,7 +24,7 @@ from netlift.simulation.campaigns import (
     launch,
     live_day,
 )
-from netlift.simulation.lives import COOLING, GONE, Calendar, Lives
+from netlift.simulation.lives import COOLING, GONE, Lives, SimulatedCalendar
 from netlift.simulation.people import draw_people, respond
 from netlift.simulation.simulate import SimulationSettings, simulate
 from netlift.simulation.tables import KEPT
@@ -66,7 +66,7 @@ def truth(folder):
 
 def start_lives(count, *, seed):
     rng = np.random.default_rng(seed)
-    calendar = Calendar.from_date(END - dt.timedelta(days=DAYS), days=DAYS + 365)
+    calendar = SimulatedCalendar.from_date(END - dt.timedelta(days=DAYS), days=DAYS + 365)
     return Lives(draw_people(count, rng, history_days=DAYS), calendar, rng, campaigns=len(CAMPAIGNS))
 
 

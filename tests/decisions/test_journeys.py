@@ -14,7 +14,7 @@ from marketing import OFFERS, customers, rules
 from netlift.decisions.eligibility.journey_events import to_events, to_table
 from netlift.decisions.eligibility.options import Used, make_options
 from netlift.decisions.journeys.contacts import to_campaigns, to_contacts
-from netlift.decisions.journeys.night import Asked, Facts, run_night
+from netlift.decisions.journeys.night import JourneyFacts, NightRequest, run_night
 from netlift.errors import ConfigError
 
 FIRST = date(2026, 10, 5)
@@ -71,14 +71,16 @@ class Shop:
                 moments[who] = np.datetime64(FIRST + timedelta(days=when), "D")
             return moments
 
-        asked = Asked(
+        asked = NightRequest(
             decision=self.rules,
             options=make_options(self.rules, offers),
             customers=customers(self.n, **self.open_to | known),
             ids=self.ids,
             cost=COST,
             events=self.events,
-            facts=Facts(fired=hits, last_purchase=days(bought), last_complaint=days(complained), stands_still=still),
+            facts=JourneyFacts(
+                fired=hits, last_purchase=days(bought), last_complaint=days(complained), stands_still=still
+            ),
             used=used or Used(),
             as_of=day,
             run_key=day.isoformat(),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marketing import content, options_of, rules
 
-from netlift.decisions.choice.value import AtRisk, Trained, find_sensitivity, value_options
+from netlift.decisions.choice.value import AtRisk, TrainedCosts, find_sensitivity, value_options
 from netlift.errors import ConfigError, DataError
 
 NOBODY = AtRisk(p_churn=np.zeros(2), ltv=np.zeros(2), horizon_days=180, window_days=30, weight=1.0)
@@ -24,7 +24,7 @@ def options(**changes):
 
 
 def trained(contact=(0.5, 4.0, 40.0), reward=(100.0, 300.0, 0.0), redeemed=(0.1, 0.2, 0.0)):
-    return Trained(contact_cost=np.array(contact), reward=np.array(reward), redeemed=np.array(redeemed))
+    return TrainedCosts(contact_cost=np.array(contact), reward=np.array(reward), redeemed=np.array(redeemed))
 
 
 def test_where_nothing_changed_since_training_profit_is_the_effect_less_fatigue():

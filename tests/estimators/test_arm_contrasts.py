@@ -8,7 +8,7 @@ from netlift.estimators.boosting.folds import draw_folds
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, learn_purchases
 from netlift.estimators.uplift.pairwise.contrasts import (
-    Contrast,
+    PairContrast,
     learn_contrast,
     list_contrasts,
     logistic_with_offset,
@@ -43,7 +43,7 @@ def test_a_learned_log_odds_ratio_follows_the_one_put_in(learned):
     world, boosting, draws, expected = learned
     sway = np.tanh(world.rows.X[:, 1])
     for arm, level, slope in ((1, 0.5, 0.9), (3, 0.4, -0.8)):
-        found = learn_contrast(boosting, expected, Contrast(arm=arm, beside=0, part="chance"), draws)
+        found = learn_contrast(boosting, expected, PairContrast(arm=arm, beside=0, part="chance"), draws)
         ratio = found.level + found.slope * found.trees.out_of_fold
         assert ratio.mean() == pytest.approx(level, abs=0.12)
         assert np.cov(ratio, sway)[0, 1] / sway.var() == pytest.approx(slope, rel=0.25)
@@ -51,7 +51,7 @@ def test_a_learned_log_odds_ratio_follows_the_one_put_in(learned):
 
 def test_an_amount_that_no_offer_changes_keeps_next_to_nothing_of_its_trees(learned):
     _, boosting, draws, expected = learned
-    found = learn_contrast(boosting, expected, Contrast(arm=1, beside=0, part="amount"), draws)
+    found = learn_contrast(boosting, expected, PairContrast(arm=1, beside=0, part="amount"), draws)
     assert abs(found.level) < 0.1
     assert found.slope * found.trees.out_of_fold.std() < 0.06
 
@@ -65,7 +65,7 @@ def test_offers_are_compared_only_where_a_campaign_had_both(learned):
 
 
 def test_reconciled_effects_keep_contrasts_that_agree_and_halve_the_noise_of_those_that_do_not():
-    pairs = [Contrast(arm=a, beside=b, part="chance") for a, b in ((1, 0), (2, 0), (3, 0), (2, 1), (3, 1), (3, 2))]
+    pairs = [PairContrast(arm=a, beside=b, part="chance") for a, b in ((1, 0), (2, 0), (3, 0), (2, 1), (3, 1), (3, 2))]
     effects = np.array([0.3, -0.1, 0.8])
     agree = np.array([*effects, effects[1] - effects[0], effects[2] - effects[0], effects[2] - effects[1]])
     weights = reconcile(pairs, 3)

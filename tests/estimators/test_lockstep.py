@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netlift.estimators.boosting.bins import sort_into_bins
-from netlift.estimators.boosting.folds import Draw, Lesson, Setting, draw_folds, grow_averaged, grow_in_step
+from netlift.estimators.boosting.folds import BoostingTask, SeedDraw, Setting, draw_folds, grow_averaged, grow_in_step
 from netlift.features.matrix import Feature
 
 ROWS, FOLDS = 9_000, 3
@@ -37,7 +37,7 @@ def lesson_of(objective, true, rng):
         label = np.exp(true + offset) * rng.gamma(3.0, 1 / 3.0, ROWS)
     else:
         label = true + offset + rng.normal(size=ROWS)
-    return Lesson(objective=objective, use=rng.random(ROWS) < 0.9, label=label, offset=offset, weight=weight)
+    return BoostingTask(objective=objective, use=rng.random(ROWS) < 0.9, label=label, offset=offset, weight=weight)
 
 
 def loss(lesson, raw):
@@ -55,7 +55,7 @@ def loss(lesson, raw):
 def test_what_was_put_in_is_found_out_of_fold_and_by_the_text_that_lightgbm_reads(world, objective, setting):
     X, true, fold, rng = world
     rows, lesson = sort_into_bins(X, FEATURES, seed=0), lesson_of(objective, true, rng)
-    grown = grow_averaged(rows, lesson, (Draw(seed=1, fold=fold),), (setting,))
+    grown = grow_averaged(rows, lesson, (SeedDraw(seed=1, fold=fold),), (setting,))
     assert grown.rounds > 5
     assert np.corrcoef(grown.out_of_fold, true)[0, 1] > 0.9
     booster = grown.fit(rows)
@@ -108,7 +108,7 @@ def test_too_few_rows_or_one_label_grow_nothing(world):
 def test_the_same_seed_gives_the_same_text_and_another_does_not(world):
     X, true, fold, rng = world
     rows, lesson = sort_into_bins(X, FEATURES, seed=0), lesson_of("binary", true, rng)
-    fits = [grow_averaged(rows, lesson, (Draw(seed=seed, fold=fold),), (RANDOM,)).fit(rows) for seed in (1, 1, 2)]
+    fits = [grow_averaged(rows, lesson, (SeedDraw(seed=seed, fold=fold),), (RANDOM,)).fit(rows) for seed in (1, 1, 2)]
     texts = [fitted.model_to_string() for fitted in fits]
     assert texts[0] == texts[1] != texts[2]
 

@@ -8,7 +8,7 @@ from contact_world import make_world
 
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.cross_fit import assign_folds
-from netlift.estimators.uplift.purchase_model import BoostingContacts, Purchases, cross_fit_purchases
+from netlift.estimators.uplift.purchase_model import BoostingContacts, ExpectedPurchases, cross_fit_purchases
 from netlift.estimators.uplift.relative_effects import clustered_slope, cross_fit_effects, effect_tasks
 from netlift.estimators.uplift.tuning import DEFAULT
 
@@ -42,7 +42,7 @@ def test_the_average_label_of_a_task_is_the_relative_effect():
     buys = rng.random(len(rows)) < chance
     rows = replace(rows, margin=np.where(buys, 5.0, 0.0), y=np.where(buys, 5.0, 0.0))
     boosting = BoostingContacts(rows, MACHINE, {})
-    middle = Purchases(chance=np.full(len(rows), 0.20), amount=np.full(len(rows), 5.0))
+    middle = ExpectedPurchases(chance=np.full(len(rows), 0.20), amount=np.full(len(rows), 5.0))
     tasks = {(task.arm, task.part): task for task in effect_tasks(boosting, middle)}
     assert tasks[1, "chance"].mean() == pytest.approx(0.08 / 0.20, abs=0.05)
     assert tasks[1, "amount"].mean() == pytest.approx(0.0, abs=1e-9)

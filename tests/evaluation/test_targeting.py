@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netlift.errors import DataError
-from netlift.evaluation.uplift.metrics import Scored, qini, uplift_at_k
+from netlift.evaluation.uplift.metrics import ScoredModel, qini, uplift_at_k
 from netlift.evaluation.uplift.toc import rate, rate_difference, toc
 
 
@@ -13,10 +13,10 @@ def sample(n: int, *, seed: int, weighted: bool = False):
     tau = rng.normal(size=n)
     weight = rng.uniform(0.5, 2.0, n) if weighted else None
     effects = tau + rng.normal(size=n)
-    return Scored(effects=effects, customer=np.arange(n), unit="EUR/customer", level=0.95, weight=weight), tau
+    return ScoredModel(effects=effects, customer=np.arange(n), unit="EUR/customer", level=0.95, weight=weight), tau
 
 
-def toc_at(scored: Scored, score: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def toc_at(scored: ScoredModel, score: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """TOC without ties, from the running mean of effects in order."""
     order = np.argsort(-score)
     weight = np.ones(len(score)) if scored.weight is None else scored.weight[order]
@@ -47,7 +47,7 @@ def test_a_least_share_keeps_the_first_rows_from_ruling():
     scored, tau = sample(100_000, seed=3)
     effects = scored.effects.copy()
     effects[np.argmax(tau)] += 1e5
-    moved = Scored(effects=effects, customer=scored.customer, unit="", level=0.95)
+    moved = ScoredModel(effects=effects, customer=scored.customer, unit="", level=0.95)
     full, least = (rate(moved, tau, least_q=q).point - rate(scored, tau, least_q=q).point for q in (0.0, 0.1))
     assert full == pytest.approx(np.log(100_000), rel=0.01)
     assert least == pytest.approx(np.log(10) / 0.9 - 1, rel=0.01)

@@ -6,7 +6,7 @@ import pytest
 from netlift.errors import DataError
 from netlift.evaluation.uplift.comparison import compare_uplift
 from netlift.evaluation.uplift.metrics import (
-    Scored,
+    ScoredModel,
     auuc,
     calibration,
     qini,
@@ -20,7 +20,7 @@ from netlift.evaluation.uplift.toc import rate, rate_difference
 def compared():
     rng = np.random.default_rng(1)
     tau = rng.normal(size=2000)
-    scored = Scored(
+    scored = ScoredModel(
         effects=tau + rng.normal(size=2000), customer=rng.integers(0, 900, 2000), unit="EUR/customer", level=0.9,
         weight=rng.uniform(0.5, 2, 2000),
     )  # fmt: skip

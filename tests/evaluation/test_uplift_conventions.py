@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError
-from netlift.evaluation.uplift.metrics import Scored, auuc, qini
+from netlift.evaluation.uplift.metrics import ScoredModel, auuc, qini
 from netlift.evaluation.uplift.other_libraries import (
     causalml_auuc,
     causalml_qini,
@@ -117,7 +117,7 @@ def test_causalml_with_effects_given_is_our_own_area_up_to_one_row():
     rng = np.random.default_rng(3)
     effects, score = rng.normal(1.0, 3.0, n), rng.normal(size=n)
     frame = pd.DataFrame({"tau": effects, "model": score})
-    scored = Scored(effects=effects, customer=np.arange(n), unit="", level=0.95)
+    scored = ScoredModel(effects=effects, customer=np.arange(n), unit="", level=0.95)
     ours = n**2 / (n + 1) * (auuc(scored, score).point + effects.mean() / (2 * n))
     assert metrics.auuc_score(frame, normalize=False)["model"] == pytest.approx(ours)
     assert metrics.auuc_score(frame, normalize=True)["model"] == pytest.approx(ours / abs(effects.sum()))
@@ -154,8 +154,10 @@ def test_a_constant_score_is_level_with_chance_in_every_qini():
 def test_a_qini_over_a_small_mean_effect_is_known_to_be_unknown():
     rng = np.random.default_rng(6)
     tau = rng.normal(size=5000)
-    rows = {mean: Scored(effects=tau + mean + rng.normal(size=5000), customer=np.arange(5000), unit="EUR", level=0.95)
-            for mean in (1.0, 0.03)}  # fmt: skip
+    rows = {
+        mean: ScoredModel(effects=tau + mean + rng.normal(size=5000), customer=np.arange(5000), unit="EUR", level=0.95)
+        for mean in (1.0, 0.03)
+    }
     sure, unsure = (qini_over_ate(scored, tau) for scored in rows.values())
     assert sure.point == pytest.approx(qini(rows[1.0], tau).point / rows[1.0].effects.mean())
     assert sure.unit == ""

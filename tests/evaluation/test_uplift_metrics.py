@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from netlift.errors import DataError
 from netlift.evaluation.policy.off_policy import LoggedOutcomes
 from netlift.evaluation.uplift.metrics import (
-    Scored,
+    ScoredModel,
     auuc,
     calibration,
     calibration_slope,
@@ -24,10 +24,10 @@ SMALL = st.lists(
 )  # effect, score with many ties, customer
 
 
-def rows_of(effects, customer=None) -> Scored:
+def rows_of(effects, customer=None) -> ScoredModel:
     effects = np.asarray(effects, dtype=np.float64)
     who = np.arange(len(effects)) if customer is None else np.asarray(customer)
-    return Scored(effects=effects, customer=who, unit="EUR/customer", level=0.95)
+    return ScoredModel(effects=effects, customer=who, unit="EUR/customer", level=0.95)
 
 
 def sample(n: int, *, seed: int):
@@ -137,7 +137,7 @@ def test_the_line_is_that_of_weighted_least_squares_with_clustered_errors():
     tau = rng.normal(1.0, 1.0, 900)
     customer, weight = rng.integers(0, 300, 900), rng.uniform(0.5, 2, 900)
     effects = 0.3 + 0.8 * tau + rng.normal(size=900) * (1 + np.abs(tau)) + rng.normal(size=300)[customer]
-    line = calibration(Scored(effects=effects, customer=customer, unit="EUR", level=0.95, weight=weight), tau)
+    line = calibration(ScoredModel(effects=effects, customer=customer, unit="EUR", level=0.95, weight=weight), tau)
     fitted = sm.WLS(effects, sm.add_constant(tau), weights=weight).fit()
     clusters = len(np.unique(customer))
     errors = fitted.get_robustcov_results("cluster", groups=customer, use_correction=False).bse
@@ -166,7 +166,7 @@ def test_deciles_weigh_their_rows_and_know_that_customers_repeat():
     customer, weight = rng.integers(0, 200, 600), rng.uniform(0.5, 2, 600)
     effects = rng.normal(size=600) + rng.normal(size=200)[customer]
     score = rng.normal(size=600).round(1)
-    scored = Scored(effects=effects, customer=customer, unit="EUR", level=0.95, weight=weight)
+    scored = ScoredModel(effects=effects, customer=customer, unit="EUR", level=0.95, weight=weight)
     table = uplift_by_decile(scored, score)
     above = np.array([weight[score > s].sum() + weight[score == s].sum() / 2 for s in score]) / weight.sum()
     tenth = (above * 10).astype(int)

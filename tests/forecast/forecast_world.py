@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netlift.forecast.purchases import HORIZON, NEVER, Purchases
+from netlift.forecast.purchases import HORIZON, NEVER, PurchaseHistory
 
 MONTH = 30
 SEASON = np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1.1, 1.3, 1.6])
@@ -16,7 +16,7 @@ SEASON = np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1.1, 1.3, 1.6])
 class World:
     """Purchases as they are known on the day, and what comes in the 12 months after: in all, and of joiners."""
 
-    purchases: Purchases
+    purchases: PurchaseHistory
     truth: np.ndarray
     of_joiners: np.ndarray
 
@@ -48,7 +48,7 @@ def make_world(seed: int, *, months: int = 36, start: int = 300, joiners: float 
     def ahead(mask: np.ndarray) -> np.ndarray:
         return np.bincount(month[mask] - months, weights=margin[mask], minlength=HORIZON)
 
-    purchases = Purchases(
+    purchases = PurchaseHistory(
         starts=np.arange(-months, HORIZON + 1) * MONTH,
         whole_from=0,
         ids=np.arange(known.sum()).astype(object),
@@ -63,6 +63,6 @@ def make_world(seed: int, *, months: int = 36, start: int = 300, joiners: float 
     return World(purchases=purchases, truth=ahead(~past), of_joiners=ahead(~past & ~known[who]))
 
 
-def one_group(purchases: Purchases) -> dict[int, np.ndarray]:
+def one_group(purchases: PurchaseHistory) -> dict[int, np.ndarray]:
     """All known customers as one group, at the beginning of every month."""
     return {month: np.where(purchases.joined < month, 0, -1) for month in range(purchases.months + 1)}

@@ -11,14 +11,14 @@ import pytest
 from decision_launch import DAY, EPSILON, HOLDOUT, KEY, OFFERS, launch
 from segment_world import make_retailer, opened
 
-from netlift.decisions.readout.compute import Reading, read_decisions
+from netlift.decisions.readout.compute import DecisionReading, read_decisions
 from netlift.decisions.readout.outcomes import gather_outcomes
 from netlift.decisions.readout.record import load_decisions, record_of
 from netlift.errors import DataError, UsageError
 from netlift.evaluation.policy.off_policy import NOBODY
 from netlift.results import Estimate
 
-READING = Reading(holdout_share=HOLDOUT, epsilon=EPSILON, currency="RUB", level=0.95)
+READING = DecisionReading(holdout_share=HOLDOUT, epsilon=EPSILON, currency="RUB", level=0.95)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from netlift.closed_loop.policies import (
     true_worth,
 )
 from netlift.closed_loop.readout import log_of, read_round
-from netlift.closed_loop.report import Comparison, bought_between, compare_worlds, expected_margin
+from netlift.closed_loop.report import WorldComparison, bought_between, compare_worlds, expected_margin
 from netlift.closed_loop.result import CONSTANT, LOOP, QUIET
 from netlift.closed_loop.value import learn_value
 from netlift.closed_loop.year import live, live_year
@@ -196,7 +196,7 @@ def test_each_round_is_read_from_its_log_and_the_interval_covers_the_truth(loope
 
 def test_the_ltv_of_the_scorecard_is_of_the_same_people_in_every_world(start):
     worlds = {QUIET: live(start, contact_nobody), LOOP: live(start, contact_everybody(EMAIL))}
-    compared = Comparison(start=start, worlds=worlds, currency="RUB", level=0.95)
+    compared = WorldComparison(start=start, worlds=worlds, currency="RUB", level=0.95)
     for row in compare_worlds(compared):
         margin = expected_margin(worlds[row.world])[compared.active]
         assert row.kept_ltv.point == pytest.approx(margin.mean())
@@ -255,7 +255,7 @@ def test_books_that_are_closed_do_not_change(start, looped):
 
 def test_gains_are_recomputed_from_receipts(start):
     worlds = {QUIET: live(start, contact_nobody), LOOP: live(start, contact_everybody(EMAIL))}
-    compared = Comparison(start=start, worlds=worlds, currency="RUB", level=0.95)
+    compared = WorldComparison(start=start, worlds=worlds, currency="RUB", level=0.95)
     receipts = [w.lives.receipts.rows() for w in worlds.values()]
     margin = [r["margin"][(r["day"] >= start.today) & (r["day"] < start.starts[-1])].sum() for r in receipts]
     sent = worlds[LOOP]

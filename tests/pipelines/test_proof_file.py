@@ -33,7 +33,7 @@ from netlift.registry.promotion import promote
 from netlift.registry.scoring_contract import CONTRACT_FILE, PROFILE_FILE
 from netlift.registry.store import open_store
 from netlift.registry.tracking import TrainingRecord, log_training
-from netlift.training.task import Assignment
+from netlift.training.task import TrainingTask
 from netlift.training.uplift.evidence_file import find_proof_file, read_proof_rows, write_proof_rows
 from netlift.training.uplift.evidence_rows import ProofRows
 from netlift.training.uplift.train import train_uplift
@@ -148,7 +148,7 @@ def trained(tmp_path_factory, store_template):
     store = open_store(settings.state, run_group=settings.name, template=store_template)
     with open_tables(settings) as tables:
         history = read_history(tables)
-        assignment = Assignment(
+        assignment = TrainingTask(
             settings=settings,
             definition=definition,
             tables=tables,

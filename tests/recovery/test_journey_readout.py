@@ -26,7 +26,7 @@ from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.journey_events import to_events
 from netlift.decisions.eligibility.options import Used, make_options
 from netlift.decisions.journeys.contacts import to_campaigns, to_contacts
-from netlift.decisions.journeys.night import Asked, Facts, Night, run_night
+from netlift.decisions.journeys.night import JourneyFacts, Night, NightRequest, run_night
 from netlift.simulation.rounds import NOBODY, Archive, World, begin_world
 from netlift.simulation.world import OFFERS
 
@@ -92,7 +92,7 @@ def move(world: World, nights: list[Night]) -> Night:
     day = np.datetime64(world.date, "D")
     fired = (idle >= SILENT) & (idle < (SILENT + EVERY if nights else 90))
     return run_night(
-        Asked(
+        NightRequest(
             decision=RULES,
             options=OPTIONS,
             customers=Customers(
@@ -112,7 +112,7 @@ def move(world: World, nights: list[Night]) -> Night:
             ids=ids,
             cost=np.array([option.contact_cost for option in OPTIONS]),
             events=pd.concat([night.events for night in nights], ignore_index=True) if nights else to_events([]),
-            facts=Facts(
+            facts=JourneyFacts(
                 fired=fired[None, :],
                 last_purchase=np.where(idle > 0, day - idle.astype("timedelta64[D]"), np.datetime64("NaT")),
                 last_complaint=np.full(n, np.datetime64("NaT", "D")),

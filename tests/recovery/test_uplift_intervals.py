@@ -9,7 +9,7 @@ from netlift.evaluation.policy.off_policy import (
     policy_difference,
     policy_value,
 )
-from netlift.evaluation.uplift.metrics import Scored, calibration_slope, qini, qini_difference, uplift_at_k
+from netlift.evaluation.uplift.metrics import ScoredModel, calibration_slope, qini, qini_difference, uplift_at_k
 
 WORLDS = 400
 CUSTOMERS = 250
@@ -41,7 +41,7 @@ def draw(rng: np.random.Generator, customers: int):
 
 
 def figures(customer, x, logged: LoggedOutcomes, effects: np.ndarray):
-    scored = Scored(effects=effects, customer=customer, unit="EUR/customer", level=0.95)
+    scored = ScoredModel(effects=effects, customer=customer, unit="EUR/customer", level=0.95)
     predicted, other = np.round(x, 1), np.round(np.abs(x), 1)
     target = (x > -0.5).astype(np.int64)
     return {

@@ -16,7 +16,7 @@ from netlift.pipelines.simulate import simulate_business
 from netlift.progress import Silent
 from netlift.training import value as train_value
 from netlift.training.ltv import LtvJudge
-from netlift.training.task import Assignment
+from netlift.training.task import TrainingTask
 
 HOUSE = Path(__file__).parents[2]
 SEEDS = (1, 2, 3)
@@ -44,7 +44,7 @@ def predict(folder: Path, seed: int) -> dict[str, np.ndarray]:
     with open_tables(settings) as tables:
         history = read_history(tables)
         train_value.train_value(
-            Assignment(
+            TrainingTask(
                 settings=settings,
                 definition=definition,
                 tables=tables,

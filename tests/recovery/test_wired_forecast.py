@@ -10,7 +10,7 @@ from test_launch_forecast import COST, Campaign, campaign, learn
 
 from netlift.config.decision import DecisionSettings
 from netlift.decisions.choice.choose import Decided, choose
-from netlift.decisions.choice.value import AtRisk, Trained, value_options
+from netlift.decisions.choice.value import AtRisk, TrainedCosts, value_options
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.options import make_options
 from netlift.decisions.launch_check.check import RunProof, prove_run
@@ -89,7 +89,7 @@ def decide(launch: Campaign, uplift: np.ndarray, rng: np.random.Generator) -> De
         has_effect=np.ones(uplift.shape, dtype=bool),
     )
     risk = AtRisk(p_churn=np.zeros(n), ltv=np.zeros(n), horizon_days=180, window_days=28, weight=0.0)
-    before = Trained(contact_cost=COST, reward=np.zeros(3), redeemed=np.zeros(3))
+    before = TrainedCosts(contact_cost=COST, reward=np.zeros(3), redeemed=np.zeros(3))
     values = value_options(options, uplift=uplift, trained=before, risk=risk)
     words = rng.integers(0, 2**63, n, dtype=np.uint64) * np.uint64(2)
     return choose(RULES, options, customers, values, words=words, as_of=datetime(2026, 10, 1))

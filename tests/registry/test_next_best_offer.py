@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlift.decisions.choice.value import AtRisk, Trained, value_options
+from netlift.decisions.choice.value import AtRisk, TrainedCosts, value_options
 from netlift.decisions.eligibility.options import Option
 from netlift.decisions.next_best_offer.economics import OfferEconomics, price
 from netlift.decisions.next_best_offer.model import (
@@ -138,7 +138,9 @@ def test_the_stored_form_says_what_the_arithmetic_of_decisions_says_of_random_cu
     files = make_uplift()
     X = draw(rng, 3000)
     m = len(OFFERS)
-    trained = Trained(contact_cost=rng.uniform(0, 4, m), reward=rng.uniform(30, 50, m), redeemed=rng.uniform(0, 0.1, m))
+    trained = TrainedCosts(
+        contact_cost=rng.uniform(0, 4, m), reward=rng.uniform(30, 50, m), redeemed=rng.uniform(0, 0.1, m)
+    )
     options = [
         Option(offer_id=offer, channel="sms", contact_cost=cost, reward=reward, redeemed_by=share, fatigue=tired,
                save_rate=0.0, criteria=(), valid_from=None, valid_to=None)

@@ -12,10 +12,10 @@ from netlift.closed_loop.result import (
     DemoReport,
     MonthRow,
     RoundRow,
-    SegmentRow,
     Shop,
     Standing,
     WorldRow,
+    WorldSegmentRow,
 )
 from netlift.decisions.allocation.budget_curve import BudgetPoint
 from netlift.decisions.allocation.dual import Price
@@ -224,7 +224,7 @@ def make_loop(offer: str = "mail") -> DemoReport:
         for name, gain in gains.items()
     )  # fmt: skip
     segments = tuple(
-        SegmentRow(
+        WorldSegmentRow(
             world=name, segment=segment, customers=2000, gain=about(357.0, 77.0), contacts_per_customer=6.1,
             churn_change=None if segment == "newcomers" else about(-0.02, 0.01, "share"),
             frequency_change=about(1.13, 0.1), left_behind=about(-39.0, 43.0),

@@ -9,7 +9,7 @@ import pytest
 
 from netlift.data.checks.sample_ratio import SampleRatio
 from netlift.decisions.readout.page import decision_readout_document
-from netlift.decisions.readout.result import DecisionReadout, Drift, GroupLine, LeftOut
+from netlift.decisions.readout.result import DecisionReadout, EffectDrift, GroupLine, LeftOutPolicy
 from netlift.evaluation.policy.comparison import AT_RANDOM, ProofRow
 from netlift.evaluation.policy.profit_forecast import WorthTenth
 from netlift.report.exports import to_html, to_markdown, to_text
@@ -45,7 +45,7 @@ def check(name, alarm=False):
 
 
 def make_readout(**changes):
-    drift = Drift(now=money(0.4, 0.2), before=money(1.0, 0.0), change=money(-0.6, 0.2))
+    drift = EffectDrift(now=money(0.4, 0.2), before=money(1.0, 0.0), change=money(-0.6, 0.2))
     whole = DecisionReadout(
         run_key="2026-10-01",
         as_of=date(2026, 10, 1),
@@ -108,8 +108,8 @@ def test_no_money_is_shown_where_the_groups_are_of_the_wrong_size():
 @pytest.mark.parametrize(
     ("left", "told"),
     [
-        (LeftOut(model="m v7", why="offers", offers=("mail",)), "no longer has these offers of the run: mail"),
-        (LeftOut(model="m v7", why="costs"), "do not tell what the offers cost then"),
+        (LeftOutPolicy(model="m v7", why="offers", offers=("mail",)), "no longer has these offers of the run: mail"),
+        (LeftOutPolicy(model="m v7", why="costs"), "do not tell what the offers cost then"),
     ],
 )
 def test_the_model_that_leads_now_is_not_left_out_without_a_word(left, told):
@@ -122,7 +122,7 @@ def test_the_model_that_leads_now_is_not_left_out_without_a_word(left, told):
     [(0.4, 0.2, "Train again"), (0.9, 0.4, "can still be trusted"), (2.3, 7.0, "This run cannot tell")],
 )
 def test_a_forecast_is_trusted_only_where_the_run_could_have_shown_it_wrong(now, half, told):
-    drift = Drift(now=money(now, half), before=money(1.0, 0.0), change=money(now - 1, half))
+    drift = EffectDrift(now=money(now, half), before=money(1.0, 0.0), change=money(now - 1, half))
     assert told in to_text(decision_readout_document(make_readout(drift=drift), speak("en")))
 
 

@@ -36,9 +36,9 @@ from netlift.closed_loop.page import demo_document
 from netlift.config.plan import ArmPlan
 from netlift.data.contract import CONTROL
 from netlift.decisions.readout.page import decision_readout_document
-from netlift.decisions.readout.result import LeftOut
+from netlift.decisions.readout.result import LeftOutPolicy
 from netlift.decisions.run.page import decision_document
-from netlift.estimators.shapley import Choice, Reason
+from netlift.estimators.shapley import Choice, ShapleyReason
 from netlift.evaluation.policy.binned_columns import Split
 from netlift.evaluation.policy.policy_tree import Answer, TreeEnd
 from netlift.features.matrix import Feature
@@ -82,7 +82,7 @@ def decide(words: Words) -> Shown:
 
 def decision_readout(words: Words) -> Shown:
     rows = (proof("policy", None), proof(f"everybody {OFFERS[0]}", about(2.0)))
-    left = LeftOut(model="m v7", why="offers", offers=(OFFERS[1],))
+    left = LeftOutPolicy(model="m v7", why="offers", offers=(OFFERS[1],))
     readout = make_decision_readout(replay=Table(name="replay", rows=rows), left_out=left)
     yield from pages(decision_readout_document(readout, words))
 
@@ -170,7 +170,7 @@ def uplift(words: Words) -> Shown:
     yield say_constant(f"everybody {OFFERS[0]}", words)
     rows = [replace(row, offer=offer, feature=ATTRIBUTE) for row, offer in zip(SHARES.rows, OFFERS, strict=False)]
     yield say_dependence(rows[:1], {ATTRIBUTE: own}, words, "RUB")
-    reasons = (Reason(feature=own, value=1.0, money=30.0),)
+    reasons = (ShapleyReason(feature=own, value=1.0, money=30.0),)
     choice = Choice(offer=OFFERS[0], instead=OFFERS[1], gain=42.0, typical=12.0, reasons=reasons, rest=4.0)
     yield say_choice(choice, words, "RUB")
     shares = Table(name="effect shares", rows=tuple(rows))

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from netlift.estimators.shapley import Choice, EffectShareRow, Reason
+from netlift.estimators.shapley import Choice, EffectShareRow, ShapleyReason
 from netlift.evaluation.policy.binned_columns import Split
 from netlift.evaluation.policy.off_policy import LoggedOutcomes
 from netlift.evaluation.policy.policy_tree import Answer, Branch, Leaf, PolicyTree, TreeEnd, value_policy_tree
@@ -189,7 +189,10 @@ def test_values_are_written_in_their_unit():
 
 
 def test_a_choice_is_said_with_its_reasons_for_and_against():
-    reasons = (Reason(feature=SINCE, value=12.0, money=30.0), Reason(feature=REGION, value=1.0, money=-4.0))
+    reasons = (
+        ShapleyReason(feature=SINCE, value=12.0, money=30.0),
+        ShapleyReason(feature=REGION, value=1.0, money=-4.0),
+    )
     choice = Choice(offer="mail", instead="call", gain=42.0, typical=12.0, reasons=reasons, rest=4.0)
     assert say_choice(choice, EN, "RUB").replace("\xa0", " ") == (
         "mail rather than call: +RUB 42 of expected profit, +RUB 12 for customers on average. For it: days "

@@ -124,7 +124,7 @@ def watched(*, quiet: bool) -> Iterator[Any]:
         with _bar() as bar:
             yield bar
     else:
-        yield Lines(lambda line: sys.stderr.write(line + "\n"))
+        yield TerminalLines(lambda line: sys.stderr.write(line + "\n"))
 
 
 class Interruption:
@@ -152,7 +152,7 @@ class Interruption:
 STOP = Interruption()
 
 
-class Lines:
+class TerminalLines:
     """Progress as plain lines: one per stage."""
 
     def __init__(self, write: Callable[[str], Any]) -> None:
@@ -186,10 +186,10 @@ def _bar() -> Iterator[Any]:
         TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as drawn:
-        yield Bar(drawn)
+        yield ProgressBar(drawn)
 
 
-class Bar:
+class ProgressBar:
     """Progress as one bar per task, with the money so far."""
 
     def __init__(self, drawn: Any) -> None:
@@ -219,6 +219,20 @@ class Bar:
 
 
 __all__ = [
-    "DEMO", "EXPERIMENTS", "Bar", "BrowserOption", "ConfigOption", "DataOption", "JsonOption", "LangOption", "Lines",
-    "PdfOption", "TimeoutOption", "load_business", "name_config", "now", "show", "watched",
+    "DEMO",
+    "EXPERIMENTS",
+    "BrowserOption",
+    "ConfigOption",
+    "DataOption",
+    "JsonOption",
+    "LangOption",
+    "PdfOption",
+    "ProgressBar",
+    "TerminalLines",
+    "TimeoutOption",
+    "load_business",
+    "name_config",
+    "now",
+    "show",
+    "watched",
 ]  # fmt: skip

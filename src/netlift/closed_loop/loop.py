@@ -26,11 +26,11 @@ from netlift.config.decision import DecisionSettings
 from netlift.data.checks.check import read_sound
 from netlift.data.read import open_tables
 from netlift.decisions.choice.choose import Decided, choose
-from netlift.decisions.choice.value import AtRisk, Trained, price_wear, value_options
+from netlift.decisions.choice.value import AtRisk, TrainedCosts, price_wear, value_options
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.open_windows import Rest, find_open_windows
 from netlift.decisions.eligibility.options import Option, make_options
-from netlift.decisions.readout.compute import Reading
+from netlift.decisions.readout.compute import DecisionReading
 from netlift.decisions.run.customers import rests_of
 from netlift.decisions.run.inputs import PastCosts, offers_known
 from netlift.errors import ConfigError
@@ -154,9 +154,9 @@ class Loop:
         promised = float(uplift[given, decided.draw.option[given]].sum())
         return Round(persons=persons, offer=offer, decided=decided, promised=promised, lesson=lesson)
 
-    def reading(self, *, level: float) -> Reading:
+    def reading(self, *, level: float) -> DecisionReading:
         """How the rounds are read out."""
-        return Reading(
+        return DecisionReading(
             holdout_share=self.holdout_share, epsilon=self.epsilon, currency=self._settings.currency, level=level
         )
 
@@ -233,11 +233,11 @@ def plain_rules(settings: BusinessSettings, *, epsilon: float | None) -> Decisio
     )  # fmt: skip
 
 
-def _trained(options: tuple[Option, ...], costs: PastCosts) -> Trained:
+def _trained(options: tuple[Option, ...], costs: PastCosts) -> TrainedCosts:
     def of(known: Mapping[str, float | None]) -> np.ndarray:
         return np.array([known.get(option.offer_id) or 0.0 for option in options])
 
-    return Trained(contact_cost=of(costs.contact_cost), reward=of(costs.reward), redeemed=of(costs.redeemed))
+    return TrainedCosts(contact_cost=of(costs.contact_cost), reward=of(costs.reward), redeemed=of(costs.redeemed))
 
 
 def _no_risk(count: int) -> AtRisk:

@@ -14,7 +14,7 @@ import numpy as np
 
 from netlift.closed_loop.loop import Round
 from netlift.closed_loop.policies import OFFER_IDS
-from netlift.decisions.readout.compute import Reading, read_decisions
+from netlift.decisions.readout.compute import DecisionReading, read_decisions
 from netlift.decisions.readout.outcomes import Outcomes
 from netlift.decisions.readout.record import DecisionRecord
 from netlift.decisions.readout.result import DecisionReadout
@@ -79,7 +79,7 @@ def outcomes_of(world: World, made: Round, *, this: int) -> Outcomes:
 
 
 def read_round(
-    record: DecisionRecord, world: World, made: Round, reading: Reading, *, this: int, worth: np.ndarray
+    record: DecisionRecord, world: World, made: Round, reading: DecisionReading, *, this: int, worth: np.ndarray
 ) -> RoundReadout | None:
     """Read a round that is over; None where too few explored, or were held out, to be read.
 

@@ -22,7 +22,7 @@ import numpy as np
 from netlift.abtest.stats.adjustment import adjusted
 from netlift.abtest.stats.difference import money
 from netlift.abtest.stats.moments import PROFIT, of_rows
-from netlift.closed_loop.result import LOOP, QUIET, SEGMENTS, MonthRow, SegmentRow, Standing, WorldRow
+from netlift.closed_loop.result import LOOP, QUIET, SEGMENTS, MonthRow, Standing, WorldRow, WorldSegmentRow
 from netlift.results import Estimate
 from netlift.segments.surveys import net_promoter_score
 from netlift.simulation.campaigns import TIER_MARGINS
@@ -34,7 +34,7 @@ YEAR_DAYS = 365
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Comparison:
+class WorldComparison:
     """Worlds that were forked from one start, ready to be compared.
 
     Attributes:
@@ -112,7 +112,7 @@ def bought_between(world: World, first: int, end: int) -> np.ndarray:
     return np.bincount(seen["person"], minlength=len(world.lives.people))
 
 
-def describe(compared: Comparison, world: World, future: np.ndarray) -> Standing:
+def describe(compared: WorldComparison, world: World, future: np.ndarray) -> Standing:
     """How a world stands today."""
     today, say = world.today, compared.estimate
     active = bought_between(world, today - SILENT_DAYS, today) > 0
@@ -126,7 +126,7 @@ def describe(compared: Comparison, world: World, future: np.ndarray) -> Standing
     )
 
 
-def compare_worlds(compared: Comparison) -> Iterator[WorldRow]:
+def compare_worlds(compared: WorldComparison) -> Iterator[WorldRow]:
     """A row per world."""
     end, active, currency = compared.start.starts[-1], compared.active, compared.currency
     for name, world in compared.worlds.items():
@@ -154,7 +154,7 @@ def compare_worlds(compared: Comparison) -> Iterator[WorldRow]:
         )
 
 
-def compare_months(compared: Comparison) -> Iterator[MonthRow]:
+def compare_months(compared: WorldComparison) -> Iterator[MonthRow]:
     """A row per world and month."""
     start = compared.start
     for name, world in compared.worlds.items():
@@ -173,7 +173,7 @@ def compare_months(compared: Comparison) -> Iterator[MonthRow]:
             )
 
 
-def compare_segments(compared: Comparison) -> Iterator[SegmentRow]:
+def compare_segments(compared: WorldComparison) -> Iterator[WorldSegmentRow]:
     """A row per world and segment that has customers."""
     end, each = compared.start.starts[-1], f"{compared.currency}/customer"
     for name, world in compared.worlds.items():
@@ -183,7 +183,7 @@ def compare_segments(compared: Comparison) -> Iterator[SegmentRow]:
             if own.sum() < 2:
                 continue
             watched = own & compared.active
-            yield SegmentRow(
+            yield WorldSegmentRow(
                 world=name,
                 segment=segment,
                 customers=int(own.sum()),
@@ -195,7 +195,9 @@ def compare_segments(compared: Comparison) -> Iterator[SegmentRow]:
             )
 
 
-def measure_by_holdout(compared: Comparison, held_out: np.ndarray, rounds: slice) -> tuple[Estimate | None, Estimate]:
+def measure_by_holdout(
+    compared: WorldComparison, held_out: np.ndarray, rounds: slice
+) -> tuple[Estimate | None, Estimate]:
     """What contacts brought over some rounds: by the loop's own holdout, and by the world without contacts.
 
     The first is what a real shop can know: customers of the start who are not held out against those who are, adjusted
@@ -238,6 +240,6 @@ def _over(gain: Estimate, base: float) -> Estimate:
 
 
 __all__ = [
-    "Comparison", "compare_months", "compare_segments", "compare_worlds", "describe", "expected_margin",
+    "WorldComparison", "compare_months", "compare_segments", "compare_worlds", "describe", "expected_margin",
     "measure_by_holdout",
 ]  # fmt: skip

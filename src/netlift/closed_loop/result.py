@@ -99,7 +99,7 @@ class MonthRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentRow:
+class WorldSegmentRow:
     """A world in a value segment; segments are by margin of the year before the start.
 
     Attributes:
@@ -213,7 +213,7 @@ class DemoReport:
     start: Standing
     worlds: Table[WorldRow]
     months: Table[MonthRow]
-    segments: Table[SegmentRow]
+    segments: Table[WorldSegmentRow]
     rounds: Table[RoundRow]
     measured: Estimate | None
     true_measured: Estimate
@@ -226,6 +226,23 @@ class DemoReport:
 
 
 __all__ = [
-    "CONSTANT", "LIKELY", "LOOP", "MASS", "ORACLE", "PASSED", "QUIET", "SEGMENTS", "SILENT", "STANDS", "WORLDS",
-    "DemoReport", "MonthRow", "RoundRow", "SegmentRow", "Shop", "Standing", "Verdict", "WorldRow",
+    "CONSTANT",
+    "LIKELY",
+    "LOOP",
+    "MASS",
+    "ORACLE",
+    "PASSED",
+    "QUIET",
+    "SEGMENTS",
+    "SILENT",
+    "STANDS",
+    "WORLDS",
+    "DemoReport",
+    "MonthRow",
+    "RoundRow",
+    "Shop",
+    "Standing",
+    "Verdict",
+    "WorldRow",
+    "WorldSegmentRow",
 ]  # fmt: skip

@@ -25,7 +25,7 @@ from netlift.closed_loop.policies import (
 )
 from netlift.closed_loop.readout import RoundReadout, log_of, read_round
 from netlift.closed_loop.report import (
-    Comparison,
+    WorldComparison,
     compare_months,
     compare_segments,
     compare_worlds,
@@ -129,7 +129,7 @@ def live_year(settings: BusinessSettings, request: DemoRequest, *, folder: Path,
     )
     worlds[LOOP], made = _live_loop(loop, start, books, folder, progress)
     worlds[ORACLE] = live(start, contact_by_truth)
-    compared = Comparison(start=start, worlds=worlds, currency=settings.currency, level=LEVEL)
+    compared = WorldComparison(start=start, worlds=worlds, currency=settings.currency, level=LEVEL)
     return _report(request, compared, loop, made, constant=OFFER_IDS[first.constant])
 
 
@@ -227,7 +227,9 @@ def _live_loop(loop: Loop, start: World, books: Archive, folder: Path, progress:
     return world, made
 
 
-def _report(request: DemoRequest, compared: Comparison, loop: Loop, made: list[_Made], *, constant: str) -> DemoReport:
+def _report(
+    request: DemoRequest, compared: WorldComparison, loop: Loop, made: list[_Made], *, constant: str
+) -> DemoReport:
     start = compared.start
     shop = Shop(
         preset=request.preset, customers=request.customers, seed=request.seed, start=request.start,
@@ -250,7 +252,7 @@ def _report(request: DemoRequest, compared: Comparison, loop: Loop, made: list[_
     )
 
 
-def _round(compared: Comparison, loop: Loop, this: int, made: _Made) -> RoundRow:
+def _round(compared: WorldComparison, loop: Loop, this: int, made: _Made) -> RoundRow:
     decided = made.decided
     measured, truth = measure_by_holdout(compared, loop.held_out, slice(this, this + 1))
     draw, readout = decided.decided.draw, made.readout

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from netlift.config.business import TableSource
-from netlift.data.contract import Column
+from netlift.data.contract import ContractColumn
 from netlift.data.files import reading, tell_type
 from netlift.data.instants import read_instants, strange_endings
 from netlift.data.zone import EARLIEST, LATEST, to_local, to_utc
@@ -64,7 +64,7 @@ class Casting:
         own = ZoneInfo(source.zone) if source.zone else None
         return cls(zone=zone, own_zone=own, decimal=source.decimal, date_format=source.date_format)
 
-    def cast(self, column: Column, value: Any) -> Any:
+    def cast(self, column: ContractColumn, value: Any) -> Any:
         """A source column in the contract's type; null where a value is missing or cannot be read."""
         if "TIMESTAMPTZ_NS" in str(value.type()):
             value = value.cast(ZONED)
@@ -102,7 +102,7 @@ class Casting:
         return ibis.ifelse(text.contains("."), None, plain)
 
 
-def refusals(table: str, column: Column, value: Any) -> list[str]:
+def refusals(table: str, column: ContractColumn, value: Any) -> list[str]:
     """Why a source column cannot hold what the contract asks; empty when it can."""
     dtype = value.type()
     holds_nothing = 'kind="NULL"' in str(dtype)
@@ -128,7 +128,7 @@ def refusals(table: str, column: Column, value: Any) -> list[str]:
     return [f"{table}.{column.name}: is {tell_type(dtype)}, needs {needed}; cast it in the source"]
 
 
-def unread_values(table: str, source: ir.Table, cast: Mapping[Column, Any]) -> list[str]:
+def unread_values(table: str, source: ir.Table, cast: Mapping[ContractColumn, Any]) -> list[str]:
     """Values that do not read as the contract's type, counted per column, with the setting that would help.
 
     Args:
@@ -157,7 +157,7 @@ def unread_values(table: str, source: ir.Table, cast: Mapping[Column, Any]) -> l
     return found
 
 
-def impossible_moments(table: str, expression: ir.Table, columns: Sequence[Column]) -> list[str]:
+def impossible_moments(table: str, expression: ir.Table, columns: Sequence[ContractColumn]) -> list[str]:
     """Moments no business has, such as 9999-12-31 for "never", counted per column."""
     import ibis
 
@@ -178,14 +178,14 @@ def impossible_moments(table: str, expression: ir.Table, columns: Sequence[Colum
     ]
 
 
-def null_of(column: Column) -> Any:
+def null_of(column: ContractColumn) -> Any:
     """A missing value of the contract's type."""
     import ibis
 
     return ibis.null(DTYPES[column.type])
 
 
-def _may_fail(column: Column, dtype: Any) -> bool:
+def _may_fail(column: ContractColumn, dtype: Any) -> bool:
     if DTYPES[column.type] == "string":
         return bool(column.type == "id" and dtype.is_decimal() and dtype.scale)
     return bool(dtype.is_string() or (column.type == "flag" and dtype.is_numeric() and not dtype.is_boolean()))
@@ -211,7 +211,7 @@ def _flag(value: Any) -> Any:
     return ibis.cases((yes, True), (no, False), else_=None)
 
 
-def _what_helps(table: str, source: ir.Table, column: Column, wrong: Any) -> Iterator[str]:
+def _what_helps(table: str, source: ir.Table, column: ContractColumn, wrong: Any) -> Iterator[str]:
     """Settings of the config that would read some of the values, or the words that stand in the way."""
     text = source[column.name]
     if column.type in ("instant", "date"):

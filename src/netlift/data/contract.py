@@ -12,7 +12,7 @@ CONSENT_PREFIX = "consent_"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class ContractColumn:
     """One column of the contract.
 
     Attributes:
@@ -44,22 +44,22 @@ class TableContract:
 
     name: str
     one_row_is: str
-    columns: tuple[Column, ...]
+    columns: tuple[ContractColumn, ...]
     key: tuple[str, ...] = ()
     time: str | None = None
     required: bool = False
 
-    def column(self, name: str) -> Column | None:
+    def column(self, name: str) -> ContractColumn | None:
         """The column of that name, or None."""
         return next((column for column in self.columns if column.name == name), None)
 
 
-def _needed(name: str, type: ColumnType) -> Column:
-    return Column(name=name, type=type, required=True, nullable=False)
+def _needed(name: str, type: ColumnType) -> ContractColumn:
+    return ContractColumn(name=name, type=type, required=True, nullable=False)
 
 
-def _maybe(name: str, type: ColumnType) -> Column:
-    return Column(name=name, type=type)
+def _maybe(name: str, type: ColumnType) -> ContractColumn:
+    return ContractColumn(name=name, type=type)
 
 
 CONTRACT: dict[str, TableContract] = {

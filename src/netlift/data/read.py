@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 from netlift.config.business import AttributeType, BusinessSettings, EngineSettings, TableSource
 from netlift.config.settings import did_you_mean
-from netlift.data.adapters.adapted import Adapted, Note
+from netlift.data.adapters.adapted import Adapted, AdapterNote
 from netlift.data.casting import Casting, impossible_moments, null_of, refusals, unread_values
 from netlift.data.completeness import find_complete_end
-from netlift.data.contract import CONSENT_PREFIX, CONTRACT, Column, TableContract
+from netlift.data.contract import CONSENT_PREFIX, CONTRACT, ContractColumn, TableContract
 from netlift.data.files import CSV, list_files, machine_error, open_files, reading, stem_of
 from netlift.data.memory import LIBRARIES_MB, require_memory
 from netlift.data.write import STAGING_PREFIX, resource_error
@@ -55,7 +55,7 @@ class Tables:
     expressions: Mapping[str, ir.Table]
     present: Mapping[str, frozenset[str]]
     attributes: tuple[str, ...]
-    notes: tuple[Note, ...] = ()
+    notes: tuple[AdapterNote, ...] = ()
     unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     complete_end: datetime | None = None
 
@@ -199,7 +199,7 @@ def _rename(name: str, table: ir.Table, source: TableSource) -> ir.Table:
     return table.select(**kept, **{ours: table[theirs] for ours, theirs in source.columns.items()})
 
 
-def _numbers_as_text(settings: BusinessSettings, sources: Mapping[str, ir.Table]) -> Iterator[Note]:
+def _numbers_as_text(settings: BusinessSettings, sources: Mapping[str, ir.Table]) -> Iterator[AdapterNote]:
     """Attributes that are text, as all of a CSV is, though every value is a number: codes or amounts, who knows?"""
     data = settings.data
     if "customers" not in data.tables:
@@ -216,7 +216,7 @@ def _numbers_as_text(settings: BusinessSettings, sources: Mapping[str, ir.Table]
     found = customers.aggregate(**counts).to_pyarrow().to_pylist()[0]
     for name in asked:
         if found[f"{name}_0"] and found[f"{name}_0"] == found[f"{name}_1"]:
-            yield Note(
+            yield AdapterNote(
                 table="customers",
                 column=name,
                 rows=int(found[f"{name}_0"]),
@@ -237,7 +237,7 @@ def conform(
     *,
     attributes: tuple[str, ...],
     zone: ZoneInfo,
-    notes: tuple[Note, ...] = (),
+    notes: tuple[AdapterNote, ...] = (),
     written: Mapping[str, TableSource] = MappingProxyType({}),
     attribute_types: Mapping[str, AttributeType] = MappingProxyType({}),
 ) -> Tables:
@@ -286,7 +286,7 @@ def conform(
     )
 
 
-def _cast_columns(source: ir.Table, columns: Sequence[Column], casting: Casting) -> dict[Column, Any]:
+def _cast_columns(source: ir.Table, columns: Sequence[ContractColumn], casting: Casting) -> dict[ContractColumn, Any]:
     return {column: casting.cast(column, source[column.name]) for column in columns}
 
 
@@ -298,7 +298,7 @@ def _wanted_columns(
     mistakes: list[str],
     *,
     quote_all: bool,
-) -> list[Column]:
+) -> list[ContractColumn]:
     """Contract columns, and for customers the consents and attributes; what is needed and missing is a mistake."""
     found = list(source.columns)
     needed = [column.name for column in contract.columns if column.required]
@@ -316,7 +316,7 @@ def _wanted_columns(
             )
     wanted = list(contract.columns)
     if contract.name == "customers":
-        wanted += [Column(name=name, type="flag") for name in found if name.startswith(CONSENT_PREFIX)]
+        wanted += [ContractColumn(name=name, type="flag") for name in found if name.startswith(CONSENT_PREFIX)]
         known = {column.name for column in wanted}
         for name in attributes:
             if name not in found:
@@ -324,5 +324,5 @@ def _wanted_columns(
                 mistakes.append(f"customers.{name}: an attribute of the config, missing{hint}")
             elif name not in known:
                 by_source: AttributeType = "number" if source[name].type().is_numeric() else "text"
-                wanted.append(Column(name=name, type=types.get(name, by_source)))
+                wanted.append(ContractColumn(name=name, type=types.get(name, by_source)))
     return wanted

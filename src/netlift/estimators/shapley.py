@@ -78,7 +78,7 @@ class EffectShareRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reason:
+class ShapleyReason:
     """What one feature of a customer does to a choice.
 
     Attributes:
@@ -109,7 +109,7 @@ class Choice:
     instead: str | None
     gain: float
     typical: float
-    reasons: tuple[Reason, ...]
+    reasons: tuple[ShapleyReason, ...]
     rest: float
 
 
@@ -247,7 +247,9 @@ def explain_choice(
 
     money = np.asarray(contrast(shares.shares[0]))
     first = [int(f) for f in np.argsort(-np.abs(money), kind="stable")[:most] if money[f] != 0]
-    reasons = [Reason(feature=features[shares.names[f]], value=float(X[0, f]), money=float(money[f])) for f in first]
+    reasons = [
+        ShapleyReason(feature=features[shares.names[f]], value=float(X[0, f]), money=float(money[f])) for f in first
+    ]
     return Choice(
         offer=offer,
         instead=instead,

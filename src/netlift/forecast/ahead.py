@@ -18,10 +18,10 @@ from statistics import NormalDist
 import numpy as np
 
 from netlift.forecast.backtest import METHODS, Backtest, chance_of, naive_forecasts, spreads_of
-from netlift.forecast.contacts import BudgetLine, PastCampaign, Plan, added_before
+from netlift.forecast.contacts import BudgetLine, ContactPlan, PastCampaign, added_before
 from netlift.forecast.model import QUARTER, YEAR, Outlook
-from netlift.forecast.purchases import HORIZON, Purchases, month_start
-from netlift.forecast.result import ALL, JOINERS, KNOWN, Line, Note, Scenario, Span, WhatIf
+from netlift.forecast.purchases import HORIZON, PurchaseHistory, month_start
+from netlift.forecast.result import ALL, JOINERS, KNOWN, ForecastLine, ForecastNote, Scenario, Span, WhatIf
 from netlift.results import Estimate
 
 SPANS: Mapping[Span, slice] = {"quarter": slice(0, QUARTER), "year": slice(0, YEAR)}
@@ -49,7 +49,7 @@ class Basis:
     level: float
     revenue_based: bool
     groups: tuple[str, ...]
-    notes: tuple[Note, ...] = ()
+    notes: tuple[ForecastNote, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,20 +77,20 @@ class Ahead:
     dispersion: float
     removed: np.ndarray
     doubt: np.ndarray
-    plan: Plan | None
+    plan: ContactPlan | None
     runs: np.ndarray
 
     @classmethod
     def of(
         cls,
         basis: Basis,
-        purchases: Purchases,
+        purchases: PurchaseHistory,
         look: Outlook,
         test: Backtest,
         counts: np.ndarray,
         methods: Mapping[Span, str],
         campaigns: Sequence[PastCampaign],
-        plan: Plan | None,
+        plan: ContactPlan | None,
     ) -> Ahead:
         """Put the parts beside each other, the forecast's months moved to the sums of the methods that are used."""
         now, lag = purchases.months, YEAR if look.has_season else QUARTER
@@ -128,11 +128,11 @@ class Ahead:
         """All names of lines, the sums last."""
         return tuple(rows_of(self.basis.groups))
 
-    def line(self, span: Span, stretch: slice, month: int, group: str) -> Line:
+    def line(self, span: Span, stretch: slice, month: int, group: str) -> ForecastLine:
         """The line of some months of a group."""
         without, contacts = self.parts(stretch, group)
         end = month + 1 if span == "month" else stretch.stop
-        return Line(
+        return ForecastLine(
             span=span,
             start=month_start(self.basis.as_of, month),
             end=month_start(self.basis.as_of, end),
@@ -268,7 +268,7 @@ class Ahead:
         )
 
 
-def budget_line(plan: Plan, budget: float | None) -> BudgetLine:
+def budget_line(plan: ContactPlan, budget: float | None) -> BudgetLine:
     """What a budget does beside the plan's, between two of the curve along the straight line."""
     if budget is None:
         return BudgetLine(budget=plan.budget or plan.spend, profit=1.0, spend=1.0)
@@ -287,7 +287,7 @@ def rows_of(groups: Sequence[str]) -> dict[str, list[int]]:
     return own | {KNOWN: [*range(len(groups))], JOINERS: [len(groups)], ALL: [*range(len(groups) + 1)]}
 
 
-def _moved(totals: np.ndarray, purchases: Purchases, methods: Mapping[Span, str]) -> np.ndarray:
+def _moved(totals: np.ndarray, purchases: PurchaseHistory, methods: Mapping[Span, str]) -> np.ndarray:
     """What months ahead are multiplied by, so that quarter and year are those of the methods used, shape (12,)."""
     naive = naive_forecasts(purchases.totals, purchases.months, purchases.whole_from)
     by = dict(zip(METHODS, [totals, *naive], strict=True))

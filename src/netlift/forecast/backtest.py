@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from netlift.forecast.model import QUARTER, YEAR, brought_by_groups, lag_of, look_ahead
-from netlift.forecast.purchases import HORIZON, Purchases
+from netlift.forecast.purchases import HORIZON, PurchaseHistory
 
 MOST_DAYS = 6
 FEWEST_DAYS = 3
@@ -80,13 +80,13 @@ class Comparison:
     ci_upper: float
 
 
-def days_to_test(purchases: Purchases) -> list[int]:
+def days_to_test(purchases: PurchaseHistory) -> list[int]:
     """Months a quarter apart at whose beginning a forecast could be made, newest first."""
     months = range(purchases.months - QUARTER, 0, -QUARTER)
     return [month for month in months if lag_of(purchases, month)][:MOST_DAYS]
 
 
-def run_backtest(purchases: Purchases, group_of: Mapping[int, np.ndarray], *, groups: int) -> Backtest:
+def run_backtest(purchases: PurchaseHistory, group_of: Mapping[int, np.ndarray], *, groups: int) -> Backtest:
     """Forecast again from each of `days_to_test`.
 
     Args:

@@ -9,10 +9,10 @@ import numpy as np
 
 from netlift.forecast.ahead import SPANS, Ahead, Basis
 from netlift.forecast.backtest import METHODS, MODEL, Backtest, compare, run_backtest, trusted_days
-from netlift.forecast.contacts import PastCampaign, Plan
+from netlift.forecast.contacts import ContactPlan, PastCampaign
 from netlift.forecast.model import QUARTER, Outlook, look_ahead
-from netlift.forecast.purchases import Purchases, month_start
-from netlift.forecast.result import JOINERS, Beside, MarginForecast, Note, Span, TestedDay, WhatIf
+from netlift.forecast.purchases import PurchaseHistory, month_start
+from netlift.forecast.result import JOINERS, Beside, ForecastNote, MarginForecast, Span, TestedDay, WhatIf
 from netlift.results import Estimate, Table
 
 PAST_MONTHS = 24
@@ -20,11 +20,11 @@ PAST_MONTHS = 24
 
 def forecast_margin(
     basis: Basis,
-    purchases: Purchases,
+    purchases: PurchaseHistory,
     group_of: Mapping[int, np.ndarray],
     *,
     campaigns: Sequence[PastCampaign] = (),
-    plan: Plan | None = None,
+    plan: ContactPlan | None = None,
     what_if: WhatIf | None = None,
 ) -> MarginForecast:
     """Forecast the margin of the next quarter and the next year.
@@ -77,7 +77,7 @@ def forecast_margin(
     )
 
 
-def _shown(purchases: Purchases) -> range:
+def _shown(purchases: PurchaseHistory) -> range:
     return range(max(purchases.whole_from, purchases.months - PAST_MONTHS), purchases.months)
 
 
@@ -127,18 +127,18 @@ def _tested(test: Backtest, counts: np.ndarray, spans: Sequence[Span], as_of: da
             )
 
 
-def _notes(look: Outlook, test: Backtest, counts: np.ndarray) -> Iterator[Note]:
+def _notes(look: Outlook, test: Backtest, counts: np.ndarray) -> Iterator[ForecastNote]:
     if not look.has_season:
-        yield Note(key="no_season", values={})
+        yield ForecastNote(key="no_season", values={})
     if not look.has_rhythm:
-        yield Note(key="no_rhythm", values={})
+        yield ForecastNote(key="no_rhythm", values={})
     days = np.isfinite(test.actual[:, :, :QUARTER].sum(axis=(1, 2)))[counts]
     if days.sum() < 2:
-        yield Note(key="no_interval", values={"days": int(days.sum())})
+        yield ForecastNote(key="no_interval", values={"days": int(days.sum())})
     elif not (np.isfinite(test.actual.sum(axis=(1, 2)))[counts]).any():
-        yield Note(key="year_untested", values={})
+        yield ForecastNote(key="year_untested", values={})
     if look.has_season and (counts & ~test.has_season).any():
-        yield Note(key="days_without_season", values={"days": int((counts & ~test.has_season).sum())})
+        yield ForecastNote(key="days_without_season", values={"days": int((counts & ~test.has_season).sum())})
 
 
 __all__ = ["Basis", "forecast_margin"]

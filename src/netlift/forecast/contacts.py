@@ -55,7 +55,7 @@ class BudgetLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ContactPlan:
     """Contacts to come: one run, as it would be decided today, again and again.
 
     Attributes:
@@ -91,7 +91,7 @@ class Plan:
 
         Examples:
             >>> profit = Estimate(point=1.0, ci_lower=0.0, ci_upper=2.0, level=0.95, unit="", method="")
-            >>> plan = Plan(profit=profit, basis="", spend=0.0, budget=None, customers=1, window_days=60.0)
+            >>> plan = ContactPlan(profit=profit, basis="", spend=0.0, budget=None, customers=1, window_days=60.0)
             >>> plan.runs_by_month(np.arange(13) * 30.0)[:4].round(2).tolist()
             [0.5, 0.5, 0.5, 0.5]
         """
@@ -134,4 +134,4 @@ def added_before(campaigns: Sequence[PastCampaign], as_of: date, starts: np.ndar
     return np.repeat(shares_by_month(begun, days, starts[[now - QUARTER, now]]) / QUARTER, HORIZON, axis=1)
 
 
-__all__ = ["BudgetLine", "PastCampaign", "Plan", "added_before", "shares_by_month"]
+__all__ = ["BudgetLine", "ContactPlan", "PastCampaign", "added_before", "shares_by_month"]

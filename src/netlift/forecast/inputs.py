@@ -25,10 +25,10 @@ from netlift.decisions.run.summary import DecisionSummary
 from netlift.errors import GateRefusedError
 from netlift.evaluation.policy.added_effects import SINCE
 from netlift.forecast.backtest import days_to_test
-from netlift.forecast.contacts import BudgetLine, PastCampaign, Plan
+from netlift.forecast.contacts import BudgetLine, ContactPlan, PastCampaign
 from netlift.forecast.model import YEAR, months_needed
-from netlift.forecast.purchases import Purchases, month_start
-from netlift.forecast.result import KNOWN, Note
+from netlift.forecast.purchases import PurchaseHistory, month_start
+from netlift.forecast.result import KNOWN, ForecastNote
 from netlift.progress import Progress
 from netlift.registry.champions import Champion
 from netlift.segments.monthly import OUTSIDE
@@ -42,7 +42,7 @@ BEFORE_MONTHS = 3
 def group_customers(
     settings: BusinessSettings,
     tables: Tables,
-    purchases: Purchases,
+    purchases: PurchaseHistory,
     *,
     as_of: date,
     champions: tuple[list[Champion], tuple[str, ...]],
@@ -86,7 +86,7 @@ def group_customers(
 
 def read_campaigns(
     settings: BusinessSettings, tables: Tables, *, as_of: date, faulty: Collection[str], progress: Progress
-) -> tuple[tuple[PastCampaign, ...], tuple[Note, ...]]:
+) -> tuple[tuple[PastCampaign, ...], tuple[ForecastNote, ...]]:
     """What campaigns of the past year added in margin, against their control, and what to know of them."""
     if "campaigns" not in tables or "contacts" not in tables:
         return (), ()
@@ -106,7 +106,7 @@ def read_campaigns(
         )
         for effect in effects
     )
-    return campaigns, (Note(key="unread_campaigns", values={"campaigns": unread}),) if unread else ()
+    return campaigns, (ForecastNote(key="unread_campaigns", values={"campaigns": unread}),) if unread else ()
 
 
 def plan_contacts(
@@ -117,7 +117,7 @@ def plan_contacts(
     segment_of: Mapping[str, str],
     budgets: Sequence[float],
     progress: Progress,
-) -> tuple[Plan | None, tuple[Note, ...]]:
+) -> tuple[ContactPlan | None, tuple[ForecastNote, ...]]:
     """The run that would be decided today, as the contacts of a month; nothing is written and nobody is contacted.
 
     Args:
@@ -132,16 +132,16 @@ def plan_contacts(
         The plan, or None and why there is none.
     """
     if settings.decision is None:
-        return None, (Note(key="no_decision", values={}),)
+        return None, (ForecastNote(key="no_decision", values={}),)
     try:
         log, window_days, summary = _decide(settings, tables, as_of=as_of, progress=progress)
     except GateRefusedError as refusal:
-        return None, (Note(key="no_plan", values={"reason": str(refusal)}),)
+        return None, (ForecastNote(key="no_plan", values={"reason": str(refusal)}),)
     profit = pd.Series(np.nan_to_num(log.money["expected_profit"]), index=pd.Index(log.ids, dtype=object))
     by_segment = profit.groupby(profit.index.map(segment_of)).sum() if segment_of else profit[:0]
     whole = float(profit.sum())
     share_of = {str(name): float(own) / whole for name, own in by_segment.items()} if whole else {}
-    plan = Plan(
+    plan = ContactPlan(
         profit=summary.forecast.profit,
         basis=summary.forecast.basis,
         spend=summary.spend,
@@ -152,7 +152,7 @@ def plan_contacts(
         curve=_curve(log, summary.budget or summary.spend, budgets),
     )
     mark = summary.observational
-    return plan, (Note(key="observational", values={"campaigns": mark}),) if mark else ()
+    return plan, (ForecastNote(key="observational", values={"campaigns": mark}),) if mark else ()
 
 
 def _decide(

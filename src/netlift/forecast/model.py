@@ -30,7 +30,7 @@ import numpy as np
 
 from netlift.errors import HistoryTooShortError
 from netlift.estimators.process_formulas import PurchaseMixture
-from netlift.forecast.purchases import HORIZON, Purchases
+from netlift.forecast.purchases import HORIZON, PurchaseHistory
 from netlift.forecast.worth import fit_rhythm, known_at, worth_of_groups
 
 YEAR, QUARTER = 12, 3
@@ -59,12 +59,12 @@ class Outlook:
     has_rhythm: bool
 
 
-def lag_of(purchases: Purchases, month: int) -> int:
+def lag_of(purchases: PurchaseHistory, month: int) -> int:
     """How many months before lies what a month's forecast is compared with: a year, else a quarter; 0 for neither."""
     return next((lag for lag in (YEAR, QUARTER) if month - lag - purchases.whole_from >= SHORTEST), 0)
 
 
-def months_needed(purchases: Purchases, month: int) -> tuple[int, int]:
+def months_needed(purchases: PurchaseHistory, month: int) -> tuple[int, int]:
     """The months whose groups a forecast needs: its own and the one it is compared with.
 
     Raises:
@@ -80,7 +80,7 @@ def months_needed(purchases: Purchases, month: int) -> tuple[int, int]:
 
 
 def brought_by_groups(
-    purchases: Purchases, month: int, group: np.ndarray, *, groups: int, months: int = HORIZON
+    purchases: PurchaseHistory, month: int, group: np.ndarray, *, groups: int, months: int = HORIZON
 ) -> np.ndarray:
     """What groups brought from a month on, those who joined since last, NaN where not known yet, (groups + 1, months).
 
@@ -100,7 +100,7 @@ def brought_by_groups(
     return brought
 
 
-def look_ahead(purchases: Purchases, month: int, group_of: Mapping[int, np.ndarray], *, groups: int) -> Outlook:
+def look_ahead(purchases: PurchaseHistory, month: int, group_of: Mapping[int, np.ndarray], *, groups: int) -> Outlook:
     """Forecast the twelve months from the beginning of a month; nothing of it or after is looked at.
 
     Args:
@@ -140,7 +140,7 @@ def look_ahead(purchases: Purchases, month: int, group_of: Mapping[int, np.ndarr
 
 
 def _kept(
-    purchases: Purchases, now: int, rhythm: PurchaseMixture | None, brought: np.ndarray, expected: np.ndarray
+    purchases: PurchaseHistory, now: int, rhythm: PurchaseMixture | None, brought: np.ndarray, expected: np.ndarray
 ) -> np.ndarray:
     """What leaving takes, by the same quarter seen from a year before and from its own beginning.
 
@@ -176,7 +176,7 @@ def _credible(brought: np.ndarray, expected: np.ndarray, k: float) -> np.ndarray
     return np.repeat(np.pad(ratio, ((0, 0), (0, HORIZON // QUARTER - ratio.shape[1])), mode="edge"), QUARTER, axis=1)
 
 
-def _dispersion(purchases: Purchases, month: int, group: np.ndarray, months: int) -> float:
+def _dispersion(purchases: PurchaseHistory, month: int, group: np.ndarray, months: int) -> float:
     """Variance over mean of a known customer's margin of a quarter, in currency; 0 where nobody brought any."""
     rows = (purchases.month >= month) & (purchases.month < month + months) & (group[purchases.customer] >= 0)
     quarter = (purchases.month[rows] - month) // QUARTER
@@ -184,17 +184,17 @@ def _dispersion(purchases: Purchases, month: int, group: np.ndarray, months: int
     return float(own @ own / own.sum()) if own.sum() > 0 else 0.0
 
 
-def _is_idle(purchases: Purchases, month: int, group: np.ndarray) -> np.ndarray:
+def _is_idle(purchases: PurchaseHistory, month: int, group: np.ndarray) -> np.ndarray:
     """Who had joined and not bought yet, bool, shape (n,)."""
     return (group >= 0) & (purchases.first_day >= purchases.starts[month])
 
 
-def _idle(purchases: Purchases, month: int, group: np.ndarray, groups: int) -> np.ndarray:
+def _idle(purchases: PurchaseHistory, month: int, group: np.ndarray, groups: int) -> np.ndarray:
     """How many of each group had not bought yet, shape (g,)."""
     return np.bincount(group[_is_idle(purchases, month, group)], minlength=groups)
 
 
-def _brought_by_idle(purchases: Purchases, month: int, group: np.ndarray, months: int) -> np.ndarray:
+def _brought_by_idle(purchases: PurchaseHistory, month: int, group: np.ndarray, months: int) -> np.ndarray:
     """What one who had not bought yet brought in each month from then on, in currency, shape (months,)."""
     idle = _is_idle(purchases, month, group)
     rows = (purchases.month >= month) & (purchases.month < month + months) & idle[purchases.customer]
@@ -202,7 +202,7 @@ def _brought_by_idle(purchases: Purchases, month: int, group: np.ndarray, months
     return sums / max(int(idle.sum()), 1)
 
 
-def _joiners(purchases: Purchases, now: int, then: int, brought: np.ndarray) -> np.ndarray:
+def _joiners(purchases: PurchaseHistory, now: int, then: int, brought: np.ndarray) -> np.ndarray:
     """What those who join later bring in each month ahead, in currency, shape (12,)."""
     joined = np.bincount(purchases.joined[purchases.joined >= 0], minlength=now)
     recent = joined[now - min(JOIN_MONTHS, now - then) : now].mean()
@@ -211,7 +211,7 @@ def _joiners(purchases: Purchases, now: int, then: int, brought: np.ndarray) -> 
     return recent * np.cumsum(at_age) * _ratio(brought, came)
 
 
-def _margin_by_age(purchases: Purchases, month: int) -> np.ndarray:
+def _margin_by_age(purchases: PurchaseHistory, month: int) -> np.ndarray:
     """Mean margin of a joiner in the month of joining and each one after, in currency, shape (12,).
 
     Of those who joined in the two years before; what nobody was old enough for is as at the oldest age seen.

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from netlift.forecast.backtest import MODEL
-from netlift.forecast.result import ALL, KNOWN, Beside, Line, MarginForecast, Note, Scenario, Span, TestedDay
+from netlift.forecast.result import (
+    ALL,
+    KNOWN,
+    Beside,
+    ForecastLine,
+    ForecastNote,
+    MarginForecast,
+    Scenario,
+    Span,
+    TestedDay,
+)
 from netlift.report.document import Banner, Card, Cell, Document, Grid, Picture, Section, scale_money, text_cell
 from netlift.report.language import Words
 from netlift.results import Estimate
@@ -163,7 +173,7 @@ class _Page:
             rows=tuple((self._when(line), *self._money_cells(line), *self._last_year(line)) for line in lines),
         )
 
-    def _last_year(self, line: Line) -> tuple[Cell, Cell]:
+    def _last_year(self, line: ForecastLine) -> tuple[Cell, Cell]:
         """What the same months a year before brought, and how much more is forecast."""
         past = self.found.past
         months = [day for day in past if line.start.isoformat() <= _year_later(day) < line.end.isoformat()]
@@ -289,7 +299,7 @@ class _Page:
             yield self.say(f"forecast.note.basis_{plan.basis}")
         yield from (self._note(note) for note in found.notes)
 
-    def _note(self, note: Note) -> str:
+    def _note(self, note: ForecastNote) -> str:
         values = {
             name: value if isinstance(value, str) else self.words.number(value) for name, value in note.values.items()
         }
@@ -320,7 +330,7 @@ class _Page:
     def _parts(self) -> tuple[str, ...]:
         return ("without", "contacts", "total") if self.found.plan is not None else ("total",)
 
-    def _money_cells(self, line: Line) -> tuple[Cell, ...]:
+    def _money_cells(self, line: ForecastLine) -> tuple[Cell, ...]:
         if self.found.plan is None:
             return (self._cell(line.total),)
         contacts = self._absent() if line.contacts is None else self._cell(line.contacts)
@@ -329,7 +339,7 @@ class _Page:
     def _heads(self, *names: str) -> tuple[Cell, ...]:
         return tuple(text_cell(self.say(f"forecast.head.{name}")) for name in names)
 
-    def _when(self, line: Line) -> Cell:
+    def _when(self, line: ForecastLine) -> Cell:
         if line.span == "month":
             return text_cell(self._period(line.start, line.end))
         return text_cell(self.say(f"forecast.span.{line.span}"))

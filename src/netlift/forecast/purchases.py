@@ -25,7 +25,7 @@ NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Purchases:
+class PurchaseHistory:
     """What every customer bought in each month before a day.
 
     Month k of m begins at day `starts[k]`; day 0 is that of the forecast and begins month m.
@@ -76,7 +76,7 @@ def month_start(as_of: date, months: int) -> date:
     return date(year, month + 1, min(as_of.day, monthrange(year, month + 1)[1]))
 
 
-def read_purchases(tables: Tables, *, as_of: date, first: date) -> Purchases:
+def read_purchases(tables: Tables, *, as_of: date, first: date) -> PurchaseHistory:
     """Count purchases by customer and month.
 
     Args:
@@ -115,7 +115,7 @@ def read_purchases(tables: Tables, *, as_of: date, first: date) -> Purchases:
     return _arrange(everybody, found, starts=starts, late=(first - as_of).days)
 
 
-def _arrange(everybody: pd.DataFrame, found: pd.DataFrame, *, starts: np.ndarray, late: int) -> Purchases:
+def _arrange(everybody: pd.DataFrame, found: pd.DataFrame, *, starts: np.ndarray, late: int) -> PurchaseHistory:
     """The answers of the tables as arrays; `late` is the day of the first receipt."""
     import pandas as pd
 
@@ -129,7 +129,7 @@ def _arrange(everybody: pd.DataFrame, found: pd.DataFrame, *, starts: np.ndarray
     since = np.minimum(everybody["joined"].to_numpy().astype(np.int64), any_day)
     there = since < 0
     position = np.cumsum(there) - 1
-    return Purchases(
+    return PurchaseHistory(
         starts=starts,
         whole_from=int(late > starts[0] + LATE_START_DAYS),
         ids=index.to_numpy()[there],
@@ -143,4 +143,4 @@ def _arrange(everybody: pd.DataFrame, found: pd.DataFrame, *, starts: np.ndarray
     )
 
 
-__all__ = ["HORIZON", "NEVER", "Purchases", "month_start", "read_purchases"]
+__all__ = ["HORIZON", "NEVER", "PurchaseHistory", "month_start", "read_purchases"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from netlift.forecast.contacts import Plan
+from netlift.forecast.contacts import ContactPlan
 from netlift.results import Estimate, Table
 
 ALL, JOINERS, KNOWN = "(all)", "(joiners)", "(known)"
@@ -15,7 +15,7 @@ Span = Literal["month", "quarter", "year"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class ForecastLine:
     """Margin of some months of a group.
 
     Attributes:
@@ -133,7 +133,7 @@ class WhatIf:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
+class ForecastNote:
     """Something that a reader must know, by the key of its text, with what is put into it."""
 
     key: str
@@ -169,23 +169,23 @@ class MarginForecast:
     level: float
     revenue_based: bool
     groups: tuple[str, ...]
-    lines: Table[Line]
+    lines: Table[ForecastLine]
     past: Mapping[str, float]
     tested: Table[TestedDay]
     beside: Table[Beside]
     methods: Mapping[Span, str]
     removed: Estimate | None
-    plan: Plan | None
+    plan: ContactPlan | None
     scenarios: Table[Scenario]
     has_season: bool
-    notes: tuple[Note, ...]
+    notes: tuple[ForecastNote, ...]
 
     @property
     def spans(self) -> tuple[Span, ...]:
         """What is forecast beside months: a year whose season nobody has seen is not."""
         return ("quarter", "year") if self.has_season else ("quarter",)
 
-    def line(self, span: Span, group: str = ALL, month: int = 0) -> Line:
+    def line(self, span: Span, group: str = ALL, month: int = 0) -> ForecastLine:
         """The line of a span and a group; of a month, the one so many after the first."""
         return [one for one in self.lines if (one.span, one.group) == (span, group)][month]
 
@@ -195,9 +195,9 @@ __all__ = [
     "JOINERS",
     "KNOWN",
     "Beside",
-    "Line",
+    "ForecastLine",
+    "ForecastNote",
     "MarginForecast",
-    "Note",
     "Scenario",
     "Span",
     "TestedDay",

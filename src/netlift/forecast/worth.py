@@ -10,13 +10,13 @@ from netlift.errors import DataError
 from netlift.estimators.process_formulas import PurchaseMixture, expected_purchases, group_equal
 from netlift.estimators.value.bg_nbd import fit_purchases
 from netlift.estimators.value.btyd_columns import WEEK, group_histories
-from netlift.forecast.purchases import Purchases
+from netlift.forecast.purchases import PurchaseHistory
 
 MOST_FITTED = 50_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Known:
+class KnownCustomers:
     """Histories of customers as of the beginning of a month.
 
     Attributes:
@@ -34,7 +34,7 @@ class Known:
     value: np.ndarray
 
 
-def known_at(purchases: Purchases, month: int) -> Known:
+def known_at(purchases: PurchaseHistory, month: int) -> KnownCustomers:
     """Histories as of the beginning of a month; later purchases are not looked at."""
     n, rows = len(purchases.ids), purchases.month < month
     customer = purchases.customer[rows]
@@ -46,7 +46,7 @@ def known_at(purchases: Purchases, month: int) -> Known:
     bought = days > 0
     first, last, days = purchases.first_day[bought], last[bought], days[bought]
     mean = float(margin[bought].sum() / days.sum()) if bought.any() else 0.0
-    return Known(
+    return KnownCustomers(
         bought=bought,
         x=days - 1.0,
         t_x=np.round((last - first) / WEEK),
@@ -55,7 +55,7 @@ def known_at(purchases: Purchases, month: int) -> Known:
     )
 
 
-def fit_rhythm(known: Known) -> PurchaseMixture | None:
+def fit_rhythm(known: KnownCustomers) -> PurchaseMixture | None:
     """How customers buy and leave; None where too few bought twice, and everybody goes on at their own mean rate.
 
     Of more than 50,000 customers every so many are looked at.
@@ -68,7 +68,7 @@ def fit_rhythm(known: Known) -> PurchaseMixture | None:
 
 
 def worth_of_groups(
-    known: Known, rhythm: PurchaseMixture | None, group: np.ndarray, days: np.ndarray, *, groups: int
+    known: KnownCustomers, rhythm: PurchaseMixture | None, group: np.ndarray, days: np.ndarray, *, groups: int
 ) -> np.ndarray:
     """Expected margin of those who had bought, by group and month, in currency, shape (groups, h).
 
@@ -96,4 +96,4 @@ def worth_of_groups(
     return np.diff(np.array(brought).T, prepend=0.0, axis=1)
 
 
-__all__ = ["Known", "fit_rhythm", "known_at", "worth_of_groups"]
+__all__ = ["KnownCustomers", "fit_rhythm", "known_at", "worth_of_groups"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from netlift.next_purchase.next_category import CategoryModel, Habits, blocks, read_habits, spread_due
 from netlift.next_purchase.purchases import Purchases
-from netlift.next_purchase.rhythm import Forecast, Rhythm
+from netlift.next_purchase.rhythm import DateForecast, Rhythm
 from netlift.next_purchase.traces import Traces, median_gaps
 from netlift.results import Estimate
 
@@ -141,7 +141,7 @@ def baseline_gaps(purchases: Purchases, traces: Traces, horizon: int, *, by_cate
 
 
 def evaluate_categories(
-    purchases: Purchases, model: CategoryModel, traces: Traces, forecast: Forecast, *, cutoff: int, end: int
+    purchases: Purchases, model: CategoryModel, traces: Traces, forecast: DateForecast, *, cutoff: int, end: int
 ) -> tuple[Contest, Reliability, dict[str, float]] | None:
     """Hold probabilities of the next category against what was bought; None where nobody bought again.
 

@@ -20,7 +20,7 @@ from numba import njit
 
 from netlift.errors import DataError
 from netlift.next_purchase.purchases import Purchases
-from netlift.next_purchase.rhythm import Forecast
+from netlift.next_purchase.rhythm import DateForecast
 from netlift.next_purchase.traces import Traces
 
 CUES = ("popularity", "log own share", "own share", "newest share", "follows the last", "due")
@@ -109,7 +109,7 @@ def blocks(customers: np.ndarray, categories: int) -> Iterator[np.ndarray]:
         yield customers[start : start + size]
 
 
-def spread_due(traces: Traces, forecast: Forecast, customers: np.ndarray, categories: int) -> np.ndarray:
+def spread_due(traces: Traces, forecast: DateForecast, customers: np.ndarray, categories: int) -> np.ndarray:
     """Log of the relative hazard by customer and category; 0 where fewer than two gaps are known, shape (n, c).
 
     Args:
@@ -129,7 +129,7 @@ def spread_due(traces: Traces, forecast: Forecast, customers: np.ndarray, catego
 
 
 def fit_categories(
-    purchases: Purchases, traces: Traces, forecast: Forecast, *, cutoff: int, end: int, rng: np.random.Generator
+    purchases: Purchases, traces: Traces, forecast: DateForecast, *, cutoff: int, end: int, rng: np.random.Generator
 ) -> CategoryModel:
     """Learn from what customers bought first after a cutoff; of many customers, from some drawn by chance.
 

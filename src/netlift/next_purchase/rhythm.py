@@ -92,7 +92,7 @@ class Rhythm:
         """Each customer's typical gap in days, the median of his gaps, shrunk to the population, shape (k,)."""
         return np.asarray(np.exp(_posterior(self, traces)[0]))
 
-    def predict(self, traces: Traces, *, levels: tuple[float, ...]) -> Forecast:
+    def predict(self, traces: Traces, *, levels: tuple[float, ...]) -> DateForecast:
         """When the next purchase comes, from the cutoff of the traces on.
 
         Args:
@@ -119,7 +119,7 @@ class Rhythm:
             open_for = np.maximum(silent[own] + 0.5, SHORTEST)
             z = _standardize(open_for, mean[own], spread[own])
             relative[own] = hazard.rate(z) * np.exp(mean[own]) / (spread[own] * open_for)
-        return Forecast(
+        return DateForecast(
             probability=probability,
             day=(traces.cutoff - 1 + days).astype(np.int32),
             due=traces.last + np.minimum(due, 1e6).astype(np.int32),
@@ -132,7 +132,7 @@ class Rhythm:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Forecast:
+class DateForecast:
     """When the next purchase comes.
 
     Attributes:
@@ -258,4 +258,4 @@ def _fit_hazard(enter: np.ndarray, leave: np.ndarray, came: np.ndarray) -> Hazar
     return Hazard(at=at, total=np.concatenate([[0.0], np.cumsum(rate * np.diff(at))]))
 
 
-__all__ = ["Forecast", "Hazard", "Rhythm", "fit_rhythm"]
+__all__ = ["DateForecast", "Hazard", "Rhythm", "fit_rhythm"]

@@ -35,7 +35,7 @@ OFFER = "next best offer"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class StoreFinding:
     """One thing looked at.
 
     Attributes:
@@ -57,7 +57,7 @@ class Examination(Told):
         findings: In the order in which they were looked at.
     """
 
-    findings: Table[Finding]
+    findings: Table[StoreFinding]
 
     @property
     def well(self) -> bool:
@@ -85,7 +85,7 @@ def examine_business(
     """
     store = open_store(settings.state, run_group=settings.name)
     leftovers = _find_leftovers(settings, experiments, now=now)
-    findings = [Finding(what="store", well=True, words=store.uri), _audit(store)]
+    findings = [StoreFinding(what="store", well=True, words=store.uri), _audit(store)]
     findings += [_champion(store, task) for task in settings.models]
     findings += _offer(settings, store)
     if fix:
@@ -96,7 +96,7 @@ def examine_business(
             closed, swept = mend_erasures(settings.state), sum(_remove(path) for path in leftovers)
         words = f"{len(ended)} orphaned runs ended, {removed} unfinished models and {swept} half-written files removed"
         words += f", {closed} erasures that were cut off told as such; run them again" if closed else ""
-        findings.append(Finding(what="leftovers", well=True, words=words))
+        findings.append(StoreFinding(what="leftovers", well=True, words=words))
     else:
         findings.append(_tell(leftovers, running=find_holders(settings.state / "locks")))
     findings += [_runs(store), _locks(settings, now), _erasures(settings), _published(settings, experiments)]
@@ -113,37 +113,41 @@ def _no_job_running(settings: BusinessSettings) -> Iterator[None]:
         yield
 
 
-def _audit(store: Store) -> Finding:
+def _audit(store: Store) -> StoreFinding:
     try:
         entries = read_entries(audit_path(store))
     except NetliftError as error:
-        return Finding(what="audit", well=False, words=str(error))
-    return Finding(what="audit", well=True, words=f"{len(entries):,} entries, each follows the one before it")
+        return StoreFinding(what="audit", well=False, words=str(error))
+    return StoreFinding(what="audit", well=True, words=f"{len(entries):,} entries, each follows the one before it")
 
 
-def _runs(store: Store) -> Finding:
+def _runs(store: Store) -> StoreFinding:
     dead = find_orphans(store)
     words = f"{len(dead):,} say RUNNING though their job died{'; --fix ends them' if dead else ''}"
-    return Finding(what="runs", well=not dead, words=words)
+    return StoreFinding(what="runs", well=not dead, words=words)
 
 
-def _locks(settings: BusinessSettings, now: datetime) -> Finding:
+def _locks(settings: BusinessSettings, now: datetime) -> StoreFinding:
     dead = find_abandoned(settings.state / "locks", now=now)
     words = f"held for over a day by {', '.join(dead)}; look there, and --fix frees them when nobody works any more"
-    return Finding(what="locks", well=not dead, words=words if dead else "none held from another machine for a day")
+    return StoreFinding(
+        what="locks", well=not dead, words=words if dead else "none held from another machine for a day"
+    )
 
 
-def _erasures(settings: BusinessSettings) -> Finding:
+def _erasures(settings: BusinessSettings) -> StoreFinding:
     open_ones = cut_off_erasures(settings.state)
     words = f"cut off in {', '.join(map(str, open_ones))}; run `netlift erase` again, or --fix keeps what stands"
-    return Finding(what="erasures", well=not open_ones, words=words if open_ones else "none cut off")
+    return StoreFinding(what="erasures", well=not open_ones, words=words if open_ones else "none cut off")
 
 
-def _published(settings: BusinessSettings, experiments: Path | None) -> Finding:
+def _published(settings: BusinessSettings, experiments: Path | None) -> StoreFinding:
     """Readouts that stand where the scorecard looks, held against the runs that they are of."""
     behind = find_behind(settings.state, experiments)
     words = f"{', '.join(behind)}: not the newest that was read; run `netlift readout` for it again"
-    return Finding(what="published", well=not behind, words=words if behind else "every readout is the one last read")
+    return StoreFinding(
+        what="published", well=not behind, words=words if behind else "every readout is the one last read"
+    )
 
 
 def _find_leftovers(settings: BusinessSettings, experiments: Path | None, *, now: datetime) -> tuple[Path, ...]:
@@ -161,11 +165,11 @@ def _find_leftovers(settings: BusinessSettings, experiments: Path | None, *, now
     )
 
 
-def _tell(leftovers: Sequence[Path], *, running: Sequence[str]) -> Finding:
+def _tell(leftovers: Sequence[Path], *, running: Sequence[str]) -> StoreFinding:
     words = f"{len(leftovers)} half-written files or folders; --fix sweeps them"
     if leftovers and running:
         words = f"{len(leftovers)} half-written files or folders, of what runs or ran: {', '.join(running)}"
-    return Finding(what="leftovers", well=not leftovers or bool(running), words=words)
+    return StoreFinding(what="leftovers", well=not leftovers or bool(running), words=words)
 
 
 def _remove(path: Path) -> bool:
@@ -178,28 +182,28 @@ def _remove(path: Path) -> bool:
     return there
 
 
-def _offer(settings: BusinessSettings, store: Store) -> list[Finding]:
+def _offer(settings: BusinessSettings, store: Store) -> list[StoreFinding]:
     """The next best offer; nothing to say of it without decisions, or without an uplift for it to stand on."""
     if settings.decision is None or UPLIFT not in settings.models or CHAMPION not in aliases(store, UPLIFT):
         return []
     found = _champion(store, TASK, missing="none, though uplift has one; --fix makes it")
     stale = find_stale(settings, store) if found.well else ""
     well = found.well and not stale
-    return [Finding(what=OFFER, well=well, words=f"{stale} (--fix does)" if stale else found.words)]
+    return [StoreFinding(what=OFFER, well=well, words=f"{stale} (--fix does)" if stale else found.words)]
 
 
-def _mend_offer(settings: BusinessSettings, store: Store, now: datetime) -> Finding:
+def _mend_offer(settings: BusinessSettings, store: Store, now: datetime) -> StoreFinding:
     words = offer_of_history(settings, store, actor="netlift doctor", now=now)
     (found,) = _offer(settings, store)
-    return Finding(what=OFFER, well=found.well, words=words.splitlines()[0])
+    return StoreFinding(what=OFFER, well=found.well, words=words.splitlines()[0])
 
 
-def _champion(store: Store, task: str, *, missing: str = "none; run `netlift train`") -> Finding:
+def _champion(store: Store, task: str, *, missing: str = "none; run `netlift train`") -> StoreFinding:
     try:
         version = resolve(store, task, CHAMPION)
         if version is None:
-            return Finding(what=f"champion of {task}", well=False, words=missing)
+            return StoreFinding(what=f"champion of {task}", well=False, words=missing)
         load(store, task, version.version)
     except NetliftError as error:
-        return Finding(what=f"champion of {task}", well=False, words=str(error))
-    return Finding(what=f"champion of {task}", well=True, words=f"version {version.version}, every file verified")
+        return StoreFinding(what=f"champion of {task}", well=False, words=str(error))
+    return StoreFinding(what=f"champion of {task}", well=True, words=f"version {version.version}, every file verified")

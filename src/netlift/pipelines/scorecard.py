@@ -32,7 +32,7 @@ from netlift.scorecards.build import build_scorecard
 from netlift.scorecards.campaign_effects import read_effects, read_readouts
 from netlift.scorecards.months import Span, plan_months
 from netlift.scorecards.page import scorecard_document
-from netlift.segments.figures import Basis, Effect, Note, Scorecard
+from netlift.segments.figures import Basis, CampaignEffect, Note, Scorecard
 from netlift.segments.metrics import Source
 from netlift.segments.monthly import OUTSIDE, ChurnRule, Month, sum_channels, sum_month
 from netlift.segments.snapshots import EDGES_FILE, TASKS, Snapshots, require_segments, take_snapshots
@@ -108,7 +108,7 @@ class Sources:
     """
 
     champions: tuple[list[Champion], tuple[str, ...]]
-    effects: Mapping[Month, Effect]
+    effects: Mapping[Month, CampaignEffect]
     notes: tuple[Note, ...] = ()
 
 

@@ -34,7 +34,7 @@ from netlift.registry.store import Store, open_store
 from netlift.training.calendar import plan_calendar
 from netlift.training.publish import publish
 from netlift.training.report import LEADS, TaskOutcome, TrainReport
-from netlift.training.task import Assignment, FutureValue
+from netlift.training.task import FutureValue, TrainingTask
 from netlift.training.uplift.train import train_uplift
 from netlift.training.value import train_value
 
@@ -78,7 +78,7 @@ def train_business(
         outcomes = []
         for definition in definitions:
             value = _find_future_value(store, money) if definition.task == "churn" else None
-            assignment = Assignment(
+            assignment = TrainingTask(
                 settings=settings,
                 definition=definition,
                 tables=tables,
@@ -165,7 +165,7 @@ def _vocabulary_end(settings: BusinessSettings, tables: Tables, history: History
 
 
 def _train_task(
-    assignment: Assignment, store: Store, digests: Mapping[str, str], sources: SourceFiles, now: datetime
+    assignment: TrainingTask, store: Store, digests: Mapping[str, str], sources: SourceFiles, now: datetime
 ) -> TaskOutcome:
     """Train, log, register and ask the gate; a refusal foreseen is an outcome, not an end."""
     started = perf_counter()

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from netlift.results import Estimate, Table
-from netlift.segments.figures import TOTAL, Against, Basis, Change, ChannelCost, Effect, Figure, Note, Scorecard
-from netlift.segments.metrics import METRICS, MONEY_FIRST, Asked, Metric
+from netlift.segments.figures import TOTAL, Against, Basis, CampaignEffect, Change, ChannelCost, Figure, Note, Scorecard
+from netlift.segments.metrics import METRICS, MONEY_FIRST, MetricRequest, SegmentMetric
 from netlift.segments.monthly import JOINED, OUTSIDE, Month
 from netlift.segments.sums import LEVEL, Measured, Z, mean_of
 
@@ -27,7 +27,7 @@ def build_scorecard(
     *,
     shown: Sequence[Month],
     channels: pd.DataFrame,
-    effects: Mapping[Month, Effect],
+    effects: Mapping[Month, CampaignEffect],
     notes: Sequence[Note] = (),
 ) -> Scorecard:
     """Figures and changes out of the months' sums.
@@ -61,7 +61,7 @@ def build_scorecard(
     )
 
 
-def combine_effects(estimates: Sequence[tuple[Estimate, float]]) -> Effect:
+def combine_effects(estimates: Sequence[tuple[Estimate, float]]) -> CampaignEffect:
     """The readouts of a month's campaigns as one effect; the campaigns' errors are taken as independent.
 
     Args:
@@ -74,9 +74,9 @@ def combine_effects(estimates: Sequence[tuple[Estimate, float]]) -> Effect:
     method = "sum over campaigns, normal interval"
     total = Measured(value=profit, half_width=(half, half), n=len(estimates), method=method)
     if cost <= 0:
-        return Effect(profit=total, roi=None)
+        return CampaignEffect(profit=total, roi=None)
     ratio = Measured(value=profit / cost, half_width=(half / cost, half / cost), n=len(estimates), method=method)
-    return Effect(profit=total, roi=ratio)
+    return CampaignEffect(profit=total, roi=ratio)
 
 
 def _squared_error(estimate: Estimate) -> float:
@@ -92,10 +92,12 @@ def _order(basis: Basis, sums: Mapping[Month, pd.DataFrame]) -> tuple[str, ...]:
     return (TOTAL, *known, *others, *(name for name in EXTRA_SEGMENTS if name in seen))
 
 
-def _figures(basis: Basis, month: Month, segment: str, sums: pd.DataFrame, effect: Effect | None) -> Iterator[Figure]:
+def _figures(
+    basis: Basis, month: Month, segment: str, sums: pd.DataFrame, effect: CampaignEffect | None
+) -> Iterator[Figure]:
     asked_of = sums.index if segment == TOTAL else sums.index.intersection([segment])
     row = sums.loc[asked_of].sum().to_dict()
-    asked = Asked(
+    asked = MetricRequest(
         sums={str(name): float(value) for name, value in row.items()},
         is_total=segment == TOTAL,
         is_base=segment not in EXTRA_SEGMENTS,
@@ -109,7 +111,7 @@ def _figures(basis: Basis, month: Month, segment: str, sums: pd.DataFrame, effec
         yield _figure(metric, asked, month, segment, basis.currency)
 
 
-def _figure(metric: Metric, asked: Asked, month: Month, segment: str, currency: str) -> Figure:
+def _figure(metric: SegmentMetric, asked: MetricRequest, month: Month, segment: str, currency: str) -> Figure:
     answer = metric.answer(asked)
     unit = "/".join(part for part in (currency * (metric.kind == "money"), metric.per) if part)
     measured = answer if isinstance(answer, Measured) else None
@@ -140,7 +142,7 @@ def _changes(figures: Sequence[Figure], segments: Sequence[str], *, newest: Mont
                     yield _change(metric, now, then, against)
 
 
-def _change(metric: Metric, now: Figure, then: Figure, against: Against) -> Change:
+def _change(metric: SegmentMetric, now: Figure, then: Figure, against: Against) -> Change:
     value, earlier = now.value or 0.0, then.value or 0.0
     relates = metric.kind not in ("share", "score") and earlier != 0
     half = _half_width(now, then)

@@ -15,7 +15,7 @@ from netlift.errors import DataError
 from netlift.report.language import Words
 from netlift.results import Estimate
 from netlift.scorecards.build import combine_effects
-from netlift.segments.figures import Effect, Note
+from netlift.segments.figures import CampaignEffect, Note
 from netlift.segments.monthly import Month
 
 CURE = "write the readout anew"
@@ -100,7 +100,7 @@ def find_readouts(state: Path, experiments: Path) -> tuple[Path, ...]:
 
 def read_effects(
     tables: Tables, readouts: Sequence[Readout], months: Sequence[Month], words: Words
-) -> tuple[dict[Month, Effect], list[Note]]:
+) -> tuple[dict[Month, CampaignEffect], list[Note]]:
     """What each month's contacts earned, and a note for each month of which not every campaign was measured.
 
     Args:
@@ -110,7 +110,7 @@ def read_effects(
         words: The language of the notes.
     """
     started = _campaigns_by_month(tables)
-    effects: dict[Month, Effect] = {}
+    effects: dict[Month, CampaignEffect] = {}
     notes: list[Note] = []
     for month in months:
         read = [readout for readout in readouts if readout.month == month.first]

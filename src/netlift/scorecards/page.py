@@ -19,7 +19,7 @@ from netlift.scorecards.page_tables import (
     segments_grid,
 )
 from netlift.segments.figures import TOTAL, Change, Figure, Scorecard
-from netlift.segments.metrics import METRIC, MONEY_FIRST, Metric
+from netlift.segments.metrics import METRIC, MONEY_FIRST, SegmentMetric
 from netlift.segments.pages.figure_text import MOST_TIMES, FigureWords, say_horizon, say_note, tone_of
 
 Point = tuple[float | None, float | None, float | None]
@@ -148,7 +148,7 @@ def _sections(card: Scorecard, quality: Table[MonthQuality], say: FigureWords) -
     yield Section(name="notes", title=words.say("scorecard.notes"), items=notes)
 
 
-def _card(card: Scorecard, metric: Metric, say: FigureWords) -> Card:
+def _card(card: Scorecard, metric: SegmentMetric, say: FigureWords) -> Card:
     figure = _newest_known(card, metric)
     changes = [change for change in card.changes if (change.segment, change.metric) == (TOTAL, metric.name)]
     lines = tuple(
@@ -168,7 +168,7 @@ def _size(change: Change, say: FigureWords) -> str:
     return f"{money} ({', '.join(told)})" if told else money
 
 
-def _newest_known(card: Scorecard, metric: Metric) -> Figure:
+def _newest_known(card: Scorecard, metric: SegmentMetric) -> Figure:
     """The figure of all customers in the newest month; of what readouts tell weeks later the newest that they told."""
     figures = card.index()
     now = figures[card.newest, TOTAL, metric.name]

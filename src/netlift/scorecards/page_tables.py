@@ -9,7 +9,7 @@ from netlift.data.checks.quality import MonthQuality
 from netlift.report.document import Cell, Grid, Plot, text_cell
 from netlift.results import Table
 from netlift.segments.figures import TOTAL, Change, Scorecard
-from netlift.segments.metrics import METRIC, METRICS, Metric
+from netlift.segments.metrics import METRIC, METRICS, SegmentMetric
 from netlift.segments.pages.figure_text import FigureWords, digits_of, tone_of
 
 PLOTTED = ("margin", "revenue")
@@ -169,7 +169,7 @@ def long_grid(card: Scorecard, say: FigureWords) -> Grid:
     return Grid(name=title, title=title, columns=tuple(map(say.head, LONG_COLUMNS)), rows=tuple(rows))
 
 
-def _change_cells(metric: Metric, change: Change | None, say: FigureWords) -> tuple[Cell, Cell]:
+def _change_cells(metric: SegmentMetric, change: Change | None, say: FigureWords) -> tuple[Cell, Cell]:
     if change is None:
         nothing = say.absent("text", "not_compared")
         return nothing, nothing

@@ -163,7 +163,7 @@ class Basis:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effect:
+class CampaignEffect:
     """What the contacts of one month earned, by the readouts of its campaigns together.
 
     Attributes:

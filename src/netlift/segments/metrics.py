@@ -25,7 +25,7 @@ Reason = str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class MetricRequest:
     """One segment of one month, asked for its figures.
 
     Attributes:
@@ -53,7 +53,7 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric:
+class SegmentMetric:
     """One figure.
 
     Attributes:
@@ -68,17 +68,17 @@ class Metric:
     kind: Kind
     better: Better
     per: str
-    answer: Callable[[Asked], Measured | Reason]
+    answer: Callable[[MetricRequest], Measured | Reason]
 
 
-def _sum_of(column: str, rows: str) -> Callable[[Asked], Measured | Reason]:
+def _sum_of(column: str, rows: str) -> Callable[[MetricRequest], Measured | Reason]:
     return lambda asked: counted(asked[column], asked[rows])
 
 
-def _in_base(column: str, *sources: Source) -> Callable[[Asked], Measured | Reason]:
+def _in_base(column: str, *sources: Source) -> Callable[[MetricRequest], Measured | Reason]:
     """A count among those who were customers when the month began."""
 
-    def answer(asked: Asked) -> Measured | Reason:
+    def answer(asked: MetricRequest) -> Measured | Reason:
         for source in sources:
             if source in asked.missing:
                 return f"no_{source}"
@@ -87,7 +87,7 @@ def _in_base(column: str, *sources: Source) -> Callable[[Asked], Measured | Reas
     return answer
 
 
-def _predicted(known: str, source: Source, asked: Asked) -> Reason:
+def _predicted(known: str, source: Source, asked: MetricRequest) -> Reason:
     """Why there is no prediction, empty where there is one."""
     if source in asked.missing:
         return f"no_{source}"
@@ -96,7 +96,7 @@ def _predicted(known: str, source: Source, asked: Asked) -> Reason:
     return "" if asked[known] else "not_asked"
 
 
-def _ltv(asked: Asked, *, per_customer: bool) -> Measured | Reason:
+def _ltv(asked: MetricRequest, *, per_customer: bool) -> Measured | Reason:
     if reason := _predicted("ltv_known", "ltv", asked):
         return reason
     n = asked["ltv_known"]
@@ -111,7 +111,7 @@ def _ltv(asked: Asked, *, per_customer: bool) -> Measured | Reason:
     )
 
 
-def _value_at_risk(asked: Asked) -> Measured | Reason:
+def _value_at_risk(asked: MetricRequest) -> Measured | Reason:
     reason = _predicted("value_at_risk_known", "ltv", asked) or _predicted("p_churn_known", "churn", asked)
     return reason or prediction_of(
         n=asked["value_at_risk_known"],
@@ -121,25 +121,25 @@ def _value_at_risk(asked: Asked) -> Measured | Reason:
     )
 
 
-def _effect(asked: Asked, effect: Measured | None) -> Measured | Reason:
+def _effect(asked: MetricRequest, effect: Measured | None) -> Measured | Reason:
     if not asked.is_total:
         return "by_campaign"
     return effect or "no_readout"
 
 
-def _joined(asked: Asked) -> Measured | Reason:
+def _joined(asked: MetricRequest) -> Measured | Reason:
     if asked.is_base and not asked.is_total:
         return "not_for_these"
     return counted(asked["joined"], asked["joined"])
 
 
-def _frequency(asked: Asked) -> Measured | Reason:
+def _frequency(asked: MetricRequest) -> Measured | Reason:
     if not asked["active"]:
         return "no_purchases"
     return mean_of(n=asked["active"], total=asked["purchases"], squares=asked["purchases_sq"])
 
 
-def _average_receipt(asked: Asked) -> Measured | Reason:
+def _average_receipt(asked: MetricRequest) -> Measured | Reason:
     if not asked["purchases"]:
         return "no_purchases"
     return ratio_of(
@@ -152,14 +152,14 @@ def _average_receipt(asked: Asked) -> Measured | Reason:
     )
 
 
-def _churn_predicted(asked: Asked) -> Measured | Reason:
+def _churn_predicted(asked: MetricRequest) -> Measured | Reason:
     if reason := _predicted("p_churn_known", "churn", asked):
         return reason
     n = asked["p_churn_known"]
     return prediction_of(n=n, total=asked["p_churn_sum"], variance=asked["p_churn_var"], level_sd=0.0, per=n)
 
 
-def _churn_observed(asked: Asked) -> Measured | Reason:
+def _churn_observed(asked: MetricRequest) -> Measured | Reason:
     if "churn_rule" in asked.missing:
         return "no_churn_rule"
     if not asked.is_base:
@@ -169,7 +169,7 @@ def _churn_observed(asked: Asked) -> Measured | Reason:
     return share_of(n=asked["watched"], hits=asked["churned"]) if asked["watched"] else "nobody"
 
 
-def _cac(asked: Asked) -> Measured | Reason:
+def _cac(asked: MetricRequest) -> Measured | Reason:
     if "acquisition_cost" in asked.missing:
         return "no_acquisition_cost"
     if asked.is_base and not asked.is_total:
@@ -179,7 +179,7 @@ def _cac(asked: Asked) -> Measured | Reason:
     return mean_of(n=asked["cac_known"], total=asked["cac_sum"], squares=asked["cac_sq"])
 
 
-def _ltv_to_cac(asked: Asked) -> Measured | Reason:
+def _ltv_to_cac(asked: MetricRequest) -> Measured | Reason:
     if "acquisition_cost" in asked.missing:
         return "no_acquisition_cost"
     if reason := _predicted("both_known", "ltv", asked):
@@ -193,7 +193,7 @@ def _ltv_to_cac(asked: Asked) -> Measured | Reason:
     )
 
 
-def _nps(asked: Asked) -> Measured | Reason:
+def _nps(asked: MetricRequest) -> Measured | Reason:
     if "surveys" in asked.missing:
         return "no_surveys"
     if not asked["nps_answers"]:
@@ -201,7 +201,7 @@ def _nps(asked: Asked) -> Measured | Reason:
     return net_promoter_score(n=asked["nps_answers"], promoters=asked["promoters"], detractors=asked["detractors"])
 
 
-def _csi(asked: Asked) -> Measured | Reason:
+def _csi(asked: MetricRequest) -> Measured | Reason:
     if "surveys" in asked.missing:
         return "no_surveys"
     if not asked["csi_answers"]:
@@ -209,15 +209,15 @@ def _csi(asked: Asked) -> Measured | Reason:
     return mean_of(n=asked["csi_answers"], total=asked["csi_sum"], squares=asked["csi_sq"])
 
 
-def _contacts_per_customer(asked: Asked) -> Measured | Reason:
+def _contacts_per_customer(asked: MetricRequest) -> Measured | Reason:
     if "contacts" in asked.missing:
         return "no_contacts"
     people = asked["customers"] + asked["joined"]
     return counted(asked["contacts"] / people, people) if people else "nobody"
 
 
-def _cost(column: Literal["contact_cost", "reward_cost"]) -> Callable[[Asked], Measured | Reason]:
-    def answer(asked: Asked) -> Measured | Reason:
+def _cost(column: Literal["contact_cost", "reward_cost"]) -> Callable[[MetricRequest], Measured | Reason]:
+    def answer(asked: MetricRequest) -> Measured | Reason:
         if "contacts" in asked.missing:
             return "no_contacts"
         if column in asked.missing or (column == "contact_cost" and asked["contact_cost_known"] < asked["contacts"]):
@@ -227,44 +227,46 @@ def _cost(column: Literal["contact_cost", "reward_cost"]) -> Callable[[Asked], M
     return answer
 
 
-METRICS: tuple[Metric, ...] = (
-    Metric(name="margin", kind="money", better="up", per="", answer=_sum_of("margin", "receipts")),
-    Metric(name="revenue", kind="money", better="up", per="", answer=_sum_of("revenue", "receipts")),
-    Metric(name="ltv_total", kind="money", better="up", per="", answer=lambda a: _ltv(a, per_customer=False)),
-    Metric(name="ltv", kind="money", better="up", per="customer", answer=lambda a: _ltv(a, per_customer=True)),
-    Metric(name="value_at_risk", kind="money", better="down", per="", answer=_value_at_risk),
-    Metric(name="incremental_profit", kind="money", better="up", per="", answer=lambda a: _effect(a, a.profit)),
-    Metric(name="contacts_roi", kind="share", better="up", per="", answer=lambda a: _effect(a, a.roi)),
-    Metric(name="customers", kind="count", better="up", per="customers", answer=_in_base("customers")),
-    Metric(name="active_customers", kind="count", better="up", per="customers", answer=_sum_of("active", "receipts")),
-    Metric(name="new_customers", kind="count", better="up", per="customers", answer=_joined),
-    Metric(name="lost_customers", kind="count", better="down", per="customers", answer=_in_base("lost")),
-    Metric(
+METRICS: tuple[SegmentMetric, ...] = (
+    SegmentMetric(name="margin", kind="money", better="up", per="", answer=_sum_of("margin", "receipts")),
+    SegmentMetric(name="revenue", kind="money", better="up", per="", answer=_sum_of("revenue", "receipts")),
+    SegmentMetric(name="ltv_total", kind="money", better="up", per="", answer=lambda a: _ltv(a, per_customer=False)),
+    SegmentMetric(name="ltv", kind="money", better="up", per="customer", answer=lambda a: _ltv(a, per_customer=True)),
+    SegmentMetric(name="value_at_risk", kind="money", better="down", per="", answer=_value_at_risk),
+    SegmentMetric(name="incremental_profit", kind="money", better="up", per="", answer=lambda a: _effect(a, a.profit)),
+    SegmentMetric(name="contacts_roi", kind="share", better="up", per="", answer=lambda a: _effect(a, a.roi)),
+    SegmentMetric(name="customers", kind="count", better="up", per="customers", answer=_in_base("customers")),
+    SegmentMetric(
+        name="active_customers", kind="count", better="up", per="customers", answer=_sum_of("active", "receipts")
+    ),
+    SegmentMetric(name="new_customers", kind="count", better="up", per="customers", answer=_joined),
+    SegmentMetric(name="lost_customers", kind="count", better="down", per="customers", answer=_in_base("lost")),
+    SegmentMetric(
         name="returned_customers",
         kind="count",
         better="up",
         per="customers",
         answer=_in_base("returned", "silence"),
     ),
-    Metric(name="purchase_frequency", kind="ratio", better="up", per="purchases/customer", answer=_frequency),
-    Metric(name="average_receipt", kind="money", better="up", per="receipt", answer=_average_receipt),
-    Metric(name="churn_predicted", kind="share", better="down", per="", answer=_churn_predicted),
-    Metric(name="churn_observed", kind="share", better="down", per="", answer=_churn_observed),
-    Metric(name="cac", kind="money", better="down", per="customer", answer=_cac),
-    Metric(name="ltv_to_cac", kind="ratio", better="up", per="", answer=_ltv_to_cac),
-    Metric(name="nps", kind="score", better="up", per="points", answer=_nps),
-    Metric(name="csi", kind="score", better="up", per="points", answer=_csi),
-    Metric(
+    SegmentMetric(name="purchase_frequency", kind="ratio", better="up", per="purchases/customer", answer=_frequency),
+    SegmentMetric(name="average_receipt", kind="money", better="up", per="receipt", answer=_average_receipt),
+    SegmentMetric(name="churn_predicted", kind="share", better="down", per="", answer=_churn_predicted),
+    SegmentMetric(name="churn_observed", kind="share", better="down", per="", answer=_churn_observed),
+    SegmentMetric(name="cac", kind="money", better="down", per="customer", answer=_cac),
+    SegmentMetric(name="ltv_to_cac", kind="ratio", better="up", per="", answer=_ltv_to_cac),
+    SegmentMetric(name="nps", kind="score", better="up", per="points", answer=_nps),
+    SegmentMetric(name="csi", kind="score", better="up", per="points", answer=_csi),
+    SegmentMetric(
         name="contacts_per_customer",
         kind="ratio",
         better="neither",
         per="contacts/customer",
         answer=_contacts_per_customer,
     ),
-    Metric(name="contact_cost", kind="money", better="neither", per="", answer=_cost("contact_cost")),
-    Metric(name="reward_cost", kind="money", better="neither", per="", answer=_cost("reward_cost")),
+    SegmentMetric(name="contact_cost", kind="money", better="neither", per="", answer=_cost("contact_cost")),
+    SegmentMetric(name="reward_cost", kind="money", better="neither", per="", answer=_cost("reward_cost")),
 )
-METRIC: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
+METRIC: Mapping[str, SegmentMetric] = {metric.name: metric for metric in METRICS}
 MONEY_FIRST = ("margin", "ltv_total", "value_at_risk", "incremental_profit")
 
-__all__ = ["METRIC", "METRICS", "MONEY_FIRST", "Asked", "Kind", "Metric", "Source"]
+__all__ = ["METRIC", "METRICS", "MONEY_FIRST", "Kind", "MetricRequest", "SegmentMetric", "Source"]

@@ -23,7 +23,7 @@ EMAIL, SMS, PUSH, CALL = range(4)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Campaign:
+class SimulatedCampaign:
     """A campaign and the rule by which it assigned customers.
 
     Attributes:
@@ -63,7 +63,7 @@ _WIN_BACK = ((0.25, 0.3, 0.25, 0.2), (0.25, 0.25, 0.25, 0.25), (0.25, 0.25, 0.2,
 _ALL = (EMAIL, SMS, PUSH, CALL)
 
 CAMPAIGNS = (
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C01",
         name="Первые письма",
         days_before_end=19 * CAMPAIGN_DAYS,
@@ -71,7 +71,7 @@ CAMPAIGNS = (
         shares=((0.4, 0.3, 0.3), (0.4, 0.3, 0.3), (0.3, 0.35, 0.35)),
         fixed_cost=8_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C02",
         name="Зима: все каналы",
         days_before_end=18 * CAMPAIGN_DAYS,
@@ -79,7 +79,7 @@ CAMPAIGNS = (
         shares=_EVEN,
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C03",
         name="Начало весны",
         days_before_end=17 * CAMPAIGN_DAYS,
@@ -87,7 +87,7 @@ CAMPAIGNS = (
         shares=_DEAR,
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C04",
         name="Весенние письма",
         days_before_end=16 * CAMPAIGN_DAYS,
@@ -95,7 +95,7 @@ CAMPAIGNS = (
         shares=((0.5, 0.25, 0.25), (0.4, 0.3, 0.3), (0.3, 0.4, 0.3)),
         fixed_cost=8_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C05",
         name="Летние бонусы",
         days_before_end=15 * CAMPAIGN_DAYS,
@@ -103,7 +103,7 @@ CAMPAIGNS = (
         shares=((0.5, 0.5), (0.4, 0.6), (0.35, 0.65)),
         fixed_cost=8_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C06",
         name="Конец лета",
         days_before_end=14 * CAMPAIGN_DAYS,
@@ -111,7 +111,7 @@ CAMPAIGNS = (
         shares=_EVEN,
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C07",
         name="Осенний сезон",
         days_before_end=13 * CAMPAIGN_DAYS,
@@ -119,7 +119,7 @@ CAMPAIGNS = (
         shares=_CHEAP,
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C08",
         name="Новогодние скидки",
         days_before_end=12 * CAMPAIGN_DAYS,
@@ -127,7 +127,7 @@ CAMPAIGNS = (
         shares=((0.4, 0.3, 0.3), (0.4, 0.3, 0.3), (0.3, 0.35, 0.35)),
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C09",
         name="Верните спящих",
         days_before_end=11 * CAMPAIGN_DAYS,
@@ -136,7 +136,7 @@ CAMPAIGNS = (
         fixed_cost=10_000.0,
         idle_days=(45, 365),
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C10",
         name="Весна: все каналы",
         days_before_end=10 * CAMPAIGN_DAYS,
@@ -144,7 +144,7 @@ CAMPAIGNS = (
         shares=_CHEAP,
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C11",
         name="Начало лета",
         days_before_end=9 * CAMPAIGN_DAYS,
@@ -152,7 +152,7 @@ CAMPAIGNS = (
         shares=_EVEN,
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C12",
         name="Лучшим клиентам",
         days_before_end=8 * CAMPAIGN_DAYS,
@@ -161,7 +161,7 @@ CAMPAIGNS = (
         fixed_cost=12_000.0,
         idle_days=(1, 40),
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C13",
         name="Осень: все каналы",
         days_before_end=7 * CAMPAIGN_DAYS,
@@ -169,7 +169,7 @@ CAMPAIGNS = (
         shares=_DEAR,
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C14",
         name="Новый год: все каналы",
         days_before_end=6 * CAMPAIGN_DAYS,
@@ -177,7 +177,7 @@ CAMPAIGNS = (
         shares=_EVEN,
         fixed_cost=18_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C15",
         name="Спящие: вторая попытка",
         days_before_end=5 * CAMPAIGN_DAYS,
@@ -186,7 +186,7 @@ CAMPAIGNS = (
         fixed_cost=10_000.0,
         idle_days=(45, 365),
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C16",
         name="Конец зимы",
         days_before_end=4 * CAMPAIGN_DAYS,
@@ -194,7 +194,7 @@ CAMPAIGNS = (
         shares=_CHEAP,
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C17",
         name="Весенние предложения",
         days_before_end=3 * CAMPAIGN_DAYS,
@@ -202,7 +202,7 @@ CAMPAIGNS = (
         shares=_DEAR,
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C18",
         name="Лето: все каналы",
         days_before_end=2 * CAMPAIGN_DAYS,
@@ -210,7 +210,7 @@ CAMPAIGNS = (
         shares=_EVEN,
         fixed_cost=12_000.0,
     ),
-    Campaign(
+    SimulatedCampaign(
         campaign_id="C19",
         name="Новый сезон",
         days_before_end=CAMPAIGN_DAYS,

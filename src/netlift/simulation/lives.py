@@ -55,7 +55,7 @@ RETURN_RATE = np.array([category.return_rate for category in CATEGORIES])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calendar:
+class SimulatedCalendar:
     """What every day is like, the first simulated day being day 0.
 
     Attributes:
@@ -67,7 +67,7 @@ class Calendar:
     weekdays: np.ndarray
 
     @classmethod
-    def from_date(cls, first: dt.date, *, days: int) -> Calendar:
+    def from_date(cls, first: dt.date, *, days: int) -> SimulatedCalendar:
         """The calendar of that many days from a date on."""
         dates = [first + dt.timedelta(days=day) for day in range(days)]
         return cls(
@@ -128,7 +128,7 @@ class Lives:
     def __init__(
         self,
         people: People,
-        calendar: Calendar,
+        calendar: SimulatedCalendar,
         rng: np.random.Generator,
         *,
         campaigns: int,

@@ -17,7 +17,7 @@ import pyarrow as pa
 from netlift.data.write import parquet_writer
 from netlift.simulation.campaigns import CAMPAIGNS, OUTCOME_DAYS, live_day
 from netlift.simulation.churn import MatchedFate
-from netlift.simulation.lives import Calendar, Lives
+from netlift.simulation.lives import Lives, SimulatedCalendar
 from netlift.simulation.people import draw_people
 from netlift.simulation.presets import shape_people
 from netlift.simulation.tables import KEPT, Books, campaigns_table, customer_ids, offers_table, schema_of
@@ -152,7 +152,7 @@ def begin_world(
     first_day = start - dt.timedelta(days=history_days)
     rng = np.random.default_rng(np.random.SeedSequence((seed, _ONE_CHUNK)))
     people = shape_people(draw_people(customers, rng, history_days=starts[-1]), preset=preset)
-    calendar = Calendar.from_date(first_day, days=starts[-1] + AFTERWARDS_DAYS)
+    calendar = SimulatedCalendar.from_date(first_day, days=starts[-1] + AFTERWARDS_DAYS)
     fate = MatchedFate(seed=seed, count=customers)
     lives = Lives(people, calendar, rng, campaigns=len(CAMPAIGNS) + rounds, fate=fate)
     world = World(lives, first_day=first_day, starts=starts)

@@ -24,7 +24,7 @@ from netlift.data.write import parquet_writer, require_free_space, staged_direct
 from netlift.errors import UsageError
 from netlift.results import Told, to_plain
 from netlift.simulation.campaigns import CAMPAIGNS, OUTCOME_DAYS, live_day
-from netlift.simulation.lives import GONE, Calendar, Lives
+from netlift.simulation.lives import GONE, Lives, SimulatedCalendar
 from netlift.simulation.people import draw_people
 from netlift.simulation.presets import PRESETS, RETAILER, shape_people
 from netlift.simulation.tables import KEPT, Books, campaigns_table, customer_ids, offers_table, schema_of
@@ -149,7 +149,7 @@ def _tables(settings: SimulationSettings, progress: Callable[[float], None]) -> 
     yield "campaigns", campaigns_table(first_day=settings.first_day, end=settings.end)
     yield "offers", offers_table(first_day=settings.first_day)
     days = settings.history_days
-    calendar = Calendar.from_date(settings.first_day, days=days + LONG_HORIZON_DAYS)
+    calendar = SimulatedCalendar.from_date(settings.first_day, days=days + LONG_HORIZON_DAYS)
     chunks = -(-settings.customers // CHUNK_CUSTOMERS)
     for chunk in range(chunks):
         count = min(CHUNK_CUSTOMERS, settings.customers - chunk * CHUNK_CUSTOMERS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from netlift.simulation.lives import COOLING, GONE, LOG_PRICE, MARGIN_RATE, RETURN_RATE, WARM, Calendar, Lives
+from netlift.simulation.lives import COOLING, GONE, LOG_PRICE, MARGIN_RATE, RETURN_RATE, WARM, Lives, SimulatedCalendar
 from netlift.simulation.people import People, respond
 from netlift.simulation.world import (
     COOL_PACE,
@@ -141,7 +141,7 @@ class _Chain:
         )
 
     def purchase_chances(
-        self, people: People, calendar: Calendar, *, days: range, window: _Window, only_first: bool
+        self, people: People, calendar: SimulatedCalendar, *, days: range, window: _Window, only_first: bool
     ) -> np.ndarray:
         """Chance of a purchase on each day, or of the first one where `only_first`, shape (days, n).
 

@@ -19,7 +19,7 @@ from netlift.evaluation.churn.metrics import compare_probabilities, evaluate_pro
 from netlift.evaluation.churn.money_at_risk import MoneyAtRisk, money_at_risk
 from netlift.report.charts import calibration_chart
 from netlift.results import Estimate, Table, format_number
-from netlift.training.gate import Check, Cutoffs, auc_believable, calibration_over_cutoffs, calibration_within
+from netlift.training.gate import Cutoffs, GateCheck, auc_believable, calibration_over_cutoffs, calibration_within
 from netlift.training.judge import Earlier, Judge, by_name, draw_gains, draw_importance
 
 LIST_SHARE = 0.1
@@ -147,7 +147,7 @@ class ChurnJudge(Judge[ChurnDefinition]):
         }
         return figures | draw_importance(candidate, "What the chance of being lost depends on")
 
-    def checks(self, p: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[Check]:
+    def checks(self, p: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[GateCheck]:
         figures, gates = self.metrics(p), self.definition.gates
         error, bound = figures["calibration_error"].point, gates.max_calibration_error
         calibrated = calibration_within(error, bound=bound)

@@ -10,7 +10,7 @@ from netlift.results import Estimate, format_number
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class GateCheck:
     """One thing that was asked of a model.
 
     Attributes:
@@ -38,7 +38,7 @@ class GateResult:
     """
 
     passed: bool
-    checks: tuple[Check, ...]
+    checks: tuple[GateCheck, ...]
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -52,12 +52,12 @@ class GateResult:
         return "\n".join([verdict, "", *lines])
 
 
-def judge(*checks: Check) -> GateResult:
+def judge(*checks: GateCheck) -> GateResult:
     """All checks together; a gate that asked nothing lets nothing through."""
     return GateResult(passed=bool(checks) and all(check.passed for check in checks), checks=checks)
 
 
-def beats_champion(gain: Estimate | None, *, measure: str, at_least: float = 0.0) -> Check:
+def beats_champion(gain: Estimate | None, *, measure: str, at_least: float = 0.0) -> GateCheck:
     """Whether a model is better than the champion on the same held-out customers.
 
     Args:
@@ -67,13 +67,13 @@ def beats_champion(gain: Estimate | None, *, measure: str, at_least: float = 0.0
     """
     if gain is None:
         words = "There is no champion to beat yet."
-        return Check(name="beats_champion", passed=True, found=float("nan"), needed=at_least, words=words)
+        return GateCheck(name="beats_champion", passed=True, found=float("nan"), needed=at_least, words=words)
     return _beats("beats_champion", gain, rival="the champion", measure=measure, at_least=at_least)
 
 
 def beats_baseline(
     gain: Estimate, *, baseline: str, measure: str, at_least: float = 0.0, subject: str = "The model"
-) -> Check:
+) -> GateCheck:
     """Whether a model is better than the best simple rule on the same held-out customers.
 
     Args:
@@ -91,7 +91,7 @@ def beats_baseline(
     return _beats("beats_baseline", gain, rival=baseline, measure=measure, at_least=at_least, subject=subject)
 
 
-def held_out_agrees(gain: Estimate, *, baseline: str, subject: str = "the model") -> Check:
+def held_out_agrees(gain: Estimate, *, baseline: str, subject: str = "the model") -> GateCheck:
     """Whether the newest campaigns, kept apart from all learning, do not contradict the gain: its upper end is above 0.
 
     Where the two do the same to everybody there is no gain, and nothing that could contradict it.
@@ -106,10 +106,10 @@ def held_out_agrees(gain: Estimate, *, baseline: str, subject: str = "the model"
     words = f"On the newest campaigns alone {subject} earns {seen} per customer more than {baseline}"
     passed = gain.ci_upper > 0 or gain.ci_lower == gain.ci_upper == 0
     words += "." if passed else ": they contradict what earlier campaigns promised."
-    return Check(name="held_out_agrees", passed=passed, found=gain.ci_upper, needed=0.0, words=words)
+    return GateCheck(name="held_out_agrees", passed=passed, found=gain.ci_upper, needed=0.0, words=words)
 
 
-def calibration_within(error: float, *, bound: float) -> Check:
+def calibration_within(error: float, *, bound: float) -> GateCheck:
     """Whether predicted chances are the shares that came true.
 
     Args:
@@ -143,7 +143,7 @@ class Cutoffs:
     swing: float
 
 
-def calibration_over_cutoffs(error: float, cutoffs: Cutoffs, *, bound: float) -> Check:
+def calibration_over_cutoffs(error: float, cutoffs: Cutoffs, *, bound: float) -> GateCheck:
     """Whether chances that missed the bound at the test cutoff missed it by that cutoff's season alone.
 
     They did where no lasting difference beyond the bound is seen over all cutoffs, the test cutoff keeps the bound but
@@ -175,10 +175,10 @@ def calibration_over_cutoffs(error: float, cutoffs: Cutoffs, *, bound: float) ->
             f"{start}, more than the {_points(bound)} allowed, by the season of that cutoff: "
             f"{'; '.join(words for *_, words in asked)}."
         )
-    return Check(name="calibration", passed=not broken, found=error, needed=bound, words=words)
+    return GateCheck(name="calibration", passed=not broken, found=error, needed=bound, words=words)
 
 
-def total_bias_within(bias: float, *, bound: float) -> Check:
+def total_bias_within(bias: float, *, bound: float) -> GateCheck:
     """Whether the predicted total is near the real one.
 
     Args:
@@ -191,7 +191,7 @@ def total_bias_within(bias: float, *, bound: float) -> Check:
     return _bounded("total_bias", "The bias of the total", found=bias, bound=bound, words=words)
 
 
-def auc_believable(auc: float, *, bound: float) -> Check:
+def auc_believable(auc: float, *, bound: float) -> GateCheck:
     """Whether the model is not too good to be true."""
     if auc <= bound:
         words = f"ROC-AUC is {auc:.3f}; only above {bound:g} would it be suspected to know the answer beforehand."
@@ -203,7 +203,7 @@ def auc_believable(auc: float, *, bound: float) -> Check:
     return _bounded("auc_believable", "ROC-AUC", found=auc, bound=bound, words=words)
 
 
-def features_believable(importance: Mapping[str, float], *, bound: float) -> Check:
+def features_believable(importance: Mapping[str, float], *, bound: float) -> GateCheck:
     """Whether no single feature carries nearly everything, as one does that knows the answer.
 
     Args:
@@ -212,7 +212,7 @@ def features_believable(importance: Mapping[str, float], *, bound: float) -> Che
     """
     if not importance:
         words = "The model is a simple rule without shares of gain, so no feature can be suspected by them."
-        return Check(name="features_believable", passed=True, found=float("nan"), needed=bound, words=words)
+        return GateCheck(name="features_believable", passed=True, found=float("nan"), needed=bound, words=words)
     name, share = max(importance.items(), key=lambda item: item[1])
     carries = f"{name}, carries {_points(share)} % of the gain"
     if share <= bound:
@@ -225,7 +225,7 @@ def features_believable(importance: Mapping[str, float], *, bound: float) -> Che
     return _bounded("features_believable", "The strongest feature's share", found=share, bound=bound, words=words)
 
 
-def feature_alone_believable(feature: str, auc: float, *, bound: float) -> Check:
+def feature_alone_believable(feature: str, auc: float, *, bound: float) -> GateCheck:
     """Whether no single feature tells the outcome by itself.
 
     Args:
@@ -242,20 +242,20 @@ def feature_alone_believable(feature: str, auc: float, *, bound: float) -> Check
     return _bounded("feature_alone_believable", "The strongest single feature", found=auc, bound=bound, words=words)
 
 
-def _bounded(name: str, subject: str, *, found: float, bound: float, words: str) -> Check:
+def _bounded(name: str, subject: str, *, found: float, bound: float, words: str) -> GateCheck:
     """A number whose size must not exceed its bound; one that is not a number does not pass."""
     if math.isnan(found):
         words = f"{subject} could not be measured."
-    return Check(name=name, passed=abs(found) <= bound, found=found, needed=bound, words=words)
+    return GateCheck(name=name, passed=abs(found) <= bound, found=found, needed=bound, words=words)
 
 
 def _beats(
     name: str, gain: Estimate, *, rival: str, measure: str, at_least: float, subject: str = "The model"
-) -> Check:
+) -> GateCheck:
     passed = gain.ci_lower > at_least
     if math.isnan(gain.ci_lower):
         words = f"The gain over {rival} could not be measured."
-        return Check(name=name, passed=False, found=gain.ci_lower, needed=at_least, words=words)
+        return GateCheck(name=name, passed=False, found=gain.ci_lower, needed=at_least, words=words)
     size = format_number(abs(gain.point))
     more = gain.point >= 0
     if gain.unit.endswith("/customer"):
@@ -271,7 +271,7 @@ def _beats(
     else:
         bottom = f"and it may be {format_number(-gain.ci_lower)} {_worse(gain)} {sure}"
     words = f"{claim}, {bottom}. More than {format_number(at_least)} was needed."
-    return Check(name=name, passed=passed, found=gain.ci_lower, needed=at_least, words=words)
+    return GateCheck(name=name, passed=passed, found=gain.ci_lower, needed=at_least, words=words)
 
 
 def _worse(gain: Estimate) -> str:

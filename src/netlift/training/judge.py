@@ -17,8 +17,8 @@ from netlift.evaluation.influence import Metric
 from netlift.registry.champions import encode_for
 from netlift.report.charts import gains_chart, importance_chart
 from netlift.results import Estimate, Table
-from netlift.training.gate import Check
-from netlift.training.task import Assignment
+from netlift.training.gate import GateCheck
+from netlift.training.task import TrainingTask
 
 GAIN_POINTS = 101
 
@@ -49,7 +49,7 @@ class Judge(ABC, Generic[AnyDefinition]):
 
     measure: str
 
-    def __init__(self, assignment: Assignment, definition: AnyDefinition, test: LabelledRows) -> None:
+    def __init__(self, assignment: TrainingTask, definition: AnyDefinition, test: LabelledRows) -> None:
         self.assignment = assignment
         self.definition: AnyDefinition = definition
         self.test = test
@@ -143,7 +143,7 @@ class Judge(ABC, Generic[AnyDefinition]):
         """File name to SVG."""
 
     @abstractmethod
-    def checks(self, predicted: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[Check]:
+    def checks(self, predicted: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[GateCheck]:
         """What the gate asks beyond the baselines; `earlier` fits and predicts anew, where the test leaves a doubt."""
 
 

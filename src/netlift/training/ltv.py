@@ -25,7 +25,7 @@ from netlift.evaluation.value.metrics import (
 )
 from netlift.report.charts import deciles_chart
 from netlift.results import Estimate, Table, format_number
-from netlift.training.gate import Check, auc_believable, total_bias_within
+from netlift.training.gate import GateCheck, auc_believable, total_bias_within
 from netlift.training.judge import Earlier, Judge, by_name, draw_gains, draw_importance
 
 
@@ -170,7 +170,7 @@ class LtvJudge(Judge[LtvDefinition]):
             self.test.y, predicted, customer=self.test.customer, level=self.level, unit=self.assignment.unit
         )
 
-    def checks(self, predicted: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[Check]:
+    def checks(self, predicted: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[GateCheck]:
         gates = self.definition.gates
         bought = (self.test.y > 0).astype(np.float64)
         low, high = float(predicted.min()), float(predicted.max())

@@ -26,16 +26,21 @@ from netlift.registry.store import Store
 from netlift.registry.tracking import TrainingRecord, log_training
 from netlift.results import to_plain
 from netlift.training.card import CardContent, render_card
-from netlift.training.gate import Check, GateResult, beats_champion, judge
+from netlift.training.gate import GateCheck, GateResult, beats_champion, judge
 from netlift.training.report import Standing, TaskOutcome
-from netlift.training.task import Assignment, Trained
+from netlift.training.task import TrainedModel, TrainingTask
 from netlift.training.uplift.observational import OBSERVATIONAL
 
 GATE, PASSED = "gate", "passed"
 
 
 def publish(
-    assignment: Assignment, trained: Trained, store: Store, digests: Mapping[str, str], now: datetime, started: float
+    assignment: TrainingTask,
+    trained: TrainedModel,
+    store: Store,
+    digests: Mapping[str, str],
+    now: datetime,
+    started: float,
 ) -> TaskOutcome:
     """Log a training, register its model, and let it lead where its gate passes.
 
@@ -90,7 +95,9 @@ def publish(
     )
 
 
-def _check_champion(store: Store, trained: Trained, champion: ModelVersion | None, files: Mapping[str, bytes]) -> Check:
+def _check_champion(
+    store: Store, trained: TrainedModel, champion: ModelVersion | None, files: Mapping[str, bytes]
+) -> GateCheck:
     """Whether the model beats the champion; one that cannot be asked any more gives way to the other checks."""
     unasked = beats_champion(None, measure=trained.measure)
     if champion is None:
@@ -104,7 +111,7 @@ def _check_champion(store: Store, trained: Trained, champion: ModelVersion | Non
     return beats_champion(gain, measure=trained.measure)
 
 
-def _files(assignment: Assignment, trained: Trained) -> dict[str, bytes]:
+def _files(assignment: TrainingTask, trained: TrainedModel) -> dict[str, bytes]:
     """The stored form with what scoring needs to know of this training."""
     contract = ScoringContract(
         task=assignment.definition.task,
@@ -120,7 +127,7 @@ def _files(assignment: Assignment, trained: Trained) -> dict[str, bytes]:
     return {**trained.candidate.files, CONTRACT_FILE: contract.to_json(), PROFILE_FILE: profile.to_json()}
 
 
-def _metadata(assignment: Assignment, digests: Mapping[str, str]) -> dict[str, str]:
+def _metadata(assignment: TrainingTask, digests: Mapping[str, str]) -> dict[str, str]:
     settings = assignment.settings
     return {
         "business": settings.name,
@@ -130,7 +137,7 @@ def _metadata(assignment: Assignment, digests: Mapping[str, str]) -> dict[str, s
     }
 
 
-def _card(assignment: Assignment, trained: Trained, gate: GateResult, digests: Mapping[str, str]) -> CardContent:
+def _card(assignment: TrainingTask, trained: TrainedModel, gate: GateResult, digests: Mapping[str, str]) -> CardContent:
     return CardContent(
         task=assignment.definition.task,
         description=assignment.definition.description,
@@ -152,15 +159,15 @@ def _card(assignment: Assignment, trained: Trained, gate: GateResult, digests: M
     )
 
 
-def _tags(trained: Trained, gate: GateResult) -> dict[str, str]:
+def _tags(trained: TrainedModel, gate: GateResult) -> dict[str, str]:
     """What everything made from a training says of it: whether it passed, and what nobody randomized."""
     tags = {GATE: PASSED if gate.passed else "refused"}
     return tags | ({OBSERVATIONAL: trained.observational} if trained.observational else {})
 
 
 def _record(
-    assignment: Assignment,
-    trained: Trained,
+    assignment: TrainingTask,
+    trained: TrainedModel,
     gate: GateResult,
     digests: Mapping[str, str],
     card: str,

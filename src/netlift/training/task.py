@@ -19,7 +19,7 @@ from netlift.features.vocabulary import Vocabulary
 from netlift.progress import Progress
 from netlift.registry.champions import encode_for
 from netlift.results import Estimate, Table
-from netlift.training.gate import Check
+from netlift.training.gate import GateCheck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class FutureValue:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Assignment:
+class TrainingTask:
     """One task to train.
 
     Attributes:
@@ -73,7 +73,7 @@ class Assignment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedModel:
     """A judged candidate, not yet registered.
 
     Attributes:
@@ -109,7 +109,7 @@ class Trained:
     leaderboard: Table[Any]
     tables: Mapping[str, Table[Any]] = field(default_factory=dict)
     figures: Mapping[str, bytes] = field(default_factory=dict)
-    checks: tuple[Check, ...]
+    checks: tuple[GateCheck, ...]
     against: Callable[[StoredModel], Estimate]
     measure: str
     population: str

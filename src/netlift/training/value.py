@@ -20,10 +20,10 @@ from netlift.results import Estimate, Table
 from netlift.training.calendar import Calendar, plan_calendar, warn_of_season
 from netlift.training.churn import ChurnJudge
 from netlift.training.customer_rows import TrainingSet, build_labelled_rows, require_blind_features
-from netlift.training.gate import Check, beats_baseline, feature_alone_believable, features_believable
+from netlift.training.gate import GateCheck, beats_baseline, feature_alone_believable, features_believable
 from netlift.training.judge import Earlier, Judge
 from netlift.training.ltv import LtvJudge
-from netlift.training.task import Assignment, Trained
+from netlift.training.task import TrainedModel, TrainingTask
 
 BASELINES = ("own_rhythm", "p_alive", "logistic", "mean_by_rfm", "last_period", "bg_nbd", *STANDARD_BASELINES)
 LEAST_LEVEL_SD = 0.005
@@ -58,7 +58,7 @@ class Paired:
     difference: Estimate
 
 
-def train_value(assignment: Assignment) -> Trained:
+def train_value(assignment: TrainingTask) -> TrainedModel:
     """Fit every candidate of a churn or LTV definition, choose one, and judge it on the test cutoff.
 
     Candidates are compared at the calibration cutoff, by fits that knew only what was known then; the test cutoff
@@ -108,7 +108,7 @@ def train_value(assignment: Assignment) -> Trained:
     def against(standing: StoredModel) -> Estimate:
         return judge.compare(board[chosen], judge.predict(standing))
 
-    return Trained(
+    return TrainedModel(
         candidate=candidate,
         features=made.rows.features,
         headline=judge.headline(board[chosen]),
@@ -229,7 +229,7 @@ def _try(judge: Judge[Any], name: str, candidate: Candidate, rows: LabelledRows)
     return Trial(candidate=name, loss=judge.loss(rows.y, predicted), bias=bias)
 
 
-def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence[Trial]) -> tuple[str, list[Check]]:
+def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence[Trial]) -> tuple[str, list[GateCheck]]:
     """The candidate that goes on, and what the gate asks of it against the best baseline."""
     loss = {trial.candidate: trial.loss for trial in trials}
     if not loss:
@@ -297,13 +297,13 @@ def _treated_shares(made: TrainingSet, at_test: np.ndarray, *, level: float) -> 
     return shares
 
 
-def _say_basis(assignment: Assignment) -> tuple[str, ...]:
+def _say_basis(assignment: TrainingTask) -> tuple[str, ...]:
     if assignment.money == "margin":
         return ()
     return ("margin equals revenue on every receipt: there are no margins, and all value here is revenue-based",)
 
 
-def _say_treated(assignment: Assignment, treated: np.ndarray) -> tuple[str, ...]:
+def _say_treated(assignment: TrainingTask, treated: np.ndarray) -> tuple[str, ...]:
     if "contacts" not in assignment.tables:
         return ("there is no contacts table: whether offers shaped the labels is not known",)
     if not treated.any():

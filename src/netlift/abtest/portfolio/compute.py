@@ -26,7 +26,7 @@ from netlift.abtest.readout.checks import ALARM
 from netlift.abtest.readout.comparison import contrast_arms
 from netlift.abtest.readout.result import ALL_ARMS, AmongCampaigns
 from netlift.abtest.readout.rows import hold
-from netlift.abtest.stats.aggregate import EVERYBODY, Cell, Cells, aggregate
+from netlift.abtest.stats.aggregate import EVERYBODY, Cells, MomentCell, aggregate
 from netlift.abtest.stats.difference import contrast
 from netlift.abtest.stats.moments import OUTCOMES, PROFIT, Moments
 from netlift.abtest.stats.outcomes import COVARIATES, Spans, assigned_outcomes, campaign_contacts
@@ -420,7 +420,7 @@ def _segments(
     """Each segment of each arm that has enough buyers, as a readout shows it: not adjusted, without fixed cost."""
     found = _moments(rows, OUTCOMES, how, chances, by=dimension)
     cells = {cell: moments for cell, moments in found.items() if cell.dimension == dimension}
-    segments: dict[Cell, dict[str, Moments]] = {}
+    segments: dict[MomentCell, dict[str, Moments]] = {}
     for cell, moments in cells.items():
         segments.setdefault(replace(cell, arm=""), {})[cell.arm] = moments
     for cell in sorted(cells, key=_order):
@@ -448,7 +448,7 @@ def _is_enough(treated: Moments, control: Moments, how: ReadoutSettings) -> bool
     return min(treated.n, control.n) >= 2 and treated.buyers + control.buyers >= how.minimum_buyers
 
 
-def _order(cell: Cell) -> tuple[str, str, str]:
+def _order(cell: MomentCell) -> tuple[str, str, str]:
     return cell.campaign, cell.arm, cell.segment or ""
 
 

@@ -21,7 +21,7 @@ from netlift.abtest.portfolio.totals import Beliefs, Effect, sum_raw, sum_shrunk
 from netlift.abtest.readout.result import ALL_ARMS
 from netlift.abtest.readout.rows import hold
 from netlift.abtest.stats.adjustment import adjusted
-from netlift.abtest.stats.aggregate import Cell, aggregate
+from netlift.abtest.stats.aggregate import MomentCell, aggregate
 from netlift.abtest.stats.moments import OUTCOMES
 from netlift.abtest.stats.outcomes import campaign_contacts
 from netlift.config.business import BusinessSettings
@@ -175,7 +175,7 @@ def _within(moment: datetime, span: Sequence[datetime]) -> bool:
 def _effect(rows: ir.Table, period: Period, fixed: float) -> Effect:
     cells = aggregate(rows, figures=(*OUTCOMES, *COVARIATES))
     name = period.start.isoformat()
-    sides = [cells.get(Cell(campaign=name, arm=arm)) for arm in (OTHERS, CONTROL)]
+    sides = [cells.get(MomentCell(campaign=name, arm=arm)) for arm in (OTHERS, CONTROL)]
     if sides[0] is None or sides[1] is None:
         raise DataError(f"universal holdout of {name}: nobody is held out, or everybody; check its share in the plans")
     read = adjusted(sides[0], sides[1], outcomes=OUTCOMES, covariates=COVARIATES, arm="all contacts")

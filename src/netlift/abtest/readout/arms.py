@@ -30,7 +30,7 @@ from netlift.abtest.readout.roi import (
     roi,
     roi_curve,
 )
-from netlift.abtest.readout.verdict import Chances, decide
+from netlift.abtest.readout.verdict import VerdictProbabilities, decide
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.adjustment import Adjustment
 from netlift.abtest.stats.difference import Contrast, Money, contrast, money, money_lines
@@ -248,7 +248,7 @@ def _read_customer(
         tolerance=terms.tolerance,
         assigned=assigned,
         shape=own.shape,
-        chances=Chances(joint=_joint_chance(contrasts, own, 0.0), among=chance),
+        chances=VerdictProbabilities(joint=_joint_chance(contrasts, own, 0.0), among=chance),
         withheld=terms.withheld,
     )
     after = None
@@ -303,7 +303,7 @@ def read_pull_forward(
         assigned=assigned,
         shape=found.shape_of(NET),
         fixed=terms.fixed,
-        chances=Chances(joint=joint),
+        chances=VerdictProbabilities(joint=joint),
         withheld=terms.withheld,
     )
     after = money(found, {AFTER: 1.0}, **_written(terms), z=z)[0]
@@ -431,7 +431,7 @@ def _verdict(
         assigned=assigned,
         shape=found.contrast.shape,
         fixed=terms.fixed,
-        chances=Chances(joint=joint, among=among.chance_of_profit if among else None),
+        chances=VerdictProbabilities(joint=joint, among=among.chance_of_profit if among else None),
         withheld=terms.withheld,
     )
 

@@ -50,7 +50,7 @@ from netlift.abtest.readout.rows import (
     without_small_arms,
 )
 from netlift.abtest.stats.adjustment import Adjustment
-from netlift.abtest.stats.aggregate import Cell, Cells, aggregate
+from netlift.abtest.stats.aggregate import Cells, MomentCell, aggregate
 from netlift.abtest.stats.difference import contrast
 from netlift.abtest.stats.heterogeneity import SegmentEffects, Whole, segment_effects
 from netlift.abtest.stats.moments import OUTCOMES, Moments
@@ -531,7 +531,7 @@ def _remainders(segments: Sequence[SegmentEffects], arms: Sequence[ArmReadout]) 
             )
 
 
-def _segment_name(cell: Cell) -> str:
+def _segment_name(cell: MomentCell) -> str:
     return "" if cell.segment is None else cell.segment
 
 

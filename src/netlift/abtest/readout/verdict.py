@@ -41,7 +41,7 @@ HOPELESS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chances:
+class VerdictProbabilities:
     """Chances of profit that know more than one interval.
 
     Attributes:
@@ -86,7 +86,7 @@ def decide(
     assigned: int,
     shape: Shape = NORMAL,
     fixed: float = 0.0,
-    chances: Chances = Chances(),
+    chances: VerdictProbabilities = VerdictProbabilities(),
     withheld: Literal["blocked", "observational"] | None = None,
 ) -> Verdict:
     """The verdict on a total profit.

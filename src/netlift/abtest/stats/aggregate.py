@@ -41,7 +41,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class MomentCell:
     """Whose moments they are.
 
     Attributes:
@@ -57,7 +57,7 @@ class Cell:
     segment: str | None = ""
 
 
-Cells = dict[Cell, Moments]
+Cells = dict[MomentCell, Moments]
 
 
 def aggregate(
@@ -217,15 +217,15 @@ def _about_means(rows: ir.Table, totals: Sequence[Row], figures: Sequence[str]) 
 
 def _collect(fine: Iterable[tuple[Row, Moments]], dimension: str) -> Cells:
     """The cells of one dimension, or of everybody, out of the common cells of a pass."""
-    parts: dict[Cell, list[Moments]] = {}
+    parts: dict[MomentCell, list[Moments]] = {}
     for total, moments in fine:
         parts.setdefault(_cell(total, dimension), []).append(moments)
     return {cell: merge(*found) for cell, found in parts.items()}
 
 
-def _cell(total: Row, dimension: str) -> Cell:
+def _cell(total: Row, dimension: str) -> MomentCell:
     segment = total[dimension] if dimension else ""
-    return Cell(
+    return MomentCell(
         campaign=total["campaign_id"],
         arm=total["arm"],
         dimension=dimension,
@@ -278,4 +278,4 @@ def _with_clusters(rows: ir.Table, cells: Cells, dimension: str, cluster: str) -
     return found
 
 
-__all__ = ["EVERYBODY", "Cell", "Cells", "aggregate"]
+__all__ = ["EVERYBODY", "Cells", "MomentCell", "aggregate"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from netlift.config.settings import did_you_mean
-from netlift.data.adapters.adapted import Adapted, Note
+from netlift.data.adapters.adapted import Adapted, AdapterNote
 from netlift.errors import ConfigError
 
 
@@ -50,4 +50,4 @@ def _adapter(name: str) -> Any:
     return modules[name]
 
 
-__all__ = ["Adapted", "Note", "adapt", "adapter_files"]
+__all__ = ["Adapted", "AdapterNote", "adapt", "adapter_files"]

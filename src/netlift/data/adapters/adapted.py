@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
+class AdapterNote:
     """One rule of an adapter and how much it touched.
 
     Attributes:
@@ -44,7 +44,7 @@ class Adapted:
     """
 
     tables: Mapping[str, ir.Table]
-    notes: tuple[Note, ...]
+    notes: tuple[AdapterNote, ...]
 
 
 def require_columns(file: str, table: ir.Table, columns: tuple[str, ...]) -> ir.Table:
@@ -61,7 +61,9 @@ def require_columns(file: str, table: ir.Table, columns: tuple[str, ...]) -> ir.
     return table.select(*columns)
 
 
-def count_notes(table: str, rows: ir.Table, rules: Mapping[str, ir.BooleanValue | ir.IntegerValue]) -> tuple[Note, ...]:
+def count_notes(
+    table: str, rows: ir.Table, rules: Mapping[str, ir.BooleanValue | ir.IntegerValue]
+) -> tuple[AdapterNote, ...]:
     """A note per rule, all counted in one pass.
 
     Args:
@@ -71,10 +73,14 @@ def count_notes(table: str, rows: ir.Table, rules: Mapping[str, ir.BooleanValue 
     """
     sums = {f"rule_{i}": holds.sum() for i, holds in enumerate(rules.values())}
     counts: dict[str, Any] = rows.aggregate(**sums).to_pyarrow().to_pylist()[0]
-    return tuple(Note(rule=rule, table=table, rows=int(counts[f"rule_{i}"] or 0)) for i, rule in enumerate(rules))
+    return tuple(
+        AdapterNote(rule=rule, table=table, rows=int(counts[f"rule_{i}"] or 0)) for i, rule in enumerate(rules)
+    )
 
 
-def drop_rows(table: str, rows: ir.Table, rules: Mapping[str, ir.BooleanValue]) -> tuple[ir.Table, tuple[Note, ...]]:
+def drop_rows(
+    table: str, rows: ir.Table, rules: Mapping[str, ir.BooleanValue]
+) -> tuple[ir.Table, tuple[AdapterNote, ...]]:
     """Rows that no rule drops, and a note per rule; a row counts for the first rule that it meets."""
     import ibis
 

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netlift.data.adapters.adapted import Adapted, Note, count_notes, require_columns, sum_exactly
+from netlift.data.adapters.adapted import Adapted, AdapterNote, count_notes, require_columns, sum_exactly
 from netlift.data.files import read_parquet
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _offers(described: ir.Table) -> ir.Table:
     )
 
 
-def _receipt_notes(baskets: ir.Table) -> tuple[Note, ...]:
+def _receipt_notes(baskets: ir.Table) -> tuple[AdapterNote, ...]:
     return count_notes(
         "transactions",
         baskets,
@@ -193,7 +193,7 @@ def _receipt_notes(baskets: ir.Table) -> tuple[Note, ...]:
     )
 
 
-def _customer_notes(customers: ir.Table) -> tuple[Note, ...]:
+def _customer_notes(customers: ir.Table) -> tuple[AdapterNote, ...]:
     return count_notes(
         "customers",
         customers,
@@ -204,7 +204,7 @@ def _customer_notes(customers: ir.Table) -> tuple[Note, ...]:
     )
 
 
-def _campaign_notes(tables: Mapping[str, ir.Table]) -> tuple[Note, ...]:
+def _campaign_notes(tables: Mapping[str, ir.Table]) -> tuple[AdapterNote, ...]:
     campaigns, contacts, offers = tables["campaigns"], tables["contacts"], tables["offers"]
     targeted = {"targeted campaigns: not randomized, without control": ~campaigns.randomized}
     chances = {"contacts whose chance nobody knows: propensity is null": contacts.offer_id.notnull()}

@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netlift.data.adapters.adapted import Adapted, Note, count_notes, require_columns
+from netlift.data.adapters.adapted import Adapted, AdapterNote, count_notes, require_columns
 from netlift.data.contract import CONTROL
 from netlift.data.files import read_parquet
 
@@ -125,7 +125,7 @@ def _offers() -> ir.Table:
     return ibis.memtable(offers)
 
 
-def _notes(rows: ir.Table) -> tuple[Note, ...]:
+def _notes(rows: ir.Table) -> tuple[AdapterNote, ...]:
     columns = [*ATTRIBUTES.values(), "segment", *OUTCOMES]
     copies = rows.group_by(*columns).aggregate(copies=rows.count())
     offers = len(ARMS) - 1
@@ -147,5 +147,5 @@ def _notes(rows: ir.Table) -> tuple[Note, ...]:
             {f"receipts without a date or cost: put on {OUTCOME_AT:%Y-%m-%d}, margin is revenue": rows.spend > 0},
         ),
         *count_notes("events", rows, {f"visits without a date: put on {OUTCOME_AT:%Y-%m-%d}": rows.visit > 0}),
-        Note(rule="offers without a cost of contact in the source: 0", table="offers", rows=offers),
+        AdapterNote(rule="offers without a cost of contact in the source: 0", table="offers", rows=offers),
     )

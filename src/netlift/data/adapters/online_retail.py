@@ -27,7 +27,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netlift.data.adapters.adapted import Adapted, Note, count_notes, drop_rows, require_columns, sum_exactly
+from netlift.data.adapters.adapted import Adapted, AdapterNote, count_notes, drop_rows, require_columns, sum_exactly
 from netlift.data.files import read_parquet
 
 if TYPE_CHECKING:
@@ -99,13 +99,13 @@ def _customers(invoices: ir.Table) -> ir.Table:
     )
 
 
-def _repeats(lines: ir.Table) -> Note:
+def _repeats(lines: ir.Table) -> AdapterNote:
     copies = lines.group_by(*COLUMNS).aggregate(copies=lines.count())
     rule = "lines that repeat another in every column: kept"
     return count_notes("transactions", copies, {rule: copies.copies - 1})[0]
 
 
-def _receipt_notes(invoices: ir.Table) -> tuple[Note, ...]:
+def _receipt_notes(invoices: ir.Table) -> tuple[AdapterNote, ...]:
     return count_notes(
         "transactions",
         invoices,
@@ -119,13 +119,13 @@ def _receipt_notes(invoices: ir.Table) -> tuple[Note, ...]:
     )
 
 
-def _lost_customers(source: ir.Table, customers: ir.Table) -> Note:
+def _lost_customers(source: ir.Table, customers: ir.Table) -> AdapterNote:
     known: int = source.CustomerID.nunique().to_pyarrow().as_py()
     left: int = customers.count().to_pyarrow().as_py()
-    return Note(rule="customers without any line left: dropped", table="customers", rows=known - left)
+    return AdapterNote(rule="customers without any line left: dropped", table="customers", rows=known - left)
 
 
-def _customer_notes(customers: ir.Table) -> tuple[Note, ...]:
+def _customer_notes(customers: ir.Table) -> tuple[AdapterNote, ...]:
     return count_notes(
         "customers",
         customers,

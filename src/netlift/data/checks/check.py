@@ -21,7 +21,7 @@ from netlift.data.checks.campaigns import check_arms
 from netlift.data.checks.findings import READS, CheckReport, Finding, Scope, Severity, TableFacts
 from netlift.data.checks.plausibility import check_money
 from netlift.data.checks.repeats import find_repeats
-from netlift.data.checks.rules import PER_CAMPAIGN, REFERENCES, TORN_SHARE, Rule, make_rules
+from netlift.data.checks.rules import PER_CAMPAIGN, REFERENCES, TORN_SHARE, RowRule, make_rules
 from netlift.data.completeness import check_completeness
 from netlift.data.contract import CONTRACT, TableContract
 from netlift.data.read import Tables
@@ -178,14 +178,14 @@ def _check_table(
     return facts, findings, kept
 
 
-def _any(rules: Sequence[Rule]) -> ir.BooleanValue:
+def _any(rules: Sequence[RowRule]) -> ir.BooleanValue:
     """Whether a row breaks any of some rules; a rule that has no answer is not broken."""
     import ibis
 
     return reduce(or_, (ibis.coalesce(rule.broken_by, ibis.literal(value=False)) for rule in rules))
 
 
-def _counts(found: Rule | Finding, table: str) -> bool:
+def _counts(found: RowRule | Finding, table: str) -> bool:
     """Whether what is left out counts towards the limit; a wrong value of a contact is a matter of its campaign."""
     return found.leaves_out == "rows" or (found.leaves_out == "values" and table not in PER_CAMPAIGN)
 
@@ -196,7 +196,9 @@ def _facts(table: str, groups: Sequence[Mapping[str, Any]]) -> TableFacts:
     return TableFacts(table=table, rows=rows, first=min(first, default=None), last=max(last, default=None))
 
 
-def _findings(rule: Rule, table: str, number: int, groups: Sequence[Mapping[str, Any]], rows: int) -> Iterator[Finding]:
+def _findings(
+    rule: RowRule, table: str, number: int, groups: Sequence[Mapping[str, Any]], rows: int
+) -> Iterator[Finding]:
     """What the broken rows of a rule amount to; those of campaigns that they hardly touch are but a warning."""
     total = sum(int(group[f"rule_{number}"] or 0) for group in groups)
     if not total:
@@ -220,7 +222,7 @@ def _findings(rule: Rule, table: str, number: int, groups: Sequence[Mapping[str,
 
 
 def _finding(
-    rule: Rule, table: str, severity: Severity, *, count: int, of: int, more: str = "", campaign: str = ""
+    rule: RowRule, table: str, severity: Severity, *, count: int, of: int, more: str = "", campaign: str = ""
 ) -> Finding:
     place = f"campaign {campaign!r}: " if campaign else ""
     return Finding(
@@ -253,7 +255,7 @@ def _leave_out(tables: Tables, name: str, broken: set[tuple[str, str]], *, orpha
     """A table without its broken rows, and with broken values of columns that may be empty read as empty."""
     import ibis
 
-    def found(rows: ir.Table, what: str) -> list[Rule]:
+    def found(rows: ir.Table, what: str) -> list[RowRule]:
         rules = make_rules(tables, name, rows, as_of=None, max_orphan_share=orphan_share)
         return [rule for rule in rules if (rule.column, rule.code) in broken and rule.leaves_out == what]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.config.business import BusinessSettings
 from netlift.data.checks.check import with_references
-from netlift.data.checks.rules import Rule, make_rules
+from netlift.data.checks.rules import RowRule, make_rules
 from netlift.data.contract import CONTRACT, TableContract
 from netlift.data.read import Tables
 from netlift.results import Table
@@ -100,7 +100,7 @@ def _measure(
 
 
 def _row(
-    table: str, month: tuple[date, date], found: dict[str, Any], rules: Sequence[Rule], *, duplicates: int
+    table: str, month: tuple[date, date], found: dict[str, Any], rules: Sequence[RowRule], *, duplicates: int
 ) -> MonthQuality:
     broken = dict.fromkeys(FAMILIES, 0)
     for i, rule in enumerate(rules):
@@ -120,7 +120,7 @@ def _row(
     )
 
 
-def _family(rule: Rule) -> str:
+def _family(rule: RowRule) -> str:
     if rule.code == "missing-value":
         return "missing"
     return "orphans" if rule.code.startswith("unknown-") else "other"

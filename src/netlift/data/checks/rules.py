@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from netlift.data.checks.findings import LeavesOut, Scope, Severity
-from netlift.data.contract import CONTRACT, CONTROL, Column, TableContract
+from netlift.data.contract import CONTRACT, CONTROL, ContractColumn, TableContract
 from netlift.data.read import Tables
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ FORMULA = r"^(?:[=@|]|[+\-].*[^\d\s().,\-])"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class RowRule:
     """What no row of a table may be.
 
     Attributes:
@@ -63,7 +63,7 @@ class Rule:
 
 def make_rules(
     tables: Tables, name: str, rows: ir.Table, *, as_of: datetime | None, max_orphan_share: float
-) -> list[Rule]:
+) -> list[RowRule]:
     """Every rule of one table.
 
     Args:
@@ -89,7 +89,7 @@ def make_rules(
     return rules
 
 
-def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Iterator[Rule]:
+def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Iterator[RowRule]:
     """Missing values, untidy ids and impossible numbers, for every column that the source has."""
     for column in contract.columns:
         if not tables.has(contract.name, column.name):
@@ -98,7 +98,7 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
         reach = _reach(contract.name, column)
         yield _missing_values(column, value, reach)
         if column.type == "id":
-            yield Rule(
+            yield RowRule(
                 **reach,
                 column=column.name,
                 code="untidy-id",
@@ -110,7 +110,7 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
             if (column.name,) == contract.key:
                 yield from _odd_ids(column.name, value)
         if column.type in ("money", "number"):
-            yield Rule(
+            yield RowRule(
                 **reach,
                 column=column.name,
                 code="not-finite",
@@ -119,7 +119,7 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
                 message=f"are NaN, infinite or beyond {LARGEST:g}; correct them in the source",
             )
         if column.type == "money" and column.name not in ("revenue", "margin"):
-            yield Rule(
+            yield RowRule(
                 **reach,
                 column=column.name,
                 code="negative-money",
@@ -129,12 +129,12 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
             )
     known = {column.name for column in contract.columns}
     for name in sorted(tables.present[contract.name] - known):
-        yield _missing_values(Column(name=name, type="text"), rows[name], {})
+        yield _missing_values(ContractColumn(name=name, type="text"), rows[name], {})
 
 
-def _odd_ids(column: str, value: Any) -> Iterator[Rule]:
+def _odd_ids(column: str, value: Any) -> Iterator[RowRule]:
     """Ids that are read as they are, and that somebody downstream may compute or not see."""
-    yield Rule(
+    yield RowRule(
         column=column,
         code="control-characters-in-id",
         severity="warning",
@@ -142,7 +142,7 @@ def _odd_ids(column: str, value: Any) -> Iterator[Rule]:
         message="have an id with characters that nobody sees (control, zero width, direction): two ids can look alike, "
         "and are compared letter by letter",
     )
-    yield Rule(
+    yield RowRule(
         column=column,
         code="formula-as-id",
         severity="warning",
@@ -151,7 +151,7 @@ def _odd_ids(column: str, value: Any) -> Iterator[Rule]:
     )
 
 
-def _reach(table: str, column: Column) -> dict[str, Any]:
+def _reach(table: str, column: ContractColumn) -> dict[str, Any]:
     """How far a wrong value reaches: one that may be missing is read as missing, else its row is left out.
 
     Contacts stay with their campaign: its comparison is spoilt by a lost row, and by no row of another campaign.
@@ -164,11 +164,11 @@ def _reach(table: str, column: Column) -> dict[str, Any]:
     return {"scope": scope, "leaves_out": leaves_out, "tolerated_share": tolerated}
 
 
-def _missing_values(column: Column, value: ir.Value, reach: dict[str, Any]) -> Rule:
+def _missing_values(column: ContractColumn, value: ir.Value, reach: dict[str, Any]) -> RowRule:
     message = "have no value"
     if not column.nullable:
         message += ", and none may lack it; fill them or leave the rows out of the source"
-    return Rule(
+    return RowRule(
         **({} if column.nullable else reach),
         column=column.name,
         code="missing-value",
@@ -178,9 +178,9 @@ def _missing_values(column: Column, value: ir.Value, reach: dict[str, Any]) -> R
     )
 
 
-def _time_rules(contract: TableContract, rows: ir.Table, as_of: datetime | None) -> Iterator[Rule]:
+def _time_rules(contract: TableContract, rows: ir.Table, as_of: datetime | None) -> Iterator[RowRule]:
     if contract.time and as_of:
-        yield Rule(
+        yield RowRule(
             column=contract.time,
             code="future-rows",
             severity="warning",
@@ -189,7 +189,7 @@ def _time_rules(contract: TableContract, rows: ir.Table, as_of: datetime | None)
         )
 
 
-def _reference_rules(name: str, rows: ir.Table, max_orphan_share: float) -> Iterator[Rule]:
+def _reference_rules(name: str, rows: ir.Table, max_orphan_share: float) -> Iterator[RowRule]:
     """Rows that refer to a customer, a campaign or an offer that no table knows.
 
     None is left out: what reads rows by customer or by campaign passes them by, and a contact counts as one all the
@@ -206,7 +206,7 @@ def _reference_rules(name: str, rows: ir.Table, max_orphan_share: float) -> Iter
         if f"known_{key}" not in rows.columns:
             continue
         unknown = rows[key].notnull() & rows[f"known_{key}"].isnull()
-        yield Rule(
+        yield RowRule(
             **reach[reference],
             column=key,
             code=f"unknown-{reference.removesuffix('s')}",
@@ -219,9 +219,9 @@ def _reference_rules(name: str, rows: ir.Table, max_orphan_share: float) -> Iter
         )
 
 
-def _transaction_rules(rows: ir.Table, *, returns_are_marked: bool) -> Iterator[Rule]:
+def _transaction_rules(rows: ir.Table, *, returns_are_marked: bool) -> Iterator[RowRule]:
     returned = rows.is_return.notnull() & rows.is_return
-    yield Rule(
+    yield RowRule(
         column="revenue",
         code="negative-money",
         severity="error" if returns_are_marked else "warning",
@@ -230,7 +230,7 @@ def _transaction_rules(rows: ir.Table, *, returns_are_marked: bool) -> Iterator[
         message="have revenue below zero and are no return; mark returns in is_return"
         + ("" if returns_are_marked else ", which the source does not have"),
     )
-    yield Rule(
+    yield RowRule(
         column="revenue",
         code="positive-return",
         severity="warning",
@@ -238,7 +238,7 @@ def _transaction_rules(rows: ir.Table, *, returns_are_marked: bool) -> Iterator[
         message="are returns with revenue above zero; a return takes money back: write it below zero",
     )
     if "known_joined_at" in rows.columns:
-        yield Rule(
+        yield RowRule(
             column="occurred_at",
             code="before-joining",
             severity="warning",
@@ -247,8 +247,8 @@ def _transaction_rules(rows: ir.Table, *, returns_are_marked: bool) -> Iterator[
         )
 
 
-def _late_cancellation(rows: ir.Table, as_of: datetime) -> Rule:
-    return Rule(
+def _late_cancellation(rows: ir.Table, as_of: datetime) -> RowRule:
+    return RowRule(
         column="cancelled_at",
         code="cancelled-after-the-end",
         severity="warning",
@@ -258,8 +258,8 @@ def _late_cancellation(rows: ir.Table, as_of: datetime) -> Rule:
     )
 
 
-def _campaign_rules(rows: ir.Table) -> Iterator[Rule]:
-    yield Rule(
+def _campaign_rules(rows: ir.Table) -> Iterator[RowRule]:
+    yield RowRule(
         column="outcome_days",
         code="not-whole-days",
         severity="error",
@@ -270,8 +270,8 @@ def _campaign_rules(rows: ir.Table) -> Iterator[Rule]:
     )
 
 
-def _contact_rules(rows: ir.Table) -> Iterator[Rule]:
-    yield Rule(
+def _contact_rules(rows: ir.Table) -> Iterator[RowRule]:
+    yield RowRule(
         column="propensity",
         code="impossible-propensity",
         severity="error",
@@ -280,7 +280,7 @@ def _contact_rules(rows: ir.Table) -> Iterator[Rule]:
         broken_by=~((rows.propensity > 0) & (rows.propensity <= 1)),
         message="have a propensity outside (0, 1]; log the chance of the drawn arm, or nothing where nobody knows it",
     )
-    yield Rule(
+    yield RowRule(
         column="delivered_at",
         code="control-contacted",
         severity="error",

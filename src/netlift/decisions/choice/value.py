@@ -38,7 +38,7 @@ STEP = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Trained:
+class TrainedCosts:
     """What the campaigns that an effect was learned from paid, by option.
 
     Attributes:
@@ -163,7 +163,7 @@ def value_options(
     options: Sequence[Option],
     *,
     uplift: np.ndarray,
-    trained: Trained,
+    trained: TrainedCosts,
     risk: AtRisk,
     worn: np.ndarray | None = None,
 ) -> OptionValues:
@@ -185,7 +185,7 @@ def value_options(
     Examples:
         >>> option = Option(offer_id="sms", channel="sms", contact_cost=5.0, reward=100.0, redeemed_by=0.1, fatigue=1.0,
         ...                 save_rate=0.0, criteria=(), valid_from=None, valid_to=None)
-        >>> trained = Trained(contact_cost=np.array([4.0]), reward=np.array([100.0]), redeemed=np.array([0.1]))
+        >>> trained = TrainedCosts(contact_cost=np.array([4.0]), reward=np.array([100.0]), redeemed=np.array([0.1]))
         >>> risk = AtRisk(p_churn=np.zeros(1), ltv=np.zeros(1), horizon_days=180, window_days=28, weight=1.0)
         >>> value_options([option], uplift=np.array([[20.0]]), trained=trained, risk=risk).profit()
         array([[18.]])
@@ -256,7 +256,7 @@ def find_sensitivity(options: Sequence[Option], values: OptionValues, choice: np
     return tuple(sorted(rows, key=lambda row: (-abs(row.change), row.offer_id, row.input)))
 
 
-def _require_fit(options: Sequence[Option], uplift: np.ndarray, trained: Trained, risk: AtRisk) -> None:
+def _require_fit(options: Sequence[Option], uplift: np.ndarray, trained: TrainedCosts, risk: AtRisk) -> None:
     n, m = uplift.shape
     wrong = [] if len(options) == m else [f"{len(options)} options for {m} columns of uplift"]
     wrong += [f"trained.{name}" for name in ("contact_cost", "reward") if getattr(trained, name).shape != (m,)]
@@ -269,7 +269,7 @@ def _require_fit(options: Sequence[Option], uplift: np.ndarray, trained: Trained
         raise DataError(f"uplift: {infinite:,} of {uplift.size:,} effects are infinite; leave unknown ones empty")
 
 
-def _require_logged(options: Sequence[Option], uplift: np.ndarray, trained: Trained, asks_log: np.ndarray) -> None:
+def _require_logged(options: Sequence[Option], uplift: np.ndarray, trained: TrainedCosts, asks_log: np.ndarray) -> None:
     """Refuse to take over what past contacts paid where there are none."""
     needed = ~np.isnan(uplift).all(axis=0) | asks_log
     redeemed = trained.redeemed if trained.redeemed.ndim == 1 else trained.redeemed.mean(axis=0)
@@ -282,4 +282,4 @@ def _require_logged(options: Sequence[Option], uplift: np.ndarray, trained: Trai
         )
 
 
-__all__ = ["AtRisk", "OptionValues", "Sensitivity", "Trained", "find_sensitivity", "price_wear", "value_options"]
+__all__ = ["AtRisk", "OptionValues", "Sensitivity", "TrainedCosts", "find_sensitivity", "price_wear", "value_options"]

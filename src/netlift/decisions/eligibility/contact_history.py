@@ -38,7 +38,7 @@ COLUMNS = ("customer_id", "campaign_id", "offer_id", "at", "ends_at")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class History:
+class ContactHistory:
     """Contacts that were made or promised, in no order.
 
     Attributes:
@@ -60,7 +60,7 @@ class History:
 
 def read_history(
     tables: Tables, policy: ContactPolicy, *, state: Path, own_key: str, as_of: date, window_days: float
-) -> History:
+) -> ContactHistory:
     """Contacts of the month, those whose windows are open, those that limits look back on, and priority campaigns.
 
     Args:
@@ -103,12 +103,12 @@ def read_history(
         if kind == DECISIONS and (folder / JOURNEYS_FILE).exists():
             frames.append(_steps(folder, window_days))
     if not frames:
-        return History(frame=pd.DataFrame({name: [] for name in COLUMNS}), lists=())
-    return History(frame=pd.concat(frames, ignore_index=True)[list(COLUMNS)], lists=tuple(names))
+        return ContactHistory(frame=pd.DataFrame({name: [] for name in COLUMNS}), lists=())
+    return ContactHistory(frame=pd.concat(frames, ignore_index=True)[list(COLUMNS)], lists=tuple(names))
 
 
 def contact_log(
-    history: History, positions: pd.Index, channel_of: Mapping[str, str], channels: Sequence[str]
+    history: ContactHistory, positions: pd.Index, channel_of: Mapping[str, str], channels: Sequence[str]
 ) -> ContactLog:
     """The contacts among them, control left out, by position; of an offer that nobody knows, over no known channel."""
     import pandas as pd
@@ -123,7 +123,9 @@ def contact_log(
     return ContactLog(customer=who[known], channel=over[known], at=at[known])
 
 
-def reserved_customers(history: History, campaigns: Sequence[str], positions: pd.Index, as_of: date) -> np.ndarray:
+def reserved_customers(
+    history: ContactHistory, campaigns: Sequence[str], positions: pd.Index, as_of: date
+) -> np.ndarray:
     """Who is in a priority campaign whose window is not over, control too, bool, shape (n,)."""
     import pandas as pd
 
@@ -336,7 +338,7 @@ __all__ = [
     "CONTACTS_FILE",
     "DECISIONS",
     "STANDING",
-    "History",
+    "ContactHistory",
     "contact_log",
     "decided_days",
     "digest_lists",

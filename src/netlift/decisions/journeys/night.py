@@ -27,7 +27,7 @@ from netlift.decisions.eligibility.options import Option, Used
 from netlift.decisions.eligibility.reasons import WORDS, Refusal
 from netlift.decisions.journeys.passages import Passages, find_passages
 from netlift.decisions.journeys.reach import JourneyLine, count_reach
-from netlift.decisions.journeys.room import Room
+from netlift.decisions.journeys.room import ContactRoom
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ Draw = Callable[[str, Sequence[str]], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Facts:
+class JourneyFacts:
     """What journeys ask of n customers.
 
     Attributes:
@@ -95,7 +95,7 @@ class Night:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Asked:
+class NightRequest:
     """What a night is asked about.
 
     Attributes:
@@ -118,7 +118,7 @@ class Asked:
     ids: pd.Index
     cost: np.ndarray
     events: pd.DataFrame
-    facts: Facts
+    facts: JourneyFacts
     used: Used
     as_of: date
     run_key: str
@@ -140,7 +140,7 @@ class Asked:
         return find_eligible(self.decision, self.options, customers, as_of=moment).refused
 
 
-def run_night(asked: Asked) -> Night:
+def run_night(asked: NightRequest) -> Night:
     """Move all journeys on by a night.
 
     Args:
@@ -156,7 +156,7 @@ def run_night(asked: Asked) -> Night:
 class _Mover:
     """The night while it is made: what was added so far, and what is left of budgets and capacities."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: NightRequest) -> None:
         self.asked, self.journeys = asked, asked.decision.journeys
         n = len(asked.customers)
         self.rows: list[dict[str, Any]] = []
@@ -165,7 +165,7 @@ class _Mover:
         self.code, self.code_until = np.full(n, None, dtype=object), np.full(n, np.datetime64("NaT", "D"))
         self.put_off: list[Counter[str]] = [Counter() for _ in self.journeys]
         self.refused: list[Counter[str]] = [Counter() for _ in self.journeys]
-        self.room = Room(asked.decision, asked.options, asked.used)
+        self.room = ContactRoom(asked.decision, asked.options, asked.used)
         self.codes: dict[str, np.ndarray] = {}
 
     def run(self) -> Night:
@@ -389,4 +389,4 @@ def _code(prefix: str, *passage: str, key: str) -> str:
     return f"{prefix}-{hashlib.blake2b(text, digest_size=5, key=salt).hexdigest().upper()}"
 
 
-__all__ = ["Asked", "Facts", "Night", "run_night"]
+__all__ = ["JourneyFacts", "Night", "NightRequest", "run_night"]

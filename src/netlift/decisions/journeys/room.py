@@ -14,7 +14,7 @@ NO_BUDGET, NO_CAPACITY = "no_budget", "no_capacity"
 ROUNDING = 1e-9
 
 
-class Room:
+class ContactRoom:
     """Budgets and capacities of a run, as steps take from them.
 
     Args:
@@ -60,4 +60,4 @@ class Room:
         )
 
 
-__all__ = ["NO_BUDGET", "NO_CAPACITY", "Room"]
+__all__ = ["NO_BUDGET", "NO_CAPACITY", "ContactRoom"]

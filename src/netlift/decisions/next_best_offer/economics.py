@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netlift.config.decision import DecisionSettings
-from netlift.decisions.choice.value import AtRisk, Trained, value_options
+from netlift.decisions.choice.value import AtRisk, TrainedCosts, value_options
 from netlift.decisions.eligibility.options import Option
 from netlift.estimators.stored import sha256
 
@@ -52,7 +52,7 @@ class OfferEconomics:
 
 
 def price(
-    options: Sequence[Option], trained: Trained, *, predicted: Collection[str] = ()
+    options: Sequence[Option], trained: TrainedCosts, *, predicted: Collection[str] = ()
 ) -> tuple[OfferEconomics, ...]:
     """What is added to the effect of each option: its value where the effect is 0 and nobody is about to leave.
 

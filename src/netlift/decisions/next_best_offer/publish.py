@@ -12,7 +12,7 @@ from netlift.config.business import BusinessSettings
 from netlift.config.next_best_offer import NextBestOfferDefinition, load_next_best_offer
 from netlift.data.read import Tables
 from netlift.data.run import find_sources
-from netlift.decisions.choice.value import Trained
+from netlift.decisions.choice.value import TrainedCosts
 from netlift.decisions.eligibility.options import Option, make_options
 from netlift.decisions.next_best_offer.economics import COSTS, digest_costs, price
 from netlift.decisions.next_best_offer.model import (
@@ -190,7 +190,7 @@ def _originate(
     settings: BusinessSettings,
     definition: NextBestOfferDefinition,
     options: tuple[Option, ...],
-    trained: Trained,
+    trained: TrainedCosts,
     uplift: LoadedModel,
 ) -> Origin:
     """What is added to the effects that the champion knows, and which offers it does not know."""
@@ -262,8 +262,8 @@ def _require_known(
         )
 
 
-def _take(trained: Trained, keep: np.ndarray) -> Trained:
-    return Trained(
+def _take(trained: TrainedCosts, keep: np.ndarray) -> TrainedCosts:
+    return TrainedCosts(
         contact_cost=trained.contact_cost[keep], reward=trained.reward[keep], redeemed=trained.redeemed[..., keep]
     )
 

@@ -20,7 +20,7 @@ from netlift.decisions.allocation.dual import Prices, choose_by_prices
 from netlift.decisions.choice.value import AtRisk, value_options
 from netlift.decisions.eligibility.options import Option, make_options
 from netlift.decisions.readout.record import DecisionRecord
-from netlift.decisions.readout.result import EVERYBODY, LEADS_NOW, LeftOut
+from netlift.decisions.readout.result import EVERYBODY, LEADS_NOW, LeftOutPolicy
 from netlift.decisions.run.customers import trained_costs
 from netlift.decisions.run.inputs import offers_known, read_past_costs
 from netlift.decisions.run.scores import UPLIFT
@@ -40,7 +40,7 @@ class Challengers:
     """
 
     options: Mapping[str, np.ndarray]
-    left_out: LeftOut | None = None
+    left_out: LeftOutPolicy | None = None
 
 
 def find_challengers(
@@ -67,12 +67,12 @@ def find_challengers(
     decision = settings.decision
     gone = tuple(offer for offer in record.offers if decision is None or offer not in decision.offers)
     if decision is None or gone:
-        return Challengers(options=found, left_out=LeftOut(model=model, why="offers", offers=gone))
+        return Challengers(options=found, left_out=LeftOutPolicy(model=model, why="offers", offers=gone))
     own = {option.offer_id: option for option in make_options(decision, offers_known(tables))}
     options = tuple(own[offer] for offer in record.offers)
     chosen = _choose_now(options, tables, record, leads, summary, open_to)
     if chosen is None:
-        return Challengers(options=found, left_out=LeftOut(model=model, why="costs"))
+        return Challengers(options=found, left_out=LeftOutPolicy(model=model, why="costs"))
     return Challengers(options={**found, f"{LEADS_NOW}{model}": chosen})
 
 

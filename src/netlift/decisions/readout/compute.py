@@ -30,7 +30,7 @@ from netlift.data.checks.sample_ratio import ArmTotals, SampleRatio, judge_sampl
 from netlift.data.contract import CONTROL
 from netlift.decisions.readout.outcomes import FIGURES, Outcomes
 from netlift.decisions.readout.record import DecisionRecord
-from netlift.decisions.readout.result import OURS, DecisionReadout, Drift, GroupLine
+from netlift.decisions.readout.result import OURS, DecisionReadout, EffectDrift, GroupLine
 from netlift.errors import DataError
 from netlift.evaluation.policy.comparison import prove
 from netlift.evaluation.policy.off_policy import NOBODY, LoggedOutcomes, dr_scores
@@ -42,7 +42,7 @@ ALARM = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class DecisionReading:
     """How a run is read.
 
     Attributes:
@@ -73,7 +73,7 @@ class Reading:
 def read_decisions(
     record: DecisionRecord,
     outcomes: Outcomes,
-    reading: Reading,
+    reading: DecisionReading,
     *,
     challengers: Mapping[str, np.ndarray] | None = None,
 ) -> DecisionReadout:
@@ -119,7 +119,7 @@ def read_decisions(
     )
 
 
-def _checks(record: DecisionRecord, reading: Reading) -> list[SampleRatio]:
+def _checks(record: DecisionRecord, reading: DecisionReading) -> list[SampleRatio]:
     """Sizes of the groups against the chances that drew them."""
 
     def totals(name: str, p: np.ndarray) -> ArmTotals:
@@ -145,7 +145,7 @@ def _checks(record: DecisionRecord, reading: Reading) -> list[SampleRatio]:
     ]
 
 
-def _groups(record: DecisionRecord, own: Outcomes, reading: Reading) -> tuple[GroupLine, ...]:
+def _groups(record: DecisionRecord, own: Outcomes, reading: DecisionReading) -> tuple[GroupLine, ...]:
     values = np.column_stack([getattr(own, name) for name in FIGURES])
     open_to, out = record.open_to, record.held_out
     policy, explore = np.isin(record.arm, ("policy", "journey")), (record.arm == "explore") & open_to
@@ -171,7 +171,7 @@ def _picture(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.asarray((weight / weight.mean())[:, None] * (values - mean) + mean)
 
 
-def _line(group: str, against: str, ours: np.ndarray, theirs: np.ndarray, reading: Reading) -> GroupLine:
+def _line(group: str, against: str, ours: np.ndarray, theirs: np.ndarray, reading: DecisionReading) -> GroupLine:
     cells: list[Moments] = []
     for name, values in ((group, ours), (against, theirs)):
         if len(values) < 2:
@@ -183,7 +183,7 @@ def _line(group: str, against: str, ours: np.ndarray, theirs: np.ndarray, readin
     )
 
 
-def _logged(record: DecisionRecord, own: Outcomes, reading: Reading) -> tuple[LoggedOutcomes, ReplayNoise]:
+def _logged(record: DecisionRecord, own: Outcomes, reading: DecisionReading) -> tuple[LoggedOutcomes, ReplayNoise]:
     """Those whose option was left to chance, with doubly robust scores, and how these stray; arm 0 is no contact."""
     rows = record.open_to
     y = (own.margin - own.reward - own.contact_cost)[rows]
@@ -218,7 +218,7 @@ def _guess(y: np.ndarray, before: np.ndarray | None) -> np.ndarray:
     return guess
 
 
-def _drift(now: Estimate, reading: Reading) -> Drift:
+def _drift(now: Estimate, reading: DecisionReading) -> EffectDrift:
     before = reading.slope_before or Estimate(
         point=1.0, ci_lower=1.0, ci_upper=1.0, level=reading.level, unit="", method="predictions were corrected"
     )
@@ -231,7 +231,7 @@ def _drift(now: Estimate, reading: Reading) -> Drift:
         unit="",
         method="difference of independent slopes",
     )
-    return Drift(now=now, before=before, change=change)
+    return EffectDrift(now=now, before=before, change=change)
 
 
-__all__ = ["Reading", "read_decisions"]
+__all__ = ["DecisionReading", "read_decisions"]

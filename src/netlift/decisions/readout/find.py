@@ -15,7 +15,7 @@ from netlift.data.read import Tables
 from netlift.data.run import MANIFEST_FILE, safe_key
 from netlift.decisions.eligibility.contact_history import CAMPAIGNS_FILE, DECISIONS
 from netlift.decisions.readout.challengers import find_challengers
-from netlift.decisions.readout.compute import Reading, read_decisions
+from netlift.decisions.readout.compute import DecisionReading, read_decisions
 from netlift.decisions.readout.outcomes import gather_outcomes
 from netlift.decisions.readout.record import load_decisions
 from netlift.decisions.readout.result import DecisionReadout
@@ -60,7 +60,7 @@ def read_run(
         before_days=how.pre_days,
         until=seen_until(tables, until),
     )
-    reading = Reading(
+    reading = DecisionReading(
         holdout_share=manifest["drawn_by"]["holdout_share"],
         epsilon=manifest["drawn_by"]["epsilon"],
         tried=manifest["drawn_by"].get("new_offers", {}).get("chance", 0.0),

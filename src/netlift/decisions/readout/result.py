@@ -39,7 +39,7 @@ class GroupLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drift:
+class EffectDrift:
     """Whether predictions are worth what they were.
 
     Attributes:
@@ -59,7 +59,7 @@ class Drift:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOut:
+class LeftOutPolicy:
     """The model that leads now, where it could not be replayed.
 
     Attributes:
@@ -106,9 +106,9 @@ class DecisionReadout:
     groups: Table[GroupLine]
     expected: float
     tenths: Table[WorthTenth] | None
-    drift: Drift | None
+    drift: EffectDrift | None
     replay: Table[ProofRow]
-    left_out: LeftOut | None = None
+    left_out: LeftOutPolicy | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -116,4 +116,4 @@ class DecisionReadout:
         return not any(check.alarm for check in self.checks)
 
 
-__all__ = ["EVERYBODY", "LEADS_NOW", "OURS", "DecisionReadout", "Drift", "GroupLine", "LeftOut"]
+__all__ = ["EVERYBODY", "LEADS_NOW", "OURS", "DecisionReadout", "EffectDrift", "GroupLine", "LeftOutPolicy"]

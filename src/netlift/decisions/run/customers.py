@@ -18,10 +18,10 @@ from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
 from netlift.config.outreach import TriggerSettings
 from netlift.data.read import Tables
-from netlift.decisions.choice.value import AtRisk, OptionValues, Trained, price_wear, value_options
+from netlift.decisions.choice.value import AtRisk, OptionValues, TrainedCosts, price_wear, value_options
 from netlift.decisions.eligibility.consents import agreed, read_opt_outs
 from netlift.decisions.eligibility.contact_history import (
-    History,
+    ContactHistory,
     contact_log,
     read_history,
     reserved_customers,
@@ -31,7 +31,7 @@ from netlift.decisions.eligibility.contact_policy import ContactLog, find_pressu
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.open_windows import OpenWindows, Rest, days_to_nearest, find_open_windows
 from netlift.decisions.eligibility.options import Option, Used, make_options
-from netlift.decisions.journeys.night import Facts, Night
+from netlift.decisions.journeys.night import JourneyFacts, Night
 from netlift.decisions.new_offers.plan import NewOffers
 from netlift.decisions.run.inputs import (
     PastCosts,
@@ -104,7 +104,7 @@ class Known:
     drifted: tuple[str, ...]
     used: Used
     journeys: JourneyHistory
-    facts: Facts | None
+    facts: JourneyFacts | None
     next_purchase: Evaluation | None = None
     new: NewOffers | None = None
 
@@ -126,7 +126,7 @@ class _Past:
     For the list of a trigger also who is in a journey; in the run of all customers that is known when these have moved.
     """
 
-    history: History
+    history: ContactHistory
     log: ContactLog
     windows: OpenWindows
     in_journey: np.ndarray
@@ -340,13 +340,13 @@ def added_on(rows: ProofRows, *, window_days: int) -> tuple[AddedEffect, ...]:
     )
 
 
-def _log_of(settings: BusinessSettings, tables: Tables, history: History, scored: Scored) -> ContactLog:
+def _log_of(settings: BusinessSettings, tables: Tables, history: ContactHistory, scored: Scored) -> ContactLog:
     """All contacts that were made or promised, by position of customer and channel."""
     channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
     return contact_log(history, _index(scored.ids), channel_of, (*_decision_of(settings).channels, OTHER_CHANNEL))
 
 
-def _used(settings: BusinessSettings, history: History, tables: Tables, day: date, key: str) -> Used:
+def _used(settings: BusinessSettings, history: ContactHistory, tables: Tables, day: date, key: str) -> Used:
     """What other runs have used of what the day and its calendar month allow."""
     first = day.replace(day=1)
     return Used(
@@ -356,7 +356,7 @@ def _used(settings: BusinessSettings, history: History, tables: Tables, day: dat
     )
 
 
-def _made_between(history: History, tables: Tables, first: date, end: date) -> dict[str, float]:
+def _made_between(history: ContactHistory, tables: Tables, first: date, end: date) -> dict[str, float]:
     """Contacts of some days that were made or promised, by the names that limits have."""
     channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
     made: dict[str, float] = defaultdict(float)
@@ -410,7 +410,7 @@ def _held_out(settings: BusinessSettings, tables: Tables, ids: np.ndarray, as_of
     return is_held_out(list(ids), share=holdout.share, salt=holdout.salt, period=period, cluster=units)
 
 
-def trained_costs(options: Sequence[Option], costs: PastCosts, *, reward: np.ndarray | None = None) -> Trained:
+def trained_costs(options: Sequence[Option], costs: PastCosts, *, reward: np.ndarray | None = None) -> TrainedCosts:
     """What the training campaigns paid, by option; rewards that nobody logs are none, unless they are asked for.
 
     Args:
@@ -432,7 +432,7 @@ def trained_costs(options: Sequence[Option], costs: PastCosts, *, reward: np.nda
     own = np.zeros(len(options), dtype=bool) if reward is None else (paid > 0) & ~np.isnan(reward).all(axis=0)
     if reward is not None and own.any():
         redeemed = np.where(own, reward / np.where(own, paid, 1.0), redeemed)
-    return Trained(
+    return TrainedCosts(
         contact_cost=np.array([costs.contact_cost.get(option.offer_id, np.nan) for option in options]),
         reward=paid,
         redeemed=redeemed,

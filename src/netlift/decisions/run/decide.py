@@ -13,7 +13,7 @@ from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
 from netlift.data.run import safe_key
 from netlift.decisions.choice.choose import choose
-from netlift.decisions.journeys.night import Asked, Night, run_night
+from netlift.decisions.journeys.night import Night, NightRequest, run_night
 from netlift.decisions.launch_check.check import prove_run
 from netlift.decisions.launch_check.forecast import evidence_of, read_evidence
 from netlift.decisions.run.customers import Known
@@ -75,7 +75,7 @@ def move_journeys(
         return to_uniform(hash_units(ids, salt=salt, purpose="arm"))
 
     return run_night(
-        Asked(
+        NightRequest(
             decision=decision,
             options=known.options,
             customers=known.customers,

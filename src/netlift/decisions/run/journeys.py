@@ -15,7 +15,7 @@ from netlift.config.decision import DecisionSettings
 from netlift.data.read import Tables
 from netlift.decisions.eligibility.contact_history import require_own, standing_decisions
 from netlift.decisions.eligibility.journey_events import JOURNEYS_FILE, read_events
-from netlift.decisions.journeys.night import Facts
+from netlift.decisions.journeys.night import JourneyFacts
 from netlift.decisions.journeys.passages import find_passages
 from netlift.decisions.run.inputs import bought_on, newest_events
 from netlift.decisions.run.scores import LAST_PURCHASE, Scored
@@ -72,7 +72,7 @@ def ask_journeys(
     *,
     as_of: date,
     foretold: Foretold | None = None,
-) -> Facts:
+) -> JourneyFacts:
     """What journeys ask of all customers.
 
     A trigger looks back to the newest run that moved the journeys, a month at most.
@@ -106,7 +106,7 @@ def ask_journeys(
     last[bought_on(tables, positions, as_of)] = day
     end = datetime.combine(as_of + timedelta(days=1), time())
     kinds = decision.contact_policy.complaint_events
-    return Facts(
+    return JourneyFacts(
         fired=np.array([fired.get(journey.trigger, nobody) for journey in decision.journeys]),
         last_purchase=last,
         last_complaint=newest_events(tables, kinds, positions, end).astype("datetime64[D]"),

@@ -16,7 +16,7 @@ from netlift.config.business import BusinessSettings
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.data.history import seen_until
 from netlift.data.read import Tables
-from netlift.decisions.eligibility.contact_history import History, spent_by_runs, tried_by_runs
+from netlift.decisions.eligibility.contact_history import ContactHistory, spent_by_runs, tried_by_runs
 from netlift.decisions.eligibility.options import Option
 from netlift.decisions.new_offers.plan import Gate, NewOffers, plan_new_offers
 from netlift.decisions.new_offers.pooled_effects import OfferHistory, is_well_held, pool_effects
@@ -31,7 +31,7 @@ def read_new_offers(
     settings: BusinessSettings,
     tables: Tables,
     options: Sequence[Option],
-    history: History,
+    history: ContactHistory,
     *,
     learned: Collection[str],
     as_of: date,
@@ -156,7 +156,7 @@ def _mean(effect: Effect, name: str) -> float:
     return float(found.treated_mean[found.names.index(name)]) if name in found.names else 0.0
 
 
-def _pending(history: History, moment: datetime) -> dict[str, int]:
+def _pending(history: ContactHistory, moment: datetime) -> dict[str, int]:
     """Offer to its contacts whose windows are open."""
     rows = history.frame
     running = rows["offer_id"][(rows["ends_at"].to_numpy(dtype="datetime64[us]") > np.datetime64(moment, "us"))]

@@ -23,7 +23,7 @@ RAREST = 0.002  # share of the sampled rows below which a category has no column
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class BinnedColumn:
     """What the codes of a line mean.
 
     Attributes:
@@ -52,7 +52,7 @@ class BinnedRows:
         features: How many features the rows had.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[BinnedColumn, ...]
     codes: np.ndarray
     features: int
 
@@ -79,7 +79,7 @@ def sort_into_bins(X: np.ndarray, features: Sequence[Feature], *, seed: int) -> 
     sample = np.arange(len(X))
     if len(X) > SAMPLED:
         sample = np.sort(np.random.default_rng(seed).choice(len(X), SAMPLED, replace=False))
-    columns: list[Column] = []
+    columns: list[BinnedColumn] = []
     for i, feature in enumerate(features):
         values = X[sample, i]
         columns += _by_category(i, values) if feature.kind == "category" else _by_number(i, values)
@@ -92,14 +92,14 @@ def sort_into_bins(X: np.ndarray, features: Sequence[Feature], *, seed: int) -> 
     return BinnedRows(columns=tuple(columns), codes=codes, features=len(features))
 
 
-def _by_category(feature: int, values: np.ndarray) -> list[Column]:
+def _by_category(feature: int, values: np.ndarray) -> list[BinnedColumn]:
     known, counts = np.unique(values[~np.isnan(values)], return_counts=True)
     often = known[(counts >= RAREST * len(values)) & (counts < len(values))]
     nothing = np.empty(0, dtype=np.float32)
-    return [Column(feature=feature, cuts=nothing, category=int(code)) for code in often]
+    return [BinnedColumn(feature=feature, cuts=nothing, category=int(code)) for code in often]
 
 
-def _by_number(feature: int, values: np.ndarray) -> list[Column]:
+def _by_number(feature: int, values: np.ndarray) -> list[BinnedColumn]:
     """Cuts halfway between neighbours, as many values in each bin; none for one value that is never missing."""
     ordered = np.sort(values[np.isfinite(values)])
     distinct = np.unique(ordered)
@@ -113,7 +113,7 @@ def _by_number(feature: int, values: np.ndarray) -> list[Column]:
     cuts = ((lower.astype(np.float64) + upper) / 2).astype(np.float32)
     cuts = np.where(cuts < upper, cuts, lower)
     missing = bool(np.isnan(values).any()) and len(distinct) > 0
-    return [Column(feature=feature, cuts=cuts)] if len(cuts) or missing else []
+    return [BinnedColumn(feature=feature, cuts=cuts)] if len(cuts) or missing else []
 
 
 @njit(cache=True, nogil=True)

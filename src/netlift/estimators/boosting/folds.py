@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from netlift.estimators.boosting.bins import BinnedRows
-from netlift.estimators.boosting.kernel import BINARY, GAMMA, SQUARED, Plan, Sample, Trees, grow_trees, score_rows
+from netlift.estimators.boosting.kernel import BINARY, GAMMA, SQUARED, GrowthPlan, Sample, Trees, grow_trees, score_rows
 from netlift.estimators.boosting.lightgbm_text import write_text
 from netlift.estimators.cross_fit import assign_folds
 
@@ -55,7 +55,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class BoostingTask:
     """What trees are to learn from which rows; all arrays of all rows, shape (n,).
 
     Attributes:
@@ -89,7 +89,7 @@ class CrossGrown:
 
 
 def grow_in_step(
-    rows: BinnedRows, lesson: Lesson, fold: np.ndarray, settings: Sequence[Setting], *, seed: int
+    rows: BinnedRows, lesson: BoostingTask, fold: np.ndarray, settings: Sequence[Setting], *, seed: int
 ) -> CrossGrown:
     """Grow one booster a fold on the rows of the others.
 
@@ -121,21 +121,21 @@ def grow_in_step(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draw:
+class SeedDraw:
     """What chance decides in growing trees: the seed of columns and cuts, and the fold of each row, shape (n,)."""
 
     seed: int
     fold: np.ndarray
 
 
-def draw_folds(customer: np.ndarray, *, folds: int, seed: int, draws: int = 1) -> tuple[Draw, ...]:
+def draw_folds(customer: np.ndarray, *, folds: int, seed: int, draws: int = 1) -> tuple[SeedDraw, ...]:
     """So many draws, of seeds far apart.
 
     Raises:
         DataError: Fewer customers than folds.
     """
     seeds = [seed + APART * k for k in range(draws)]
-    return tuple(Draw(seed=one, fold=assign_folds(customer, folds=folds, seed=one)) for one in seeds)
+    return tuple(SeedDraw(seed=one, fold=assign_folds(customer, folds=folds, seed=one)) for one in seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +148,8 @@ class AveragedTrees:
         grown: Trees of each draw, shape (draws,); all have the setting of the first.
     """
 
-    lesson: Lesson
-    draws: tuple[Draw, ...]
+    lesson: BoostingTask
+    draws: tuple[SeedDraw, ...]
     grown: tuple[CrossGrown, ...]
 
     @property
@@ -181,7 +181,7 @@ class AveragedTrees:
 
 
 def grow_averaged(
-    rows: BinnedRows, lesson: Lesson, draws: tuple[Draw, ...], settings: Sequence[Setting]
+    rows: BinnedRows, lesson: BoostingTask, draws: tuple[SeedDraw, ...], settings: Sequence[Setting]
 ) -> AveragedTrees:
     """Grow boosters of all draws; the first chooses the setting, as `grow_in_step`."""
     grown: list[CrossGrown] = []
@@ -191,17 +191,17 @@ def grow_averaged(
     return AveragedTrees(lesson=lesson, draws=draws, grown=tuple(grown))
 
 
-def _sample(rows: BinnedRows, lesson: Lesson, use: np.ndarray, starts: np.ndarray) -> Sample:
+def _sample(rows: BinnedRows, lesson: BoostingTask, use: np.ndarray, starts: np.ndarray) -> Sample:
     part = rows.take(use)
     label, offset, weight = (values[use].astype(np.float32) for values in (lesson.label, lesson.offset, lesson.weight))
     gaps = np.array([bool((line == 0).any()) for line in part.codes])
     return Sample(part.codes, rows.most(), gaps, label, offset, weight, starts.astype(np.int64))
 
 
-def _grow(sample: Sample, lesson: Lesson, setting: Setting, fewest: int, seed: int, *, rounds: int = 0) -> Trees:
+def _grow(sample: Sample, lesson: BoostingTask, setting: Setting, fewest: int, seed: int, *, rounds: int = 0) -> Trees:
     """Trees until the loss no longer falls, or so many rounds."""
     most, leaves, models = rounds or round(MOST / setting.learning_rate), setting.num_leaves, len(sample.starts) - 1
-    plan = Plan(
+    plan = GrowthPlan(
         loss=LOSSES[lesson.objective],
         random=setting.extra_trees,
         rate=setting.learning_rate,

@@ -51,7 +51,7 @@ class Sample(NamedTuple):
     starts: np.ndarray
 
 
-class Plan(NamedTuple):
+class GrowthPlan(NamedTuple):
     """How trees are grown.
 
     Attributes:
@@ -109,11 +109,11 @@ Span = tuple[int, int]
 Pair = tuple[float, float]
 Slopes = tuple[np.ndarray, np.ndarray]
 Room = tuple[np.ndarray, ...]
-Given = tuple[Sample, Plan, np.ndarray]
+Given = tuple[Sample, GrowthPlan, np.ndarray]
 
 
 @njit(cache=True, nogil=True)
-def grow_trees(sample: Sample, plan: Plan, draws: np.ndarray, trees: Trees) -> int:
+def grow_trees(sample: Sample, plan: GrowthPlan, draws: np.ndarray, trees: Trees) -> int:
     """Grow all models in step into `trees`; how many rounds were grown.
 
     Args:
@@ -218,7 +218,7 @@ def _tanh(x: np.float32) -> np.float32:
 
 
 @njit(cache=True, nogil=True)
-def _grow_tree(sample: Sample, plan: Plan, draws: np.ndarray, of: Span, room: Room, trees: Trees) -> None:
+def _grow_tree(sample: Sample, plan: GrowthPlan, draws: np.ndarray, of: Span, room: Room, trees: Trees) -> None:
     """One tree of model k in round r, into `trees`, and the leaf of every row."""
     (r, k), (slope, bend, leaf), held = of, room[:3], (sample.starts[of[1]], sample.starts[of[1] + 1])
     totals = np.zeros((plan.leaves, 2))
@@ -348,7 +348,7 @@ def _sum_cuts(sample: Sample, draws: np.ndarray, sums: Slopes, held: Span, left:
 
 @njit(cache=True, nogil=True)
 def _try_cuts(
-    sample: Sample, plan: Plan, draws: np.ndarray, left: np.ndarray, total: Pair, least: float, found: np.ndarray
+    sample: Sample, plan: GrowthPlan, draws: np.ndarray, left: np.ndarray, total: Pair, least: float, found: np.ndarray
 ) -> None:
     """The best of one drawn cut a column."""
     if total[1] < 2 * least:
@@ -445,7 +445,7 @@ def _pick(leaf: np.ndarray, child: int, held: Span, words: np.ndarray, rows: np.
 
 @njit(cache=True, nogil=True)
 def _search(
-    sample: Sample, plan: Plan, drawn: np.ndarray, sums: np.ndarray, scale: Pair, least: float, found: np.ndarray
+    sample: Sample, plan: GrowthPlan, drawn: np.ndarray, sums: np.ndarray, scale: Pair, least: float, found: np.ndarray
 ) -> None:
     """The best of all cuts of the drawn columns."""
     for column in range(len(sample.most)):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from netlift.estimators.boosting.bins import Column
+from netlift.estimators.boosting.bins import BinnedColumn
 from netlift.estimators.boosting.kernel import Trees
 
 CATEGORICAL, DEFAULT_LEFT, MISSING_IS_NAN = 1, 2, 8  # bits of LightGBM's decision_type
@@ -14,7 +14,7 @@ LARGEST = 1e300  # a threshold that only missing values do not pass, as LightGBM
 
 
 def write_text(
-    trees: Trees, columns: Sequence[Column], counts: np.ndarray, *, model: int, rounds: int, features: int
+    trees: Trees, columns: Sequence[BinnedColumn], counts: np.ndarray, *, model: int, rounds: int, features: int
 ) -> str:
     """The first trees of a model; those without a split add nothing and are left out.
 
@@ -37,7 +37,9 @@ def write_text(
     return "\n".join([*head, *texts, "end of trees", ""])
 
 
-def _write_tree(trees: Trees, columns: Sequence[Column], counts: np.ndarray, of: tuple[int, int], name: int) -> str:
+def _write_tree(
+    trees: Trees, columns: Sequence[BinnedColumn], counts: np.ndarray, of: tuple[int, int], name: int
+) -> str:
     at = trees.at[of]
     splits = int(np.sum(at >= 0))
     left, right, held, heft, total = _link(at[:splits], counts, trees.heft[of], trees.value[of])

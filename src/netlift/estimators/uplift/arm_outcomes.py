@@ -34,7 +34,7 @@ from netlift.estimators.cross_fit import assign_folds, sample_customers
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.uplift.calibration import effect_scores
-from netlift.estimators.uplift.lightgbm_folds import BIN_ROWS, Grown, Lesson, Lessons, Setting, grow_on_all
+from netlift.estimators.uplift.lightgbm_folds import BIN_ROWS, Grown, Lessons, LightgbmTask, Setting, grow_on_all
 from netlift.estimators.uplift.purchase_model import PRIOR_ROWS, BoostingContacts, campaign_levels
 
 COMMON: Setting = {
@@ -65,9 +65,11 @@ class MoneyContacts(BoostingContacts):
         self.settings = {"bin_construct_sample_cnt": BIN_ROWS, "enable_bundle": False} | self.settings
         self.thinned = self.weight / np.where(self.buys, 1.0, self.kept_share)
 
-    def margin_lesson(self, use: np.ndarray, offset: np.ndarray) -> Lesson:
+    def margin_lesson(self, use: np.ndarray, offset: np.ndarray) -> LightgbmTask:
         """To learn margins above what the offset, a logarithm, says of them; shape (n,) each."""
-        return Lesson(objective="tweedie", use=use & self.kept, label=self.amount, offset=offset, weight=self.thinned)
+        return LightgbmTask(
+            objective="tweedie", use=use & self.kept, label=self.amount, offset=offset, weight=self.thinned
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,7 @@ class Common:
         season: How far each row's campaign lies from it, shape (n,).
     """
 
-    lesson: Lesson
+    lesson: LightgbmTask
     grown: Grown
     level: float
     season: np.ndarray
@@ -139,7 +141,7 @@ class ArmTrees:
         profit: k0 and k1 of each arm, shape (m + 1, 2).
     """
 
-    lessons: tuple[Lesson, ...]
+    lessons: tuple[LightgbmTask, ...]
     grown: tuple[Grown, ...]
     levels: np.ndarray
     margin: np.ndarray

@@ -26,7 +26,7 @@ Setting = Mapping[str, float | bool]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class LightgbmTask:
     """What trees are to learn from which rows; all arrays of all rows, shape (n,).
 
     Attributes:
@@ -68,7 +68,7 @@ class Lessons:
         fold: Fold of each row, 0 to k - 1, shape (n,), customers kept together.
     """
 
-    def __init__(self, boosting: BoostingContacts, lesson: Lesson, fold: np.ndarray) -> None:
+    def __init__(self, boosting: BoostingContacts, lesson: LightgbmTask, fold: np.ndarray) -> None:
         self.boosting, self.lesson, self.fold = boosting, lesson, fold
         self.pairs = [(lesson.use & (fold != k), lesson.use & (fold == k)) for k in range(int(fold.max()) + 1)]
         self.sets: list[tuple[Any, Any]] | None = None
@@ -128,7 +128,7 @@ class Lessons:
         return least, at, boosters
 
 
-def grow_on_all(boosting: BoostingContacts, lesson: Lesson, setting: Setting, rounds: int) -> Any:
+def grow_on_all(boosting: BoostingContacts, lesson: LightgbmTask, setting: Setting, rounds: int) -> Any:
     """The booster of all rows that teach the lesson, with so many trees."""
     import lightgbm as lgb
 
@@ -136,7 +136,7 @@ def grow_on_all(boosting: BoostingContacts, lesson: Lesson, setting: Setting, ro
     return lgb.train(_params(boosting, lesson, setting, int(lesson.use.sum())), data, rounds)
 
 
-def _params(boosting: BoostingContacts, lesson: Lesson, setting: Setting, rows: int) -> dict[str, Any]:
+def _params(boosting: BoostingContacts, lesson: LightgbmTask, setting: Setting, rows: int) -> dict[str, Any]:
     params: dict[str, Any] = dict(setting) | boosting.settings | {"objective": lesson.objective}
     least = max(5, min(int(setting["min_data_in_leaf"]), rows // ROWS_PER_LEAF))
     return params | {"metric": lesson.objective, "boost_from_average": False, "min_data_in_leaf": least}

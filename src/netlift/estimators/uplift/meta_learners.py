@@ -41,7 +41,7 @@ from netlift.estimators.uplift.arm_outcomes import (
     MoneyContacts,
     contrast_lines,
 )
-from netlift.estimators.uplift.lightgbm_folds import Grown, Lesson, Lessons, Setting, grow_on_all
+from netlift.estimators.uplift.lightgbm_folds import Grown, Lessons, LightgbmTask, Setting, grow_on_all
 from netlift.estimators.uplift.linear_terms import LearnedTerms, StoredTerms, calibrate_and_store
 from netlift.estimators.uplift.model_selection import search_settings
 from netlift.estimators.uplift.randomization import pair_of, pair_propensity
@@ -173,7 +173,7 @@ def _imputed(use: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Imputed:
 class OfferEffect:
     """Trees of an offer's effect, shrunk: level + slope · trees."""
 
-    lesson: Lesson
+    lesson: LightgbmTask
     grown: Grown
     level: float
     slope: float
@@ -200,10 +200,10 @@ def prepare_imputed(impute: Callable[[Known, int], Imputed], known: Known) -> Le
     return learn
 
 
-def _effect_lesson(shown: Imputed) -> Lesson:
+def _effect_lesson(shown: Imputed) -> LightgbmTask:
     use, label, weight = shown.use, shown.label, shown.weight
     mean = float(np.average(label[use], weights=weight[use])) if use.any() else 0.0
-    return Lesson(objective="l2", use=use, label=label, offset=np.full(len(label), mean), weight=weight)
+    return LightgbmTask(objective="l2", use=use, label=label, offset=np.full(len(label), mean), weight=weight)
 
 
 def _learn_effect(binned: Lessons, settings: Sequence[Setting]) -> OfferEffect:

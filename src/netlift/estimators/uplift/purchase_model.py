@@ -133,7 +133,7 @@ def find_floor(margin: np.ndarray) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Purchases:
+class ExpectedPurchases:
     """Expected purchases of rows.
 
     Attributes:
@@ -185,9 +185,11 @@ class PurchaseModel:
     chance: PurchasePart
     amount: PurchasePart
 
-    def predict(self, X: np.ndarray, *, threads: int) -> Purchases:
+    def predict(self, X: np.ndarray, *, threads: int) -> ExpectedPurchases:
         """Expected purchases at an average campaign."""
-        return Purchases(chance=self.chance.predict(X, threads=threads), amount=self.amount.predict(X, threads=threads))
+        return ExpectedPurchases(
+            chance=self.chance.predict(X, threads=threads), amount=self.amount.predict(X, threads=threads)
+        )
 
     def booster_texts(self) -> dict[str, str]:
         """File name to LightGBM text."""
@@ -205,8 +207,8 @@ class CrossFitPurchases:
         rounds: Trees of each part, mean over folds.
     """
 
-    average: Purchases
-    own: Purchases
+    average: ExpectedPurchases
+    own: ExpectedPurchases
     rounds: dict[Part, int]
 
 
@@ -243,7 +245,7 @@ def cross_fit_purchases(boosting: BoostingContacts, fold: np.ndarray) -> CrossFi
             average[part][fold == k], own[part][fold == k], grown = next(answers)
             trees.append(grown)
         rounds[part] = max(1, round(float(np.mean(trees))))
-    return CrossFitPurchases(average=Purchases(**average), own=Purchases(**own), rounds=rounds)
+    return CrossFitPurchases(average=ExpectedPurchases(**average), own=ExpectedPurchases(**own), rounds=rounds)
 
 
 def _predict_fold(boosting: BoostingContacts, part: Part, held: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

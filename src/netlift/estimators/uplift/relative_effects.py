@@ -33,7 +33,7 @@ import numpy as np
 
 from netlift.estimators.boosting.folds import FEWEST_ROWS
 from netlift.estimators.parallel import run_side_by_side
-from netlift.estimators.uplift.purchase_model import RAREST, BoostingContacts, Part, Purchases, grow_until_worse
+from netlift.estimators.uplift.purchase_model import RAREST, BoostingContacts, ExpectedPurchases, Part, grow_until_worse
 from netlift.estimators.uplift.randomization import pair_of
 
 MOST_ROUNDS = 150
@@ -93,7 +93,7 @@ class RelativeEffect:
     note: str
 
 
-def effect_tasks(boosting: BoostingContacts, expected: Purchases) -> tuple[Task, ...]:
+def effect_tasks(boosting: BoostingContacts, expected: ExpectedPurchases) -> tuple[Task, ...]:
     """The tasks of all offers, in order of arms, chance before amount; none of a part that too few rows teach.
 
     Args:

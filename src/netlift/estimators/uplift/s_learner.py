@@ -28,7 +28,7 @@ from netlift.estimators.uplift.arm_outcomes import (
     margin_levels,
     profit_lines,
 )
-from netlift.estimators.uplift.lightgbm_folds import Lesson, Lessons, Setting, grow_on_all
+from netlift.estimators.uplift.lightgbm_folds import Lessons, LightgbmTask, Setting, grow_on_all
 from netlift.estimators.uplift.linear_terms import LearnedTerms, StoredTerms
 from netlift.estimators.uplift.model_selection import effect_loss
 from netlift.features.matrix import Feature
@@ -76,7 +76,7 @@ def prepare_single(known: Known) -> Callable[[Sequence[Setting]], LearnedTerms]:
     return learn
 
 
-def _refit(boosting: MoneyContacts, lesson: Lesson, level: float, best: _Try) -> StoredTerms:
+def _refit(boosting: MoneyContacts, lesson: LightgbmTask, level: float, best: _Try) -> StoredTerms:
     fitted = grow_on_all(boosting, lesson, best.setting, best.rounds)
     flags = _flags(len(boosting.rows.offers))
     expressions = [booster(FILE, link="exp", append=own.tolist(), init=level) for own in flags]

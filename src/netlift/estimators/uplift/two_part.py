@@ -33,8 +33,8 @@ from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts,
 from netlift.estimators.uplift.purchase_model import (
     BoostingContacts,
     CrossFitPurchases,
+    ExpectedPurchases,
     PurchaseModel,
-    Purchases,
     cross_fit_purchases,
     fit_purchases,
 )
@@ -108,13 +108,13 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
     )
 
 
-def _basis(expected: Purchases, effects: Sequence[np.ndarray]) -> np.ndarray:
+def _basis(expected: ExpectedPurchases, effects: Sequence[np.ndarray]) -> np.ndarray:
     """1, p, p·m and p·m times each effect, shape (n, 3 + effects)."""
     common = [np.ones(len(expected.chance)), expected.chance, expected.margin]
     return np.column_stack([*common, *(expected.margin * effect for effect in effects)])
 
 
-def fit_rest(boosting: BoostingContacts, expected: Purchases) -> np.ndarray:
+def fit_rest(boosting: BoostingContacts, expected: ExpectedPurchases) -> np.ndarray:
     """What profit lacks of margin, over 1, p, p·m, by arm, shape (m + 1, 3)."""
     basis, lack, arm = _basis(expected, ()), boosting.amount - boosting.rows.y, boosting.rows.arm
     arms = range(len(boosting.rows.offers) + 1)

@@ -28,7 +28,7 @@ FAR = 1e3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
+class PredictionSpread:
     """Interval and standard deviation by prediction, straight between knots.
 
     Attributes:
@@ -51,7 +51,7 @@ class Spread:
         return [(f"{name}_{what}", unit, interpolate(self.x, y, value)) for what, y in knots]
 
 
-def learn_spread(y: np.ndarray, predicted: np.ndarray, *, level: float = LEVEL) -> Spread:
+def learn_spread(y: np.ndarray, predicted: np.ndarray, *, level: float = LEVEL) -> PredictionSpread:
     """Learn the spread from predictions that did not see their customers.
 
     Rows are grouped by prediction, the highest group split again and again so that the few who are worth most have
@@ -83,7 +83,7 @@ def learn_spread(y: np.ndarray, predicted: np.ndarray, *, level: float = LEVEL) 
         grow = far / x[-1]
         x = np.append(x, far)
         lower, upper, sd = (np.append(knots, knots[-1] * grow) for knots in (lower, upper, sd))
-    return Spread(
+    return PredictionSpread(
         x=tuple(x.tolist()),
         lower=tuple(lower.tolist()),
         upper=tuple(upper.tolist()),

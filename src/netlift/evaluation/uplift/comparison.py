@@ -13,7 +13,7 @@ import numpy as np
 from netlift.errors import DataError
 from netlift.evaluation.influence import Figure
 from netlift.evaluation.rank_weighting import AUUC, QINI, RankedEffects
-from netlift.evaluation.uplift.metrics import DecileRow, Scored, calibration_figures, tabulate_deciles
+from netlift.evaluation.uplift.metrics import DecileRow, ScoredModel, calibration_figures, tabulate_deciles
 from netlift.evaluation.uplift.toc import rate_weighting
 from netlift.results import Estimate, Table
 
@@ -52,7 +52,7 @@ class UpliftComparison:
 
 
 def compare_uplift(
-    scored: Scored,
+    scored: ScoredModel,
     predictions: Mapping[str, np.ndarray],
     *,
     against: str,
@@ -95,7 +95,7 @@ def compare_uplift(
 
 
 def _figures(
-    scored: Scored, ranked: Mapping[str, RankedEffects], shares: Sequence[float], least_q: float
+    scored: ScoredModel, ranked: Mapping[str, RankedEffects], shares: Sequence[float], least_q: float
 ) -> Iterator[tuple[str, str, str, dict[str, Figure]]]:
     """Name, words, unit and the figure of each model that has it; one metric at a time, so that memory stays small."""
     for metric, weighting in (("qini", QINI), ("auuc", AUUC), ("autoc", rate_weighting("autoc", least_q))):

@@ -38,7 +38,7 @@ from netlift.results import Estimate, Table
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class ScoredModel:
     """Rows with a known effect score.
 
     Attributes:
@@ -121,7 +121,7 @@ class DecileRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
+class CalibrationTable:
     """The line of the effect on the predicted uplift.
 
     Attributes:
@@ -133,7 +133,9 @@ class Calibration:
     intercept: Estimate
 
 
-def contrast(logged: LoggedOutcomes, arm: int | np.ndarray, against: int | np.ndarray = 0) -> tuple[Scored, np.ndarray]:
+def contrast(
+    logged: LoggedOutcomes, arm: int | np.ndarray, against: int | np.ndarray = 0
+) -> tuple[ScoredModel, np.ndarray]:
     """Effects of one arm against another, on the rows whose campaign could draw both.
 
     Args:
@@ -155,7 +157,7 @@ def contrast(logged: LoggedOutcomes, arm: int | np.ndarray, against: int | np.nd
     at = np.arange(len(logged))
     effects = logged.scores[at, arm] - logged.scores[at, against]
     usable = np.isfinite(effects)
-    scored = Scored(
+    scored = ScoredModel(
         effects=effects[usable],
         customer=logged.customer[usable],
         unit=logged.unit,
@@ -165,7 +167,7 @@ def contrast(logged: LoggedOutcomes, arm: int | np.ndarray, against: int | np.nd
     return scored, usable
 
 
-def qini(scored: Scored, predicted: np.ndarray) -> Estimate:
+def qini(scored: ScoredModel, predicted: np.ndarray) -> Estimate:
     """Rank-weighted mean effect of a predicted uplift.
 
     Args:
@@ -173,7 +175,7 @@ def qini(scored: Scored, predicted: np.ndarray) -> Estimate:
         predicted: Predicted uplift, shape (n,); only its order matters.
 
     Examples:
-        >>> rows = Scored(effects=np.array([4.0, 2.0, 0.0, 0.0]), customer=np.arange(4), unit="EUR", level=0.95)
+        >>> rows = ScoredModel(effects=np.array([4.0, 2.0, 0.0, 0.0]), customer=np.arange(4), unit="EUR", level=0.95)
         >>> qini(rows, np.array([9.0, 5.0, 1.0, 0.0])).point
         0.4375
         >>> qini(rows, np.zeros(4)).point
@@ -182,24 +184,24 @@ def qini(scored: Scored, predicted: np.ndarray) -> Estimate:
     return scored.estimate(scored.rank(predicted).weighted(QINI), QINI.method)
 
 
-def qini_difference(scored: Scored, predicted: np.ndarray, against: np.ndarray) -> Estimate:
+def qini_difference(scored: ScoredModel, predicted: np.ndarray, against: np.ndarray) -> Estimate:
     """Qini of one predicted uplift above another's, paired on the same rows."""
     figure = scored.rank(predicted).weighted(QINI) - scored.rank(against).weighted(QINI)
     return scored.estimate(figure, "difference of Qini, paired")
 
 
-def auuc(scored: Scored, predicted: np.ndarray) -> Estimate:
+def auuc(scored: ScoredModel, predicted: np.ndarray) -> Estimate:
     """Gain per customer when the top share is contacted, averaged over all shares from none to all.
 
     Examples:
-        >>> rows = Scored(effects=np.array([4.0, 2.0, 0.0, 0.0]), customer=np.arange(4), unit="EUR", level=0.95)
+        >>> rows = ScoredModel(effects=np.array([4.0, 2.0, 0.0, 0.0]), customer=np.arange(4), unit="EUR", level=0.95)
         >>> auuc(rows, np.array([9.0, 5.0, 1.0, 0.0])).point
         1.1875
     """
     return scored.estimate(scored.rank(predicted).weighted(AUUC), AUUC.method)
 
 
-def uplift_at_k(scored: Scored, predicted: np.ndarray, share: float) -> Estimate:
+def uplift_at_k(scored: ScoredModel, predicted: np.ndarray, share: float) -> Estimate:
     """Mean effect among the top share of rows; rows tied at the border enter by equal parts.
 
     Args:
@@ -208,19 +210,19 @@ def uplift_at_k(scored: Scored, predicted: np.ndarray, share: float) -> Estimate
         share: Of the rows, in (0, 1]. The interval knows that the border of the top is an estimate too.
 
     Examples:
-        >>> rows = Scored(effects=np.array([4.0, 2.0, 0.0, 0.0]), customer=np.arange(4), unit="EUR", level=0.95)
+        >>> rows = ScoredModel(effects=np.array([4.0, 2.0, 0.0, 0.0]), customer=np.arange(4), unit="EUR", level=0.95)
         >>> uplift_at_k(rows, np.array([9.0, 5.0, 5.0, 0.0]), 0.5).point
         2.5
     """
     return scored.estimate(scored.rank(predicted).top(share), f"mean effect among the top {share:.0%}")
 
 
-def uplift_by_decile(scored: Scored, predicted: np.ndarray, *, bins: int = 10) -> Table[DecileRow]:
+def uplift_by_decile(scored: ScoredModel, predicted: np.ndarray, *, bins: int = 10) -> Table[DecileRow]:
     """Predicted against observed uplift, by tenths of the predicted; intervals take the tenths as given."""
     return tabulate_deciles(scored, scored.rank(predicted), bins=bins)
 
 
-def tabulate_deciles(scored: Scored, ranked: RankedEffects, *, bins: int = 10) -> Table[DecileRow]:
+def tabulate_deciles(scored: ScoredModel, ranked: RankedEffects, *, bins: int = 10) -> Table[DecileRow]:
     """`uplift_by_decile` of rows that are ranked already."""
     ranks = ranked.ranks
     bin_of = np.minimum((ranks.middle * bins).astype(np.int16), bins - 1)[ranks.code]
@@ -248,14 +250,14 @@ def tabulate_deciles(scored: Scored, ranked: RankedEffects, *, bins: int = 10) -
     return Table(name="uplift by decile", rows=tuple(rows))
 
 
-def calibration(scored: Scored, predicted: np.ndarray) -> Calibration | None:
+def calibration(scored: ScoredModel, predicted: np.ndarray) -> CalibrationTable | None:
     """Slope and intercept of the effect on the predicted uplift, robust to unequal variance and clustered.
 
     Returns:
         The line, or None for one predicted number for all.
 
     Examples:
-        >>> rows = Scored(effects=np.array([4.0, 3.0, 1.0]), customer=np.arange(3), unit="EUR", level=0.95)
+        >>> rows = ScoredModel(effects=np.array([4.0, 3.0, 1.0]), customer=np.arange(3), unit="EUR", level=0.95)
         >>> line = calibration(rows, np.array([2.0, 1.0, 0.0]))
         >>> round(line.slope.point, 4), round(line.intercept.point, 4)
         (1.5, 1.1667)
@@ -263,20 +265,20 @@ def calibration(scored: Scored, predicted: np.ndarray) -> Calibration | None:
     line = calibration_figures(scored.rank(predicted))
     if line is None:
         return None
-    return Calibration(
+    return CalibrationTable(
         slope=scored.estimate(line[0], "slope of the effect on the predicted", unit=""),
         intercept=scored.estimate(line[1], "effect where none is predicted"),
     )
 
 
-def calibration_slope(scored: Scored, predicted: np.ndarray) -> Estimate | None:
+def calibration_slope(scored: ScoredModel, predicted: np.ndarray) -> Estimate | None:
     """Slope of the effect on the predicted uplift: 1 is calibrated, 0 says that the differences are noise.
 
     Returns:
         The slope with its interval, robust to unequal variance and clustered; None for one predicted number for all.
 
     Examples:
-        >>> rows = Scored(effects=np.array([4.0, 2.0, 0.0]), customer=np.arange(3), unit="EUR", level=0.95)
+        >>> rows = ScoredModel(effects=np.array([4.0, 2.0, 0.0]), customer=np.arange(3), unit="EUR", level=0.95)
         >>> calibration_slope(rows, np.array([2.0, 1.0, 0.0])).point
         2.0
     """
@@ -301,7 +303,7 @@ def calibration_figures(ranked: RankedEffects) -> tuple[Figure, Figure] | None:
     return Figure(point=slope, influence=tilt), intercept
 
 
-def _part_error(scored: Scored, inside: np.ndarray, deviation: np.ndarray) -> float:
+def _part_error(scored: ScoredModel, inside: np.ndarray, deviation: np.ndarray) -> float:
     """Standard error of the mean of a part of the rows from their weighted deviations, shape (len(inside),)."""
     customers = scored.clusters.count
     if customers < 2:

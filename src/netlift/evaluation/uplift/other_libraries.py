@@ -31,7 +31,7 @@ import numpy as np
 
 from netlift.errors import DataError
 from netlift.evaluation.rank_weighting import QINI, Ranks
-from netlift.evaluation.uplift.metrics import Scored
+from netlift.evaluation.uplift.metrics import ScoredModel
 from netlift.results import Estimate
 
 
@@ -193,11 +193,11 @@ def sklift_uplift_at_k(
     )
 
 
-def qini_over_ate(scored: Scored, predicted: np.ndarray) -> Estimate:
+def qini_over_ate(scored: ScoredModel, predicted: np.ndarray) -> Estimate:
     """The Qini over the absolute mean effect: of no unit, and without bound where the mean effect is near zero.
 
     Examples:
-        >>> rows = Scored(effects=np.array([4.0, 2.0, 0.0, 2.0]), customer=np.arange(4), unit="EUR", level=0.95)
+        >>> rows = ScoredModel(effects=np.array([4.0, 2.0, 0.0, 2.0]), customer=np.arange(4), unit="EUR", level=0.95)
         >>> qini_over_ate(rows, np.array([9.0, 5.0, 1.0, 0.0])).point
         0.125
     """

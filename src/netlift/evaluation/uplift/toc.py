@@ -29,7 +29,7 @@ from scipy.special import entr
 
 from netlift.errors import DataError
 from netlift.evaluation.rank_weighting import Weighting
-from netlift.evaluation.uplift.metrics import Scored
+from netlift.evaluation.uplift.metrics import ScoredModel
 from netlift.results import Estimate, Table
 
 
@@ -49,7 +49,7 @@ class TopShare:
 
 
 def rate(
-    scored: Scored, predicted: np.ndarray, *, weighting: Literal["autoc", "qini"] = "autoc", least_q: float
+    scored: ScoredModel, predicted: np.ndarray, *, weighting: Literal["autoc", "qini"] = "autoc", least_q: float
 ) -> Estimate:
     """Average advantage of contacting the best-ranked first.
 
@@ -60,7 +60,7 @@ def rate(
         least_q: Smallest share that counts, in [0, 1).
 
     Examples:
-        >>> rows = Scored(effects=np.array([4.0, 0.0]), customer=np.arange(2), unit="EUR", level=0.95)
+        >>> rows = ScoredModel(effects=np.array([4.0, 0.0]), customer=np.arange(2), unit="EUR", level=0.95)
         >>> round(rate(rows, np.array([2.0, 1.0]), least_q=0.0).point, 4)  # 2 to the half, then 2/q - 2: 2·ln 2
         1.3863
         >>> rate(rows, np.array([1.0, 1.0]), least_q=0.1).point
@@ -71,7 +71,7 @@ def rate(
 
 
 def rate_difference(
-    scored: Scored,
+    scored: ScoredModel,
     predicted: np.ndarray,
     against: np.ndarray,
     *,
@@ -84,11 +84,11 @@ def rate_difference(
     return scored.estimate(figure, f"difference of {heights.method}, paired")
 
 
-def toc(scored: Scored, predicted: np.ndarray, shares: Sequence[float]) -> Table[TopShare]:
+def toc(scored: ScoredModel, predicted: np.ndarray, shares: Sequence[float]) -> Table[TopShare]:
     """The targeting operator characteristic at given shares, in (0, 1].
 
     Examples:
-        >>> rows = Scored(effects=np.array([4.0, 2.0, 0.0, 0.0]), customer=np.arange(4), unit="EUR", level=0.95)
+        >>> rows = ScoredModel(effects=np.array([4.0, 2.0, 0.0, 0.0]), customer=np.arange(4), unit="EUR", level=0.95)
         >>> [row.above_average.point for row in toc(rows, np.array([9.0, 5.0, 1.0, 0.0]), [0.25, 0.5, 1.0])]
         [2.5, 1.5, 0.0]
     """

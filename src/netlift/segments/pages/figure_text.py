@@ -8,7 +8,7 @@ from datetime import date
 from netlift.report.document import Cell, CellKind, Tone, text_cell, write_number
 from netlift.report.language import Words
 from netlift.segments.figures import Change, Figure, Note
-from netlift.segments.metrics import METRIC, Metric
+from netlift.segments.metrics import METRIC, SegmentMetric
 
 DIGITS = {"money": 0, "share": 1, "count": 0, "ratio": 2, "score": 1}
 SMALL_MONEY = 100.0
@@ -31,7 +31,7 @@ class FigureWords:
     currency: str
     horizon_days: int | None
 
-    def name(self, metric: Metric) -> str:
+    def name(self, metric: SegmentMetric) -> str:
         """What a figure is called."""
         return self.words.say(f"metric.{metric.name}", horizon=say_horizon(self.horizon_days, self.words))
 
@@ -73,7 +73,7 @@ class FigureWords:
         lower, upper = ends
         return f"{size} ({self.words.say('cell.interval', lower=lower, upper=upper)})"
 
-    def number(self, metric: Metric, value: float, *, signed: bool = False) -> str:
+    def number(self, metric: SegmentMetric, value: float, *, signed: bool = False) -> str:
         """A value of a figure in its own writing."""
         digits = digits_of(metric, value)
         return write_number(metric.kind, value, self.words, self.currency, digits=digits, signed=signed)
@@ -105,7 +105,7 @@ def short_money_cell(value: float, lower: float | None, upper: float | None, wor
     return Cell(kind="money", value=value, text=words.short_money(value, currency), note=note)
 
 
-def digits_of(metric: Metric, value: float) -> int:
+def digits_of(metric: SegmentMetric, value: float) -> int:
     """Digits behind the point."""
     if metric.kind == "money" and 0 < abs(value) < SMALL_MONEY:
         return 2

@@ -26,7 +26,7 @@ from netlift.estimators.uplift.counted_gains import Counted
 from netlift.estimators.uplift.fit import average_effects
 from netlift.evaluation.policy.joint_comparison import prove_jointly
 from netlift.results import Estimate, Table, format_number
-from netlift.training.gate import Check, beats_baseline, held_out_agrees
+from netlift.training.gate import GateCheck, beats_baseline, held_out_agrees
 from netlift.training.uplift.holdout import Judged
 
 TOPS = (0.5, 0.25)  # of those contacted, the shares of the highest predictions that are tried alone
@@ -69,7 +69,7 @@ class Permission:
     kind: Kind
     counted: Counted
     words: str
-    checks: tuple[Check, ...]
+    checks: tuple[GateCheck, ...]
     parts: Table[PartRow]
 
 
@@ -118,7 +118,7 @@ def permit(evidence: Judged, late: Judged, rows: ContactRows, gates: UpliftGate)
 
 def _ask_whole(
     evidence: Judged, late: Judged, gates: UpliftGate, gain: Estimate, rival: _Tried | None
-) -> tuple[Check, ...]:
+) -> tuple[GateCheck, ...]:
     """Whether the policy beats nobody and the best proven constant, and the newest campaigns agree."""
     asked = [beats_baseline(gain, baseline=SILENCE, measure="profit", at_least=gates.min_gain_over_constant)]
     if rival is not None:
@@ -130,7 +130,7 @@ def _ask_whole(
     return (*asked, held_out_agrees(late.gain_over(_nobody(late), confidence=gates.confidence), baseline=SILENCE))
 
 
-def _ask(one: _Tried, gain: Estimate, late: Judged, gates: UpliftGate) -> tuple[Check, ...]:
+def _ask(one: _Tried, gain: Estimate, late: Judged, gates: UpliftGate) -> tuple[GateCheck, ...]:
     """Whether a constant or a part, proven on all evidence, is not contradicted by the newest campaigns."""
     subject = f"giving {one.words}" if one.kind == "constant" else f"what ships of it ({one.words})"
     held = late.count(one.counted).gain_over(_nobody(late), confidence=gates.confidence)

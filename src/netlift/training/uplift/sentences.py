@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from netlift.estimators.shapley import Choice, EffectShareRow, Reason
+from netlift.estimators.shapley import Choice, EffectShareRow, ShapleyReason
 from netlift.evaluation.policy.off_policy import NOBODY
 from netlift.evaluation.policy.policy_tree import Answer, Path, TreeEnd, simplify
 from netlift.features.matrix import Feature
@@ -193,7 +193,7 @@ def say_choice(choice: Choice, words: Words, currency: str) -> str:
     def money(value: float) -> str:
         return words.money(value, currency, digits=digits, signed=True)
 
-    def say_reason(reason: Reason) -> str:
+    def say_reason(reason: ShapleyReason) -> str:
         return words.say(
             "choice.reason",
             feature=say_feature(reason.feature, words),

@@ -21,13 +21,13 @@ from netlift.evaluation.policy.off_policy import (
     policy_difference,
 )
 from netlift.evaluation.policy.profit_forecast import OfferPromise, find_worth, promise_by_offer
-from netlift.evaluation.uplift.metrics import DecileRow, Scored, calibration_slope, qini, uplift_by_decile
+from netlift.evaluation.uplift.metrics import DecileRow, ScoredModel, calibration_slope, qini, uplift_by_decile
 from netlift.report.charts import deciles_chart, importance_chart, leaderboard_chart
 from netlift.report.names import speak_of
 from netlift.results import Estimate, Table, format_number
 from netlift.training.contact_rows import build_contact_rows
-from netlift.training.gate import Check, features_believable
-from netlift.training.task import Assignment, Trained
+from netlift.training.gate import GateCheck, features_believable
+from netlift.training.task import TrainedModel, TrainingTask
 from netlift.training.uplift.context import UpliftLearning, constants_for, policy_of, predict_uplift
 from netlift.training.uplift.evidence_file import write_proof_rows
 from netlift.training.uplift.evidence_rows import gather_proof_rows
@@ -41,7 +41,7 @@ REFUTED_ROWS = 40_000
 DECILES = "uplift_by_decile.svg"
 
 
-def train_uplift(assignment: Assignment) -> Trained:
+def train_uplift(assignment: TrainingTask) -> TrainedModel:
     """Fit the candidates, choose one, judge it on held-out campaigns against the constants.
 
     The held-out contacts are kept in the state, so that `netlift decide` can prove its policy by them.
@@ -101,7 +101,7 @@ def train_uplift(assignment: Assignment) -> Trained:
     def against(standing: StoredModel) -> Estimate:
         return policy_difference(logged, policy, policy_of(standing, held_out))
 
-    return Trained(
+    return TrainedModel(
         candidate=candidate,
         features=rows.features,
         headline=headline if mark is None else mark.mark(headline),
@@ -170,7 +170,7 @@ def _refute(learning: UpliftLearning, shipped: ShippedUplift) -> tuple[Table[Ref
     )
 
 
-def _learning(assignment: Assignment, definition: UpliftDefinition) -> UpliftLearning:
+def _learning(assignment: TrainingTask, definition: UpliftDefinition) -> UpliftLearning:
     return UpliftLearning(
         definition=definition,
         seed=assignment.settings.seed,
@@ -180,14 +180,14 @@ def _learning(assignment: Assignment, definition: UpliftDefinition) -> UpliftLea
     )
 
 
-def judge_by_gate(shipped: ShippedUplift, gates: UpliftGate) -> tuple[Check, ...]:
+def judge_by_gate(shipped: ShippedUplift, gates: UpliftGate) -> tuple[GateCheck, ...]:
     """The gate: what was asked of what ships, on all evidence and on the newest campaigns, and of its features."""
     believable = features_believable(shipped.candidate.importance, bound=gates.max_gain_share)
     return (*shipped.permission.checks, believable)
 
 
 def _deciles(
-    logged: LoggedOutcomes, rows: ContactRows, candidate: Candidate, assignment: Assignment
+    logged: LoggedOutcomes, rows: ContactRows, candidate: Candidate, assignment: TrainingTask
 ) -> Table[DecileRow] | None:
     """Predicted against observed effect of the offer that the model likes best, by tenth of customers."""
     uplift = np.where(rows.available[:, 1:], predict_uplift(StoredModel(candidate.files), rows), -np.inf)
@@ -198,7 +198,9 @@ def _deciles(
     if usable.sum() < MIN_DECILE_ROWS:
         return None
     effects = logged.scores[at, liked + 1] - logged.scores[:, 0]
-    scored = Scored(effects=effects[usable], customer=rows.customer[usable], unit=assignment.unit, level=logged.level)
+    scored = ScoredModel(
+        effects=effects[usable], customer=rows.customer[usable], unit=assignment.unit, level=logged.level
+    )
     return uplift_by_decile(scored, predicted[usable])
 
 
@@ -218,7 +220,7 @@ def _metrics(
         offered = rows.available[:, j + 1]
         if offered.sum() < MIN_DECILE_ROWS:
             continue
-        scored = Scored(
+        scored = ScoredModel(
             effects=(logged.scores[:, j + 1] - logged.scores[:, 0])[offered],
             customer=rows.customer[offered],
             unit=logged.unit,
@@ -238,7 +240,7 @@ def _metrics(
 
 
 def _figures(
-    board: Table[PolicyRow], deciles: Table[DecileRow] | None, candidate: Candidate, assignment: Assignment
+    board: Table[PolicyRow], deciles: Table[DecileRow] | None, candidate: Candidate, assignment: TrainingTask
 ) -> dict[str, bytes]:
     figures = {
         "policies.svg": leaderboard_chart(

@@ -21,17 +21,17 @@ from functools import partial
 import numpy as np
 
 from netlift.estimators.boosting.bins import sort_into_bins
-from netlift.estimators.boosting.folds import AveragedTrees, Draw, Lesson, Setting, grow_averaged
+from netlift.estimators.boosting.folds import AveragedTrees, BoostingTask, SeedDraw, Setting, grow_averaged
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.uplift.purchase_model import (
     PARTS,
     BoostingContacts,
+    ExpectedPurchases,
     Part,
     PurchaseModel,
     PurchasePart,
-    Purchases,
     campaign_levels,
 )
 
@@ -95,11 +95,11 @@ class LearnedPurchases:
     chance: LearnedPart
     amount: LearnedPart
 
-    def average(self) -> Purchases:
+    def average(self) -> ExpectedPurchases:
         """Expected at an average campaign, out of fold."""
         return _expected(self.chance.score(), self.amount.score())
 
-    def own(self) -> Purchases:
+    def own(self) -> ExpectedPurchases:
         """Expected at the row's own campaign, out of fold."""
         return _expected(self.chance.score() + self.chance.season, self.amount.score() + self.amount.season)
 
@@ -110,7 +110,7 @@ class LearnedPurchases:
         return PurchaseModel(chance=chance, amount=amount)
 
 
-def learn_purchases(boosting: CaseControlContacts, draws: tuple[Draw, ...]) -> LearnedPurchases:
+def learn_purchases(boosting: CaseControlContacts, draws: tuple[SeedDraw, ...]) -> LearnedPurchases:
     """Learn both parts out of fold.
 
     Args:
@@ -122,13 +122,13 @@ def learn_purchases(boosting: CaseControlContacts, draws: tuple[Draw, ...]) -> L
     return LearnedPurchases(chance=chance, amount=amount)
 
 
-def _learn(boosting: CaseControlContacts, part: Part, draws: tuple[Draw, ...]) -> LearnedPart:
+def _learn(boosting: CaseControlContacts, part: Part, draws: tuple[SeedDraw, ...]) -> LearnedPart:
     buys, everybody = boosting.buys, np.ones(len(boosting.rows), dtype=bool)
     chance = part == "chance"
     label = buys.astype(np.float64) if chance else boosting.amount
     level, season = campaign_levels(boosting.rows, label, everybody if chance else buys, boosting.weight, part)
     thinned = np.log(boosting.kept_share) if chance else 0.0
-    lesson = Lesson(
+    lesson = BoostingTask(
         objective="binary" if chance else "gamma",
         use=boosting.kept & boosting.chance_differs if chance else buys,
         label=label,
@@ -139,5 +139,5 @@ def _learn(boosting: CaseControlContacts, part: Part, draws: tuple[Draw, ...]) -
     return LearnedPart(part=part, level=level, season=season, trees=trees)
 
 
-def _expected(chance: np.ndarray, amount: np.ndarray) -> Purchases:
-    return Purchases(chance=np.asarray(0.5 * (1.0 + np.tanh(0.5 * chance))), amount=np.exp(amount))
+def _expected(chance: np.ndarray, amount: np.ndarray) -> ExpectedPurchases:
+    return ExpectedPurchases(chance=np.asarray(0.5 * (1.0 + np.tanh(0.5 * chance))), amount=np.exp(amount))

@@ -31,7 +31,7 @@ from itertools import combinations
 
 import numpy as np
 
-from netlift.estimators.boosting.folds import AveragedTrees, Draw, Lesson, Setting, grow_averaged
+from netlift.estimators.boosting.folds import AveragedTrees, BoostingTask, SeedDraw, Setting, grow_averaged
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, LearnedPurchases
 from netlift.estimators.uplift.purchase_model import PARTS, RAREST, Part
@@ -46,7 +46,7 @@ PRIOR = 1.0  # precision about zero of each number in a logistic regression: kee
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contrast:
+class PairContrast:
     """One arm against another, in one part.
 
     Attributes:
@@ -77,14 +77,14 @@ class LearnedContrast:
         note: The slope's story, in words.
     """
 
-    contrast: Contrast
+    contrast: PairContrast
     trees: AveragedTrees
     level: float
     slope: float
     note: str
 
 
-def list_contrasts(rows: ContactRows) -> list[Contrast]:
+def list_contrasts(rows: ContactRows) -> list[PairContrast]:
     """Every offer beside control in both parts, then chances beside each other where a campaign had both offers."""
     offers = range(1, len(rows.offers) + 1)
     pairs = [(later, sooner) for sooner, later in combinations(offers, 2)]
@@ -92,11 +92,11 @@ def list_contrasts(rows: ContactRows) -> list[Contrast]:
         best = int(np.argmax(average_effects(rows))) + 1
         pairs = [(offer, best) for offer in offers if offer != best]
     met = [(a, b) for a, b in pairs if all(np.any(_pair(rows, a, b) & (rows.arm == j)) for j in (a, b))]
-    beside_control = [Contrast(arm=offer, beside=0, part=part) for part in PARTS for offer in offers]
-    return [*beside_control, *(Contrast(arm=a, beside=b, part="chance") for a, b in met)]
+    beside_control = [PairContrast(arm=offer, beside=0, part=part) for part in PARTS for offer in offers]
+    return [*beside_control, *(PairContrast(arm=a, beside=b, part="chance") for a, b in met)]
 
 
-def is_taught(boosting: CaseControlContacts, contrast: Contrast) -> bool:
+def is_taught(boosting: CaseControlContacts, contrast: PairContrast) -> bool:
     """Whether the rows can tell: some bought and some did not, or both arms show amounts."""
     if contrast.part == "chance":
         return boosting.chance_differs
@@ -104,11 +104,11 @@ def is_taught(boosting: CaseControlContacts, contrast: Contrast) -> bool:
     return len(bought) > contrast.arm and min(bought[contrast.arm], bought[contrast.beside]) >= RAREST
 
 
-def reconcile(contrasts: list[Contrast], offers: int) -> np.ndarray:
+def reconcile(contrasts: list[PairContrast], offers: int) -> np.ndarray:
     """Weights of the contrasts in the effect of each offer over control, least squares, shape (offers, contrasts).
 
     Examples:
-        >>> pairs = [Contrast(arm=a, beside=b, part="chance") for a, b in ((1, 0), (2, 0), (2, 1))]
+        >>> pairs = [PairContrast(arm=a, beside=b, part="chance") for a, b in ((1, 0), (2, 0), (2, 1))]
         >>> (3 * reconcile(pairs, 2)).round(6).tolist()
         [[2.0, 1.0, -1.0], [1.0, 2.0, 1.0]]
     """
@@ -120,7 +120,7 @@ def reconcile(contrasts: list[Contrast], offers: int) -> np.ndarray:
 
 
 def learn_contrast(
-    boosting: CaseControlContacts, expected: LearnedPurchases, contrast: Contrast, draws: tuple[Draw, ...]
+    boosting: CaseControlContacts, expected: LearnedPurchases, contrast: PairContrast, draws: tuple[SeedDraw, ...]
 ) -> LearnedContrast:
     """Learn a contrast out of fold and shrink it.
 
@@ -147,13 +147,13 @@ Arrays = tuple[np.ndarray, ...]
 
 
 def _learn_chance(
-    boosting: CaseControlContacts, contrast: Contrast, draws: tuple[Draw, ...], of: Arrays
+    boosting: CaseControlContacts, contrast: PairContrast, draws: tuple[SeedDraw, ...], of: Arrays
 ) -> LearnedContrast:
     use, label, offset, weight = of
     customer = boosting.rows.customer[use]
     among = (label[use], offset[use], weight[use], customer)
     (level,), _ = logistic_with_offset(np.ones((int(use.sum()), 1)), *among)
-    lesson = Lesson(objective="binary", use=use, label=label, offset=offset + level, weight=weight)
+    lesson = BoostingTask(objective="binary", use=use, label=label, offset=offset + level, weight=weight)
     settings = (boosting.fix(STUMPS), boosting.fix(FOUR_LEAVES))
     trees = grow_averaged(boosting.binned, lesson, draws, settings)
     slope = error = kept = 0.0
@@ -168,11 +168,11 @@ def _learn_chance(
 
 
 def _learn_amount(
-    boosting: CaseControlContacts, contrast: Contrast, draws: tuple[Draw, ...], of: Arrays
+    boosting: CaseControlContacts, contrast: PairContrast, draws: tuple[SeedDraw, ...], of: Arrays
 ) -> LearnedContrast:
     use, label, weight = of
     mean = float(np.average(label[use], weights=weight[use])) if use.any() else 0.0
-    lesson = Lesson(objective="l2", use=use, label=label, offset=np.full(len(label), mean), weight=weight)
+    lesson = BoostingTask(objective="l2", use=use, label=label, offset=np.full(len(label), mean), weight=weight)
     settings = (boosting.fix(STUMPS), boosting.fix(FOUR_LEAVES))
     trees = grow_averaged(boosting.binned, lesson, draws, settings)
     slope = error = kept = centre = 0.0
@@ -232,7 +232,7 @@ def _balance(rows: ContactRows, use: np.ndarray) -> np.ndarray:
     return inverse / np.where(mean > 0, mean, 1.0)[code]
 
 
-def _tell(rows: ContactRows, contrast: Contrast, slope: float, error: float, kept: float) -> str:
+def _tell(rows: ContactRows, contrast: PairContrast, slope: float, error: float, kept: float) -> str:
     names = ("control", *rows.offers)
     pair = f"{names[contrast.arm]} beside {names[contrast.beside]}"
     return f"{pair}, {contrast.part}: slope {slope:.2f} (se {error:.2f}), kept {kept:.2f}"

@@ -32,7 +32,7 @@ from netlift.estimators.uplift.pairwise.contrasts import (
     list_contrasts,
     reconcile,
 )
-from netlift.estimators.uplift.purchase_model import PARTS, PurchaseModel, Purchases
+from netlift.estimators.uplift.purchase_model import PARTS, ExpectedPurchases, PurchaseModel
 from netlift.estimators.uplift.tuning import Progress
 from netlift.estimators.uplift.two_part import fit_rest, share_importance, store_effects
 
@@ -81,7 +81,7 @@ def fit_paired_effects(
     )
 
 
-def _basis(expected: Purchases, learned: Sequence[LearnedContrast]) -> np.ndarray:
+def _basis(expected: ExpectedPurchases, learned: Sequence[LearnedContrast]) -> np.ndarray:
     """1, p, p·m, p·m·(1 - p), and the part's own of the last two times each contrast's trees, shape (n, 4 + k)."""
     money = expected.margin
     swayed = money * (1.0 - expected.chance)
