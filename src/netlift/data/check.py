@@ -25,6 +25,7 @@ from netlift.data.read import Tables
 from netlift.data.repeats import find_repeats
 from netlift.data.rules import PER_CAMPAIGN, REFERENCES, TORN_SHARE, Rule, make_rules
 from netlift.data.tables import CONTRACT, TableContract
+from netlift.errors import UsageError
 from netlift.results import Table
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ def read_sound(tables: Tables, settings: BusinessSettings, *, verb: str) -> tupl
 
     Raises:
         DataError: An error reaches the whole of a table that the verb reads.
+        UsageError: The verb needs receipts, and the business is one extract of customers.
     """
+    if tables.snapshot_of is not None and verb not in ("train", "score"):
+        raise UsageError(f"{settings.name} is one extract of customers (data.snapshot_of): {verb} needs receipts")
     report, sound = _hold(tables, settings, None)
     report.raise_for_errors(verb)
     return sound, report
@@ -79,12 +83,11 @@ def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) ->
     facts: dict[str, TableFacts] = {}
     findings: list[Finding] = []
     kept: dict[str, ir.Table] = {}
-    for name in sorted(CONTRACT, key=lambda name: name in REFERENCES):  # first what the others refer to
-        if name in tables:
-            # A contact whose offer is left out has no known cost; who is left out himself is no stranger.
-            seen = tables.replace(offers=kept["offers"]) if "offers" in kept else tables
-            facts[name], found, kept[name] = _check_table(seen, name, settings, as_of)
-            findings += found
+    for name in sorted(tables.contract, key=lambda name: name in REFERENCES):  # first what the others refer to
+        # A contact whose offer is left out has no known cost; who is left out himself is no stranger.
+        seen = tables.replace(offers=kept["offers"]) if "offers" in kept else tables
+        facts[name], found, kept[name] = _check_table(seen, name, settings, as_of)
+        findings += found
     found, ratios = check_arms(tables, alarm=settings.check.srm_alarm)
     findings += [*found, *check_completeness(tables), *check_money(tables), *_source_notes(tables)]
     findings = [_with_stops(_accept(finding, settings.check.accept)) for finding in findings]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,8 @@ from netlift.data.casting import Casting, impossible_moments, null_of, refusals,
 from netlift.data.completeness import find_complete_end
 from netlift.data.files import CSV, list_files, machine_error, open_files, reading, stem_of
 from netlift.data.memory import LIBRARIES_MB, require_memory
-from netlift.data.tables import CONSENT_PREFIX, CONTRACT, Column, TableContract
+from netlift.data.snapshot import complete_snapshot
+from netlift.data.tables import CONSENT_PREFIX, CONTRACT, SNAPSHOT, Column, TableContract
 from netlift.data.write import STAGING_PREFIX, resource_error
 from netlift.errors import DataError, ResourceError
 
@@ -49,6 +50,7 @@ class Tables:
         unread: Table name to the source's columns that the contract does not know; named where one of ours is missing.
         complete_end: First moment of which rows may be missing, by `data.complete_until`; None where the newest receipt
             tells.
+        snapshot_of: Day of the extract, where one extract of customers is all there is.
     """
 
     connection: Any
@@ -58,6 +60,13 @@ class Tables:
     notes: tuple[Note, ...] = ()
     unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     complete_end: datetime | None = None
+    snapshot_of: date | None = None
+
+    @property
+    def contract(self) -> Mapping[str, TableContract]:
+        """What each table that the source has must hold."""
+        known = CONTRACT if self.snapshot_of is None else SNAPSHOT
+        return {name: known[name] for name in known if name in self.present}
 
     def __getitem__(self, name: str) -> ir.Table:
         return self.expressions[name]
@@ -102,8 +111,12 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False) -> Iter
                 notes=(*sources.notes, *_numbers_as_text(settings, sources.tables)),
                 written=settings.data.tables,
                 attribute_types=settings.data.attribute_types,
+                contract=_contract(settings),
             )
-            yield replace(tables, complete_end=find_complete_end(tables, settings.data.complete_until))
+            if settings.data.snapshot_of is not None:
+                yield complete_snapshot(tables, settings.data.snapshot_of)
+            else:
+                yield replace(tables, complete_end=find_complete_end(tables, settings.data.complete_until))
     except duckdb.Error as error:  # rows are read late; what the engine says of them may quote a row
         raise machine_error(error, f"the tables of {settings.name}") or DataError(
             f"a source cannot be read to its end ({type(error).__name__}); write its files anew, in UTF-8 and with one "
@@ -175,7 +188,8 @@ def _sources(connection: Any, settings: BusinessSettings, *, scratch: Path) -> A
     found: dict[str, ir.Table] = {}
     for name, source in settings.data.tables.items():
         try:
-            found[name] = _rename(name, open_files(connection, name, source, scratch=scratch), source)
+            contract = _contract(settings)[name]
+            found[name] = _rename(contract, open_files(connection, name, source, scratch=scratch), source)
         except DataError as error:
             mistakes.append(str(error))
     if mistakes:
@@ -183,8 +197,12 @@ def _sources(connection: Any, settings: BusinessSettings, *, scratch: Path) -> A
     return Adapted(tables=found, notes=())
 
 
-def _rename(name: str, table: ir.Table, source: TableSource) -> ir.Table:
-    contract = CONTRACT[name]
+def _contract(settings: BusinessSettings) -> Mapping[str, TableContract]:
+    return CONTRACT if settings.data.snapshot_of is None else SNAPSHOT
+
+
+def _rename(contract: TableContract, table: ir.Table, source: TableSource) -> ir.Table:
+    name = contract.name
     for ours, theirs in source.columns.items():
         if contract.column(ours) is None and not ours.startswith(CONSENT_PREFIX):
             known = [column.name for column in contract.columns]
@@ -204,11 +222,15 @@ def _numbers_as_text(settings: BusinessSettings, sources: Mapping[str, ir.Table]
     data = settings.data
     if "customers" not in data.tables:
         return
+    known = _contract(settings)["customers"]
     customers, casting = sources["customers"], Casting.of(data.tables["customers"], ZoneInfo(settings.time_zone))
     asked = [
         name
         for name in data.attributes
-        if name in customers.columns and name not in data.attribute_types and customers[name].type().is_string()
+        if name in customers.columns
+        and name not in data.attribute_types
+        and known.column(name) is None
+        and customers[name].type().is_string()
     ]
     if not asked:
         return
@@ -240,6 +262,7 @@ def conform(
     notes: tuple[Note, ...] = (),
     written: Mapping[str, TableSource] = MappingProxyType({}),
     attribute_types: Mapping[str, AttributeType] = MappingProxyType({}),
+    contract: Mapping[str, TableContract] = CONTRACT,
 ) -> Tables:
     """Tables in the columns and types of the contract.
 
@@ -251,6 +274,7 @@ def conform(
         notes: What an adapter's rules did to the sources.
         written: How the sources write numbers, days and zones, by table; as the contract has them where it is missing.
         attribute_types: What attributes are where their source does not tell, as a CSV never does.
+        contract: What each table must hold.
 
     Raises:
         DataError: Columns are missing or of the wrong type; all of them at once.
@@ -260,7 +284,7 @@ def conform(
     present: dict[str, frozenset[str]] = {}
     for name, source in sources.items():
         quote_all = not _is_csv(written.get(name))
-        wanted = _wanted_columns(CONTRACT[name], source, attributes, attribute_types, mistakes, quote_all=quote_all)
+        wanted = _wanted_columns(contract[name], source, attributes, attribute_types, mistakes, quote_all=quote_all)
         found = [column for column in wanted if column.name in source.columns]
         casting = Casting.of(written.get(name), zone)
         refused = [mistake for column in found for mistake in refusals(name, column, source[column.name])]

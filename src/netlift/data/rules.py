@@ -73,8 +73,8 @@ def make_rules(
         max_orphan_share: Share of rows of unknown customers that is tolerated.
     """
     rules = [
-        *_value_rules(tables, CONTRACT[name], rows),
-        *_time_rules(CONTRACT[name], rows, as_of),
+        *_value_rules(tables, tables.contract[name], rows),
+        *_time_rules(tables.contract[name], rows, as_of),
         *_reference_rules(name, rows, max_orphan_share),
     ]
     if name == "transactions":
@@ -117,7 +117,7 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
                 broken_by=value.isnan() | (value.abs() > LARGEST),
                 message=f"are NaN, infinite or beyond {LARGEST:g}; correct them in the source",
             )
-        if column.type == "money" and column.name not in ("revenue", "margin"):
+        if column.type == "money" and not column.name.endswith(("revenue", "margin")):
             yield Rule(
                 **reach,
                 column=column.name,
