@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from netlift.abtest import skew
 from netlift.abtest.adjustment import Adjustment
 from netlift.abtest.comparison import AFTER, DELIVERED, contrast_arms, contrast_each
-from netlift.abtest.contrast import Contrast, contrast, money, money_lines
+from netlift.abtest.contrast import FEWEST, Contrast, contrast, money, money_lines
 from netlift.abtest.moments import OUTCOMES, PROFIT, Moments, merge
 from netlift.abtest.portfolio import ALL_ARMS
 from netlift.abtest.readout import (
@@ -388,7 +388,9 @@ def _read_arm(
         gamma=found.raw.gamma,
         chance_best=joint.best,
         largest_customer_share=cell.largest_share,
-        profit_without_largest=_profit(arm, cell.without_largest, control.without_largest, terms),
+        profit_without_largest=None
+        if min(cell.without_largest.n, control.without_largest.n) < FEWEST
+        else _profit(arm, cell.without_largest, control.without_largest, terms),
         profit_capped=_profit(arm, cell.capped, control.capped, terms),
         among=terms.among.get(arm),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.data.findings import LeavesOut, Scope, Severity
 from netlift.data.read import Tables
-from netlift.data.tables import CONTRACT, CONTROL, Column, TableContract
+from netlift.data.tables import CONTRACT, CONTROL, MARK, Column, TableContract
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -73,6 +73,7 @@ def make_rules(
         max_orphan_share: Share of rows of unknown customers that is tolerated.
     """
     rules = [
+        *_unread_rules(tables, tables.contract[name], rows),
         *_value_rules(tables, tables.contract[name], rows),
         *_time_rules(tables.contract[name], rows, as_of),
         *_reference_rules(name, rows, max_orphan_share),
@@ -88,6 +89,21 @@ def make_rules(
     return rules
 
 
+def _unread_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Iterator[Rule]:
+    """Values that do not read as the contract's type; they are missing in the rows already, and marked."""
+    for (table, name), words in tables.unread.items():
+        if table == contract.name and f"{MARK}{name}" in rows.columns:
+            column = contract.column(name) or Column(name=name, type="text")
+            yield Rule(
+                **_reach(table, column),
+                column=name,
+                code="unread-value",
+                severity="error",
+                broken_by=rows[f"{MARK}{name}"],
+                message=f"have values in {name} that {words}",
+            )
+
+
 def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Iterator[Rule]:
     """Missing values, untidy ids and impossible numbers, for every column that the source has."""
     for column in contract.columns:
@@ -95,7 +111,10 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
             continue
         value = rows[column.name]
         reach = _reach(contract.name, column)
-        yield _missing_values(column, value, reach)
+        missing = value.isnull()
+        if f"{MARK}{column.name}" in rows.columns:
+            missing &= ~rows[f"{MARK}{column.name}"]
+        yield _missing_values(column, missing, reach)
         if column.type == "id":
             yield Rule(
                 **reach,
@@ -128,7 +147,7 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
             )
     known = {column.name for column in contract.columns}
     for name in sorted(tables.present[contract.name] - known):
-        yield _missing_values(Column(name=name, type="text"), rows[name], {})
+        yield _missing_values(Column(name=name, type="text"), rows[name].isnull(), {})
 
 
 def _odd_ids(column: str, value: Any) -> Iterator[Rule]:
@@ -163,7 +182,7 @@ def _reach(table: str, column: Column) -> dict[str, Any]:
     return {"scope": scope, "leaves_out": leaves_out, "tolerated_share": tolerated}
 
 
-def _missing_values(column: Column, value: ir.Value, reach: dict[str, Any]) -> Rule:
+def _missing_values(column: Column, missing: ir.BooleanValue, reach: dict[str, Any]) -> Rule:
     message = "have no value"
     if not column.nullable:
         message += ", and none may lack it; fill them or leave the rows out of the source"
@@ -172,7 +191,7 @@ def _missing_values(column: Column, value: ir.Value, reach: dict[str, Any]) -> R
         column=column.name,
         code="missing-value",
         severity="info" if column.nullable else "error",
-        broken_by=value.isnull(),
+        broken_by=missing,
         message=message,
     )
 

@@ -12,6 +12,8 @@ ColumnType = Literal["id", "instant", "date", "money", "number", "flag", "text"]
 
 CONTROL = "control"
 CONSENT_PREFIX = "consent_"
+MARK = "unread "
+"""Before a column's name: the column that says of which rows its value is not read."""
 
 
 @dataclass(frozen=True, kw_only=True)

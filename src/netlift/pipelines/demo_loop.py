@@ -20,6 +20,7 @@ from netlift.abtest.holdout import Period, is_held_out
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
 from netlift.data.check import read_sound
+from netlift.data.findings import LEARN_UPLIFT
 from netlift.data.read import open_tables
 from netlift.data.retailer.outreach import OUTCOME_DAYS
 from netlift.data.retailer.rounds import NOBODY, World
@@ -96,8 +97,8 @@ class Loop:
     def learn(self, world: World, folder: Path, *, standing: Lesson | None) -> Lesson:
         """Check the tables and train on all contacts whose outcome windows are over; ask the gate once a quarter."""
         settings = in_folder(self._settings, folder)
-        with open_tables(settings) as tables:
-            tables, _ = read_sound(tables, settings, verb="train")
+        with open_tables(settings, verb=LEARN_UPLIFT) as tables:
+            tables, _ = read_sound(tables, settings, verb=LEARN_UPLIFT)
             study = Study(
                 as_of=world.date,
                 seed=self._seed,

@@ -135,7 +135,7 @@ def score_business(
         inputs = _input_digests(settings, champions, sources, as_of)
         if target.exists():
             return _standing(target, inputs, key)
-        with open_tables(settings) as tables:
+        with open_tables(settings, verb="score") as tables:
             require_same_schema([champion.contract for champion in champions], tables)
             progress.stage("check", "holding the tables against the contract")
             tables, report = read_sound(tables, settings, verb="score")

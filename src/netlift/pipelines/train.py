@@ -15,7 +15,7 @@ from netlift.config.business import BusinessSettings, TaskName
 from netlift.config.definitions import AnyDefinition, ChurnDefinition, LtvDefinition, load_definition
 from netlift.config.settings import did_you_mean
 from netlift.data.check import read_sound
-from netlift.data.findings import CheckReport, Finding
+from netlift.data.findings import LEARN_UPLIFT, CheckReport, Finding
 from netlift.data.read import Tables
 from netlift.data.write import require_free_space
 from netlift.errors import (
@@ -172,7 +172,10 @@ def train_business(
     definitions = _load_definitions(settings, tasks)
     require_free_space(settings.state, needed_mb=NEEDED_MB)
     lock = settings.state / "locks" / "train.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder="train"), reading_tables(settings) as (tables, sources):
+    with (
+        exclusive(lock, timeout_seconds=lock_timeout, holder="train"),
+        reading_tables(settings, verb="train") as (tables, sources),
+    ):
         progress.stage("check", "holding the tables against the contract")
         tables, report = read_sound(tables, settings, verb="train")
         history = read_history(tables)
@@ -194,7 +197,7 @@ def train_business(
                 future_value=value,
                 mistrusted=_mistrusted(report),
             )
-            outcomes.append(_train_task(assignment, store, digests, sources, now))
+            outcomes.append(_train_task(assignment, report, store, digests, sources, now))
         offered = ""
         if settings.decision is not None and any(o.task == "uplift" and o.standing in LEADS for o in outcomes):
             offered = offer_what_leads(
@@ -270,12 +273,19 @@ def _vocabulary_end(settings: BusinessSettings, tables: Tables, history: History
 
 
 def _train_task(
-    assignment: Assignment, store: Store, digests: Mapping[str, str], sources: SourceFiles, now: datetime
+    assignment: Assignment,
+    report: CheckReport,
+    store: Store,
+    digests: Mapping[str, str],
+    sources: SourceFiles,
+    now: datetime,
 ) -> TaskOutcome:
     """Train, log, register and ask the gate; a refusal foreseen is an outcome, not an end."""
     started = perf_counter()
     task = assignment.definition.task
     try:
+        if task == "uplift":
+            report.raise_for_errors(LEARN_UPLIFT)
         trained = train_uplift(assignment) if task == "uplift" else train_value(assignment)
         sources.require_unchanged()
         assignment.progress.stage(task, "logging, registering, asking the gate")
