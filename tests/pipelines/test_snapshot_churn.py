@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from netlift.config.business import BusinessSettings, load
 from netlift.config.definitions import FlagDefinition, load_definition
 from netlift.data.check import check_tables
 from netlift.data.read import open_tables
-from netlift.errors import ConfigError, DataError, LeakageError, UsageError
+from netlift.errors import ConfigError, DataError, LeakageError, ResourceError, UsageError
 from netlift.features.vocabulary import learn_vocabulary
 from netlift.pipelines.progress import Silent
 from netlift.pipelines.readouts import read_sound
@@ -247,9 +248,16 @@ def test_an_extract_asks_for_nothing_that_needs_receipts(tmp_path):
         build_flagged_rows(replace(tables, snapshot_of=None), definition, vocabulary, seed=1)
 
 
+def test_a_limit_under_which_no_chart_is_drawn_is_named_before_anything_is_fitted(tmp_path, monkeypatch):
+    settings = configure(tmp_path, draw_extract(1))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64 * 2**30, 64 * 2**30))
+    with pytest.raises(ResourceError, match=r"ulimit -v.*charts reserve addresses") as refusal:
+        train_business(settings, tasks=[], progress=Silent(), now=NOW, lock_timeout=0.0)
+    assert refusal.value.exit_code == 6
+
+
 def test_an_extract_is_not_scored_before_its_day_nor_long_after(trained):
     settings, _ = trained
     for day, words in ((date(2026, 9, 30), "the extract is of 2026-09-30"), (date(2027, 1, 1), "max_data_age_days")):
         with pytest.raises(DataError, match=words):
             score_business(settings, as_of=day, run_key="", progress=Silent(), now=NOW, lock_timeout=0.0)
-    assert timedelta(days=31) < date(2027, 1, 1) - date(2026, 9, 30)

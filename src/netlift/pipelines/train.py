@@ -48,6 +48,7 @@ from netlift.registry.package import content_digest
 from netlift.registry.promotion import promote
 from netlift.registry.store import Store, open_store
 from netlift.registry.tracking import TrainingRecord, log_training
+from netlift.report.charts import require_room_to_draw
 from netlift.results import Estimate, Table, Told, to_plain
 
 ORDER: tuple[TaskName, ...] = ("ltv", "ltv_year", "churn", "uplift")
@@ -171,6 +172,7 @@ def train_business(
     started = perf_counter()
     definitions = _load_definitions(settings, tasks)
     require_free_space(settings.state, needed_mb=NEEDED_MB)
+    require_room_to_draw()  # asked now, not after minutes of fitting
     lock = settings.state / "locks" / "train.lock"
     with (
         exclusive(lock, timeout_seconds=lock_timeout, holder="train"),
