@@ -16,7 +16,7 @@ from netlift.config.business import BusinessSettings, load
 from netlift.config.definitions import FlagDefinition, load_definition
 from netlift.data.check import check_tables
 from netlift.data.read import open_tables
-from netlift.errors import ConfigError, DataError, LeakageError, ResourceError, UsageError
+from netlift.errors import ConfigError, DataError, GateRefusedError, LeakageError, ResourceError, UsageError
 from netlift.features.vocabulary import learn_vocabulary
 from netlift.pipelines.progress import Silent
 from netlift.pipelines.readouts import read_sound
@@ -57,7 +57,7 @@ def configure(folder: Path, frame: pd.DataFrame, **data: object) -> BusinessSett
     """A config beside the extract as CSV, with few settings to search."""
     frame.drop(columns="chance", errors="ignore").to_csv(folder / "extract.csv", index=False)
     churn = yaml.safe_load((HOUSE / "models" / "churn_flag.yaml").read_text())
-    churn["search"] |= {"trials": 2, "folds": 2, "max_rounds": 60}
+    churn["search"] |= {"trials": 1, "folds": 2, "max_rounds": 20}
     (folder / "churn.yaml").write_text(yaml.safe_dump(churn))
     columns = {"customer_id": "customerID", "churned": "Churn", "monthly_revenue": "MonthlyCharges"}
     content = {
@@ -254,6 +254,20 @@ def test_a_limit_under_which_no_chart_is_drawn_is_named_before_anything_is_fitte
     with pytest.raises(ResourceError, match=r"ulimit -v.*charts reserve addresses") as refusal:
         train_business(settings, tasks=[], progress=Silent(), now=NOW, lock_timeout=0.0)
     assert refusal.value.exit_code == 6
+
+
+def test_values_and_attributes_that_training_did_not_see_stop_the_scores_above_the_limits_of_the_config(
+    trained, tmp_path
+):
+    settings, _ = trained
+    new = draw_extract(3)
+    few, many = (new.assign(contract=new.contract.where(new.index >= n, "five years")) for n in (72, 168))
+    assert len(score(settings, tmp_path, few, "few")) == len(new)
+    with pytest.raises(GateRefusedError, match=r"contract: 7\.0% of customers .* score\.max_unseen_share allows 5\.0%"):
+        score(settings, tmp_path, many, "many")
+    moved = new.assign(tenure=new.tenure + 90, MonthlyCharges=10 * new.MonthlyCharges, support="yes")
+    with pytest.raises(GateRefusedError, match=r"3 of 4 features drifted .* 50% of score\.max_drifted_share"):
+        score(settings, tmp_path, moved, "moved")
 
 
 def test_an_extract_is_not_scored_before_its_day_nor_long_after(trained):
