@@ -24,7 +24,7 @@ def cast(column, values, *, type=None, **how):
     casting = Casting(zone=MOSCOW, **how)
     table = ibis.memtable(pa.table({"n": range(len(values)), "x": pa.array(values, type)}))
     found = table.select("n", x=casting.cast(column, table.x)).order_by("n").to_pyarrow()["x"].to_pylist()
-    return found, unread_values("customers", table, {column: casting.cast(column, table.x)})
+    return found, [*map(str, unread_values("customers", table, {column: casting.cast(column, table.x)}))]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -97,8 +97,8 @@ def check(connection, tables, as_of=None, notes=(), settings=SETTINGS):
         place = f"{name}_{next(NUMBERS)}"
         connection.con.register(place, pa.table(columns))
         sources[name] = connection.table(place)
-    found = conform(connection, sources, attributes=(), zone=ZoneInfo("Europe/Moscow"), notes=notes)
-    return check_tables(found, settings, as_of=as_of)
+    found = conform(connection, sources, attributes=(), zone=ZoneInfo("Europe/Moscow"))
+    return check_tables(replace(found, notes=notes), settings, as_of=as_of)
 
 
 def plant(changes):

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from netlift.config.business import load
+from netlift.config.definitions import FlagDefinition, load_definition
 from netlift.data.checks.check import check_tables
-from netlift.data.contract import CONTRACT
+from netlift.data.contract import CONTRACT, SNAPSHOT
 from netlift.data.read import open_tables
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "own-data.md").read_text(encoding="utf-8")
+HOUSE = Path(__file__).parents[2]
+PAGE = (HOUSE / "docs" / "how-to" / "own-data.md").read_text(encoding="utf-8")
 PEOPLE = range(1, 61)
 FILES = {
     "clients.csv": ["client,since,region,points,consent_sms"]
@@ -22,17 +24,25 @@ FILES = {
     + [f"C1,{n},2026-01-05 06:00,{'control' if n % 2 else 'sms_300'},0.5" for n in PEOPLE],
     "offers.csv": ["offer_id,channel,contact_cost", "sms_300,sms,3.5"],
     "events.csv": ["customer_id,occurred_at,kind", "7,2026-02-03 12:00,open"],
+    "extract.csv": ["client,tariff,months,bill,left"]
+    + [f"{n},{'home' if n % 2 else 'work'},{n},{500 + n},{'yes' if n % 3 else 'no'}" for n in PEOPLE],
 }
+
+
+def copy_config(folder, name):
+    """The page's config of that name beside its files."""
+    (example,) = [block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.S) if block.startswith(f"name: {name}")]
+    for file, lines in FILES.items():
+        encoding = "cp1251" if file == "clients.csv" else "utf-8"
+        (folder / file).write_text("\n".join(lines) + "\n", encoding=encoding)
+    example = example.replace(f"../var/{name}", "state").replace("../models", str(HOUSE / "models"))
+    (folder / f"{name}.yaml").write_text(example, encoding="utf-8")
+    return load(folder / f"{name}.yaml")
 
 
 @pytest.fixture
 def settings(tmp_path):
-    (example,) = [block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.S) if block.startswith("name: shop")]
-    for name, lines in FILES.items():
-        encoding = "cp1251" if name == "clients.csv" else "utf-8"
-        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding=encoding)
-    (tmp_path / "shop.yaml").write_text(example.replace("../var/shop", "state"), encoding="utf-8")
-    return load(tmp_path / "shop.yaml")
+    return copy_config(tmp_path, "shop")
 
 
 def test_the_config_of_the_page_reads_its_files_without_an_error(settings):
@@ -53,3 +63,15 @@ def test_every_column_of_the_contract_stands_on_the_page(table):
     row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{table}` |"))
     for column in CONTRACT[table].columns:
         assert f"`{column.name}`{'*' if column.required else ''}" in row
+
+
+def test_the_extract_of_the_page_is_read_without_an_error_and_its_columns_stand_there(tmp_path):
+    settings = copy_config(tmp_path, "telecom")
+    assert isinstance(load_definition(settings.models["churn"], "churn"), FlagDefinition)
+    with open_tables(settings) as tables:
+        report = check_tables(tables, settings, as_of=None)
+        first = tables["customers"].order_by("customer_id").to_pyarrow().to_pylist()[0]
+    assert [finding for finding in report.findings if finding.severity != "info"] == []
+    assert (first["churned"], first["months"], first["monthly_revenue"]) == (True, 1.0, 501.0)
+    own = {column.name for column in SNAPSHOT["customers"].columns} - {c.name for c in CONTRACT["customers"].columns}
+    assert own and all(f"`{name}`" in PAGE for name in own)

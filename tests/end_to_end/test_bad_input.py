@@ -54,7 +54,7 @@ def broken(workshop: Workshop, folder: Path, **changes: Change) -> str:
         ("customers", lambda t: t.rename(columns={"region": "regoin"}), "did you mean regoin"),
         (
             "customers",
-            lambda t: t.assign(joined_at=t.joined_at.where(t.index > 3, pd.Timestamp("9999-12-31"))),
+            lambda t: t.assign(joined_at=t.joined_at.where(t.index > len(t) // 20, pd.Timestamp("9999-12-31"))),
             "joined_at",
         ),
     ],

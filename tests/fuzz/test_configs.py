@@ -49,6 +49,7 @@ frozen_digest: %s
 LOADERS: dict[str, Callable[[Path], Any]] = {
     "configs/demo.yaml": load,
     "models/churn.yaml": lambda path: load_definition(path, "churn"),
+    "models/churn_flag.yaml": lambda path: load_definition(path, "churn"),
     "models/ltv.yaml": lambda path: load_definition(path, "ltv"),
     "models/uplift.yaml": lambda path: load_definition(path, "uplift"),
     "models/next_best_offer.yaml": load_next_best_offer,

@@ -55,7 +55,7 @@ def change(frame: pd.DataFrame, column: str, how: str, value: Any) -> pd.DataFra
         return frame.assign(**{column: frame[column].astype(str)})
     if how == "shuffle":
         return frame.assign(**{column: frame[column].sample(frac=1, random_state=1).to_numpy()})
-    rows = {"column": len(frame), "half": len(frame) // 2, "cell": 1}[how]
+    rows = {"column": len(frame), "half": len(frame) // 2, "cell": min(1, len(frame))}[how]
     values = [value] * rows + list(frame[column].astype(object))[rows:]
     return frame.assign(**{column: pd.Series(values, dtype=object, index=frame.index)})
 
@@ -96,6 +96,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 @example(  # money that no decimal holds was an internal error
     changes=[(("contacts", "contact_cost"), "half", 10**30)], suffix=".parquet", verb=("portfolio",), noise=174
+)
+@example(  # an emptied table has no cell to change
+    changes=[(("offers", "offer_id"), "empty", None), (("offers", "offer_id"), "cell", None)],
+    suffix=".parquet",
+    verb=("check",),
+    noise=0,
 )
 def test_mutated_tables_are_read_or_refused(
     folder: Path, changes: list[Any], suffix: str, verb: tuple[str, ...], noise: int

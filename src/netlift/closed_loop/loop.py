@@ -24,6 +24,7 @@ from netlift.closed_loop.value import CustomerValue
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
 from netlift.data.checks.check import read_sound
+from netlift.data.checks.findings import LEARN_UPLIFT
 from netlift.data.read import open_tables
 from netlift.decisions.choice.choose import Decided, choose
 from netlift.decisions.choice.value import AtRisk, TrainedCosts, price_wear, value_options
@@ -100,8 +101,8 @@ class Loop:
     def learn(self, world: World, folder: Path, *, standing: Lesson | None) -> Lesson:
         """Check the tables and train on all contacts whose outcome windows are over; ask the gate once a quarter."""
         settings = in_folder(self._settings, folder)
-        with open_tables(settings) as tables:
-            tables, _ = read_sound(tables, settings, verb="train")
+        with open_tables(settings, verb=LEARN_UPLIFT) as tables:
+            tables, _ = read_sound(tables, settings, verb=LEARN_UPLIFT)
             study = Study(
                 as_of=world.date,
                 seed=self._seed,

@@ -25,6 +25,8 @@ ADAPTERS = ("cdnow", "online_retail", "complete_journey", "hillstrom")
 AttributeType = Literal["number", "text"]
 LONGEST_PATH, LONGEST_PART = 1000, 255
 NEWEST_ROW = "newest_row"
+FLAG = "churned"
+"""The column of an extract of customers that says who left."""
 ACCEPTABLE = (
     "after-complete-until",
     "before-joining",
@@ -119,6 +121,8 @@ class DataSettings(Settings):
         attribute_types: Whether an attribute is a number or a text, where the source does not tell as a CSV never does.
         complete_until: Last day whose rows are all there; or a column whose newest value says so (`events.occurred_at`,
             `transactions.ingested_at`); or `newest_row`, of whatever table. None takes the day of the newest receipt.
+        snapshot_of: The day of an extract that is all there is: one table of customers with a flag of who left, no
+            receipts and no history. None for a business with receipts.
     """
 
     tables: dict[str, TableSource] = Field(default_factory=dict)
@@ -127,6 +131,7 @@ class DataSettings(Settings):
     attributes: tuple[str, ...] = ()
     attribute_types: dict[str, AttributeType] = Field(default_factory=dict)
     complete_until: date | str | None = None
+    snapshot_of: date | None = None
 
     @field_validator("complete_until", mode="before")
     @classmethod
@@ -157,13 +162,25 @@ class DataSettings(Settings):
             raise ValueError("give either tables or an adapter with its path")
         if self.adapter and self.path is None:
             raise ValueError(f"adapter {self.adapter} needs the path of the folder that holds its files")
+        if self.snapshot_of is not None:
+            self._require_snapshot()
         missing = [name for name in REQUIRED_TABLES if self.tables and name not in self.tables]
-        if missing:
+        if missing and self.snapshot_of is None:
             raise ValueError(f"tables must name {' and '.join(missing)}")
         unknown = [name for name in self.attribute_types if name not in self.attributes]
         if unknown:
             raise ValueError(f"attribute_types names {unknown[0]!r}, which attributes does not")
         return self
+
+    def _require_snapshot(self) -> None:
+        if set(self.tables) != {"customers"} or self.complete_until is not None:
+            raise ValueError("snapshot_of is for a single table, customers; with receipts leave it out")
+        if not self.attributes:
+            raise ValueError("snapshot_of needs attributes: the columns of customers that a model may learn from")
+        flag = self.tables["customers"].columns.get(FLAG, FLAG)
+        told = [name for name in self.attributes if name in (FLAG, flag)]
+        if told:
+            raise ValueError(f"attributes names {told[0]!r}, which is the flag that is to be predicted: take it out")
 
 
 class EngineSettings(Settings):
@@ -286,6 +303,16 @@ class BusinessSettings(Settings):
     @classmethod
     def _known_zone(cls, zone: str) -> str:
         return _iana(zone)
+
+    @model_validator(mode="after")
+    def _only_churn_of_a_snapshot(self) -> BusinessSettings:
+        if self.data.snapshot_of is not None:
+            parts = {"retention": self.retention, "segments": self.segments, "readout": self.readout}
+            needless = [name for name, part in (parts | {"decision": self.decision}).items() if part is not None]
+            needless += [f"models.{task}" for task in self.models if task != "churn"]
+            if needless:
+                raise ValueError(f"{', '.join(needless)}: needs receipts, which an extract (data.snapshot_of) has not")
+        return self
 
 
 def load(path: Path | str) -> BusinessSettings:

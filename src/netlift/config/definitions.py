@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from netlift.config.business import TaskName
-from netlift.config.settings import Settings, load_settings
+from netlift.config.settings import Settings, load_settings, read_yaml
 from netlift.config.tree_params import find_mistakes
 from netlift.errors import ConfigError
 
@@ -197,15 +197,42 @@ class Definition(Settings):
     search: Search
 
 
-class ChurnDefinition(Definition):
-    """Who is leaving."""
+class FlagLabel(Settings):
+    """Lost means flagged in one extract of customers, by `customers.churned`.
+
+    Attributes:
+        kind: That it is a flag.
+    """
+
+    kind: Literal["flag"]
+
+
+class ChurnTask(Definition):
+    """Who is leaving, however that is told."""
 
     task: Literal["churn"]
+    gates: ChurnGate
+
+
+class FlagDefinition(ChurnTask):
+    """Who is leaving, told by a flag in one extract without receipts or history.
+
+    Attributes:
+        held_out_share: Of the customers, drawn by their ids, kept for judgement alone; the same ones every time.
+    """
+
+    label: FlagLabel
+    held_out_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.25
+    candidates: Annotated[tuple[Literal["logistic", "lightgbm"], ...], Field(min_length=1)]
+
+
+class ChurnDefinition(ChurnTask):
+    """Who is leaving, told by what came after a cutoff."""
+
     label: ChurnLabel
     windows: Windows
     population: Population
     candidates: Annotated[tuple[Literal["own_rhythm", "p_alive", "logistic", "lightgbm"], ...], Field(min_length=1)]
-    gates: ChurnGate
 
     @model_validator(mode="after")
     def _population_of_label(self) -> ChurnDefinition:
@@ -304,8 +331,8 @@ class UpliftDefinition(Definition):
     gates: UpliftGate
 
 
-AnyDefinition = ChurnDefinition | LtvDefinition | UpliftDefinition
-DEFINITIONS: dict[TaskName, type[ChurnDefinition] | type[LtvDefinition] | type[UpliftDefinition]] = {
+AnyDefinition = ChurnDefinition | FlagDefinition | LtvDefinition | UpliftDefinition
+DEFINITIONS: dict[TaskName, type[AnyDefinition]] = {
     "churn": ChurnDefinition,
     "ltv": LtvDefinition,
     "ltv_year": LtvDefinition,
@@ -319,10 +346,17 @@ def load_definition(path: Path, task: TaskName) -> AnyDefinition:
     Raises:
         ConfigError: With all mistakes of the file at once.
     """
-    definition = load_settings(path, DEFINITIONS[task])
+    kind: type[AnyDefinition] = FlagDefinition if _is_of_a_flag(path, task) else DEFINITIONS[task]
+    definition: AnyDefinition = load_settings(path, kind)
     if definition.task != task:
         raise ConfigError(f"{path}: task is {definition.task}, the config names the file for {task}: make them agree")
     return definition
 
 
-__all__ = ["AnyDefinition", "ChurnDefinition", "LtvDefinition", "UpliftDefinition", "load_definition"]
+def _is_of_a_flag(path: Path, task: TaskName) -> bool:
+    content = read_yaml(path) if task == "churn" else None
+    label = content.get("label") if isinstance(content, dict) else None
+    return isinstance(label, dict) and label.get("kind") == "flag"
+
+
+__all__ = ["AnyDefinition", "ChurnDefinition", "FlagDefinition", "LtvDefinition", "UpliftDefinition", "load_definition"]

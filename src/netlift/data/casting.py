@@ -128,7 +128,29 @@ def refusals(table: str, column: ContractColumn, value: Any) -> list[str]:
     return [f"{table}.{column.name}: is {tell_type(dtype)}, needs {needed}; cast it in the source"]
 
 
-def unread_values(table: str, source: ir.Table, cast: Mapping[ContractColumn, Any]) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """Values of one column that are not read.
+
+    Attributes:
+        table: The table.
+        column: The column.
+        count: How many.
+        words: What they are, what is needed, and the setting that would help.
+        bad: Which of them, over the rows of the table that they were counted in.
+    """
+
+    table: str
+    column: str
+    count: int
+    words: str
+    bad: Any
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}: {self.count:,} values {self.words}"
+
+
+def unread_values(table: str, source: ir.Table, cast: Mapping[ContractColumn, Any]) -> list[Unread]:
     """Values that do not read as the contract's type, counted per column, with the setting that would help.
 
     Args:
@@ -137,45 +159,42 @@ def unread_values(table: str, source: ir.Table, cast: Mapping[ContractColumn, An
         cast: Its columns, each as the contract has it.
     """
     tried = [c for c in cast if _may_fail(c, source[c.name].type())]
-    if not tried:
-        return []
-    wrong = {c.name: _is_written(source[c.name]) & cast[c].isnull() for c in tried}
-
-    def count() -> dict[str, int]:
-        return dict(source.aggregate(**{name: bad.sum() for name, bad in wrong.items()}).to_pyarrow().to_pylist()[0])
-
-    counts = reading(table, "its source", count)
-    found = []
+    found = _count(table, source, {c.name: _is_written(source[c.name]) & cast[c].isnull() for c in tried})
+    unread = []
     for column in tried:
-        if not (n := counts[column.name]):
+        if column.name not in found:
             continue
+        count, bad = found[column.name]
         text = source[column.name].type().is_string()
         needed = NEEDED.get(column.type)
-        told = f"{n:,} values are {'text that is ' if text else ''}no {column.type}{f' ({needed})' if needed else ''}"
-        helps = "".join(_what_helps(table, source, column, wrong[column.name])) if text else ""
-        found.append(f"{table}.{column.name}: {told}; {helps}correct them in the source")
-    return found
+        told = f"are {'text that is ' if text else ''}no {column.type}{f' ({needed})' if needed else ''}"
+        helps = "".join(_what_helps(table, source, column, bad)) if text else ""
+        words = f"{told}; {helps}correct them in the source"
+        unread.append(Unread(table=table, column=column.name, count=count, words=words, bad=bad))
+    return unread
 
 
-def impossible_moments(table: str, expression: ir.Table, columns: Sequence[ContractColumn]) -> list[str]:
+def impossible_moments(table: str, expression: ir.Table, columns: Sequence[ContractColumn]) -> list[Unread]:
     """Moments no business has, such as 9999-12-31 for "never", counted per column."""
     import ibis
 
-    dated = [c for c in columns if c.type in ("instant", "date")]
-    if not dated:
-        return []
     low, high = ibis.literal(EARLIEST, type="timestamp(6)"), ibis.literal(LATEST, type="timestamp(6)")
+    moments = {c.name: expression[c.name].cast("timestamp(6)") for c in columns if c.type in ("instant", "date")}
+    found = _count(table, expression, {name: (at < low) | (at > high) for name, at in moments.items()})
+    words = f"are before {EARLIEST:%Y} or after {LATEST:%Y}; leave it empty for never"
+    return [Unread(table=table, column=name, count=count, words=words, bad=bad) for name, (count, bad) in found.items()]
+
+
+def _count(table: str, rows: ir.Table, bad: Mapping[str, Any]) -> dict[str, tuple[int, Any]]:
+    """The columns that have such values, with how many and which."""
+    if not bad:
+        return {}
 
     def count() -> dict[str, int]:
-        moments = {c.name: expression[c.name].cast("timestamp(6)") for c in dated}
-        outside = {name: ((at < low) | (at > high)).sum() for name, at in moments.items()}
-        return dict(expression.aggregate(**outside).to_pyarrow().to_pylist()[0])
+        return dict(rows.aggregate(**{name: each.sum() for name, each in bad.items()}).to_pyarrow().to_pylist()[0])
 
-    return [
-        f"{table}.{name}: {found:,} values before {EARLIEST:%Y} or after {LATEST:%Y}; leave it empty for never"
-        for name, found in reading(table, "its source", count).items()
-        if found
-    ]
+    counts = reading(table, "its source", count)
+    return {name: (counts[name], each) for name, each in bad.items() if counts[name]}
 
 
 def null_of(column: ContractColumn) -> Any:
@@ -225,4 +244,4 @@ def _what_helps(table: str, source: ir.Table, column: ContractColumn, wrong: Any
         yield f"where a comma stands before the fraction, say so: data.tables.{table}.decimal: ','; "
 
 
-__all__ = ["DTYPES", "Casting", "impossible_moments", "null_of", "refusals", "unread_values"]
+__all__ = ["DTYPES", "Casting", "Unread", "impossible_moments", "null_of", "refusals", "unread_values"]

@@ -56,6 +56,8 @@ def find_complete_end(tables: Tables, until: date | str | None) -> datetime | No
 
 def check_completeness(tables: Tables) -> list[Finding]:
     """What the rows say against the end of the data: rows after it, none long before it, or one alone far ahead."""
+    if tables.snapshot_of is not None:
+        return []
     if tables.complete_end is not None:
         return [*_rows_after(tables, tables.complete_end), *_silence_before(tables, tables.complete_end)]
     return [*_alone_ahead(tables), *_others_go_on(tables)]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from netlift.config.business import FLAG
 
 ColumnType = Literal["id", "instant", "date", "money", "number", "flag", "text"]
 
 CONTROL = "control"
 CONSENT_PREFIX = "consent_"
+MARK = "unread "
+"""Before a column's name: the column that says of which rows its value is not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,3 +183,17 @@ CONTRACT: dict[str, TableContract] = {
         ),
     )
 }
+
+MONTHLY_MONEY = ("monthly_margin", "monthly_revenue")
+"""What a customer of an extract brings in a month; margin where there are both."""
+SNAPSHOT: Mapping[str, TableContract] = {
+    "customers": replace(
+        CONTRACT["customers"],
+        columns=(
+            *(replace(column, required=column.name == "customer_id") for column in CONTRACT["customers"].columns),
+            _maybe(FLAG, "flag"),
+            *(_maybe(name, "money") for name in MONTHLY_MONEY),
+        ),
+    )
+}
+"""The one table of an extract: nobody need know when a customer joined."""

@@ -20,16 +20,23 @@ class History:
         first: Day of the first receipt.
         end: First day not seen: the day after the last receipt, or after `data.complete_until`.
         said: Who says so, as a sentence names it.
+        is_snapshot: Whether one extract is all there is.
     """
 
     first: date
     end: date
     said: str = "the newest receipt is of"
+    is_snapshot: bool = False
 
     @property
     def days(self) -> int:
         """How many days are covered."""
         return (self.end - self.first).days
+
+    def __str__(self) -> str:
+        return (
+            f"one extract of {self.first}" if self.is_snapshot else f"receipts of {self.first} to {self.end} (not seen)"
+        )
 
 
 def read_history(tables: Tables) -> History:
@@ -38,6 +45,9 @@ def read_history(tables: Tables) -> History:
     Raises:
         DataError: There is no receipt, or none before the end that the config names.
     """
+    if tables.snapshot_of is not None:
+        day = tables.snapshot_of
+        return History(first=day, end=day + timedelta(days=1), said="the extract is of", is_snapshot=True)
     times = tables["transactions"].occurred_at
     row = times.as_table().aggregate(first=times.min(), last=times.max()).to_pyarrow().to_pylist()[0]
     first: datetime | None = row["first"]

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import partial
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from netlift.config.business import AttributeType, BusinessSettings, EngineSettings, TableSource
+from netlift.config.business import REQUIRED_TABLES, AttributeType, BusinessSettings, EngineSettings, TableSource
 from netlift.config.settings import did_you_mean
 from netlift.data.adapters.adapted import Adapted, AdapterNote
-from netlift.data.casting import Casting, impossible_moments, null_of, refusals, unread_values
+from netlift.data.casting import Casting, Unread, refusals
+from netlift.data.checks.findings import find_readers
 from netlift.data.completeness import find_complete_end
-from netlift.data.contract import CONSENT_PREFIX, CONTRACT, ContractColumn, TableContract
-from netlift.data.files import CSV, list_files, machine_error, open_files, reading, stem_of
+from netlift.data.contract import CONSENT_PREFIX, CONTRACT, SNAPSHOT, ContractColumn, TableContract
+from netlift.data.files import CSV, list_files, machine_error, open_files, stem_of
 from netlift.data.memory import LIBRARIES_MB, require_memory
+from netlift.data.snapshot import complete_snapshot
+from netlift.data.unread import read_columns
 from netlift.data.write import STAGING_PREFIX, resource_error
 from netlift.errors import DataError, ResourceError
 
@@ -46,9 +48,13 @@ class Tables:
         present: Table name to the contract columns that the source really has.
         attributes: Customer columns that become features.
         notes: What an adapter's rules dropped, collapsed or made up on the way here, counted.
-        unread: Table name to the source's columns that the contract does not know; named where one of ours is missing.
+        unknown: Table name to the source's columns that the contract does not know; named where one of ours is missing.
         complete_end: First moment of which rows may be missing, by `data.complete_until`; None where the newest receipt
             tells.
+        snapshot_of: Day of the extract, where one extract of customers is all there is.
+        refused: Table to why it cannot be read; the verbs that read it are stopped.
+        unread: Table and column to what some of its values are that are read as missing; `MARK` and the column's name
+            flag the rows.
     """
 
     connection: Any
@@ -56,8 +62,17 @@ class Tables:
     present: Mapping[str, frozenset[str]]
     attributes: tuple[str, ...]
     notes: tuple[AdapterNote, ...] = ()
-    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     complete_end: datetime | None = None
+    snapshot_of: date | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def contract(self) -> Mapping[str, TableContract]:
+        """What each table that the source has must hold."""
+        known = CONTRACT if self.snapshot_of is None else SNAPSHOT
+        return {name: known[name] for name in known if name in self.present}
 
     def __getitem__(self, name: str) -> ir.Table:
         return self.expressions[name]
@@ -73,17 +88,26 @@ class Tables:
         """The same tables with some expressions in place of others."""
         return replace(self, expressions={**self.expressions, **expressions})
 
+    def without(self, table: str, why: str) -> Tables:
+        """The other tables, where one turns out not to be readable to its end."""
+        expressions = {name: rows for name, rows in self.expressions.items() if name != table}
+        present = {name: columns for name, columns in self.present.items() if name != table}
+        return replace(self, expressions=expressions, present=present, refused={**self.refused, table: why})
+
 
 @contextmanager
-def open_tables(settings: BusinessSettings, *, repeatable: bool = False) -> Iterator[Tables]:
+def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: str = "") -> Iterator[Tables]:
     """Open the tables of a business for reading.
 
     Args:
         settings: The business.
         repeatable: Read with one thread, so that sums are added in one order and equal to the last bit every time.
+        verb: The verb that holds them against the contract before it uses them (`read_sound`): what it does not use
+            cannot stop it, and what cannot be read is counted there. Without one any such value refuses all tables.
 
     Raises:
-        DataError: A file is missing or unreadable, or columns are missing or of the wrong type; all of it at once.
+        DataError: A file is missing or unreadable, columns are missing or of the wrong type, or values cannot be read;
+            all of it at once. With a `verb` only of tables that it reads.
         BusyError: Another process writes a file of them.
         ResourceError: The disk is full, memory ran out, or a file may not be read.
     """
@@ -93,17 +117,26 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False) -> Iter
     connection = connect(engine, state=settings.state)
     try:
         with TemporaryDirectory(prefix=f"{STAGING_PREFIX}utf8-", dir=settings.state / "cache") as scratch:
-            sources = _sources(connection, settings, scratch=Path(scratch))
+            sources, refused = _sources(connection, settings, scratch=Path(scratch))
+            if refused and not verb:
+                raise DataError("\n".join(refused.values()))
             tables = conform(
                 connection,
                 sources.tables,
                 attributes=settings.data.attributes,
                 zone=ZoneInfo(settings.time_zone),
-                notes=(*sources.notes, *_numbers_as_text(settings, sources.tables)),
                 written=settings.data.tables,
                 attribute_types=settings.data.attribute_types,
+                contract=_contract(settings),
+                refused=refused if verb else None,
             )
-            yield replace(tables, complete_end=find_complete_end(tables, settings.data.complete_until))
+            tables = replace(tables, notes=(*sources.notes, *_numbers_as_text(settings, sources.tables)))
+            if lost := [why for name, why in tables.refused.items() if verb in find_readers(name)]:
+                raise DataError("\n".join(lost))
+            if settings.data.snapshot_of is not None:
+                yield complete_snapshot(tables, settings.data.snapshot_of)
+            else:
+                yield replace(tables, complete_end=find_complete_end(tables, settings.data.complete_until))
     except duckdb.Error as error:  # rows are read late; what the engine says of them may quote a row
         raise machine_error(error, f"the tables of {settings.name}") or DataError(
             f"a source cannot be read to its end ({type(error).__name__}); write its files anew, in UTF-8 and with one "
@@ -165,26 +198,29 @@ def connect(engine: EngineSettings, *, state: Path) -> Any:
     )
 
 
-def _sources(connection: Any, settings: BusinessSettings, *, scratch: Path) -> Adapted:
-    """The tables as the sources have them, under contract column names where the config renames."""
+def _sources(connection: Any, settings: BusinessSettings, *, scratch: Path) -> tuple[Adapted, dict[str, str]]:
+    """The tables as the sources have them, with contract names where the config renames; and which of them fail."""
     if settings.data.adapter and settings.data.path:
         from netlift.data.adapters import adapt
 
-        return adapt(settings.data.adapter, connection, settings.data.path)
-    mistakes: list[str] = []
+        return adapt(settings.data.adapter, connection, settings.data.path), {}
+    refused: dict[str, str] = {}
     found: dict[str, ir.Table] = {}
     for name, source in settings.data.tables.items():
         try:
-            found[name] = _rename(name, open_files(connection, name, source, scratch=scratch), source)
+            contract = _contract(settings)[name]
+            found[name] = _rename(contract, open_files(connection, name, source, scratch=scratch), source)
         except DataError as error:
-            mistakes.append(str(error))
-    if mistakes:
-        raise DataError("\n".join(mistakes))
-    return Adapted(tables=found, notes=())
+            refused[name] = str(error)
+    return Adapted(tables=found, notes=()), refused
 
 
-def _rename(name: str, table: ir.Table, source: TableSource) -> ir.Table:
-    contract = CONTRACT[name]
+def _contract(settings: BusinessSettings) -> Mapping[str, TableContract]:
+    return CONTRACT if settings.data.snapshot_of is None else SNAPSHOT
+
+
+def _rename(contract: TableContract, table: ir.Table, source: TableSource) -> ir.Table:
+    name = contract.name
     for ours, theirs in source.columns.items():
         if contract.column(ours) is None and not ours.startswith(CONSENT_PREFIX):
             known = [column.name for column in contract.columns]
@@ -204,11 +240,15 @@ def _numbers_as_text(settings: BusinessSettings, sources: Mapping[str, ir.Table]
     data = settings.data
     if "customers" not in data.tables:
         return
+    known = _contract(settings)["customers"]
     customers, casting = sources["customers"], Casting.of(data.tables["customers"], ZoneInfo(settings.time_zone))
     asked = [
         name
         for name in data.attributes
-        if name in customers.columns and name not in data.attribute_types and customers[name].type().is_string()
+        if name in customers.columns
+        and name not in data.attribute_types
+        and known.column(name) is None
+        and customers[name].type().is_string()
     ]
     if not asked:
         return
@@ -237,9 +277,10 @@ def conform(
     *,
     attributes: tuple[str, ...],
     zone: ZoneInfo,
-    notes: tuple[AdapterNote, ...] = (),
     written: Mapping[str, TableSource] = MappingProxyType({}),
     attribute_types: Mapping[str, AttributeType] = MappingProxyType({}),
+    contract: Mapping[str, TableContract] = CONTRACT,
+    refused: Mapping[str, str] | None = None,
 ) -> Tables:
     """Tables in the columns and types of the contract.
 
@@ -248,46 +289,53 @@ def conform(
         sources: Table name to table, contract columns under contract names.
         attributes: Customer columns that become features.
         zone: The business's one zone.
-        notes: What an adapter's rules did to the sources.
         written: How the sources write numbers, days and zones, by table; as the contract has them where it is missing.
         attribute_types: What attributes are where their source does not tell, as a CSV never does.
+        contract: What each table must hold.
+        refused: Tables that could not be opened, and why, where the check counts what cannot be read; None refuses all
+            of it here.
 
     Raises:
-        DataError: Columns are missing or of the wrong type; all of them at once.
+        DataError: Columns are missing or of the wrong type, or values cannot be read; all of them at once. Where the
+            check counts them, only of tables that every verb reads.
     """
-    mistakes: list[str] = []
+    checked = refused is not None
+    mistakes: dict[str, list[str]] = {name: [why] for name, why in (refused or {}).items()}
     expressions: dict[str, ir.Table] = {}
     present: dict[str, frozenset[str]] = {}
+    unread: list[Unread] = []
     for name, source in sources.items():
         quote_all = not _is_csv(written.get(name))
-        wanted = _wanted_columns(CONTRACT[name], source, attributes, attribute_types, mistakes, quote_all=quote_all)
+        wrong: list[str] = []
+        wanted = _wanted_columns(contract[name], source, attributes, attribute_types, wrong, quote_all=quote_all)
         found = [column for column in wanted if column.name in source.columns]
-        casting = Casting.of(written.get(name), zone)
-        refused = [mistake for column in found for mistake in refusals(name, column, source[column.name])]
-        mistakes += refused
-        if found and not refused:
-            cast = reading(name, "its source", partial(_cast_columns, source, found, casting))
-            mistakes += unread_values(name, source, cast)
-            expressions[name] = source.select(
-                **{column.name: cast[column] if column in cast else null_of(column) for column in wanted}
-            )
-            mistakes += impossible_moments(name, expressions[name], found)
         present[name] = frozenset(column.name for column in found)
-    if mistakes:
-        raise DataError("\n".join(mistakes))
-    unread = {name: tuple(c for c in source.columns if c not in present[name]) for name, source in sources.items()}
+        for column in found:
+            if column.required or not checked:
+                wrong += refusals(name, column, source[column.name])
+        if not wrong:
+            try:
+                expressions[name], values = read_columns(name, source, wanted, Casting.of(written.get(name), zone))
+                unread += values
+            except DataError as error:
+                wrong = [str(error)]
+        if wrong:
+            mistakes[name] = wrong
+    for each in () if checked else unread:
+        mistakes.setdefault(each.table, []).append(str(each))
+    lost = {name: "\n".join(why) for name, why in mistakes.items()}
+    if lost and (not checked or lost.keys() & {*REQUIRED_TABLES}):
+        raise DataError("\n".join(lost.values()))
+    kept = {name: expression for name, expression in expressions.items() if name not in lost}
     return Tables(
         connection=connection,
-        expressions=expressions,
-        present=present,
+        expressions=kept,
+        present={name: present[name] for name in kept},
         attributes=attributes,
-        notes=notes,
-        unread=unread,
+        unknown={name: tuple(c for c in sources[name].columns if c not in present[name]) for name in kept},
+        refused=lost,
+        unread={(each.table, each.column): each.words for each in unread if each.table in kept},
     )
-
-
-def _cast_columns(source: ir.Table, columns: Sequence[ContractColumn], casting: Casting) -> dict[ContractColumn, Any]:
-    return {column: casting.cast(column, source[column.name]) for column in columns}
 
 
 def _wanted_columns(

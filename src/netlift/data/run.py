@@ -71,12 +71,15 @@ def find_sources(settings: BusinessSettings) -> SourceFiles:
 
 
 @contextmanager
-def reading_tables(settings: BusinessSettings, *, repeatable: bool = False) -> Iterator[tuple[Tables, SourceFiles]]:
+def reading_tables(
+    settings: BusinessSettings, *, verb: str = "", repeatable: bool = False
+) -> Iterator[tuple[Tables, SourceFiles]]:
     """The tables of a business, open for reading, and the files they are made of as they were before.
 
     Args:
         settings: The business.
-        repeatable: Read with one thread, as `open_tables` says.
+        verb: The verb that checks them, as `open_tables` says.
+        repeatable: Read with one thread, likewise.
 
     Raises:
         DataError: A file is missing or unreadable, or columns are missing or of the wrong type; all of it at once.
@@ -86,7 +89,7 @@ def reading_tables(settings: BusinessSettings, *, repeatable: bool = False) -> I
     except DataError:
         with open_tables(settings):  # says all that is wrong, and of which table
             raise
-    with open_tables(settings, repeatable=repeatable) as tables:
+    with open_tables(settings, repeatable=repeatable, verb=verb) as tables:
         yield tables, sources
 
 

@@ -79,6 +79,21 @@ class LabelledRows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RowSplit:
+    """What each row is for, bool, each of shape (n,).
+
+    Attributes:
+        search: Settings are searched on them, and candidates fitted that are compared before the test; may be empty.
+        compare: Candidates are compared on them.
+        test: Judged on, and nothing is fitted to them; the final fit is to all others.
+    """
+
+    search: np.ndarray
+    compare: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContactRows:
     """Assigned customers of randomized campaigns, features as of the assignment, with what each brought.
 

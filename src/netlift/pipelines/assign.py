@@ -97,7 +97,7 @@ def assign_campaign(
         if target.exists():
             return _standing(target, settings, plan, language)
         sources = find_sources(settings)
-        with open_tables(settings) as tables:
+        with open_tables(settings, verb="assign") as tables:
             tables, checked = read_sound(tables, settings, verb="assign")
             _refuse_contacted(tables, plan)
             _refuse_late(tables, plan)
@@ -266,7 +266,7 @@ def _report(target: Path, settings: BusinessSettings, language: str, *, written:
         arms=tuple(ArmCount(**arm) for arm in manifest["arms"]),
         digests=manifest["digests"],
     )
-    with open_tables(settings) as tables:
+    with open_tables(settings, verb="assign") as tables:
         words = speak_of(settings, language, tables)
     return AssignRun(
         drawn=drawn,

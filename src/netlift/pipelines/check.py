@@ -13,5 +13,5 @@ def check_business(settings: BusinessSettings) -> CheckReport:
     Raises:
         DataError: A table cannot be opened, or lacks columns.
     """
-    with open_tables(settings) as tables:
+    with open_tables(settings, verb="check") as tables:
         return check_tables(tables, settings, as_of=None)

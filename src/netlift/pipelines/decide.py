@@ -149,7 +149,7 @@ def decide_business(
         require_consent_files(settings, decision, now=now)
         sources = find_sources(settings)
         standing = digest_lists(settings.state, own_key=request.key, only=_known_lists(target))
-        with open_tables(settings) as tables:
+        with open_tables(settings, verb="decide") as tables:
             require_consent_sources(tables, decision, {offer.channel for offer in decision.offers.values()})
             updated_at = consent_updated_at(settings, decision)
             require_fresh_consent(updated_at, now=now, max_age_hours=decision.consent.max_age_hours)

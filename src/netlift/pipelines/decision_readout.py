@@ -52,7 +52,7 @@ def make_decision_readout(
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"
     held = exclusive(lock, timeout_seconds=lock_timeout, holder="readout")
-    with held, reading_tables(settings, repeatable=True) as (tables, sources):
+    with held, reading_tables(settings, verb="readout", repeatable=True) as (tables, sources):
         words = speak_of(settings, order.language, tables)
         until = order.as_of or datetime.combine(read_history(tables).end, time())
         moment = until.isoformat() if until.time() != time() else ""

@@ -138,7 +138,7 @@ def design_campaign(
     lock = settings.state / "locks" / f"design-{request.folder}.lock"
     with exclusive(lock, timeout_seconds=lock_timeout, holder=f"design {request.folder}"):
         standing = _standing(target)
-        with reading_tables(settings) as (tables, sources):
+        with reading_tables(settings, verb="design") as (tables, sources):
             progress.stage("design", "holding the tables against the contract")
             tables, checked = read_sound(tables, settings, verb="design")
             report = _design(settings, tables, request, progress=progress)

@@ -182,7 +182,7 @@ def _in_sources(settings: BusinessSettings, customers: Collection[str]) -> list[
     """Rows of the owner's own tables, which netlift never changes."""
     words = "left: this table is yours; take them out of it, or the next run reads them again"
     try:
-        with open_tables(settings) as tables:
+        with open_tables(settings, verb="erase") as tables:
             counts = {
                 name: int(rows.filter(rows[ID].isin(sorted(customers))).count().to_pyarrow().as_py())
                 for name, rows in tables.expressions.items()

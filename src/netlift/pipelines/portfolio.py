@@ -113,7 +113,7 @@ def make_portfolio(
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "portfolio.lock"
     held = exclusive(lock, timeout_seconds=lock_timeout, holder="portfolio")
-    with held, reading_tables(settings, repeatable=True) as (tables, sources):
+    with held, reading_tables(settings, verb="portfolio", repeatable=True) as (tables, sources):
         words = speak_of(settings, request.language, tables)
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="portfolio")

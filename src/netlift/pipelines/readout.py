@@ -140,7 +140,7 @@ def make_readout(
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"
     held = exclusive(lock, timeout_seconds=lock_timeout, holder="readout")
-    with held, reading_tables(settings, repeatable=True) as (tables, sources):
+    with held, reading_tables(settings, verb="readout", repeatable=True) as (tables, sources):
         words = speak_of(settings, order.language, tables)
         request = replace(request, plans=own_plans(settings, tables, plans))
         until = order.as_of or datetime.combine(read_history(tables).end, time())

@@ -137,7 +137,7 @@ def _find(
     settings: BusinessSettings, order: ReadoutOrder, plans: Sequence[Path], progress: Progress
 ) -> tuple[tuple[Found, ...], dict[str, dict[str, AmongCampaigns]]]:
     """The campaigns, and what the portfolio says of each that can be read."""
-    with open_tables(settings, repeatable=True) as tables:
+    with open_tables(settings, verb="portfolio", repeatable=True) as tables:
         sound, checked = read_sound(tables, settings, verb="portfolio")
         own, until, faulty = own_plans(settings, sound, plans), seen_until(sound, order.as_of), tuple(checked.faulty)
         found = find_campaigns(sound, own, until=until, faulty=faulty)

@@ -19,6 +19,7 @@ from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.history import read_history
 from netlift.data.read import Tables, open_tables
 from netlift.data.run import MANIFEST_FILE, SourceFiles, combine_digests, find_sources, read_standing, safe_key
+from netlift.data.snapshot import monthly_money
 from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
 from netlift.errors import DataError, GateRefusedError
 from netlift.evaluation.value.retention import RetentionEconomics, churn_threshold, retention_profit
@@ -133,7 +134,7 @@ def score_business(
         inputs = _input_digests(settings, champions, sources, as_of)
         if target.exists():
             return _standing(target, inputs, key)
-        with open_tables(settings) as tables:
+        with open_tables(settings, verb="score") as tables:
             require_same_schema([champion.contract for champion in champions], tables)
             progress.stage("check", "holding the tables against the contract")
             tables, report = read_sound(tables, settings, verb="score")
@@ -185,6 +186,7 @@ class _Job:
         self.unseen: dict[str, dict[str, int]] = {}
         self._not_finite: dict[str, int] = {}
         self._gone = _who_cancelled(tables, as_of)
+        self._monthly = _monthly_money(tables)
 
     @property
     def drifts(self) -> tuple[Drift, ...]:
@@ -283,7 +285,8 @@ class _Job:
                 self._not_finite[name] = self._not_finite.get(name, 0) + int(bad.sum())
                 columns[name] = pa.array(values, mask=~asked)
             money[champion.task] = np.where(asked, next(iter(scores.values())), np.nan)
-        columns |= {name: pa.array(x, mask=np.isnan(x)) for name, x in self._at_risk(money).items()}
+        at_risk = self._at_risk(money) | self._at_risk_a_month(money, parts[0].customer_id)
+        columns |= {name: pa.array(x, mask=np.isnan(x)) for name, x in at_risk.items()}
         for champion in self._champions:
             columns[f"{champion.task}_version"] = pa.array(np.full(n, champion.version, dtype=np.int32))
         return pa.table(columns)
@@ -303,6 +306,22 @@ class _Job:
             columns |= {"churn_threshold": threshold, "retention_profit": profit}
         return columns
 
+    def _at_risk_a_month(self, money: Mapping[str, np.ndarray], ids: np.ndarray) -> dict[str, np.ndarray]:
+        """What a month may be lost with each customer of an extract."""
+        if self._monthly is None or "churn" not in money:
+            return {}
+        return {
+            f"{self._monthly.name}_at_risk": money["churn"] * np.maximum(self._monthly.reindex(ids).to_numpy(), 0.0)
+        }
+
+
+def _monthly_money(tables: Tables) -> pd.Series | None:
+    """What each customer of an extract brings in a month, by id; None where nobody knows."""
+    column = monthly_money(tables) if tables.snapshot_of is not None else ""
+    if not column:
+        return None
+    return tables["customers"].select("customer_id", column).to_pandas().set_index("customer_id")[column]
+
 
 def _who_cancelled(tables: Tables, as_of: date) -> pd.Series:
     """Ids of those whose contract had ended: nobody is asked about them."""
@@ -315,15 +334,21 @@ def require_fresh(tables: Tables, as_of: date, most_days: int) -> None:
     """Refuse a day that the receipts do not reach.
 
     Raises:
-        DataError: The data end earlier than the config allows.
+        DataError: The data end earlier than the config allows, or an extract is of a later day.
     """
     history = read_history(tables)
+    if history.is_snapshot and as_of < history.end:
+        raise DataError(
+            f"customers: the extract is of {history.first} (data.snapshot_of), and nobody knows what it would "
+            f"have held before --as-of {as_of}; name {history.end}, or an older extract"
+        )
     newest = history.end - timedelta(days=1)
+    table, rows = ("customers", "rows") if history.is_snapshot else ("transactions", "receipts")
     if as_of - newest > timedelta(days=most_days):
         quiet = "" if tables.complete_end else "; if nothing was sold since, say data.complete_until"
         raise DataError(
-            f"transactions: {history.said} {newest}, {(as_of - newest).days} days before --as-of {as_of}; "
-            f"score.max_data_age_days allows {most_days}. Load newer receipts, or name an earlier day{quiet}"
+            f"{table}: {history.said} {newest}, {(as_of - newest).days} days before --as-of {as_of}; "
+            f"score.max_data_age_days allows {most_days}. Load newer {rows}, or name an earlier day{quiet}"
         )
 
 

@@ -10,7 +10,7 @@ from netlift.config.business import BusinessSettings, TaskName
 from netlift.config.definitions import AnyDefinition, ChurnDefinition, LtvDefinition, load_definition
 from netlift.config.settings import did_you_mean
 from netlift.data.checks.check import read_sound
-from netlift.data.checks.findings import CheckReport
+from netlift.data.checks.findings import LEARN_UPLIFT, CheckReport
 from netlift.data.checks.quality import name_money
 from netlift.data.history import History, read_history
 from netlift.data.read import Tables
@@ -31,6 +31,7 @@ from netlift.progress import Progress
 from netlift.registry.locks import exclusive
 from netlift.registry.models import CHAMPION, load, resolve
 from netlift.registry.store import Store, open_store
+from netlift.report.charts import require_room_to_draw
 from netlift.training.calendar import plan_calendar
 from netlift.training.publish import publish
 from netlift.training.report import LEADS, TaskOutcome, TrainReport
@@ -66,8 +67,12 @@ def train_business(
     started = perf_counter()
     definitions = _load_definitions(settings, tasks)
     require_free_space(settings.state, needed_mb=NEEDED_MB)
+    require_room_to_draw()  # asked now, not after minutes of fitting
     lock = settings.state / "locks" / "train.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder="train"), reading_tables(settings) as (tables, sources):
+    with (
+        exclusive(lock, timeout_seconds=lock_timeout, holder="train"),
+        reading_tables(settings, verb="train") as (tables, sources),
+    ):
         progress.stage("check", "holding the tables against the contract")
         tables, report = read_sound(tables, settings, verb="train")
         history = read_history(tables)
@@ -89,7 +94,7 @@ def train_business(
                 future_value=value,
                 mistrusted=_mistrusted(report),
             )
-            outcomes.append(_train_task(assignment, store, digests, sources, now))
+            outcomes.append(_train_task(assignment, report, store, digests, sources, now))
         offered = ""
         if settings.decision is not None and any(o.task == "uplift" and o.standing in LEADS for o in outcomes):
             offered = offer_what_leads(
@@ -165,12 +170,19 @@ def _vocabulary_end(settings: BusinessSettings, tables: Tables, history: History
 
 
 def _train_task(
-    assignment: TrainingTask, store: Store, digests: Mapping[str, str], sources: SourceFiles, now: datetime
+    assignment: TrainingTask,
+    report: CheckReport,
+    store: Store,
+    digests: Mapping[str, str],
+    sources: SourceFiles,
+    now: datetime,
 ) -> TaskOutcome:
     """Train, log, register and ask the gate; a refusal foreseen is an outcome, not an end."""
     started = perf_counter()
     task = assignment.definition.task
     try:
+        if task == "uplift":
+            report.raise_for_errors(LEARN_UPLIFT)
         trained = train_uplift(assignment) if task == "uplift" else train_value(assignment)
         sources.require_unchanged()
         assignment.progress.stage(task, "logging, registering, asking the gate")

@@ -116,7 +116,7 @@ def require_same_schema(contracts: Sequence[ScoringContract], tables: Tables) ->
                 continue
             mistakes += [
                 f"{table}.{column}: the {contract.task} model learned from it, it is missing now"
-                + did_you_mean(column, list(tables.unread.get(table, ())), quote_all=False)
+                + did_you_mean(column, list(tables.unknown.get(table, ())), quote_all=False)
                 for column in columns
                 if column not in found
             ]

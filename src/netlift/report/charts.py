@@ -231,6 +231,15 @@ def _render(chart: Any, *, title: str, subtitle: str = "", height: int = HEIGHT)
     return to_svg(chart.properties(width=WIDTH, height=height, title=heading))
 
 
+def require_room_to_draw() -> None:
+    """Refuse a limit on the process's addresses under which no chart can be drawn.
+
+    Raises:
+        ResourceError: The limit is too low; the message names it.
+    """
+    require_memory(DRAWING_MB, cure=UNLIMITED)
+
+
 def to_svg(chart: Any, *, language: str = "en", config: dict[str, Any] = CONFIG) -> bytes:
     """A chart of Altair drawn, numbers as the language writes them; its texts may come from anywhere.
 
@@ -239,8 +248,7 @@ def to_svg(chart: Any, *, language: str = "en", config: dict[str, Any] = CONFIG)
     """
     import vl_convert
 
-    require_memory(DRAWING_MB, cure=UNLIMITED)
-
+    require_room_to_draw()
     locale: Any = LOCALES[language]
     svg: str = vl_convert.vegalite_to_svg(
         _cleaned(chart.to_dict(validate=False)),

@@ -12,7 +12,7 @@ import numpy as np
 from netlift.config.definitions import Windows
 from netlift.data.history import History
 from netlift.errors import HistoryTooShortError
-from netlift.estimators.rows import LabelledRows
+from netlift.estimators.rows import LabelledRows, RowSplit
 
 if TYPE_CHECKING:
     pass
@@ -83,6 +83,13 @@ class Calendar:
     calibration: date
     refit: tuple[date, ...]
     test: date
+
+    def split(self, cutoff: np.ndarray) -> RowSplit:
+        """What the rows of each cutoff, datetime64[us], shape (n,), are for."""
+        at = {name: np.array(days, dtype="datetime64[us]") for name, days in vars(self).items()}
+        return RowSplit(
+            search=np.isin(cutoff, at["fit"]), compare=cutoff == at["calibration"], test=cutoff == at["test"]
+        )
 
 
 def plan_calendar(history: History, windows: Windows) -> Calendar:

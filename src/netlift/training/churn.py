@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from netlift.config.definitions import ChurnDefinition
+from netlift.config.definitions import ChurnTask, FlagDefinition
 from netlift.estimators.boosting.tuning import Tuning
 from netlift.estimators.calibration import level_probabilities
 from netlift.estimators.cross_fit import Folds
@@ -21,6 +21,7 @@ from netlift.report.charts import calibration_chart
 from netlift.results import Estimate, Table, format_number
 from netlift.training.gate import Cutoffs, GateCheck, auc_believable, calibration_over_cutoffs, calibration_within
 from netlift.training.judge import Earlier, Judge, by_name, draw_gains, draw_importance
+from netlift.training.task import MoneyAtStake, TrainingTask
 
 LIST_SHARE = 0.1
 YEARLY_MARGIN = "margin_365d"
@@ -38,7 +39,8 @@ class ChurnRow:
         brier: Mean squared error of the chance.
         log_loss: Mean log loss.
         calibration_error: Predicted against observed share, over tenths.
-        found_in_money: Share of the lost margin that stands in the tenth with the most expected loss.
+        found_in_top_tenth: Share of what was lost (money, or customers where nobody knows it) that stands in the tenth
+            with the most expected loss.
     """
 
     candidate: str
@@ -47,13 +49,26 @@ class ChurnRow:
     brier: Estimate
     log_loss: Estimate
     calibration_error: Estimate
-    found_in_money: Estimate
+    found_in_top_tenth: Estimate
 
 
-class ChurnJudge(Judge[ChurnDefinition]):
-    """How churn candidates are fitted and judged on the test rows."""
+class ChurnJudge(Judge[ChurnTask]):
+    """How churn candidates are fitted and judged on the test rows.
+
+    Args:
+        assignment: The task.
+        definition: Its definition.
+        test: Rows that nothing was fitted on.
+        worth: What goes with each of them; None asks the LTV champion, or takes the margin of the last year.
+    """
 
     measure = "ROC-AUC"
+
+    def __init__(
+        self, assignment: TrainingTask, definition: ChurnTask, test: LabelledRows, *, worth: MoneyAtStake | None = None
+    ) -> None:
+        super().__init__(assignment, definition, test)
+        self._own_worth = worth
 
     def tune(self, name: str, rows: LabelledRows) -> Tuning | None:
         return tune_churn(name, rows, search=self.definition.search, machine=self.machine, progress=self.tell(name))
@@ -73,43 +88,49 @@ class ChurnJudge(Judge[ChurnDefinition]):
         return by_name(differences)["roc_auc"]
 
     @cached_property
-    def _worth(self) -> tuple[np.ndarray, str]:
-        """Money that goes with each customer of the test rows, and what it is in words."""
+    def _worth(self) -> MoneyAtStake:
+        if self._own_worth is not None:
+            return self._own_worth
         if self.assignment.future_value is not None:
             return self.assignment.future_value.of(self.test)
-        return self.test.column(YEARLY_MARGIN).astype(np.float64), f"{self.assignment.money} of the last year"
+        margin = self.test.column(YEARLY_MARGIN).astype(np.float64)
+        return MoneyAtStake(values=margin, words=f"{self.assignment.money} of the last year")
 
     def _money(self, p: np.ndarray) -> MoneyAtRisk:
         return money_at_risk(
             p,
             self.test.y,
-            self._worth[0],
+            self._worth.values,
             list_share=LIST_SHARE,
             level=self.level,
-            currency=self.assignment.settings.currency,
+            currency=self.assignment.settings.currency if self._worth.words else "customers",
         )
 
     def measured(self, p: np.ndarray) -> dict[str, Estimate]:
         figures = by_name(evaluate_probabilities(self.test.y, p, customer=self.test.customer, level=self.level))
-        money = self._money(p)
+        money, what = self._money(p), "margin" if self._worth.words else "customers"
         return figures | {
-            "margin_at_risk_predicted": money.predicted,
-            "margin_at_risk_observed": money.observed,
-            "margin_at_risk_found_in_top_tenth": money.found,
+            f"{what}_at_risk_predicted": money.predicted,
+            f"{what}_at_risk_observed": money.observed,
+            f"{what}_at_risk_found_in_top_tenth": money.found,
         }
 
     def say(self, name: str, p: np.ndarray) -> str:
-        money = self._money(p)
         return (
-            f"{name} judged: a list of {LIST_SHARE:.0%} of customers holds {money.found.point:.0%} of the "
-            f"{self._worth[1]} that leaves"
+            f"{name} judged: a list of {LIST_SHARE:.0%} of customers holds {self._money(p).found.point:.0%} of the "
+            f"{self._worth.words or 'customers'} that leaves"
         )
 
     def headline(self, p: np.ndarray) -> str:
-        money, currency = self._money(p), self.assignment.settings.currency
+        money, words = self._money(p), self._worth.words
+        lost = f"of {len(p):,} customers {self.test.y.mean():.0%} were lost"
+        if not words:
+            return (
+                f"{lost} ({money.observed.point:,.0f}, predicted {money.predicted.point:,.0f}); the tenth named first "
+                f"holds {money.found.point:.0%} of them"
+            )
         return (
-            f"of {len(p):,} customers {self.test.y.mean():.0%} were lost, and with them "
-            f"{format_number(money.observed.point)} {currency} of {self._worth[1]} (predicted "
+            f"{lost}, and with them {format_number(money.observed.point)} {money.observed.unit} of {words} (predicted "
             f"{format_number(money.predicted.point)}); the tenth named first holds {money.found.point:.0%} of it"
         )
 
@@ -125,7 +146,7 @@ class ChurnJudge(Judge[ChurnDefinition]):
                     brier=figures["brier"],
                     log_loss=figures["log_loss"],
                     calibration_error=figures["calibration_error"],
-                    found_in_money=figures["margin_at_risk_found_in_top_tenth"],
+                    found_in_top_tenth=self._money(p).found,
                 )
             )
         return Table(name="candidates on the test cutoff", rows=tuple(sorted(rows, key=lambda r: -r.roc_auc.point)))
@@ -150,7 +171,8 @@ class ChurnJudge(Judge[ChurnDefinition]):
     def checks(self, p: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[GateCheck]:
         figures, gates = self.metrics(p), self.definition.gates
         error, bound = figures["calibration_error"].point, gates.max_calibration_error
-        calibrated = calibration_within(error, bound=bound)
+        by_chance = figures["calibration_error_by_chance"].point if isinstance(self.definition, FlagDefinition) else 0.0
+        calibrated = calibration_within(error, bound=bound, by_chance=by_chance)
         if not calibrated.passed:
             others = earlier()
             if len(others) >= FEWEST_OTHERS:

@@ -9,22 +9,27 @@ from datetime import date, datetime
 import numpy as np
 import pandas as pd
 
-from netlift.config.definitions import ChurnDefinition, LtvDefinition, Windows
+from netlift.config.business import FLAG
+from netlift.config.definitions import ChurnDefinition, FlagDefinition, LtvDefinition, Windows
 from netlift.data.contract import CONTROL
 from netlift.data.read import Tables
+from netlift.data.snapshot import monthly_money
 from netlift.errors import DataError
 from netlift.estimators.cross_fit import sample_customers
-from netlift.estimators.rows import LabelledRows
+from netlift.estimators.rows import LabelledRows, RowSplit
 from netlift.features.build import Queries, build_features
 from netlift.features.catalogue import Vocabulary
 from netlift.features.labels import build_labels
 from netlift.features.leakage import require_no_leak
 from netlift.features.matrix import FeatureMatrix
 from netlift.features.queries import queries_of_joined
+from netlift.features.snapshot import read_flagged, refuse_the_answer
+from netlift.training.task import MoneyAtStake
 
 MIN_ROWS = 200
 MIN_CLASS_ROWS = 25
 BLIND_SAMPLE = 1_000
+COMPARED_SHARE = 0.25  # of the customers of an extract who are not held out, for comparing candidates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,76 @@ class TrainingSet:
     rows: LabelledRows
     treated: np.ndarray
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extract:
+    """The flagged customers of one extract.
+
+    Attributes:
+        made: Their rows, all of one cutoff.
+        split: What each is for, by its id.
+        worth: What goes with each of those to judge on.
+    """
+
+    made: TrainingSet
+    split: RowSplit
+    worth: MoneyAtStake
+
+
+def build_flagged_rows(tables: Tables, definition: FlagDefinition, vocabulary: Vocabulary, *, seed: int) -> Extract:
+    """The customers of one extract with their attributes and their flag.
+
+    Args:
+        tables: The tables of the extract.
+        definition: What is held out, and which attributes are left out.
+        vocabulary: Values of the attributes that are text.
+        seed: What the draw of those to judge on depends on besides their ids.
+
+    Raises:
+        DataError: No flag, the same for everybody, or too few customers of either kind.
+        LeakageError: An attribute tells the flag by itself.
+    """
+    found = read_flagged(tables, vocabulary, seed=seed)
+    matrix = drop_features(found.matrix, definition.exclude)
+    test = found.draw < definition.held_out_share
+    _require_flags(found.left, test)
+    refuse_the_answer(matrix, found.left)
+    compare = ~test & (found.draw < definition.held_out_share + COMPARED_SHARE * (1 - definition.held_out_share))
+    rows = LabelledRows(
+        X=matrix.X,
+        features=matrix.features,
+        y=found.left,
+        customer=np.arange(len(matrix)),
+        cutoff=matrix.cutoff,
+    )
+    notes = [f"{found.unflagged:,} customers without a flag taught nothing"] * (found.unflagged > 0)
+    return Extract(
+        made=TrainingSet(rows=rows, treated=np.zeros(len(rows), dtype=bool), notes=tuple(notes)),
+        split=RowSplit(search=~test & ~compare, compare=compare, test=test),
+        worth=_monthly_worth(tables, matrix.customer_id[test]),
+    )
+
+
+def _require_flags(left: np.ndarray, test: np.ndarray) -> None:
+    """Refuse too few of either kind among those to judge on, who are the fewest."""
+    lost = int(left.sum())
+    fewest = min(int(np.count_nonzero(left[part] == kind)) for part in (test, ~test) for kind in (0, 1))
+    if len(left) < MIN_ROWS or fewest < MIN_CLASS_ROWS:
+        raise DataError(
+            f"customers.{FLAG}: {lost:,} of {len(left):,} customers left, {int(left[test].sum()):,} of "
+            f"{int(test.sum()):,} among those kept to judge on; at least {MIN_CLASS_ROWS} who left and as many who "
+            f"stayed are needed in each part, of {MIN_ROWS} customers in all. Bring a longer extract, or raise "
+            "held_out_share"
+        )
+
+
+def _monthly_worth(tables: Tables, ids: np.ndarray) -> MoneyAtStake:
+    column = monthly_money(tables)
+    if not column:
+        return MoneyAtStake(values=np.ones(len(ids)), words="")
+    known = tables["customers"].select("customer_id", column).to_pandas().set_index("customer_id")[column]
+    return MoneyAtStake(values=known.reindex(ids).to_numpy(dtype=np.float64), words=f"{column.replace('_', ' ')}")
 
 
 def build_labelled_rows(
@@ -209,4 +284,4 @@ def _require_learnable(rows: LabelledRows, definition: ChurnDefinition | LtvDefi
         )
 
 
-__all__ = ["TrainingSet", "build_labelled_rows", "drop_features", "flag_treated"]
+__all__ = ["Extract", "TrainingSet", "build_flagged_rows", "build_labelled_rows", "drop_features", "flag_treated"]

@@ -109,16 +109,18 @@ def held_out_agrees(gain: Estimate, *, baseline: str, subject: str = "the model"
     return GateCheck(name="held_out_agrees", passed=passed, found=gain.ci_upper, needed=0.0, words=words)
 
 
-def calibration_within(error: float, *, bound: float) -> GateCheck:
+def calibration_within(error: float, *, bound: float, by_chance: float = 0.0) -> GateCheck:
     """Whether predicted chances are the shares that came true.
 
     Args:
         error: Expected difference of predicted chance and observed share over the bins, in [0, 1].
         bound: The most allowed.
+        by_chance: What honest chances would show on so few rows, allowed beyond the bound.
     """
     verdict = f"{_points(error)} percentage points away from what happened, on average"
-    words = f"Predicted chances are {verdict}; up to {_points(bound)} are allowed."
-    return _bounded("calibration", "Calibration", found=error, bound=bound, words=words)
+    chance = f" beyond the {_points(by_chance)} that chance shows on so many customers" if by_chance else ""
+    words = f"Predicted chances are {verdict}; up to {_points(bound)} are allowed{chance}."
+    return _bounded("calibration", "Calibration", found=error, bound=bound + by_chance, words=words)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,8 +84,7 @@ class TrainReport(Told):
             lines += [f"  - {line}" for reason in outcome.reasons for line in reason.splitlines()]
         lines += [
             "",
-            f"{self.seconds:.0f} s, receipts of {self.history.first} to {self.history.end} (not seen), "
-            f"{self.warnings} warnings of `netlift check`",
+            f"{self.seconds:.0f} s, {self.history}, {self.warnings} warnings of `netlift check`",
         ]
         if self.next_best_offer:
             lines.append(self.next_best_offer)

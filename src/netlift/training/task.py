@@ -34,10 +34,23 @@ class FutureValue:
     model: StoredModel
     words: str
 
-    def of(self, rows: LabelledRows) -> tuple[np.ndarray, str]:
-        """Predicted money of some rows, shape (n,), and what it is in words."""
+    def of(self, rows: LabelledRows) -> MoneyAtStake:
+        """Predicted money of some rows."""
         X = encode_for(self.model, rows.X, rows.features)
-        return self.model.predict_matrix(X)[self.model.outputs[0]], self.words
+        return MoneyAtStake(values=self.model.predict_matrix(X)[self.model.outputs[0]], words=self.words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoneyAtStake:
+    """What goes with each of some customers when they are lost.
+
+    Attributes:
+        values: Of each, shape (n,).
+        words: What it is, such as "margin of the last year"; empty where nobody knows and customers are counted.
+    """
+
+    values: np.ndarray
+    words: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from netlift.config.definitions import ChurnDefinition, LtvDefinition, Windows
+from netlift.config.definitions import ChurnDefinition, FlagDefinition, LtvDefinition, UpliftDefinition, Windows
+from netlift.data.contract import MONTHLY_MONEY
 from netlift.errors import DataError, UsageError
 from netlift.estimators.cross_fit import sample_customers
-from netlift.estimators.rows import Candidate, LabelledRows
+from netlift.estimators.rows import Candidate, LabelledRows, RowSplit
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.value.baselines import STANDARD_BASELINES
+from netlift.evaluation.churn.attributes import AttributeRow, HeldOut, explain_attributes, tell_attributes
 from netlift.evaluation.churn.gains import strongest_feature
 from netlift.evaluation.influence import Clusters, mean_of
+from netlift.features.snapshot import ONE_DAY, order_categories
 from netlift.results import Estimate, Table
-from netlift.training.calendar import Calendar, plan_calendar, warn_of_season
+from netlift.training.calendar import plan_calendar, warn_of_season
 from netlift.training.churn import ChurnJudge
-from netlift.training.customer_rows import TrainingSet, build_labelled_rows, require_blind_features
+from netlift.training.customer_rows import (
+    TrainingSet,
+    build_flagged_rows,
+    build_labelled_rows,
+    require_blind_features,
+)
 from netlift.training.gate import GateCheck, beats_baseline, feature_alone_believable, features_believable
 from netlift.training.judge import Earlier, Judge
 from netlift.training.ltv import LtvJudge
@@ -58,24 +66,101 @@ class Paired:
     difference: Estimate
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Posed:
+    """The rows of a task, what each is for, and what is known of how they came to be."""
+
+    made: TrainingSet
+    split: RowSplit
+    judge: Judge[Any]
+    windows: Windows | None
+    population: str
+    active_within_days: int | None
+    notes: tuple[str, ...]
+    last_notes: tuple[str, ...]
+    metrics: dict[str, Estimate] = field(default_factory=dict)
+
+
 def train_value(assignment: TrainingTask) -> TrainedModel:
-    """Fit every candidate of a churn or LTV definition, choose one, and judge it on the test cutoff.
+    """Fit every candidate of a churn or LTV definition, choose one, and judge it on rows that were kept apart.
 
     Candidates are compared at the calibration cutoff, by fits that knew only what was known then; the test cutoff
-    judges the one chosen. A history too short for that lets the test cutoff choose too, and the notes say so. A
-    learner that neither beats the order of the best baseline nor comes nearer to what happened gives way to the nearest
-    of those that order as well as the best.
+    judges the one chosen. A history too short for that lets the test cutoff choose too, and the notes say so. Of one
+    extract, customers drawn by their ids stand for cutoffs. A learner that neither beats the order of the best baseline
+    nor comes nearer to what happened gives way to the nearest of those that order as well as the best.
 
     Raises:
         HistoryTooShortError: The receipts cover too few days.
+        LeakageError: A feature saw what came after its cutoff, or an attribute of an extract tells its flag.
         DataError: Too few rows, one class only, or no candidate that can be fitted.
     """
     definition = assignment.definition
-    if not isinstance(definition, ChurnDefinition | LtvDefinition):
+    if isinstance(definition, UpliftDefinition):
         raise UsageError(f"train_value was given the definition of {definition.task}")
-    task, windows = definition.task, definition.windows
+    posed = (
+        _pose_snapshot(assignment, definition)
+        if isinstance(definition, FlagDefinition)
+        else _pose_history(assignment, definition)
+    )
+    made, split, judge = posed.made, posed.split, posed.judge
+    known, test = made.rows.take(~split.test), judge.test
+    fitted = _fit_candidates(judge, made.rows, split)
+    board = fitted.board
+    chosen, checks = _choose(judge, board, fitted.trials)
+    candidate, outcome = fitted.candidates[chosen], judge.metrics(board[chosen])
+    model = StoredModel(candidate.files)
+    biases = _biases(outcome, fitted.trials, chosen)
+    alone = strongest_feature(
+        order_categories(test.X, test.features, judge.happened().astype(np.float64)),
+        [feature.name for feature in test.features],
+        judge.happened(),
+    )
+    attributes = _explain(judge, model, board[chosen]) if isinstance(definition, FlagDefinition) else None
+
+    def against(standing: StoredModel) -> Estimate:
+        return judge.compare(board[chosen], judge.predict(standing))
+
+    def look_back() -> list[Earlier]:
+        return _look_back(judge, chosen, fitted.tunings[chosen], known, posed.windows) if posed.windows else []
+
+    return TrainedModel(
+        candidate=candidate,
+        features=made.rows.features,
+        headline=judge.headline(board[chosen]),
+        metrics=outcome | judge.further_metrics(model) | posed.metrics,
+        leaderboard=judge.leaderboard(board),
+        tables=judge.tables(board[chosen])
+        | {"paired": _pair(judge, board, chosen)}
+        | ({"before_the_test": Table(name="candidates before the test", rows=fitted.trials)} if fitted.trials else {})
+        | ({"attributes": attributes} if attributes is not None else {}),
+        figures=judge.figures(board[chosen], candidate),
+        checks=(
+            *checks,
+            *judge.checks(board[chosen], look_back),
+            features_believable(candidate.importance, bound=definition.gates.max_gain_share),
+            feature_alone_believable(*alone, bound=definition.gates.max_feature_auc),
+        ),
+        against=against,
+        measure=judge.measure,
+        population=posed.population,
+        windows={} if posed.windows is None else _days(posed.windows),
+        row_counts={"training": len(known), "test": len(test)},
+        notes=(*posed.notes, *fitted.notes, *candidate.notes, *made.notes, *posed.last_notes),
+        profile_rows=made.rows.X,
+        profile_cutoff=made.rows.cutoff,
+        active_within_days=posed.active_within_days,
+        observation_days=ONE_DAY if posed.windows is None else posed.windows.observation_days,
+        level_sd=max(LEAST_LEVEL_SD, float(np.sqrt(np.mean(np.square(biases))))) if biases else None,
+        level_seen=max(len(biases), 1),
+        explanation=() if attributes is None else tell_attributes(attributes),
+    )
+
+
+def _pose_history(assignment: TrainingTask, definition: ChurnDefinition | LtvDefinition) -> _Posed:
+    """Customers at past cutoffs, the newest whose label is whole to judge on."""
+    windows = definition.windows
     calendar = plan_calendar(assignment.history, windows)
-    assignment.progress.stage(task, f"features of {len(calendar.refit) + 1} cutoffs")
+    assignment.progress.stage(definition.task, f"features of {len(calendar.refit) + 1} cutoffs")
     made = build_labelled_rows(
         assignment.tables,
         definition,
@@ -91,69 +176,72 @@ def train_value(assignment: TrainingTask) -> TrainedModel:
         observation_days=windows.observation_days,
         seed=assignment.settings.seed,
     )
-    at_test = made.rows.cutoff == np.datetime64(calendar.test, "us")
-    known, test = made.rows.take(~at_test), made.rows.take(at_test)
-    judge: Judge[Any] = (
-        ChurnJudge(assignment, definition, test)
+    split = calendar.split(made.rows.cutoff)
+    known, test = made.rows.take(~split.test), made.rows.take(split.test)
+    return _Posed(
+        made=made,
+        split=split,
+        judge=ChurnJudge(assignment, definition, test)
         if isinstance(definition, ChurnDefinition)
-        else LtvJudge(assignment, definition, test)
-    )
-    fitted = _fit_candidates(judge, known, calendar)
-    board = fitted.board
-    chosen, checks = _choose(judge, board, fitted.trials)
-    candidate, outcome = fitted.candidates[chosen], judge.metrics(board[chosen])
-    biases = _biases(outcome, fitted.trials, chosen)
-    alone = strongest_feature(test.X, [feature.name for feature in test.features], judge.happened())
-
-    def against(standing: StoredModel) -> Estimate:
-        return judge.compare(board[chosen], judge.predict(standing))
-
-    return TrainedModel(
-        candidate=candidate,
-        features=made.rows.features,
-        headline=judge.headline(board[chosen]),
-        metrics=outcome
-        | judge.further_metrics(StoredModel(candidate.files))
-        | _treated_shares(made, at_test, level=definition.gates.level),
-        leaderboard=judge.leaderboard(board),
-        tables=judge.tables(board[chosen])
-        | {"paired": _pair(judge, board, chosen)}
-        | ({"before_the_test": Table(name="candidates before the test", rows=fitted.trials)} if fitted.trials else {}),
-        figures=judge.figures(board[chosen], candidate),
-        checks=(
-            *checks,
-            *judge.checks(board[chosen], lambda: _look_back(judge, chosen, fitted.tunings[chosen], known, windows)),
-            features_believable(candidate.importance, bound=definition.gates.max_gain_share),
-            feature_alone_believable(*alone, bound=definition.gates.max_feature_auc),
-        ),
-        against=against,
-        measure=judge.measure,
+        else LtvJudge(assignment, definition, test),
+        windows=windows,
         population=_population(definition),
-        windows={
-            "observation_days": windows.observation_days,
-            "gap_days": windows.gap_days,
-            "horizon_days": windows.horizon_days,
-        },
-        row_counts={"training": len(known), "test": len(test)},
+        active_within_days=definition.population.active_within_days,
         notes=(
             f"fitted on cutoffs {', '.join(map(str, calendar.refit))}, settings searched on "
             f"{', '.join(map(str, calendar.fit or calendar.refit))}; judged on {calendar.test}",
             *_say_basis(assignment),
             *warn_of_season(calendar.refit, calendar.test, windows, known),
-            *fitted.notes,
-            *candidate.notes,
-            *made.notes,
-            *_say_treated(assignment, made.treated[~at_test]),
+        ),
+        last_notes=(
+            *_say_treated(assignment, made.treated[~split.test]),
             f"leak lint: features of {asked:,} customers were computed again without the rows after the cutoff, "
             "without late writes, and with a poisoned future, all equal to the bit",
         ),
-        profile_rows=made.rows.X,
-        profile_cutoff=made.rows.cutoff,
-        active_within_days=definition.population.active_within_days,
-        observation_days=windows.observation_days,
-        level_sd=max(LEAST_LEVEL_SD, float(np.sqrt(np.mean(np.square(biases))))) if biases else None,
-        level_seen=max(len(biases), 1),
+        metrics=_treated_shares(made, split.test, level=definition.gates.level),
     )
+
+
+def _pose_snapshot(assignment: TrainingTask, definition: FlagDefinition) -> _Posed:
+    """Flagged customers of one extract, some drawn by their ids to judge on."""
+    assignment.progress.stage(definition.task, "attributes of one extract")
+    extract = build_flagged_rows(assignment.tables, definition, assignment.vocabulary, seed=assignment.settings.seed)
+    return _Posed(
+        made=extract.made,
+        split=extract.split,
+        judge=ChurnJudge(assignment, definition, extract.made.rows.take(extract.split.test), worth=extract.worth),
+        windows=None,
+        population="Customers of one extract, told apart by a flag.",
+        active_within_days=None,
+        notes=(
+            f"one extract of {assignment.tables.snapshot_of}: {definition.held_out_share:.0%} of the customers, drawn "
+            "by their ids, were kept for the judgement; no other time was seen, so how well the order and the level "
+            "hold for the months after is not known",
+            f"money: {extract.worth.words}"
+            if extract.worth.words
+            else f"money: the extract names none ({' or '.join(MONTHLY_MONEY)}), so customers are counted",
+        ),
+        last_notes=(
+            "leak lint: not tested; attributes without time do not say whether they were written down before a "
+            "customer left or after. Only one that tells the flag by itself is found: ask of each when it was last "
+            "changed",
+        ),
+    )
+
+
+def _explain(judge: Judge[Any], model: StoredModel, p: np.ndarray) -> Table[AttributeRow]:
+    test = judge.test
+    return explain_attributes(
+        HeldOut(X=test.X, features=test.features, y=test.y, p=p),
+        predict=lambda X: model.predict_matrix(X, only=model.outputs[:1])[model.outputs[0]],
+        compare=judge.compare,
+        level=judge.level,
+        seed=judge.machine.seed,
+    )
+
+
+def _days(windows: Windows) -> dict[str, int]:
+    return {name: getattr(windows, name) for name in ("observation_days", "gap_days", "horizon_days")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,12 +255,10 @@ class _Fitted:
     notes: tuple[str, ...]
 
 
-def _fit_candidates(judge: Judge[Any], known: LabelledRows, calendar: Calendar) -> _Fitted:
+def _fit_candidates(judge: Judge[Any], rows: LabelledRows, split: RowSplit) -> _Fitted:
     """Every candidate of the definition; one that the data do not allow is left out, with the reason."""
     task, progress = judge.definition.task, judge.assignment.progress
-    early = np.isin(known.cutoff, np.array(calendar.fit, dtype="datetime64[us]"))
-    at_choice = known.cutoff == np.datetime64(calendar.calibration, "us")
-    before, choice = known.take(early), known.take(at_choice)
+    known, before, choice = rows.take(~split.test), rows.take(split.search), rows.take(split.compare)
     compared = before.take(sample_customers(before.customer, most=COMPARED_ROWS, seed=judge.machine.seed))
     candidates: dict[str, Candidate] = {}
     board: dict[str, np.ndarray] = {}

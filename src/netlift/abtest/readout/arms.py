@@ -33,7 +33,7 @@ from netlift.abtest.readout.roi import (
 from netlift.abtest.readout.verdict import VerdictProbabilities, decide
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.adjustment import Adjustment
-from netlift.abtest.stats.difference import Contrast, Money, contrast, money, money_lines
+from netlift.abtest.stats.difference import FEWEST, Contrast, Money, contrast, money, money_lines
 from netlift.abtest.stats.moments import OUTCOMES, PROFIT, Moments, merge
 from netlift.abtest.stats.sequential import repeated_interval
 from netlift.abtest.stats.simultaneous import chance_best, critical_value, joint_chance, simultaneous_profits
@@ -387,7 +387,9 @@ def _read_arm(
         gamma=found.raw.gamma,
         chance_best=joint.best,
         largest_customer_share=cell.largest_share,
-        profit_without_largest=_profit(arm, cell.without_largest, control.without_largest, terms),
+        profit_without_largest=None
+        if min(cell.without_largest.n, control.without_largest.n) < FEWEST
+        else _profit(arm, cell.without_largest, control.without_largest, terms),
         profit_capped=_profit(arm, cell.capped, control.capped, terms),
         among=terms.among.get(arm),
     )

@@ -29,7 +29,8 @@ from netlift.data.contract import CONTROL
 
 ALARM = 0.001
 ONE_CUSTOMER_SHARE = 0.2
-FEWEST_CLUSTERS, MANY_CLUSTERS = 10.0, 30.0
+FEWEST_CUSTOMERS = 10
+FEWEST_CLUSTERS, MANY_CLUSTERS = float(FEWEST_CUSTOMERS), 30.0
 REACHED_FEW, REACHED_NOBODY = 0.5, 0.1
 REPEATED_TOO_OFTEN = 0.1
 
@@ -146,14 +147,21 @@ def check_arm(
             name="one_customer", status="warned" if largest_share > ONE_CUSTOMER_SHARE else "passed", blocking=False,
             figures={"share": largest_share}, where=arm,
         ),
-        Check(
-            name="control_size", status="warned" if abs(gamma) > LARGE else "passed", blocking=False,
-            figures={"gamma": gamma, "control": float(contrast.n_control)}, where=arm,
-        ),
+        _size(arm, contrast, gamma),
     ]  # fmt: skip
     if balance is not None:
         checks.append(_balance(arm, balance, looked_at))
     return tuple(checks)
+
+
+def _size(arm: str, contrast: Contrast, gamma: float) -> Check:
+    """Whether arm and control hold enough customers to tell an effect from chance, and control enough for the skew."""
+    figures = {"gamma": gamma, "control": float(contrast.n_control)}
+    if min(contrast.n_control, contrast.n_treated) < FEWEST_CUSTOMERS:
+        figures |= {"customers": float(contrast.n_treated), "fewest": float(FEWEST_CUSTOMERS)}
+        return Check(name="control_size", status="failed", blocking=True, figures=figures, where=arm)
+    status: CheckStatus = "warned" if abs(gamma) > LARGE else "passed"
+    return Check(name="control_size", status=status, blocking=False, figures=figures, where=arm)
 
 
 def check_clusters(arm: str, effective: float) -> Check:

@@ -131,7 +131,7 @@ class ArmReadout:
             is skew-corrected, above .3 it is warned of.
         chance_best: P(this arm is the best of arms and control).
         largest_customer_share: Share of the incremental revenue that one customer makes.
-        profit_without_largest: Profit without the largest receipt total of each arm.
+        profit_without_largest: Profit without the largest receipt total of each arm; None where one customer is left.
         profit_capped: Profit with spend capped at the pooled 99.9 % of buyers, a line of sensitivity.
         among: As the portfolio shows it; None where other campaigns are too few, or this one cannot be read.
         estimand: Whose money this is: `treated`, the arm's own customers; `average`, as many average customers of the
@@ -158,7 +158,7 @@ class ArmReadout:
     gamma: float
     chance_best: float
     largest_customer_share: float
-    profit_without_largest: Estimate
+    profit_without_largest: Estimate | None
     profit_capped: Estimate
     among: AmongCampaigns | None = None
     estimand: Estimand = "treated"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from netlift.abtest.readout.checks import FEWEST_CUSTOMERS
 from netlift.abtest.readout.result import AmongCampaigns
 from netlift.abtest.stats.outcomes import SECONDS_A_DAY, Spans, assigned_outcomes, campaign_contacts
 from netlift.config.plan import Plan
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 FEWEST_DAYS_AFTER = 7
-FEWEST_CUSTOMERS, FEWEST_ARMS = 3, 2
+FEWEST_ARMS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +160,9 @@ def assigned_rows(
 
 
 def without_small_arms(rows: ir.Table) -> tuple[ir.Table, int]:
-    """Rows without those of arms so small that without their largest customer nothing varies, and how many these were.
+    """Rows without those of arms too small to tell an effect from chance, and how many these were.
 
-    All rows where nothing else could be compared: reading them then says what is missing.
+    All rows where nothing else could be compared: a check then says what is missing, and takes the verdict.
     """
     sizes = {row["arm"]: row["n"] for row in rows.group_by("arm").aggregate(n=rows.count()).to_pyarrow().to_pylist()}
     small = [arm for arm, n in sizes.items() if n < FEWEST_CUSTOMERS]

@@ -79,8 +79,8 @@ def sensitivity_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
     rows = []
     for arm in readout.arms:
         profit = arm.money[-1]
-        others = (profit.raw_total, arm.profit_capped, arm.profit_without_largest)
-        cells = [say.money_cell(estimate) for estimate in (arm.profit, *others)]
+        ways = (arm.profit, profit.raw_total, arm.profit_capped, arm.profit_without_largest)
+        cells = [text_cell("") if each is None else say.money_cell(each) for each in ways]
         each = text_cell("") if arm.cace_profit is None else say.money_cell(arm.cace_profit, digits=2)
         rows.append((text_cell(say.arm(arm.arm)), *cells, each))
     return Grid(

@@ -29,6 +29,9 @@ from netlift.abtest.stats.spend_shape import shape_of
 from netlift.errors import DataError
 from netlift.results import Estimate
 
+FEWEST = 2
+"""Customers of a cell, below which nothing varies."""
+
 LINES: Mapping[str, Mapping[str, float]] = {
     "revenue": {"revenue": 1.0},
     "margin": {"margin": 1.0},
@@ -153,8 +156,10 @@ def refuse_small(treated: Moments, control: Moments, *, arm: str) -> None:
             f"{arm} has figures {', '.join(treated.names)}, control {', '.join(control.names)}; they must be the same"
         )
     for name, cell in ((arm, treated), ("control", control)):
-        if cell.n < 2:
-            raise DataError(f"{name}: {cell.n} customer assigned; at least 2 are needed to tell an effect from chance")
+        if cell.n < FEWEST:
+            raise DataError(
+                f"{name}: {cell.n} customer assigned; at least {FEWEST} are needed to tell an effect from chance"
+            )
 
 
 def money(

@@ -2,8 +2,8 @@
 
 An error reaches no farther than it must. A wrong value that may be missing is read as missing; where none may be
 missing its row is left out; where nobody can say which of several rows of a key is right, all are. What is wrong with
-the contacts of a campaign takes the verdict of that campaign. Only where more of a table would be left out than
-`check.max_left_out_share` does an error reach the table, and stop the verbs that read it.
+the contacts of a campaign takes the verdict of that campaign. Only where more rows of a table, or values of a column,
+would be left out than `check.max_left_out_share` does an error stop the verbs that use the table or the column.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
-from netlift.config.business import ACCEPTABLE, BusinessSettings
+from netlift.config.business import ACCEPTABLE, REQUIRED_TABLES, BusinessSettings
 from netlift.data.checks.campaigns import check_arms
-from netlift.data.checks.findings import READS, CheckReport, Finding, Scope, Severity, TableFacts
+from netlift.data.checks.findings import READS, CheckReport, Finding, Scope, Severity, TableFacts, find_readers
 from netlift.data.checks.plausibility import check_money
 from netlift.data.checks.repeats import find_repeats
 from netlift.data.checks.rules import PER_CAMPAIGN, REFERENCES, TORN_SHARE, RowRule, make_rules
 from netlift.data.completeness import check_completeness
-from netlift.data.contract import CONTRACT, TableContract
+from netlift.data.contract import CONTRACT, MARK, TableContract
+from netlift.data.files import reading
 from netlift.data.read import Tables
+from netlift.errors import DataError, UsageError
 from netlift.results import Table
 
 if TYPE_CHECKING:
@@ -67,7 +69,10 @@ def read_sound(tables: Tables, settings: BusinessSettings, *, verb: str) -> tupl
 
     Raises:
         DataError: An error reaches the whole of a table that the verb reads.
+        UsageError: The verb needs receipts, and the business is one extract of customers.
     """
+    if tables.snapshot_of is not None and verb not in ("train", "score"):
+        raise UsageError(f"{settings.name} is one extract of customers (data.snapshot_of): {verb} needs receipts")
     report, sound = _hold(tables, settings, None)
     report.raise_for_errors(verb)
     return sound, report
@@ -79,15 +84,23 @@ def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) ->
     facts: dict[str, TableFacts] = {}
     findings: list[Finding] = []
     kept: dict[str, ir.Table] = {}
-    for name in sorted(CONTRACT, key=lambda name: name in REFERENCES):  # first what the others refer to
-        if name in tables:
-            # A contact whose offer is left out has no known cost; who is left out himself is no stranger.
-            seen = tables.replace(offers=kept["offers"]) if "offers" in kept else tables
-            facts[name], found, kept[name] = _check_table(seen, name, settings, as_of)
+    for name in sorted(tables.contract, key=lambda name: name in REFERENCES):  # first what the others refer to
+        # A contact whose offer is left out has no known cost; who is left out himself is no stranger.
+        seen = tables.replace(offers=kept["offers"]) if "offers" in kept else tables
+        try:
+            facts[name], found, kept[name] = reading(
+                name, "its source", partial(_check_table, seen, name, settings, as_of)
+            )
             findings += found
+        except DataError as error:  # a file that cannot be read to its end
+            if name in REQUIRED_TABLES:
+                raise
+            tables = tables.without(name, str(error))
     found, ratios = check_arms(tables, alarm=settings.check.srm_alarm)
     findings += [*found, *check_completeness(tables), *check_money(tables), *_source_notes(tables)]
-    findings = [_with_stops(_accept(finding, settings.check.accept)) for finding in findings]
+    findings += [_cannot_be_read(table, why) for table, why in tables.refused.items()]
+    split_by = () if settings.readout is None else (*settings.readout.segments, str(settings.readout.household))
+    findings = [_with_stops(_accept(finding, settings.check.accept), split_by) for finding in findings]
     findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), [*CONTRACT].index(finding.table)))
     report = CheckReport(
         as_of=as_of,
@@ -108,11 +121,13 @@ def _accept(finding: Finding, accepted: Sequence[str]) -> Finding:
     return replace(finding, message=f"{finding.message}; if it is right as it is: check.accept: [{name}]")
 
 
-def _with_stops(finding: Finding) -> Finding:
+def _with_stops(finding: Finding, split_by: Sequence[str]) -> Finding:
     """The finding with the verbs that it stops."""
     if finding.severity != "error" or finding.scope != "table":
         return finding
-    return replace(finding, stops=tuple(verb for verb, reads in READS.items() if finding.table in reads))
+    column = finding.column if finding.leaves_out == "values" else ""
+    stopped = find_readers(finding.table, column, split_by=split_by)
+    return replace(finding, stops=tuple(verb for verb in READS if verb in stopped))
 
 
 def _end_of_data(tables: Tables) -> datetime | None:
@@ -148,12 +163,12 @@ def _check_table(
 ) -> tuple[TableFacts, list[Finding], ir.Table]:
     """One scan for the rows and every rule over them, and one for the key; the table without what is left out."""
     dated_by = CONTRACT[name].time
-    missing = [reference for reference in REFERENCES.get(name, ()) if reference not in tables]
+    missing = [each for each in REFERENCES.get(name, ()) if each not in tables and each not in tables.refused]
     findings = [_missing_reference(name, reference) for reference in missing]
     rows = with_references(tables[name], tables, name)
     share = settings.check.max_orphan_share
     rules = make_rules(tables, name, rows, as_of=as_of, max_orphan_share=share)
-    left_out = _any([rule for rule in rules if rule.severity == "error" and _counts(rule, name)])
+    left_out = _any([rule for rule in rules if rule.severity == "error" and rule.leaves_out == "rows"])
     counts = {f"rule_{number}": rule.broken_by.sum() for number, rule in enumerate(rules)}
     counts |= {f"among_{number}": rule.among.sum() for number, rule in enumerate(rules) if rule.among is not None}
     dates = {"first": rows[dated_by].min(), "last": rows[dated_by].max()} if dated_by else {}
@@ -175,7 +190,7 @@ def _check_table(
     kept = _leave_out(tables, name, broken, orphan_share=share) if broken else tables[name]
     if repeats.rows and name != "contacts":
         kept = kept.anti_join(repeats.keys, list(repeats.keys.columns))
-    return facts, findings, kept
+    return facts, findings, kept.drop(*(column for column in kept.columns if column.startswith(MARK)))
 
 
 def _any(rules: Sequence[RowRule]) -> ir.BooleanValue:
@@ -183,11 +198,6 @@ def _any(rules: Sequence[RowRule]) -> ir.BooleanValue:
     import ibis
 
     return reduce(or_, (ibis.coalesce(rule.broken_by, ibis.literal(value=False)) for rule in rules))
-
-
-def _counts(found: RowRule | Finding, table: str) -> bool:
-    """Whether what is left out counts towards the limit; a wrong value of a contact is a matter of its campaign."""
-    return found.leaves_out == "rows" or (found.leaves_out == "values" and table not in PER_CAMPAIGN)
 
 
 def _facts(table: str, groups: Sequence[Mapping[str, Any]]) -> TableFacts:
@@ -240,14 +250,19 @@ def _finding(
 
 
 def _within_limit(findings: Sequence[Finding], table: str, lost: int, rows: int, share: float) -> Iterator[Finding]:
-    """The findings; those that leave out reach the whole table where too much of it would be left out."""
+    """The findings; those that leave out reach further where too many rows or values of a column would be left out.
+
+    A wrong value of a campaign or of its contacts is a matter of that campaign.
+    """
     allowed = math.ceil(share * rows)
-    beyond = table not in LISTS and (lost > allowed or lost == rows)
     for finding in findings:
-        if finding.severity != "error" or not beyond or not _counts(finding, table):
+        by_value = finding.leaves_out == "values"
+        count, what = (finding.count, f"values of {finding.column}") if by_value else (lost, "rows")
+        counts = finding.leaves_out != "nothing" and not (by_value and table in PER_CAMPAIGN)
+        if finding.severity != "error" or not counts or table in LISTS or not (count > allowed or count == rows):
             yield replace(finding, message=finding.message + LEFT_OUT[finding.leaves_out])
             continue
-        limit = f"; {lost:,} rows would be left out, check.max_left_out_share allows {allowed:,} ({share:.2%})"
+        limit = f"; {count:,} {what} would be left out, check.max_left_out_share allows {allowed:,} ({share:.2%})"
         yield replace(finding, message=finding.message + limit, scope="table")
 
 
@@ -358,6 +373,12 @@ def _empty_table(table: str) -> Finding:
         count=0,
         of=0,
         message="has no rows; point the config at a table that has some, or leave it out if it is optional",
+    )
+
+
+def _cannot_be_read(table: str, why: str) -> Finding:
+    return Finding(
+        table=table, column="", severity="error", code="unread-table", count=0, of=0, message=f"cannot be read: {why}"
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
 from netlift.data.checks.sample_ratio import SampleRatio
+from netlift.data.contract import CONSENT_PREFIX
 from netlift.errors import DataError
 from netlift.results import Table
 
@@ -16,11 +17,14 @@ Severity = Literal["error", "warning", "info"]
 Scope = Literal["row", "customer", "campaign", "table"]
 LeavesOut = Literal["nothing", "values", "rows"]
 
-COMPARED = frozenset({"customers", "transactions", "campaigns", "offers"})
-FACTS = frozenset({"customers", "transactions", "contacts", "offers", "events", "surveys"})
+RECEIPTS = frozenset({"customers", "transactions"})
+FACTS = RECEIPTS | {"contacts", "offers", "events", "surveys"}
+COMPARED = RECEIPTS | {"campaigns", "offers"}
+LEARN_UPLIFT = "train uplift"
 READS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "train": FACTS | COMPARED,
+        "train": FACTS,
+        LEARN_UPLIFT: FACTS | COMPARED,
         "score": FACTS,
         "decide": FACTS | COMPARED | {"item_scores"},
         "segments": FACTS,
@@ -33,7 +37,32 @@ READS: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """The tables whose rows a verb takes together; readouts take contacts one campaign at a time."""
+BY_FEATURES = frozenset(READS) - {"readout", "portfolio"}
+OUTREACH = frozenset({"decide", "assign"})
+ACQUISITION = frozenset({"segments", "scorecard"})
 COMPARING = ("train", "readout", "portfolio")
+
+
+def find_readers(table: str, column: str = "", *, split_by: Collection[str] = ()) -> frozenset[str]:
+    """The verbs that use a table, or a column of it that may be missing.
+
+    Args:
+        table: Its name.
+        column: The column; empty for the table as a whole.
+        split_by: Columns of customers that readouts are split by.
+    """
+    readers = frozenset(verb for verb, tables in READS.items() if table in tables)
+    if not column:
+        return readers | {*COMPARING} if table == "contacts" else readers
+    if table == "transactions" and column in ("category", "channel", "promo", "transaction_id"):
+        return readers & BY_FEATURES
+    if table != "customers" or column in ("customer_id", "joined_at", "cancelled_at"):
+        return readers
+    if column.startswith(CONSENT_PREFIX):
+        return OUTREACH
+    if column.startswith("acquisition_"):
+        return ACQUISITION
+    return readers if column in split_by else readers & BY_FEATURES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from netlift.data.checks.findings import LeavesOut, Scope, Severity
-from netlift.data.contract import CONTRACT, CONTROL, ContractColumn, TableContract
+from netlift.data.contract import CONTRACT, CONTROL, MARK, ContractColumn, TableContract
 from netlift.data.read import Tables
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def make_rules(
         max_orphan_share: Share of rows of unknown customers that is tolerated.
     """
     rules = [
-        *_value_rules(tables, CONTRACT[name], rows),
-        *_time_rules(CONTRACT[name], rows, as_of),
+        *_unread_rules(tables, tables.contract[name], rows),
+        *_value_rules(tables, tables.contract[name], rows),
+        *_time_rules(tables.contract[name], rows, as_of),
         *_reference_rules(name, rows, max_orphan_share),
     ]
     if name == "transactions":
@@ -89,6 +90,21 @@ def make_rules(
     return rules
 
 
+def _unread_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Iterator[RowRule]:
+    """Values that do not read as the contract's type; they are missing in the rows already, and marked."""
+    for (table, name), words in tables.unread.items():
+        if table == contract.name and f"{MARK}{name}" in rows.columns:
+            column = contract.column(name) or ContractColumn(name=name, type="text")
+            yield RowRule(
+                **_reach(table, column),
+                column=name,
+                code="unread-value",
+                severity="error",
+                broken_by=rows[f"{MARK}{name}"],
+                message=f"have values in {name} that {words}",
+            )
+
+
 def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Iterator[RowRule]:
     """Missing values, untidy ids and impossible numbers, for every column that the source has."""
     for column in contract.columns:
@@ -96,7 +112,10 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
             continue
         value = rows[column.name]
         reach = _reach(contract.name, column)
-        yield _missing_values(column, value, reach)
+        missing = value.isnull()
+        if f"{MARK}{column.name}" in rows.columns:
+            missing &= ~rows[f"{MARK}{column.name}"]
+        yield _missing_values(column, missing, reach)
         if column.type == "id":
             yield RowRule(
                 **reach,
@@ -118,7 +137,7 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
                 broken_by=value.isnan() | (value.abs() > LARGEST),
                 message=f"are NaN, infinite or beyond {LARGEST:g}; correct them in the source",
             )
-        if column.type == "money" and column.name not in ("revenue", "margin"):
+        if column.type == "money" and not column.name.endswith(("revenue", "margin")):
             yield RowRule(
                 **reach,
                 column=column.name,
@@ -129,7 +148,7 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
             )
     known = {column.name for column in contract.columns}
     for name in sorted(tables.present[contract.name] - known):
-        yield _missing_values(ContractColumn(name=name, type="text"), rows[name], {})
+        yield _missing_values(ContractColumn(name=name, type="text"), rows[name].isnull(), {})
 
 
 def _odd_ids(column: str, value: Any) -> Iterator[RowRule]:
@@ -164,7 +183,7 @@ def _reach(table: str, column: ContractColumn) -> dict[str, Any]:
     return {"scope": scope, "leaves_out": leaves_out, "tolerated_share": tolerated}
 
 
-def _missing_values(column: ContractColumn, value: ir.Value, reach: dict[str, Any]) -> RowRule:
+def _missing_values(column: ContractColumn, missing: ir.BooleanValue, reach: dict[str, Any]) -> RowRule:
     message = "have no value"
     if not column.nullable:
         message += ", and none may lack it; fill them or leave the rows out of the source"
@@ -173,7 +192,7 @@ def _missing_values(column: ContractColumn, value: ir.Value, reach: dict[str, An
         column=column.name,
         code="missing-value",
         severity="info" if column.nullable else "error",
-        broken_by=value.isnull(),
+        broken_by=missing,
         message=message,
     )
 

@@ -22,7 +22,7 @@ def offer_of_history(
 ) -> str:
     """The same with tables opened here, as of the first day that their receipts do not know."""
     try:
-        with open_tables(settings) as tables:
+        with open_tables(settings, verb="train") as tables:
             tables, _ = read_sound(tables, settings, verb="train")
             return offer_what_leads(
                 settings,

@@ -1,6 +1,7 @@
 """Baselines that every churn and LTV leaderboard has: the best single column, and LightGBM as it comes.
 
-LightGBM keeps its default parameters and sees recency, frequency and money alone.
+LightGBM keeps its default parameters and sees recency, frequency and money alone; of customers without receipts, all
+their attributes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from netlift.estimators.boosting.lightgbm import Machine, Objective, boosting_ro
 from netlift.estimators.cross_fit import Folds, predict_out_of_fold
 from netlift.estimators.expression import Expression, booster
 from netlift.estimators.rows import LabelledRows
+from netlift.features.snapshot import order_categories
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -72,7 +74,9 @@ def fit_default_lightgbm(
         DataError: None of the columns is among the features, there are fewer customers than folds, or all labels are
             equal.
     """
-    seen = {feature.name for feature in rows.features}.intersection(RFM_COLUMNS)
+    seen = {feature.name for feature in rows.features}
+    if has_receipts(rows):
+        seen &= {*RFM_COLUMNS}
     if not seen:
         raise DataError(f"none of {', '.join(RFM_COLUMNS)} is there: take them out of `exclude`")
     X = np.zeros_like(rows.X)  # a constant column has no split: trees keep the numbering of all features
@@ -109,15 +113,23 @@ def find_best_column(rows: LabelledRows, y: np.ndarray) -> tuple[str, float]:
     """
     from scipy.stats import rankdata
 
-    names = [feature.name for feature in rows.features if feature.name in COMPLETE]
+    usual = {*COMPLETE} if has_receipts(rows) else {feature.name for feature in rows.features}
+    names = [feature.name for feature in rows.features if feature.name in usual]
     if not names:
         raise DataError(f"none of {', '.join(COMPLETE)} is there: take them out of `exclude`")
     centred = y - y.mean()
-    order = {name: float(centred @ rankdata(np.nan_to_num(rows.column(name), nan=-np.inf))) for name in names}
+    ordered = rows.select(names)
+    ordered = replace(ordered, X=order_categories(ordered.X, ordered.features, y))
+    order = {name: float(centred @ rankdata(np.nan_to_num(ordered.column(name), nan=-np.inf))) for name in names}
     best = max(names, key=lambda name: abs(order[name]))
     if order[best] == 0:
-        raise DataError(f"none of {', '.join(names)} tells the {len(y):,} customers apart: bring more history")
+        raise DataError(f"none of {', '.join(names[:20])} tells the {len(y):,} customers apart: bring more history")
     return best, 1.0 if order[best] >= 0 else -1.0
+
+
+def has_receipts(rows: LabelledRows) -> bool:
+    """Whether any column is of receipts."""
+    return any(feature.source == "transactions" for feature in rows.features)
 
 
 def _fit(rows: LabelledRows, y: np.ndarray, objective: Objective, machine: Machine) -> lgb.Booster:

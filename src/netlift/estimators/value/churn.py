@@ -20,6 +20,7 @@ from netlift.estimators.value.baselines import (
     STANDARD_BASELINES,
     find_best_column,
     fit_default_lightgbm,
+    has_receipts,
 )
 from netlift.estimators.value.baselines import (
     BOOSTER_FILE as DEFAULT_FILE,
@@ -163,6 +164,8 @@ def _with_p_alive(
     rows: LabelledRows, newest: LabelledRows
 ) -> tuple[LabelledRows, tuple[Expression, ...], tuple[str, ...]]:
     """The rows with P(alive) behind the features, where purchases can teach it; its expression; and why not, if not."""
+    if not has_receipts(rows):
+        return rows, (), ()
     try:
         p_alive = fit_processes(newest).p_alive
     except DataError as error:

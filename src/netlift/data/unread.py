@@ -1,0 +1,78 @@
+"""A source in the columns of its contract, with the rows marked whose values cannot be read and count as missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from netlift.data.casting import Casting, Unread, impossible_moments, null_of, refusals, unread_values
+from netlift.data.contract import MARK, ContractColumn
+from netlift.data.files import reading
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+def read_columns(
+    table: str, source: ir.Table, wanted: Sequence[ContractColumn], casting: Casting
+) -> tuple[ir.Table, list[Unread]]:
+    """The contract's columns, and behind those with values that cannot be read a flag of the rows.
+
+    Args:
+        table: Name of the table.
+        source: The table as its source has it.
+        wanted: The columns; one that the source does not have is empty.
+        casting: How values are read.
+
+    Raises:
+        DataError: The source cannot be read to its end.
+    """
+    found = [column for column in wanted if column.name in source.columns]
+    typed = [column for column in found if not refusals(table, column, source[column.name])]
+    cast = reading(table, "its source", partial(_cast, source, typed, casting))
+    unread = [*unread_values(table, source, cast), *_untyped(table, source, [c for c in found if c not in typed])]
+    values = {column.name: cast[column] if column in cast else null_of(column) for column in wanted}
+    rows = source.select(**values, **{f"{MARK}{each.column}": each.bad for each in unread})
+    outside = impossible_moments(table, rows, typed)
+    return _leave_out(rows, outside), _one_a_column([*unread, *outside])
+
+
+def _cast(source: ir.Table, columns: Sequence[ContractColumn], casting: Casting) -> dict[ContractColumn, Any]:
+    return {column: casting.cast(column, source[column.name]) for column in columns}
+
+
+def _untyped(table: str, source: ir.Table, columns: Sequence[ContractColumn]) -> Iterator[Unread]:
+    """Columns of a type that holds no value of the contract's: none is read."""
+    for column in columns:
+        (why,) = refusals(table, column, source[column.name])
+        bad = source[column.name].notnull()
+        count = int(reading(table, "its source", source.filter(bad).count().to_pyarrow).as_py())
+        words = f"are in a column that {why.removeprefix(f'{table}.{column.name}: ')}"
+        yield Unread(table=table, column=column.name, count=count, words=words, bad=bad)
+
+
+def _leave_out(rows: ir.Table, unread: Sequence[Unread]) -> ir.Table:
+    """The rows with these values missing, and marked."""
+    import ibis
+
+    changed: dict[str, Any] = {}
+    for each in unread:
+        mark, bad = f"{MARK}{each.column}", ibis.coalesce(each.bad, ibis.literal(value=False))
+        changed[each.column] = ibis.ifelse(bad, None, rows[each.column])
+        changed[mark] = rows[mark] | bad if mark in rows.columns else bad
+    return rows.mutate(**changed)
+
+
+def _one_a_column(unread: Sequence[Unread]) -> list[Unread]:
+    found: dict[str, Unread] = {}
+    for each in unread:
+        other = found.get(each.column)
+        if other is not None:
+            each = replace(each, count=other.count + each.count, words=f"{other.words}, or {each.words}")
+        found[each.column] = each
+    return [*found.values()]
+
+
+__all__ = ["read_columns"]
