@@ -97,7 +97,7 @@ def count_reasons(codes: np.ndarray) -> dict[str, int]:
     """Times that each reason occurs, those that do not left out, in the order of codes.
 
     Examples:
-        >>> count_reasons(np.array([[0, 2], [2, 10]], dtype=np.uint8))
+        >>> count_reasons(np.array([[0, 2], [2, 11]], dtype=np.uint8))
         {'open': 1, 'consent': 2, 'not_eligible': 1}
     """
     counts = np.bincount(codes.ravel(), minlength=1)

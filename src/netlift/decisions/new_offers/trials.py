@@ -96,10 +96,11 @@ def fitting(mean: float, square: float, most: float, share: float = 1.0) -> floa
         most: The limit.
         share: Of the limit that may be used in expectation.
     """
-    if mean <= 0:
+    room, spread = share * most, SPREADS * np.sqrt(square)
+    if mean <= room and mean + spread <= most:
         return 1.0
-    root = (np.sqrt(SPREADS**2 * square + 4 * mean * most) - SPREADS * np.sqrt(square)) / (2 * mean)
-    return float(min(1.0, share * most / mean, root**2))
+    root = 2 * most / (np.sqrt(spread**2 + 4 * mean * most) + spread)
+    return float(min(root**2, room / mean if mean > room else 1.0, 1.0))
 
 
 __all__ = ["SPREADS", "Rates", "Trials", "find_rates", "fitting"]
