@@ -31,8 +31,8 @@ LOADED = (
     "duckdb", "ibis", "lightgbm", "pandas", "pyarrow.csv", "pyarrow.parquet", "sklearn.linear_model", "scipy.stats",
     "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
     *(f"netlift.pipelines.{name}" for name in (
-        "train", "promote", "score", "segments", "scorecard", "readouts", "portfolio_files", "design", "assign",
-        "decide", "night", "doctor", "simulate", "decision_readout_files")),
+        "train", "promote", "score", "segments", "scorecard", "readouts", "portfolio", "design", "assign",
+        "decide", "score_and_decide", "doctor", "simulate", "decision_readout", "readout", "forecast")),
 )  # fmt: skip
 UNSEEN = ("locks", "cache", "artifacts")
 """Folders of the state that no reader of outputs looks at; the store and the journal are held by themselves."""
