@@ -14,6 +14,7 @@ from segment_world import HOUSE, MARGIN, SILENCE, make_retailer, write_config
 from netlift.config.business import load
 from netlift.data.checks.findings import CheckReport
 from netlift.decisions.launch_check.forecast import fit_line
+from netlift.decisions.run import decide as decide_run
 from netlift.decisions.run.decide import DecideRequest
 from netlift.estimators.expression import constant, linear, write_files
 from netlift.estimators.stored import StoredModel
@@ -151,7 +152,8 @@ def decide(
     if not checked:
         patch.setattr(module, "read_sound", lambda tables, *_, **__: (tables, UNCHECKED))
     patch.setattr(module, "find_deciders", lambda _: make_deciders(effects, tasks=tasks, rewards=rewards))
-    patch.setattr(module, "read_evidence", lambda *_: evidence)
+    for reader in (module, decide_run):
+        patch.setattr(reader, "read_evidence", lambda *_: evidence)
     patch.setattr(module, "find_champions_file", lambda *_: kept)
     request = DecideRequest(**{"as_of": AS_OF, **asked})
     return decide_business(load(config), request, progress=Silent(), now=now, lock_timeout=0, scored=scored)

@@ -17,10 +17,12 @@ from netlift.cli import forecast as cli
 from netlift.config.business import load
 from netlift.data.history import read_history
 from netlift.data.read import open_tables
+from netlift.decisions.run import decide
 from netlift.errors import DataError, HistoryTooShortError, UsageError
+from netlift.forecast import inputs as forecast_inputs
 from netlift.forecast.purchases import read_purchases
 from netlift.forecast.result import WhatIf
-from netlift.pipelines import decide, forecast, forecast_inputs
+from netlift.pipelines import forecast
 from netlift.pipelines.forecast import ForecastRequest, forecast_business
 from netlift.progress import Silent
 
