@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from netlift.config.business import load
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "decision"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "decisions"))
 from marketing import rules
 
 DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"

@@ -120,9 +120,14 @@ def test_names_that_would_do_harm_are_shown_as_the_text_they_are(shop):
 def test_every_text_of_the_page_is_said_somewhere():
     from pathlib import Path
 
-    from netlift.report import pages
+    from netlift.abtest import design
 
-    used = "".join(path.read_text() for path in Path(pages.__file__).parent.glob("*.py"))
-    used += (Path(pages.__file__).parents[2] / "pipelines" / "design.py").read_text()
+    rooms = Path(design.__file__).parents[2]
+    files = [
+        *rooms.glob("abtest/design/*.py"),
+        *rooms.glob("abtest/assignment/*.py"),
+        rooms / "pipelines" / "design.py",
+    ]
+    used = "".join(path.read_text() for path in files)
     keys = [key for key in load_texts() if key.startswith("design.") and key.split(".")[1] not in ("step", "lean")]
     assert [key for key in keys if f'{key.split(".")[-1]}"' not in used] == []

@@ -12,6 +12,7 @@ from segment_world import make_retailer
 
 from netlift.abtest.assignment.holdout import is_held_out, period_of
 from netlift.abtest.portfolio.compute import read_portfolio
+from netlift.abtest.portfolio.holdout import find_holdout
 from netlift.config.business import load
 from netlift.config.plan import HoldoutPlan
 from netlift.config.readout import ReadoutSettings
@@ -119,8 +120,9 @@ class Business:
 END = at(15 * 14 + 30)
 
 
-def read(frames, **more):
-    return read_portfolio(Business(), tables_of(frames), as_of=more.pop("as_of", END), progress=Silent(), **more)
+def read(frames, *, plans=(), as_of=END, **more):
+    own = {"plans": plans, "universal": find_holdout(Business(), plans, {})}
+    return read_portfolio(Business(), tables_of(frames), as_of=as_of, progress=Silent(), **own, **more)
 
 
 def test_each_campaign_is_recomputed_from_its_rows_and_the_sum_from_the_campaigns() -> None:
