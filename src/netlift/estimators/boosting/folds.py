@@ -1,4 +1,4 @@
-"""Boosters of all folds grown in step, so that one number of trees and one setting serve them all.
+"""Fold boosting: boosters of all folds grown together with one number of trees and one setting.
 
     loss_t = sum over folds of the held-out loss after t trees
 

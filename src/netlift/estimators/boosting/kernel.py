@@ -1,4 +1,4 @@
-"""Small boosted trees on rows sorted into bins, all folds in step: the compiled part of `lockstep`.
+"""Fold boosting kernel: small boosted trees on binned rows, all folds together, compiled.
 
 Rows lie in order of their fold. Model k of K grows on all rows but those from starts[k] to starts[k + 1], which it is
 judged on. Trees are grown as LightGBM grows them, best leaf first, by gain G²/(H + λ) of the sums of slopes G and

@@ -1,4 +1,4 @@
-"""LightGBM the way netlift fits it: threads and seed given, the same input giving the same text."""
+"""LightGBM fits with given threads and seed, reproducible to the byte."""
 
 from __future__ import annotations
 

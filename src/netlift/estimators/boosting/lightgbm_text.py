@@ -1,4 +1,4 @@
-"""Trees grown on bins, written as LightGBM's text, so that LightGBM reads, serves and explains them."""
+"""Conversion of kernel trees to LightGBM's text format."""
 
 from __future__ import annotations
 

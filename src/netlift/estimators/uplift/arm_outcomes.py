@@ -1,4 +1,4 @@
-"""What customers bring under every arm, out of fold: learned once, shared by all learners that start from outcomes.
+"""Out-of-fold outcome models per arm, shared by the learners that need them.
 
     log E(margin | x)        = g(x) + season of the campaign            all arms together
     log E(margin | x, arm a) = g(x) + season + level_a + h_a(x)         trees of the rows of arm a alone

@@ -1,4 +1,4 @@
-"""Trees of all folds grown in step over LightGBM: bins made once a lesson, then any number of settings tried on them.
+"""LightGBM fold boosting with shared bins per task, for many parameter settings.
 
     loss_t = sum over folds of the held-out loss after t trees
 

@@ -1,4 +1,4 @@
-"""T, X, R and DR over LightGBM: five learners of the field (S is `s_learner`), all offers at once, cross-fitted.
+"""T-, X-, R- and DR-learners over LightGBM, cross-fitted for all offers at once.
 
 With y profit, mu_a expected profit under arm a out of fold, Γ doubly robust scores (all three of `arm_outcomes`) and p
 the logged chance of the drawn arm, a learner is what its trees are grown on:

@@ -1,4 +1,4 @@
-"""Search of a learner's settings by what it says of effects, on doubly robust scores computed once for all settings.
+"""Search of learner parameters on doubly robust scores computed once.
 
     loss_i = mean over offers of (Γ_ia - Γ_i0 - τ_a(x_i))² / mean loss of the average effect
 

@@ -1,4 +1,4 @@
-"""S-learner over LightGBM: one model of margins on features and arm, asked once for every arm.
+"""S-learner over LightGBM: one margin model on features and arm.
 
     margin_a(x) = exp(trees(x, flags of arm a))          Tweedie loss, all arms together
     uplift_a    = k0_a + k1_a · margin_a - k0_0 - k1_0 · margin_0

@@ -1,4 +1,4 @@
-"""Who buys and what buyers bring, learned from all buyers and a draw of the others.
+"""Purchase and spend models on all buyers and a sample of the others.
 
 Of those who did not buy, each is kept with the same chance, whatever the arm and the features. That moves the log odds
 of buying by a known number and nothing else, so that trees need no weights to make up for it:

@@ -1,4 +1,4 @@
-"""What one arm does beside another, for every two arms that shared a campaign, and the effects nearest to all of it.
+"""Pairwise contrasts of arms within campaigns, reconciled to one effect per arm.
 
 With g the log odds and m the amount expected whatever the arm, out of fold, and s = +1 for one arm of a pair and -1 for
 the other, the two parts of their contrast are
