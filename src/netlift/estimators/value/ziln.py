@@ -99,7 +99,7 @@ ZILN = Objective(
     loss="ziln",
     metric="ziln_loss",
     link="ziln",
-    own=OwnLoss(scores=3, slopes=ziln_slopes, start=ziln_start),
+    own=OwnLoss(scores=3, derivatives=ziln_slopes, start=ziln_start),
     judge=ziln_loss,
 )
 
