@@ -1,4 +1,4 @@
-"""Refusals by name: each says what was found, what is needed and what to do, and carries its exit code."""
+"""Error classes that name the problem, the remedy and the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a verb tells whoever watches where it is."""
+"""Progress reporting of commands."""
 
 from __future__ import annotations
 

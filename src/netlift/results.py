@@ -1,4 +1,4 @@
-"""What netlift answers with: an estimate with its interval, and tables of rows that export themselves."""
+"""Result types: estimates with intervals, and tables that export themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text from outside made harmless: for a terminal or a chart, for Markdown, for a spreadsheet's cell."""
+"""Sanitizing of external text for terminals, charts, Markdown and spreadsheets."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from netlift.estimators.expression import write_files
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.arm_outcomes import COMMON, WEAK, MoneyContacts, learn_outcomes
 from netlift.estimators.uplift.fit import fit_uplift, share_outcomes
-from netlift.estimators.uplift.lightgbm_folds import Lessons
+from netlift.estimators.uplift.lightgbm_folds import BinnedTask
 from netlift.estimators.uplift.meta_learners import IMPUTE, fit_meta_learner, prepare
 from netlift.estimators.uplift.model_selection import search_settings
 from netlift.estimators.uplift.randomization import average_effects
@@ -133,8 +133,8 @@ def test_trees_of_a_fold_know_nothing_of_its_customers(world):
     redrawn[own] = np.random.default_rng(0).permutation(redrawn[own])
     scores = []
     for label in (boosting.amount, redrawn):
-        lesson = replace(boosting.margin_lesson(fold >= 0, np.full(len(fold), 1.0)), label=label)
-        booster = Lessons(boosting, lesson, fold).boosters(COMMON)[0]
+        task = replace(boosting.margin_task(fold >= 0, np.full(len(fold), 1.0)), label=label)
+        booster = BinnedTask(boosting, task, fold).boosters(COMMON)[0]
         for _ in range(10):
             booster.update()
         scores.append(booster.predict(world.rows.X[own], raw_score=True, num_threads=1))

@@ -1,1 +1,1 @@
-"""Tests on customers, in money: design, assignment, and what a campaign earned against its control."""
+"""Randomized tests on customers, measured in money: design, assignment, readout and portfolio."""

@@ -1,4 +1,4 @@
-"""The command line: reads the clock, the seed and the terminal, calls a pipeline, prints its result."""
+"""The command line: reads clock, seed and terminal, calls a pipeline and prints its result."""
 
 from __future__ import annotations
 

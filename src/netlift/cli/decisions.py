@@ -1,4 +1,4 @@
-"""The verb of decisions: which offer, if any, to whom."""
+"""Command of decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verb of the closed loop: a simulated year under netlift, and the same year under other rules."""
+"""Command of the closed loop: a simulated year under netlift and under other policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs of experiments: design a campaign, draw its arms, read what it and all others earned."""
+"""Commands of experiments: design, assign, readout and portfolio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verb of the forecast: margin of the next quarter and the next year, and what if."""
+"""Command of the margin forecast: next quarter and year, and what-if scenarios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all verbs share: options, the clock, the business, results printed, progress shown."""
+"""Options, clock, settings, output and progress shared by all commands."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A simulated year of decisions, outcomes and learning under several rules."""
+"""Closed-loop simulation: a year of decisions, outcomes and learning under several policies."""

@@ -1,4 +1,4 @@
-"""What the loop learns of its contacts each month: the learner fitted anew, and once a quarter the word of the gate.
+"""Monthly refit of the learner in the closed loop, and the quarterly gate.
 
 As in the registry, a refusal leaves the champion in place: the model that decided before decides on, as it was. Where
 no model ever passed, everybody gets the offer that did best on average, if that clearly paid, and else nothing.

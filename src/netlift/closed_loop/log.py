@@ -1,4 +1,4 @@
-"""A round of the loop as rows of the tables of campaigns and contacts, from which the next round learns."""
+"""Rounds of the loop as rows of campaigns and contacts, from which the next round learns."""
 
 from __future__ import annotations
 

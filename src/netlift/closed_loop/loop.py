@@ -1,4 +1,4 @@
-"""The loop's own rounds: check the tables, train, ask the gate, decide, log what chance drew, and learn from it later.
+"""Rounds of the closed loop: check, train, gate, decide, log and learn.
 
 Decisions are made by the engine of `netlift decide` (`pipelines.decide_choice`), without budget, caps, strategies and
 contact policy; a customer with an open outcome window is left alone by the engine's own rule, and what a contact wears

@@ -1,4 +1,4 @@
-"""The closed loop as a document: money first, the rules side by side, belief beside truth, and what was missed."""
+"""The page of the closed loop: money, policies, forecast against truth, missed profit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the closed loop: rules, months, segments, belief beside truth, and the source's example."""
+"""Tables of the closed-loop page: policies, months, segments, forecast against truth."""
 
 from __future__ import annotations
 

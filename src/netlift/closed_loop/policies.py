@@ -1,4 +1,4 @@
-"""Who gets what in a round by the rules that the loop is held against: nobody, everybody, the likely, the oracle.
+"""Baseline policies of the closed loop: nobody, everybody, likely buyers, oracle.
 
 Each is asked about the same open offers (a consent, a purchase in the last year) and sends at most one of them.
 """

@@ -1,4 +1,4 @@
-"""The readout of a round: its log read as `netlift readout` reads a launch, with the truth beside each figure.
+"""Readout of a round by the code of `netlift readout`, with the truth beside each figure.
 
 Three figures are read. What all contacts so far are worth in the window, by the holdout; what this round's policy is
 worth to those with something open, above none, by the logged chances; and whether the groups have the sizes that chance

@@ -1,4 +1,4 @@
-"""What a year in rounds came to: every world against the world without contacts, and the loop's beliefs against truth.
+"""Summary of a simulated year: each world against the world without contacts, forecasts against truth.
 
 Worlds share people and luck, so gains are sums of differences customer by customer:
 

@@ -1,4 +1,4 @@
-"""What a closed loop is judged by: a year of a simulated shop under several rules, in rows that a page can show."""
+"""Result of a closed-loop year under several policies, in plain rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What customers of the simulated shop are worth in a year: one LTV candidate, fitted once before the first round."""
+"""Customer value over a year in the simulated shop: one LTV model fitted before the first round."""
 
 from __future__ import annotations
 

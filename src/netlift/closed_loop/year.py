@@ -1,4 +1,4 @@
-"""A simulated year in monthly rounds, lived under every rule from one start, and compared."""
+"""A simulated year in monthly rounds under each policy from one starting point, compared."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Settings that load, refuse and digest: the business in `configs/`, what is trained in `models/`."""
+"""Settings that are validated, digested and refused with one error: `configs/` and `models/`."""

@@ -1,4 +1,4 @@
-"""Numbers, days and names that settings hold, each within what files, engines and calendars can hold."""
+"""Numbers, dates and names that settings may hold, within the ranges of files, engines and calendars."""
 
 from __future__ import annotations
 

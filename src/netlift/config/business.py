@@ -1,4 +1,4 @@
-"""The business: where its tables are, its currency, zone, models and state; one YAML of `configs/` each."""
+"""Business settings: tables, currency, zone, models and state; one YAML of `configs/` each."""
 
 from __future__ import annotations
 

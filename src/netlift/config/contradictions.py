@@ -1,4 +1,4 @@
-"""Conditions that nobody can meet, found before anybody waits for them."""
+"""Contradictory conditions, found before a run."""
 
 from __future__ import annotations
 

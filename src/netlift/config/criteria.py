@@ -1,4 +1,4 @@
-"""Conditions of eligibility as a person writes them: `days_since_last_purchase <= 365`, `region = Москва, Тверь`."""
+"""Eligibility conditions in text form, as in `days_since_last_purchase <= 365` or `region = Москва, Тверь`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which offer may go to whom, at what cost and how often: the block `decision` of a business, read as one whole."""
+"""The `decision` block: offers, costs, limits and contact policy of a business."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is trained: label, windows, population, candidates, search and gates of each task; files of `models/`."""
+"""Training definitions: label, windows, population, candidates, search and gate; files of `models/`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Journeys: chains of contacts that a trigger begins, each one treatment with a control of its own."""
+"""Journeys: chains of contacts that a trigger starts, each a treatment with its own control."""
 
 from __future__ import annotations
 

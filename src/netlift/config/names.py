@@ -1,4 +1,4 @@
-"""What a business calls its offers, channels, segments and attributes on the pages, in place of their ids."""
+"""Display names of offers, channels, segments and attributes."""
 
 from __future__ import annotations
 

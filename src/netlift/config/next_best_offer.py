@@ -1,4 +1,4 @@
-"""The definition of the next best offer: what it stands on, and what becomes of offers that no model knows."""
+"""Definition of the next best offer model, and the treatment of offers without a model."""
 
 from __future__ import annotations
 

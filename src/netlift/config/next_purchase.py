@@ -1,4 +1,4 @@
-"""How far ahead next purchases are foretold, and how many categories are told apart."""
+"""Settings of next-purchase predictions: horizon and number of categories."""
 
 from __future__ import annotations
 

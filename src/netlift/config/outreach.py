@@ -1,4 +1,4 @@
-"""What the rules of decisions are made of, as a marketer writes them: channels, offers, limits, triggers."""
+"""Building blocks of decision rules in marketer's terms: channels, offers, limits, triggers."""
 
 from __future__ import annotations
 

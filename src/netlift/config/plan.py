@@ -1,4 +1,4 @@
-"""The plan of a campaign that is to be measured: what is asked, who gets what by which chances, and when it is read.
+"""Plan of a campaign to be measured: hypothesis, arms, propensities and dates.
 
 A plan is written once by `netlift design`, before the first contact, and is frozen: it carries the digest of its own
 content, and whoever reads it can tell whether a word of it was changed since.

@@ -1,4 +1,4 @@
-"""How campaigns are read: what counts as a loss worth a thought, and what the time before is used for."""
+"""Readout settings: tolerance of loss and use of pre-period data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a business divides its customers: frozen edges, rules of value segments, strategies, what counts as lost."""
+"""Segmentation settings: frozen edges, rules of value segments, strategies, definition of a lost customer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a YAML file becomes a frozen settings object, or one error that lists every mistake in it."""
+"""Loading of YAML to a frozen settings object, with one error that lists all mistakes."""
 
 from __future__ import annotations
 

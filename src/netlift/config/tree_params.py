@@ -1,4 +1,4 @@
-"""LightGBM's parameters of trees that may be searched or fixed, with the ranges that LightGBM documents."""
+"""LightGBM tree parameters that may be searched or fixed, with their documented ranges."""
 
 from __future__ import annotations
 

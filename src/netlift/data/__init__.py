@@ -1,1 +1,1 @@
-"""Tables: the contract, the only door in, the only door out, and the simulated retailer."""
+"""Tables: the data contract, reading, writing, and the simulated retailer."""

@@ -1,4 +1,4 @@
-"""The chances of all arms that one customer had, as contacts log them: {"control": 0.3, "email": 0.5, "sms": 0.2}.
+"""Propensities of all arms logged with a contact: {"control": 0.3, "email": 0.5, "sms": 0.2}.
 
 The chance of the drawn arm alone says how rare a customer is within his arm. How an arm's customers differ from those
 of control is told by the chance of that arm *against* control, which of several arms only the whole row of chances

@@ -1,4 +1,4 @@
-"""Whether the arms of a campaign were assigned on the same days: windows of other days see other peaks and pay days.
+"""Check that arms of a campaign were assigned on the same days, for equal seasonality.
 
 An arm that is dated by its sending, control by the draw, gives windows that cover different days, and what the season
 brought passes for the effect. Compared are the shares of each arm's customers by day, weighted by 1 / propensity where

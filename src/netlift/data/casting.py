@@ -1,4 +1,4 @@
-"""Columns of a source in the types of the contract: what a value means, and what no value of the type can be.
+"""Casting of source columns to the types of the contract.
 
 Flags are true or false, 1 or 0, and as text also yes or no, in any case. Numbers that are text have a point or, where
 the config says so, a comma before their fraction. Moments are read by `netlift.data.instants`. What cannot be read is

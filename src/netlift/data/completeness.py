@@ -1,4 +1,4 @@
-"""Up to which day the data are complete: by the newest receipt, or as the config says, held against the rows."""
+"""Last day of complete data: by the newest receipt or by the config, checked against the rows."""
 
 from __future__ import annotations
 

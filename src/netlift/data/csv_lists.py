@@ -1,4 +1,4 @@
-"""The one writer of CSV: lists that no spreadsheet runs, beside Parquet files that hold every id as it is."""
+"""Writer of CSV lists that are safe in spreadsheets and keep every id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Customers taken out of files that netlift wrote: Parquet with a column of ids, and the CSV of its name beside it.
+"""Removal of a customer from files that netlift wrote: Parquet, and the CSV of the same name.
 
 A folder's manifest names the digests of its files. It is written first with the new ones, beside the old ones under
 `erasing`, then the files are replaced one by one, then it is closed. A process killed between leaves files that are the

@@ -1,4 +1,4 @@
-"""Files as one table: a file, a folder, a pattern; Parquet or CSV, packed, hive-partitioned, of columns that differ.
+"""Reading of files, folders and patterns as one table: Parquet or CSV, compressed or partitioned.
 
 A folder's files make one table of the union of their columns. What is hidden or unfinished (a name that begins with a
 dot or an underscore, or ends in .tmp, .crc, .part or ~) is no part of it. Types that differ from file to file are

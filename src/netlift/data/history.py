@@ -1,4 +1,4 @@
-"""The days that the data cover, and the first moment not seen."""
+"""Days that the data cover, and the first moment after them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments written as text, read to the last character: ISO 8601 with every form of a zone, 12-hour clocks, own formats.
+"""Parsing of timestamps in text: ISO 8601 with any zone, 12-hour clocks and custom formats.
 
 Understood are `2026-03-01`, `2026-03-01 09:30`, `20260301T0930`, `2026/3/1 9:30:15.25`, each with AM or PM behind a
 12-hour time, and with `Z`, `UTC`, `GMT`, an offset (`+03`, `+0300`, `+03:00`) or a name of the IANA list

@@ -1,4 +1,4 @@
-"""Whether a job may hold what it needs, asked before it begins: native code that runs out of memory just dies."""
+"""Check of available memory before a job starts."""
 
 from __future__ import annotations
 

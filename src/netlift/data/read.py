@@ -1,4 +1,4 @@
-"""The only door in: sources of a business as Ibis tables in the columns and types of the contract."""
+"""Reading of a business's sources as Ibis tables in contract columns and types."""
 
 from __future__ import annotations
 

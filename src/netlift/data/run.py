@@ -1,4 +1,4 @@
-"""Outputs with a key: the same key gives the same bytes, or a refusal that says what changed.
+"""Keyed outputs: one run key, the same bytes or a refusal that names what changed.
 
 A key that nobody gave is made of what is asked, so that two questions never meet under one. A verb that answers
 questions gives the same question a key of its own again once data or config have changed. A verb that acts (scores,

@@ -1,4 +1,4 @@
-"""The only door out: files and folders that appear whole or not at all."""
+"""Atomic writing of files and folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instants with a zone as local wall-clock time of the business's one zone."""
+"""Conversion of zoned timestamps to the business's local time."""
 
 from __future__ import annotations
 

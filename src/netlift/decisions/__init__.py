@@ -1,1 +1,1 @@
-"""Which offer, if any, to whom: value, eligibility, contact policy, triggers, allocation, exploration."""
+"""Decisions on offers per customer: value, eligibility, contact policy, allocation, exploration."""

@@ -1,1 +1,1 @@
-"""Code with fit and predict: churn, ltv, uplift learners, calibration, and the stored form they all share."""
+"""Estimators of churn, value and uplift, calibration, and their shared stored form."""

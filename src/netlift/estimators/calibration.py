@@ -1,4 +1,4 @@
-"""Predictions of the right size: curves from score to probability and from predicted to observed money.
+"""Calibration maps: score to probability, predicted to observed money.
 
 Curves are learnt from out-of-fold predictions on all training cutoffs together, never from the newest cutoff alone:
 that one is of another season than the days to come, and a level learnt there is wrong by the season. On a simulated

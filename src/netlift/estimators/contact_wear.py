@@ -1,4 +1,4 @@
-"""What a contact wears out: the share of customers whom it drives away after its outcome window, customer by customer.
+"""Wear of a contact: the share of customers driven away after its outcome window.
 
 An effect ends with the outcome window, and who was annoyed is missed later. Contacts that chance drew tell: with s = 1
 for who bought in the days after the window, p(x) the chance of that whatever the arm, T = 1 for the offer and 0 for

@@ -1,4 +1,4 @@
-"""Means by cell: the baselines without machine learning, shrunk where a cell holds too few."""
+"""Credibility means by cell: baselines without machine learning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folds of whole customers, and predictions for rows that their fit never saw."""
+"""Cross-fitting: customer folds and out-of-fold predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logistic regression that needs no pipeline object: clipped, logged and scaled columns, stored as numbers."""
+"""Logistic regression on clipped, logged and scaled columns, stored as numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Independent fits side by side: each on one LightGBM thread, as many at a time as the machine may use.
+"""Independent fits in parallel, one LightGBM thread each.
 
 Small trees on tens of thousands of rows leave LightGBM's own threads waiting for each other, and burning time while
 they wait when the machine is busy; whole fits do not wait. A fit on one thread also gives the same bytes however many

@@ -1,4 +1,4 @@
-"""Rows to learn from and to be judged on."""
+"""Rows for training and evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each feature contributes to a predicted effect: Shapley values of the uplift itself, in money.
+"""Shapley values of predicted uplift per feature, in money.
 
 A customer's prediction tau(x) is split among the features so that, with z one of J background customers,
 

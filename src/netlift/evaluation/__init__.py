@@ -1,1 +1,1 @@
-"""How good is it, in money: classification, value, uplift and off-policy judgement, each with its interval."""
+"""Evaluation in money: classification, value, uplift and off-policy, with intervals."""

@@ -1,4 +1,4 @@
-"""Figures that carry their influence function, from which any ratio or difference of them gets its interval.
+"""Estimates with their influence functions, for intervals of ratios and differences.
 
 The influence of a row is how much the figure moves, times n, when the row gets a little more weight. Of a mean it is
 the value less the mean; of a ratio or a difference it follows by the chain rule; of a rank statistic it also holds what

@@ -1,4 +1,4 @@
-"""Rank-weighted mean effects: what effects add up to along an order of customers, ties by equal parts, any weights.
+"""Rank-weighted average effects, with exact ties and any weights.
 
 With u the share of customers ranked above, every figure here is the integral of Γ(u)·ω(u) over u, for a weighting ω
 with area W(u), the integral of ω from 0 to u. Rows tied from share a to share b get (W(b) - W(a)) / (b - a) each: the

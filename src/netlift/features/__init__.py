@@ -1,1 +1,1 @@
-"""What each feature is, the kernel that computes all of them in one pass per customer, and labels."""
+"""Features, their one-pass kernel, and labels."""

@@ -1,4 +1,4 @@
-"""Features of customers as of cutoffs: a matrix for given queries, or a stream of matrices for everybody."""
+"""Feature matrices as of cutoffs: for given queries, or streamed for all customers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each feature is: name, unit, source and formula, in the order in which the kernels write them."""
+"""Catalogue of features: name, unit, source and formula, in kernel order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The customers asked about: where they are found, and the features that are theirs rather than their rows'."""
+"""Customers of a query: lookup, and features that depend on the customer alone."""
 
 from __future__ import annotations
 

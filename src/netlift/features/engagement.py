@@ -1,4 +1,4 @@
-"""Features of what was sent to customers and how they answered: contacts, events and surveys in one pass."""
+"""Engagement features: contacts, events and surveys in one pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pass per customer: from sorted receipts to all their features as of all cutoffs.
+"""One-pass kernel: sorted receipts to all features of a customer as of all cutoffs.
 
 Windows end at the cutoff and nest, so that a customer's rows are walked from the newest to the oldest with running
 sums, and what has been summed when a row falls out of a window is that window's. Sums are float64, output float32.

@@ -1,4 +1,4 @@
-"""What customers did after their cutoffs: purchases, revenue and margin of a span of time per query."""
+"""Labels: purchases, revenue and margin in a span of time after a cutoff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features that change when the future changes: they saw what they could not have known.
+"""Leakage test: features that change when the future changes.
 
 Three futures are tried on a sample of customers, each to the bit: one without a row after the cutoff (truncation), one
 that knows only what had been ingested by the cutoff (late writes; where the source says when rows came in), and one

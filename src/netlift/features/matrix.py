@@ -1,4 +1,4 @@
-"""A matrix of features with the rows and columns it stands for."""
+"""Feature matrix with its rows and columns."""
 
 from __future__ import annotations
 

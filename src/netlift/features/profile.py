@@ -1,4 +1,4 @@
-"""What the features looked like in training, and how far those of today have drifted from it.
+"""Feature profile of training, and drift of today's features from it.
 
 Some features move though the world stands still: those of a cohort age with it, and those of contacts follow what the
 business itself sent. Drift is therefore held against what training saw the same feature do: the newer half of its rows

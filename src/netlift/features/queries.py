@@ -1,4 +1,4 @@
-"""Who is asked about as of when."""
+"""Queries: customers and their cutoffs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receipts, contacts, events and surveys as the rows that the kernels read: relational work, in Ibis."""
+"""Receipts, contacts, events and surveys as kernel rows, by Ibis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of a table as machine words, sorted by customer and time: read once, split into partitions of customers.
+"""Rows sorted by customer and time as machine words, partitioned by customer.
 
 A row is four or five 64-bit words: the moment in local microseconds, two numbers, the customer's position with the
 row's codes, and, where a table says so, the moment at which the row became known. One pass over the source appends

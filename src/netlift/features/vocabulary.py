@@ -1,4 +1,4 @@
-"""The words that features know, learned from the time before training and applied unchanged ever after."""
+"""Vocabulary of categorical features, learned before training and then fixed."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Margin forecast by month and segment."""

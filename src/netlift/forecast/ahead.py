@@ -1,4 +1,4 @@
-"""The months ahead by group with their intervals, contacts of the past taken out and those of a plan added.
+"""Monthly forecast by group with intervals: past contacts removed, planned ones added.
 
 The interval of a stretch of months has the errors of the same stretch ahead on days past, the standard error of what is
 taken out for past contacts, and the interval of what a run of the plan earns, which all runs share. The three are

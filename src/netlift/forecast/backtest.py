@@ -1,4 +1,4 @@
-"""The forecast made again on days past, beside two naive ones, and how far from the truth each was.
+"""Backtest of the forecast beside two naive ones.
 
 Same months last year: the margin of the months a year before. Last quarter by season: the margin of the quarter just
 past times what the months ahead were to that quarter a year before; as it is where there is no year before.

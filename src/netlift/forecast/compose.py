@@ -1,4 +1,4 @@
-"""From purchases, past campaigns and a plan to the forecast that a reader sees, checked on days past."""
+"""Composition of the forecast from purchases, past campaigns and a plan, with its backtest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What contacts add to the margin of the months ahead, a window of theirs counted once, and what past ones added.
+"""Contact effects in the forecast: counted once per window, with those of past contacts.
 
 A run contacts each customer once and its effect is that of one outcome window. Customers with an open window are not
 contacted again, so the runs of a plan lie a month or a window apart, whichever is longer, and a month holds of each run

@@ -1,4 +1,4 @@
-"""What a forecast of margin is made from: groups of customers on past days, past campaigns, and the run of today."""
+"""Forecast inputs: customer groups on past days, past campaigns and today's run."""
 
 from __future__ import annotations
 

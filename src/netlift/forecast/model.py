@@ -1,4 +1,4 @@
-"""Margin of the next twelve months by group of customers, from what is known at the beginning of a month.
+"""Monthly margin of the next year by customer group.
 
 Each group, a value segment or those who join later, is forecast from its own months a year before:
 

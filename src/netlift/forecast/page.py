@@ -1,4 +1,4 @@
-"""The forecast as a page: the money of the quarter and the year first, then months, segments, what if and its check."""
+"""The page of the forecast: quarter and year, months, segments, what-if and backtest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Purchases by customer and month, months counted from the day of the forecast, out of customers and receipts."""
+"""Purchases by customer and month relative to the forecast day."""
 
 from __future__ import annotations
 

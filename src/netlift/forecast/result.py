@@ -1,4 +1,4 @@
-"""A forecast of margin as plain numbers: by month, quarter and year, by group, checked on the past, and what if."""
+"""Result of a margin forecast in plain numbers: month, quarter, year, group, backtest and what-if."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What known customers are expected to bring month by month: BG/NBD purchases times their mean margin of a purchase."""
+"""Expected monthly margin of known customers: BG/NBD purchases times their mean margin."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a customer will buy next and when, by his own rhythm and categories, judged out of time against baselines."""
+"""Next purchase: time and category, evaluated out of time against baselines."""

@@ -1,4 +1,4 @@
-"""How well dates and categories were foretold out of time, beside the baselines that anybody can compute."""
+"""Out-of-time evaluation of predicted dates and categories beside simple baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is foretold of customers under the names by which lists, conditions and triggers ask for it."""
+"""Predicted fields by the names that lists, conditions and triggers use."""
 
 from __future__ import annotations
 

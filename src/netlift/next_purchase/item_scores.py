@@ -1,4 +1,4 @@
-"""The items that the company's own recommender scores highest for each customer, from the table `item_scores`."""
+"""Top items per customer from the company recommender's `item_scores` table."""
 
 from __future__ import annotations
 

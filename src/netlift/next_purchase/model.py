@@ -1,4 +1,4 @@
-"""Rhythms and categories learned together, judged on the newest horizon, then learned anew with it."""
+"""Joint model of purchase timing and category, evaluated on the newest horizon, then refitted with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probability of each category at the next purchase: a conditional logit over what is known of the customer.
+"""Next category: a conditional logit on customer features.
 
 For each customer and category it weighs logs of: the category's share in all purchases; the customer's own share,
 shrunk to it (Dirichlet-multinomial), and the same share unlogged, for those who buy little else; the own share among

@@ -1,4 +1,4 @@
-"""Purchases of all customers in order of time, as whole numbers: who, which day, which category."""
+"""Purchases of all customers in time order, as integers: customer, day, category."""
 
 from __future__ import annotations
 

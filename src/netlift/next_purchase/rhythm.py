@@ -1,4 +1,4 @@
-"""Days until the next purchase: the own rhythm, shrunk to the population, with a hazard learned out of time.
+"""Days to the next purchase: personal rhythm shrunk to the population, with a hazard learned out of time.
 
 Logs of gaps are taken as normal about the customer's own mean with his own variance. Both are shrunk by empirical
 Bayes: the mean to that of the population (of the category), by the variance between customers; the variance to the

@@ -1,4 +1,4 @@
-"""Purchase histories by a day, of each customer or of each in each category: gaps, their logs, and what came next."""
+"""Purchase histories as of a day, by customer or customer and category: gaps and next purchase."""
 
 from __future__ import annotations
 

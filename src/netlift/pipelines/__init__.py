@@ -1,1 +1,1 @@
-"""The verbs: settings in, result out; they meet the floors below through frames and arrays and open no file."""
+"""One file per command: settings in, result out; data pass as frames and arrays."""

@@ -1,4 +1,4 @@
-"""The assign verb: a frozen plan becomes a list of contacts, once; the same plan gives the same bytes."""
+"""The assign command: a frozen plan to a contact list, reproducible to the byte."""
 
 from __future__ import annotations
 

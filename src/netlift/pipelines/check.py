@@ -1,4 +1,4 @@
-"""The check as a verb: a business's tables held against the data contract."""
+"""The check command: validation of the tables against the data contract."""
 
 from __future__ import annotations
 

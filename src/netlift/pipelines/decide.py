@@ -1,4 +1,4 @@
-"""The decide verb: champions, today's features and consents become one offer or none for every customer, and lists."""
+"""The decide command: champions, features and consents to one offer or none per customer, and lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The readout of a run of decisions as a verb: the same call as for a campaign, by the run's key."""
+"""The decision readout command: the readout of a run by its key."""
 
 from __future__ import annotations
 

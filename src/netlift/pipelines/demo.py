@@ -1,4 +1,4 @@
-"""The closed loop as a verb: a simulated year in monthly rounds, the same year under other rules, and a scorecard."""
+"""The demo command: a simulated year of rounds, the same under other policies, and a scorecard."""
 
 from __future__ import annotations
 

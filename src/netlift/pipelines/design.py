@@ -1,4 +1,4 @@
-"""The design verb: from the company's own past spend to a plan that is frozen before the first contact."""
+"""The design command: from past spend to a plan frozen before the first contact."""
 
 from __future__ import annotations
 

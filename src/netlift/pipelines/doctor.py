@@ -1,4 +1,4 @@
-"""What is wrong here, and mending it: store, audit, champions, next best offer, locks, what killed jobs left behind.
+"""The doctor command: health of store, audit, champions, locks and files, with repairs.
 
 Every job writes beside its target and moves what is whole into place; what a killed one left bears the name of such
 staging. It is removed while no job runs that began before, under the locks of all that ever ran here; what a job writes

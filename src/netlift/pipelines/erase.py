@@ -1,4 +1,4 @@
-"""The erase verb: a customer taken out of everything that netlift wrote, with an entry in the audit that names nobody.
+"""The erase command: removal of a customer from all written files, audited without the id.
 
 Removed are his rows in scores, segments, decisions, lists and draws. What stays is said with its reason: the source
 tables are the owner's, models and evidence hold no ids, and other files are searched for the id letter by letter.

@@ -1,4 +1,4 @@
-"""The forecast as a verb: tables, segments, campaigns and today's run become the margin of the quarter and the year."""
+"""The forecast command: tables, segments, campaigns and today's run to a margin forecast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The portfolio as a verb: the four files that hold the same, all or none."""
+"""The portfolio command: its result as four files, written together or not at all."""
 
 from __future__ import annotations
 

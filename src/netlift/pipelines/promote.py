@@ -1,4 +1,4 @@
-"""Moving the champion by hand, with the expected champion named and the reason kept.
+"""The promote command: manual champion change with compare-and-set and a reason.
 
 The next best offer follows the champion of uplift: it is made anew after every move, as after a training. Its own
 versions can be moved by hand only among those that were made from the uplift that leads.

@@ -1,4 +1,4 @@
-"""The readout of a campaign as a verb: pages, slides, workbook and JSON from one result, all or none."""
+"""The readout command: pages, slides, workbook and JSON of one campaign, all or none."""
 
 from __future__ import annotations
 

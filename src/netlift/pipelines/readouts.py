@@ -1,4 +1,4 @@
-"""The readouts of all campaigns in one go, published so that the scorecard knows what contacts earned."""
+"""The readouts of all campaigns in one run, published for the scorecard."""
 
 from __future__ import annotations
 

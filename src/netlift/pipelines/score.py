@@ -1,4 +1,4 @@
-"""The nightly job: champions, features as of a day, one Parquet file of scores and its manifest."""
+"""The score command: one Parquet file of champion scores and its manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The night as one job: scores, then decisions, and both by the same champions from the same data, or a refusal."""
+"""Score and decide as one job, by the same champions and data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scorecard as a verb: months, snapshots, sums, figures, and the four files that hold the same."""
+"""The scorecard command: months, snapshots, sums and figures as four files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The segments verb: snapshots, what each segment brings and risks, migration, and how long customers stay."""
+"""The segments command: snapshots, value and risk by segment, migration and survival."""
 
 from __future__ import annotations
 

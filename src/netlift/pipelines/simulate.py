@@ -1,4 +1,4 @@
-"""The demo retailer written where a config looks for its tables."""
+"""The simulate command: the demo retailer written to the config's table paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job: tables checked, each task trained and judged, registered, and its gate asked."""
+"""The train command: tables checked, tasks trained, evaluated, registered and gated."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The tracking store, the registered models, the gate and the model card; the only importer of mlflow."""
+"""Tracking store, registered models, champions; the only importer of mlflow."""

@@ -1,4 +1,4 @@
-"""The audit journal: one JSON line per act, each holding the sha256 of the line before, so that no line can change."""
+"""Audit journal: one JSON line per act, chained by sha256."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The champions of this moment: loaded once, verified, and asked of the features that they know."""
+"""Champions in force: loaded once, verified, and called with the features they know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process at a time: a lock that the system frees when its holder dies, with a note saying who holds it."""
+"""File lock for one process at a time, released on exit, with a note of its holder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registered models: fitted estimators with a version, checked byte for byte before they are used."""
+"""Registered models, verified byte for byte before use."""
 
 from __future__ import annotations
 

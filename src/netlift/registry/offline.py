@@ -1,4 +1,4 @@
-"""mlflow as netlift uses it: no telemetry, no pickle, no chatter."""
+"""mlflow configured for offline use: no telemetry, no pickle, quiet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a registered model: what is in it, what must be in it, and what is refused before anything is read."""
+"""The package of a registered model: files, required content and refusals."""
 
 from __future__ import annotations
 

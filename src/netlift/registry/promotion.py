@@ -1,4 +1,4 @@
-"""Who is champion, moved by compare-and-set under a lock, with a line in the audit journal."""
+"""Champion alias moved by compare-and-set under a lock, with an audit line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a full disk, a forbidden folder or a locked store says, in netlift's words."""
+"""Plain-language errors of a full disk, a forbidden folder or a locked store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store's database file: made whole or not at all, and brought to the installed mlflow's schema the same way."""
+"""The store's database: created atomically and migrated to mlflow's schema."""
 
 from __future__ import annotations
 

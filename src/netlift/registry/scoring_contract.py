@@ -1,4 +1,4 @@
-"""What a model saw in training travels with it; scoring holds the tables of today against it."""
+"""The scoring contract: what a model saw in training, checked against today's tables."""
 
 from __future__ import annotations
 

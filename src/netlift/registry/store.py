@@ -1,4 +1,4 @@
-"""The tracking store of one business: a database and its artifacts in the state folder, nothing elsewhere."""
+"""The tracking store of a business: a database and artifacts in the state folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training, told to mlflow whole: parameters, digests, metrics with intervals, tables, figures and texts."""
+"""Logging of a training to mlflow: parameters, digests, metrics, tables, figures and texts."""
 
 from __future__ import annotations
 

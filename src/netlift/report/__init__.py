@@ -1,1 +1,1 @@
-"""Charts and pages that people look at."""
+"""The kit of pages and charts."""

@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn on this machine without a network: what a person looks at before trusting a model."""
+"""Charts as SVG, drawn without a network."""
 
 from __future__ import annotations
 

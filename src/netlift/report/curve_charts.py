@@ -1,4 +1,4 @@
-"""Shares along a number as SVG: who stays by day, and what a test proves by the profit that is assumed."""
+"""Curve charts as SVG: survival by day, and power by assumed profit."""
 
 from __future__ import annotations
 

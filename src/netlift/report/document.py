@@ -1,4 +1,4 @@
-"""A document of sections, cards, grids and charts, before it is a page, a workbook or a text."""
+"""Document of sections, cards, grids and charts, before it is rendered."""
 
 from __future__ import annotations
 

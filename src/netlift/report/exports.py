@@ -1,4 +1,4 @@
-"""A document written out: Markdown, one HTML file, an XLSX workbook; and any result as JSON.
+"""Rendering of a document to Markdown, HTML and XLSX, and of results to JSON.
 
 Nothing in a document is markup: whatever a table of the business holds is shown as the text that it is.
 """

@@ -1,4 +1,4 @@
-"""The files that hold one document: JSON, Markdown, page and workbook, and a PDF where one is asked for."""
+"""Files of a document: JSON, Markdown, HTML, XLSX and, on request, PDF."""
 
 from __future__ import annotations
 

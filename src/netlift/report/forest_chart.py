@@ -1,4 +1,4 @@
-"""The forest plot as SVG: estimates with their intervals, one label a row."""
+"""Forest plot as SVG: estimates with intervals, one label a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people read, in Russian and English: texts by key, plural forms, and numbers as the language writes them.
+"""Texts in Russian and English: keys, plural forms and number formats.
 
 The texts stand in `texts/*.yaml`, one file per subject, every text in all languages side by side:
 

@@ -1,4 +1,4 @@
-"""The words of a language with what the business calls its own things: by the config, else by its offers' table."""
+"""Display names of a business's own things: from the config, else from the offers table."""
 
 from __future__ import annotations
 

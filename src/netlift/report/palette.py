@@ -1,4 +1,4 @@
-"""The colours of pages, charts and slides by name, each for a light and for a dark screen."""
+"""Colours of pages, charts and slides by name, for light and dark screens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page as PDF, printed by a Chromium that is installed on this machine and sees nothing but the page."""
+"""PDF of a page, printed by a local Chromium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawings made small: what Vega repeats at every mark is said once, and what nobody sees is left out."""
+"""Reduction of Vega SVG files without visible change."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The months of the business in figures, from contacts to money."""
+"""Monthly scorecard of the business."""

@@ -1,4 +1,4 @@
-"""The CVM scorecard: every figure of every segment and month, what changed, and what changed most."""
+"""The CVM scorecard: figures by segment and month, and their largest changes."""
 
 from __future__ import annotations
 

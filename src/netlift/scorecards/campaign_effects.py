@@ -1,4 +1,4 @@
-"""What the contacts of each month earned, by the readouts of its campaigns."""
+"""Contact earnings by month, from the campaigns' readouts."""
 
 from __future__ import annotations
 

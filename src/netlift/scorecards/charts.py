@@ -1,4 +1,4 @@
-"""The scorecard's charts as SVG: money, churn, customers and loyalty by month."""
+"""Charts of the scorecard as SVG: money, churn, customers and loyalty by month."""
 
 from __future__ import annotations
 

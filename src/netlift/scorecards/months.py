@@ -1,4 +1,4 @@
-"""Which months a scorecard shows: whole ones, and those that the newest is compared with."""
+"""Months of a scorecard: complete ones, and those to compare with."""
 
 from __future__ import annotations
 

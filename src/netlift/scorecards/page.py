@@ -1,4 +1,4 @@
-"""The scorecard as a document: money first, then segments, months, channels, data quality and what the words mean."""
+"""The page of the scorecard: money, segments, months, channels, data quality and definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scorecard's tables: segments, changes, months, channels, data quality, definitions, and every figure in a row."""
+"""Tables of the scorecard: segments, changes, months, channels, data quality, definitions."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who the customers are: RFM, value segments, migration, what a segment costs and brings, how long it stays."""
+"""Customer segments: RFM, value segments, migration, economics and survival."""

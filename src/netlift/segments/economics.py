@@ -1,4 +1,4 @@
-"""What the customers of a segment bring, cost, risk and say: one row each, every predicted figure with its interval."""
+"""Economics of a segment: revenue, cost, risk and satisfaction, with intervals for predictions."""
 
 from __future__ import annotations
 

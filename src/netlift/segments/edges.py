@@ -1,4 +1,4 @@
-"""The frozen edges as an artifact: fitted once, kept in one file with its digest, refused where they are stale."""
+"""Frozen segment edges as an artifact, with a digest and a staleness check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the scorecard is made of: figures, changes, costs of channels and notes, as rows that export themselves."""
+"""Figures of the scorecard: values, changes, channel costs and notes as rows."""
 
 from __future__ import annotations
 

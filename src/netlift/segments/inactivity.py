@@ -1,4 +1,4 @@
-"""When customers fell silent or cancelled after a landmark, as times to an event with censoring."""
+"""Time from a landmark to inactivity or cancellation, with censoring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of the scorecard: what each is made of, and when there is none, why."""
+"""Definitions of the scorecard's figures, and the reason when one is missing."""
 
 from __future__ import annotations
 

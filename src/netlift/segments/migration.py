@@ -1,4 +1,4 @@
-"""How customers moved between segments from one month to another, and the money that moved with them."""
+"""Movement of customers and money between segments from month to month."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A month of a business by segment: sums that add up over segments, counted where the tables are.
+"""Monthly sums by segment, additive and computed in the tables.
 
 Every customer belongs to one segment of a month: the one he had at its beginning, `JOINED` for those who joined in it,
 `OUTSIDE` for receipts and contacts of anybody else (cancelled before, unknown, or not yet joined), so that the segments

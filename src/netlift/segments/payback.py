@@ -1,4 +1,4 @@
-"""How many months it takes until acquired customers have brought what they cost."""
+"""Payback period of customer acquisition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `netlift segments` found: who the customers are, what they are worth, and what is at risk; numbers and codes."""
+"""Result of `netlift segments` in numbers and codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RFM scores of 1 to 5 by quantile edges that are frozen once, so that a score means the same in every month."""
+"""RFM scores of 1 to 5 by frozen quantile edges, comparable across months."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of every customer at several cutoffs: purchases, attributes, answers, and what the champions say."""
+"""Features of snapshots: purchases, attributes, surveys and champion scores at several cutoffs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots: every customer's segment, value, risk and figures as of some days, over edges that are frozen once."""
+"""Snapshots: segment, value, risk and figures of every customer as of given days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Campaigns split by who their customers were when they began: the value segment, and the strategy it has."""
+"""Campaigns split by value segment and strategy at their start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shares, means and scores with intervals, out of sums that add up over segments and months."""
+"""Shares, means and scores with intervals, from sums that add over segments and months."""
 
 from __future__ import annotations
 

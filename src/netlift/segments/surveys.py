@@ -1,4 +1,4 @@
-"""What customers answered: the net promoter score and mean satisfaction, with intervals."""
+"""Survey scores: net promoter score and mean satisfaction, with intervals."""
 
 from __future__ import annotations
 

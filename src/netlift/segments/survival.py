@@ -1,4 +1,4 @@
-"""How long customers stay: Kaplan-Meier curves, and the expected lifetime with what is beyond observation named so."""
+"""Kaplan-Meier survival of customers, and expected lifetime with its extrapolated part."""
 
 from __future__ import annotations
 

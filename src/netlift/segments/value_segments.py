@@ -1,4 +1,4 @@
-"""The segment of every customer: the first of the config's rules that holds. Total and disjoint by construction."""
+"""Value segment of a customer: the first matching rule; total and disjoint."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The demo retailer's invented world: economics, people, their lives day by day, campaigns, and the exact truth."""
+"""The simulated retailer: economics, people, lives, campaigns and exact truth."""

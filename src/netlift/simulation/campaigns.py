@@ -1,4 +1,4 @@
-"""The demo retailer's campaigns: whom each one contacts, and with what known chances.
+"""Campaigns of the demo retailer: audiences and known propensities.
 
 The shop campaigns all the time, eight weeks each. A campaign goes out in weekly waves, to a random part of those who
 are left of its audience, so that neither the call centre nor the till feels it in one day; the newest one is under way

@@ -1,4 +1,4 @@
-"""Where chance comes from in the lives of customers: one stream for a world, or draws that all worlds share.
+"""Random streams of customers' lives: one per world, or draws shared by all worlds.
 
 Worlds that are to be compared must differ by what was sent and by nothing else. `MatchedFate` therefore draws by
 person, day and purpose: whatever happened to others, and whatever happened to this person before, the luck of this

@@ -1,4 +1,4 @@
-"""Lives of the demo retailer's customers, day by day: buying in a rhythm, cooling down, leaving, answering offers.
+"""Daily behaviour of the demo retailer's customers: purchases, decline, churn and responses.
 
 A person is *warm*, *cooling* (buys at a fraction of the pace) or *gone* for good, and silently. A purchase gap is a
 row of equal steps; each day one step is taken with a chance that the season, the weekday, the stage and an open offer

@@ -1,4 +1,4 @@
-"""The demo retailer's customers: the traits that a person brings along, and how each would take an offer."""
+"""Customers of the demo retailer: traits and responses to offers."""
 
 from __future__ import annotations
 

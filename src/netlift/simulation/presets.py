@@ -1,4 +1,4 @@
-"""Shops that the simulator can be: the demo retailer as it is, and shops that differ from it in whom they serve.
+"""Presets of the simulator: the demo retailer and variants.
 
 A preset changes the traits of people that were drawn as ever, so that a trait that it leaves alone stays the same for
 the same seed. What offers cost and how people take them is the same in every shop.

@@ -1,4 +1,4 @@
-"""The demo retailer lived on in rounds: a world that answers to the contacts it is sent, and copies of it to compare.
+"""Simulation in rounds: a world that responds to contacts, and copies to compare.
 
 Worlds that are forked from one another share people, past, and luck (`fate.MatchedFate`): they differ by what was sent
 and by nothing else. Books are closed round by round, and what was once written never changes.

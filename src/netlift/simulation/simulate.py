@@ -1,4 +1,4 @@
-"""The demo retailer: all seven tables of the contract from a seed, and beside them a truth that training never reads.
+"""The demo retailer: contract tables from a seed, and a truth that training never reads.
 
 Customers are simulated in chunks of fixed size, each with its own random stream, and appended to the files, so memory
 does not grow with their number and the same settings give the same bytes.

@@ -1,4 +1,4 @@
-"""What the demo retailer's books say of the lives that were lived: rows of the data contract."""
+"""Tables of the data contract from simulated lives."""
 
 from __future__ import annotations
 

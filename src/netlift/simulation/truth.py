@@ -1,4 +1,4 @@
-"""What the demo retailer's future holds, in exact expectation: never seen by training, only by those who check it.
+"""Exact expected future of the demo retailer, for checks alone.
 
 Stage and steps to go form a Markov chain whose chances change from day to day. Carrying its distribution forward gives
 each day's chance of a purchase; everything else is a weighted sum of those. Nothing is sampled.

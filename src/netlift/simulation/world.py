@@ -1,4 +1,4 @@
-"""The demo retailer's economics: what it sells, what it offers at what cost, when it is busy.
+"""Economics of the demo retailer: assortment, offers, costs and seasons.
 
 All of it is invented. Money is in roubles, rates are per day.
 """

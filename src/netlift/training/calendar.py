@@ -1,4 +1,4 @@
-"""Which cutoffs a history allows: to fit on, to calibrate on, and one to be judged on."""
+"""Cutoffs that a history allows: for fitting, calibration and evaluation."""
 
 from __future__ import annotations
 

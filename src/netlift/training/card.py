@@ -1,4 +1,4 @@
-"""The model card: what a model is, what it learned from, what it was worth, and where it must not be trusted."""
+"""The model card: purpose, training data, performance and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Churn candidates, judged by order, honesty and the margin that leaves."""
+"""Churn candidates, judged by ranking, calibration and the margin that leaves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From contacts to rows to learn from: who was assigned what in a randomized campaign, and what each then brought."""
+"""Training rows of uplift: randomized assignments and their outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From tables to rows to learn from: customers as of cutoffs, with their labels."""
+"""Training rows of customers as of cutoffs, with labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a model may become champion: checks of numbers against bounds, each answered in words."""
+"""The gate: checks against bounds that a challenger must pass, each with its reason."""
 
 from __future__ import annotations
 

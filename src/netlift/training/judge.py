@@ -1,4 +1,4 @@
-"""What is asked of every candidate for a label at a cutoff, whatever the label."""
+"""Evaluation shared by all candidates of a label at a cutoff."""
 
 from __future__ import annotations
 

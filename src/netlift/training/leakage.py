@@ -1,4 +1,4 @@
-"""Features of contacts that know what came after the assignment: found by another future, and by the lots themselves.
+"""Leakage tests of contact features: a changed future, and the assignment itself.
 
 A feature from before the assignment cannot tell the arm that was drawn afterwards, beyond the logged chances. One that
 does was measured later (an attribute as of today, visits since the contact, another outcome of the same campaign), or

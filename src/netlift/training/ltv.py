@@ -1,4 +1,4 @@
-"""Value candidates, judged by the order of customers and the level of money."""
+"""Value candidates, judged by ranking and level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained model logged and registered with its card, and led by what its gate said."""
+"""Logging, registration and gating of a trained model, with its card."""
 
 from __future__ import annotations
 

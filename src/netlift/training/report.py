@@ -1,4 +1,4 @@
-"""What became of a training, task by task."""
+"""Result of a training, task by task."""
 
 from __future__ import annotations
 

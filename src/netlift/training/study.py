@@ -1,4 +1,4 @@
-"""A training written down as the readout of an offline study: what came out, with the baselines beside it."""
+"""A training as the readout of an offline study, with baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every training is given, and what it hands over to the gate and the registry."""
+"""Inputs of every training, and its output to gate and registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Churn and future LTV: candidates fitted on past cutoffs, judged once on the newest whose label is whole."""
+"""Training of churn and LTV: fits on past cutoffs, evaluation on the newest complete label."""
 
 from __future__ import annotations
 

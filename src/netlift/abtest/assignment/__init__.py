@@ -1,1 +1,1 @@
-"""Who is treated and who is control: the random draw, the holdout, the audience."""
+"""Assignment of customers to arms: the random draw, the universal holdout and the audience."""

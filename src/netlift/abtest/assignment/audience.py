@@ -1,4 +1,4 @@
-"""Whom a campaign may be tried on as of a moment: known, eligible, consenting, not held out; each step counted."""
+"""Audience of a campaign as of a cutoff: known, eligible, consenting and not held out, counted at each step."""
 
 from __future__ import annotations
 

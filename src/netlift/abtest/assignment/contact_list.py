@@ -1,4 +1,4 @@
-"""A draw as rows of the contract: contacts and the campaign that they are of."""
+"""Drawn arms as rows of the data contract: contacts and their campaign."""
 
 from __future__ import annotations
 

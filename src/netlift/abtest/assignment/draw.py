@@ -1,4 +1,4 @@
-"""Who gets which arm: a salted hash of the customer, so that the same plan gives the same list on any machine.
+"""Assignment of arms by a salted hash of the customer id, reproducible on any machine.
 
 One keyed hash turns a customer (or a household) into 64 bits that nobody can foresee without the salt. From these each
 arm draws an exponential waiting time with its share as rate, and the shortest wait wins. That gives

@@ -1,4 +1,4 @@
-"""The universal holdout: customers whom no campaign contacts, so that the whole of CRM can be measured.
+"""The universal holdout: customers whom no campaign contacts, to measure CRM as a whole.
 
 Whether a customer is held out depends on the customer, the holdout's salt and the period of rotation alone, so every
 campaign leaves out the same people, and a larger share leaves out the same people and more. Rotation sets them free

@@ -1,4 +1,4 @@
-"""Who of an audience is in another campaign whose outcome window overlaps: its effect would be read as ours."""
+"""Customers of an audience who are in another campaign with an overlapping outcome window."""
 
 from __future__ import annotations
 

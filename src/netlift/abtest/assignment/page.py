@@ -1,4 +1,4 @@
-"""A list that was drawn, as a document: how many got what, that the counts agree with the plan, and what comes next."""
+"""The page of an assignment: counts per arm, their agreement with the plan, and the next step."""
 
 from __future__ import annotations
 

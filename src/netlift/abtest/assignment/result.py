@@ -1,4 +1,4 @@
-"""What a draw of arms wrote, in numbers and codes."""
+"""Result of an assignment in numbers and codes."""
 
 from __future__ import annotations
 

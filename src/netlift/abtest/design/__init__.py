@@ -1,1 +1,1 @@
-"""The design of a test before its first contact: power, size, cost, the plan."""
+"""Design of a test before its first contact: power, size, cost and the frozen plan."""

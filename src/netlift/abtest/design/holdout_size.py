@@ -1,4 +1,4 @@
-"""How large a universal holdout has to be to say what all of CRM brought over some months."""
+"""Size of a universal holdout that measures the effect of all CRM over some months."""
 
 from __future__ import annotations
 

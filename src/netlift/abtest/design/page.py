@@ -1,4 +1,4 @@
-"""A design as a document: what the test will tell and what its control costs, before anything else."""
+"""The page of a design: its power, the cost of its control and its risks."""
 
 from __future__ import annotations
 

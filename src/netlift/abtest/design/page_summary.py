@@ -1,4 +1,4 @@
-"""What the page of a design shows first: cards of what it tells, costs and may lose, and its charts."""
+"""Summary of the design page: cards of power, cost and possible loss, and charts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the numbers of a design are written, and what stands around the campaign: the holdout, and other campaigns."""
+"""Formatting of a design's numbers, and sentences about its holdout and overlapping campaigns."""
 
 from __future__ import annotations
 

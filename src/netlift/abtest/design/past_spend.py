@@ -1,4 +1,4 @@
-"""What customers like those of a plan spent in a past window, by the very rows that a readout would be made of."""
+"""Past spend of customers like those of a plan, from the same rows as a readout would use."""
 
 from __future__ import annotations
 

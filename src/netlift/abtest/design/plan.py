@@ -1,4 +1,4 @@
-"""From what is asked of a design to the plan that the answer becomes."""
+"""Conversion of a design request and its result to a frozen plan."""
 
 from __future__ import annotations
 

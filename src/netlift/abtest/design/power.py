@@ -1,4 +1,4 @@
-"""How many customers a test needs, in money, from what customers of the past spent rather than from a normal guess.
+"""Sample sizes of a test in money, simulated from past spend rather than from a normal approximation.
 
     V = σ² (1/n_T + 1/n_0) per treated customer, σ the standard deviation of past profit
     γ = skewness of past profit x (n_0 - n_T) / √(n_T n_0 (n_T + n_0))

@@ -1,4 +1,4 @@
-"""What is asked of a design."""
+"""Parameters of a design."""
 
 from __future__ import annotations
 

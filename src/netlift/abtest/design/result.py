@@ -1,4 +1,4 @@
-"""What a design found, in numbers and codes; the words are made where a language is known."""
+"""Result of a design in numbers and codes, without text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a control buys and what it costs: precision in money beside the profit that its customers give up.
+"""Trade-off of the control's size: precision in money against the profit that its customers forgo.
 
 Precision, skewness and chances are those of `abtest.design.power`, for the arm that is told least of. Numbers per
 customer shrink with the root of the customers and so does gamma, so a control of a given share stops leaning when the

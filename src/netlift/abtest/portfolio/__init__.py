@@ -1,1 +1,1 @@
-"""All campaigns together: what they earned, by offer, channel and segment."""
+"""Effects of all campaigns together, by offer, channel and segment."""

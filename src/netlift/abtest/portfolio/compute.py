@@ -1,4 +1,4 @@
-"""All campaigns of a business in one reading: rows of everybody assigned to one result."""
+"""Computation of a portfolio: rows of all assigned customers to one result."""
 
 from __future__ import annotations
 

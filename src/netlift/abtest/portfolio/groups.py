@@ -1,4 +1,4 @@
-"""Effects of many campaigns added up by what they have in common: an offer, a channel, a segment of customers.
+"""Sums of campaign effects by offer, channel or customer segment.
 
     X_g = Σ n_a D_a - fixed        V_g = Σ_c [ Σ n_a² (V_a - V_0a) + (Σ n_a s_0a)² ]        a: arms of campaign c
 

@@ -1,4 +1,4 @@
-"""The universal holdout against everybody else, and how far it is from the sum of the campaigns.
+"""Effect of the universal holdout against all others, compared with the sum of the campaigns.
 
 Whoever is held out is drawn anew in every period of rotation, and a period is read from the end of its wash-out. All
 that the business did to the others counts, campaigns that nobody can read included, so a gap to the sum of campaigns is

@@ -1,4 +1,4 @@
-"""All campaigns as a document: what they earned, which offers to scale up or stop, for whom, and how sure that is."""
+"""The page of a portfolio: earnings, offers to scale up or stop, segments and uncertainty."""
 
 from __future__ import annotations
 

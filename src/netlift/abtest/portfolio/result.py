@@ -1,4 +1,4 @@
-"""What is said of all campaigns together: one result that every page, file and terminal shows, without sentences."""
+"""Result of a portfolio in numbers and codes, shared by pages, files and terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which campaigns of a portfolio share their contacts, so that money that was earned once is counted once."""
+"""Campaigns that share contacts, so that their margin is counted once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All campaigns together: what each did once luck is taken out, their sum, and how many of them really worked.
+"""Empirical-Bayes effects of all campaigns, their sum, and the number of truly effective ones.
 
 Each campaign's profit per treated customer, before fixed cost, over the standard deviation σ of a customer's profit in
 it, is one of many draws from what such campaigns do; the mixture of `mixture` learns that from all of them and takes

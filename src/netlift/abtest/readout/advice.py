@@ -1,4 +1,4 @@
-"""What to do with an arm: scale it up, keep testing or stop, by the money of all its customers and by that of one.
+"""Advice for an arm (scale up, keep testing or stop), by total profit and by profit per customer.
 
 Two figures speak, each by the same ladder (`verdict`): the profit of all its customers, with the fixed cost, and the
 profit of a contacted customer, without it, which is what more customers would bring.

@@ -1,4 +1,4 @@
-"""What to do with each arm, under the limits that the business's decisions keep."""
+"""Advice for each arm within the budget and capacities of the decision config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One arm of a campaign against control, from moments to everything that is said of it."""
+"""Readout of one arm against control: estimates and verdict from moments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Can a readout be trusted: was the split as planned, was control left alone, is the window over.
+"""Validity checks of a readout: sample ratio, contacts in control, open outcome windows.
 
 A check that fails and is blocking takes the verdict away, never the numbers. Bounds are those of the field: mismatch of
 the sample ratio and pre-period balance at .001, the latter divided by how many covariates and arms are looked at.

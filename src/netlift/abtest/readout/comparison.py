@@ -1,4 +1,4 @@
-"""All arms of a campaign against control, and the campaign as their sum: the differences that a readout speaks of."""
+"""Comparison of all arms of a campaign with control, and the campaign total."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a campaign earned: rows of its assigned customers to one result, with every check that speaks against it."""
+"""Computation of a readout: rows of assigned customers to one result with its validity checks."""
 
 from __future__ import annotations
 

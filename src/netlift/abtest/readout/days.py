@@ -1,4 +1,4 @@
-"""Cumulative profit by day since assignment, by the estimator of the headline: its last point is the headline."""
+"""Cumulative profit by day since assignment, ending at the headline estimate."""
 
 from __future__ import annotations
 

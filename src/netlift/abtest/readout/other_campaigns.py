@@ -1,4 +1,4 @@
-"""Other campaigns in the time of one: whom of each arm they contacted, and what this one earned beside them."""
+"""Contacts of other campaigns during a campaign, and effects beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who of each arm other campaigns contacted in the same time, and whether they reached arm and control alike.
+"""Customers of each arm whom other campaigns contacted, and the balance between arm and control.
 
 That customers are in several campaigns at once is the life of a business: where each is drawn by itself, another
 campaign reaches arm and control of this one in the same share, and takes nothing from the comparison. Where it reaches

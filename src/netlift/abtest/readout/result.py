@@ -1,4 +1,4 @@
-"""What a campaign earned against its control: one result that every page, file and terminal shows.
+"""Result of a readout in numbers and codes, shared by pages, files and terminal.
 
 It holds numbers and codes, never sentences: those are made where a language is known.
 """

@@ -1,4 +1,4 @@
-"""Return on incremental cost: a ratio of two differences, and the set of values that the data do not exclude.
+"""Return on incremental cost: a ratio of two differences with its confidence set.
 
     A = D_margin        B = D_reward + D_contact + F / n_T           ROI = A / B - 1
     Fieller's set = {θ : (A - θB)² <= z² (va - 2θ vab + θ² vb)}      g = z² vb / B²

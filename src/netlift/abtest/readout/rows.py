@@ -1,4 +1,4 @@
-"""What a readout needs to know of its campaign before anything is computed, and the rows that it is computed from."""
+"""Campaign parameters and the rows from which a readout is computed."""
 
 from __future__ import annotations
 

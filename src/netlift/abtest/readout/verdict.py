@@ -1,4 +1,4 @@
-"""What may be said of an arm: a ladder from its interval, the chance of profit and the loss of being wrong.
+"""Verdict on an arm from its interval, its probability of profit and its expected loss.
 
 With profit about N(m, s²):
 

@@ -1,1 +1,1 @@
-"""The readout as a person sees it: page, slides, workbook."""
+"""The readout as documents: page, slides and workbook."""

@@ -1,4 +1,4 @@
-"""What to do with each arm, in one line and in one table: the answer that a readout is read for."""
+"""Advice for each arm as one line and one table."""
 
 from __future__ import annotations
 

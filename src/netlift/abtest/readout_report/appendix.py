@@ -1,4 +1,4 @@
-"""The appendix of a readout, for who wants to compute it again."""
+"""Appendix of a readout: figures needed to recompute it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The readout's charts as SVG: waterfall of the profit, forests, its density, chance by hurdle, and profit by day."""
+"""Charts of a readout as SVG: profit waterfall, forest plots, density, probability by hurdle, profit by day."""
 
 from __future__ import annotations
 

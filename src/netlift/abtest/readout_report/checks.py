@@ -1,4 +1,4 @@
-"""The trust checks of a readout: a light, and the numbers behind it in words."""
+"""Validity checks of a readout as traffic lights with their numbers in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a readout draws: waterfall, density, chance by hurdle, forests of arms and segments, and profit by day."""
+"""Figures of a readout: waterfall, density, probability by hurdle, forest plots, profit by day."""
 
 from __future__ import annotations
 

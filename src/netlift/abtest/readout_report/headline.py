@@ -1,4 +1,4 @@
-"""The headline of a readout: the verdict in plain words, three money tiles and what to do; every export says these."""
+"""Headline of a readout: the verdict in words, three money tiles and the advice, the same in all exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A readout as a document: the verdict first, then the money, how sure it is, and whether to trust it."""
+"""The page of a readout: verdict, money, uncertainty and validity."""
 
 from __future__ import annotations
 

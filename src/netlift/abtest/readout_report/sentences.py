@@ -1,4 +1,4 @@
-"""How the numbers and names of a readout are written, the same in every page, file and terminal."""
+"""Formatting of a readout's numbers and names, shared by pages, files and terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A readout as slides with native charts: verdict, what to do with each arm, where the profit comes from, trust."""
+"""Slides of a readout with native charts: verdict, advice per arm, profit breakdown, validity."""
 
 from __future__ import annotations
 

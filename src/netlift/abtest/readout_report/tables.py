@@ -1,4 +1,4 @@
-"""The tables of a readout that everybody reads: money, arms, segments, rollout and assumptions."""
+"""Tables of a readout: money, arms, segments, rollout and assumptions."""
 
 from __future__ import annotations
 

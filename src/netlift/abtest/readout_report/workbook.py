@@ -1,4 +1,4 @@
-"""A sheet that computes the profit of a campaign again from margin rate and costs that finance may change."""
+"""Workbook of a readout that recomputes profit from margin rate and costs that finance may change."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The statistics of randomized tests on skewed money."""
+"""Statistics of randomized tests on skewed money."""

@@ -1,4 +1,4 @@
-"""Take out of the difference what customers did before the campaign: per-arm regression on the whole outcome vector.
+"""Covariate adjustment: per-arm regression on pre-period spend for the whole outcome vector.
 
     β_a = Sxx_a⁻¹ Sxy_a                    μ_a = ȳ_a - (x̄_a - x̄)'β_a           D = μ_T - μ_0
     V   = [I, -β_T]'V_T[I, -β_T] + the same of control + (β_T - β_0)' cov(x̄) (β_T - β_0)

@@ -1,4 +1,4 @@
-"""From one row per assigned customer to the moments of every campaign x arm x segment, by one Ibis aggregation.
+"""Aggregation of assigned customers to moments of campaign, arm and segment, in one Ibis query.
 
 The database gives counts, sums, sums of all products and sums of cubes; rows stay where they are. Sums of squares lose
 digits where a mean is large against its spread: where that is seen, the sums are taken a second time about the mean of

@@ -1,4 +1,4 @@
-"""Moments of what each arm brought up to each day since assignment, from the days on which customers bought.
+"""Moments of each arm's cumulative outcome by day since assignment.
 
 The square of a customer's cumulative sum changes on the days of his receipts alone: by (S + x)² - S², S being what he
 had brought before. These steps add up over customers, so that the moments of every day come from one pass over

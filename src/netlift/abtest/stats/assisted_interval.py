@@ -1,4 +1,4 @@
-"""Intervals for each of many effects that use what the others tell, and still cover each one as often as they say.
+"""Empirical-Bayes intervals for many effects that keep their coverage for each one.
 
 A Bayesian interval covers on average over effects that are as the prior says; where most campaigns do nothing, or the
 prior was learned from few, it misses just those that are unlike the rest. Here every value θ is tested at one level, by

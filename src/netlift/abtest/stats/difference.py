@@ -1,4 +1,4 @@
-"""One arm against control: the difference of the whole outcome vector, its covariance, and the money lines made of it.
+"""Difference of one arm and control: outcome vector, covariance and money lines.
 
     D = mean of treated - mean of control            V = S_T / n_T + S_0 / n_0
     total of any line with weights c:  n_T c'D       standard error  n_T √(c'Vc)

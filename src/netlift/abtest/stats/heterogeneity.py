@@ -1,4 +1,4 @@
-"""Do segments differ, and by how much may each be believed.
+"""Tests for effect heterogeneity between segments, and shrunken segment effects.
 
     Q = Σ w_j (y_j - ȳ_w)², w = 1/s²                      chi-square with J - 1 degrees of freedom if none differ
     τ² = max(0, (Q - (J - 1)) / (Σ w - Σ w² / Σ w))       variance between segments

@@ -1,4 +1,4 @@
-"""What is kept of the customers of one cell (arm x segment x day): counts and central moments, which add up exactly.
+"""Counts and central moments of one cell (arm, segment, day) that add up exactly.
 
 Everything a readout says, but for quantiles, is computed from these numbers, so rows may stay in their database:
 

@@ -1,4 +1,4 @@
-"""One row per assigned customer of a campaign: what each brought in its window, cost, and did before, zero-filled.
+"""Outcomes of assigned customers, one row each: spend in window and before, costs, zero-filled.
 
 Whoever was assigned counts, whether reached or not and whether he bought or not: leaving out customers without a
 receipt would give the effect among buyers. A customer drawn twice into one campaign keeps the arm drawn first, and all

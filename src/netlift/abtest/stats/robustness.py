@@ -1,4 +1,4 @@
-"""Rows without what a single customer can do to a total: spend capped, and each arm without its largest customer.
+"""Robustness rows: capped spend, and each arm without its largest customer.
 
 Lines of sensitivity beside the money, never the money itself: a capped total is not what was earned.
 """

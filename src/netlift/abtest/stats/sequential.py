@@ -1,4 +1,4 @@
-"""Looking before the end without fooling oneself.
+"""Sequential tests: bounds of interim looks.
 
 Two instruments, for two questions. *Planned looks* (weekly, with a known end): Lan-DeMets bounds that spend the error
 as O'Brien and Fleming would, so that the last look costs little. *Any day at all*: a band around the cumulative profit

@@ -1,4 +1,4 @@
-"""What the effects of many campaigns are once luck is taken out: empirical Bayes with a scale mixture of normals.
+"""Empirical-Bayes prior of effects over many campaigns: a scale mixture of normals.
 
 Campaigns that look best were lucky more often than not, so the sum of winners, or of all, said twice what was true
 wherever effects are small against their errors. With a prior learned from the campaigns themselves,

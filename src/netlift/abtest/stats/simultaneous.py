@@ -1,4 +1,4 @@
-"""Several arms that share one control: intervals that hold for all of them at once, and the chance of being the best.
+"""Simultaneous intervals of arms that share a control, and each arm's probability of being best.
 
 The arms' means are independent; only the control is shared. Given the control's mean the arms are independent again, so
 one integral over the control gives what is usually drawn from a multivariate normal, without any draws:

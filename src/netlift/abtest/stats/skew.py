@@ -1,4 +1,4 @@
-"""Intervals that stay honest where a few customers spend most of the money and the control is small.
+"""Skewness-corrected intervals for heavy-tailed spend and small control groups.
 
 A mean of skewed spend is skewed itself when few customers make it; with a small control the difference of two such
 means leans to one side, and a symmetric interval then calls too many campaigns a success. With gamma the skewness of

@@ -1,4 +1,4 @@
-"""Skewness of the profit difference, from what was seen of both arms.
+"""Skewness of the profit difference, estimated from both arms.
 
 Five estimates compete, each for the tests that it can serve:
 

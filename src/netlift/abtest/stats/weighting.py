@@ -1,4 +1,4 @@
-"""Groups as pictures of others, where customers had different chances of an arm.
+"""Inverse-probability weights for arms with unequal propensities.
 
 Where valuable customers were left alone less often, control is poorer than the arms and a difference of means would be
 about that. With e_a(x) the chance of arm a and w the weight of a customer,

@@ -1,4 +1,4 @@
-"""Public data sets as contract tables: one file per source, its rules declared, and counted each time."""
+"""Adapters of public data sets to the contract, one module per source."""
 
 from __future__ import annotations
 

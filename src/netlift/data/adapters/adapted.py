@@ -1,4 +1,4 @@
-"""What an adapter hands over: contract tables, and a counted note for every rule that made them."""
+"""Output of an adapter: contract tables and a counted note for each rule applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hillstrom: an e-mail test of a retailer, three arms drawn with one chance in three each, read after two weeks.
+"""Hillstrom: an e-mail test of a retailer, three arms drawn with equal probability, read after two weeks.
 
 File: `hillstrom.parquet`. Rules, each counted in the notes:
 

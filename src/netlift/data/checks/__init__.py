@@ -1,1 +1,1 @@
-"""The tables held against the data contract: rules, findings, counts."""
+"""Checks of tables against the data contract: rules, findings and counts."""

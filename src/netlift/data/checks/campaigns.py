@@ -1,4 +1,4 @@
-"""Campaigns held against what they claim: a control, known propensities, arms of the sizes these promise."""
+"""Checks of campaigns: a control, logged propensities, arm sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a business held against the data contract; nothing is repaired, everything is counted.
+"""Validation of a business's tables against the contract; nothing is repaired, everything is counted.
 
 An error reaches no farther than it must. A wrong value that may be missing is read as missing; where none may be
 missing its row is left out; where nobody can say which of several rows of a key is right, all are. What is wrong with

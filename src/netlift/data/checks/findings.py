@@ -1,4 +1,4 @@
-"""What a check of the tables says: facts of each table, findings, and the sample ratio of each campaign."""
+"""Findings of a check: facts of each table, and the sample ratio of each campaign."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the contract allows and no shop has: margins above revenue, one receipt that outweighs all others."""
+"""Plausibility checks: margin above revenue, one receipt that outweighs the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check counts, month by month: how whole, how late and how tidy each table arrived."""
+"""Monthly data quality counts: completeness, latency and duplicates of each table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of a table without a key that stand more than once: a file that was loaded twice, told from honest twins.
+"""Duplicate rows of tables without a key: repeated loads distinguished from genuine twins.
 
 Two honest rows can be the same in every column: a day without a time, and a price that many pay. How often, is told by
 the customers themselves. With q the chance that two rows of one customer agree in all but the moment, and m rows of

@@ -1,4 +1,4 @@
-"""What no row of a table may be, as Ibis booleans over its rows; a check counts them in one scan."""
+"""Rules that no row of a table may break, as Ibis booleans counted in one scan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sample-ratio mismatch: whether logged propensities explain how many customers each arm of a campaign has."""
+"""Sample-ratio mismatch: whether logged propensities explain the arm sizes of a campaign."""
 
 from __future__ import annotations
 

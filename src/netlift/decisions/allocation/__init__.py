@@ -1,1 +1,1 @@
-"""One option for each customer under budgets and capacities."""
+"""Allocation of one option per customer under budgets and capacities."""

@@ -1,4 +1,4 @@
-"""At most one option for each customer, for the most profit under all limits together, with a certificate.
+"""Allocation: at most one option per customer for the most profit under all limits, with a duality gap.
 
 Prices first (level bundle on the dual), then exactly those near a tie (linear program), then repair to whole customers;
 where that leaves a gap and the program is small, whole numbers exactly. The certificate is the dual bound:

@@ -1,4 +1,4 @@
-"""What each budget would earn when it is spent best: profit, price and use of the limits over a grid of budgets.
+"""Budget curve: profit, shadow price and use of limits over a grid of budgets.
 
 Each budget is allocated anew, from the prices of the one before. The bound is concave in the budget and its slope is
 the price of money, so that a point between two budgets earns no less than the straight line between their profits.

@@ -1,4 +1,4 @@
-"""The smallest value of a convex function of few variables, each not below 0, from values and slopes: a level bundle.
+"""Level bundle method: minimum of a convex function of few non-negative variables, by value and subgradient.
 
 Every evaluation is a cut, g(x) ≥ g(x_j) + slope_j · (x - x_j). The next point is the one nearest to the best so far
 where all cuts allow a chosen level; where none does, the level is a proven lower end. Finding that point is a

@@ -1,4 +1,4 @@
-"""Prices of the limits: what each is worth at the margin, and what a customer is given under them.
+"""Lagrangian dual of an allocation: prices of limits, and each customer's option under them.
 
 For prices p ≥ 0, one per upper limit and one per minimum, no allocation earns more than
 

@@ -1,4 +1,4 @@
-"""The exact choice for those near a tie, by HiGHS: a linear program with its prices, or whole numbers."""
+"""Exact choice among near ties by HiGHS: an LP with its prices, or a MILP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What chance decides: a share of customers whose option is drawn evenly, with the exact chances of everything.
+"""Exploration: a share of customers with a randomly drawn option and exact propensities.
 
 A share ε of all customers explores: each draws one of its explorable options or none, all A_i + 1 of them as likely as
 one another. Who explores and what is drawn depends on the customer's hashed word alone, so it is known before the

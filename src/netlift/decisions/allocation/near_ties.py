@@ -1,4 +1,4 @@
-"""Those whom prices alone do not decide: customers near a tie, in classes, with the options still open to them.
+"""Lagrangian near-ties: customers that the dual prices leave undecided, grouped by reduced cost.
 
 At prices p the loss of option a for customer i is max_b gain_ib - gain_ia, the gains net of prices. Entries of a large
 loss are fixed: the customer keeps the best option, and the limits are lowered by what it uses. What is left is

@@ -1,4 +1,4 @@
-"""What an allocation is asked: values, costs, a budget, and limits on how much each set of options may be used.
+"""The allocation problem: values, costs, a budget, and limits on sets of options.
 
     maximise   Σ_ia value_ia · z_ia,    z_ia in {0, 1},   Σ_a z_ia ≤ 1 for each customer i
     subject to Σ_ia cost_ia · z_ia ≤ budget

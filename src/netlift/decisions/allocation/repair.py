@@ -1,4 +1,4 @@
-"""From nearly feasible to feasible, and then full: moves of one customer at a time, those that lose least first.
+"""Repair of a nearly feasible allocation by single-customer moves, cheapest first.
 
 A move takes a customer from one option, or none, to another. Its loss is counted net of prices: what limits are worth
 elsewhere is in it. First violated limits are mended, by the least loss per unit of violation removed and never

@@ -1,1 +1,1 @@
-"""What each customer gets: the value of each option, and the choice under limits, exploration and the draw."""
+"""Option of each customer: expected profit of options, and the choice under limits and exploration."""

@@ -1,4 +1,4 @@
-"""From what is known of customers to what each gets: value, eligibility, exploration, allocation, reasons."""
+"""The decision for all customers: value, eligibility, exploration, allocation, reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an option is worth for a customer, and what that depends on.
+"""Expected profit of each option per customer, and its inputs.
 
 An uplift model learns y = margin - reward - contact cost over a campaign's outcome window, so that its effect τ_ia has
 the costs of its own campaigns in it already. They are put back once, and today's are taken off once:

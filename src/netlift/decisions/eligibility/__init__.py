@@ -1,1 +1,1 @@
-"""Whom an offer may reach: consents, contact policy, conditions, triggers."""
+"""Eligibility: consents, contact policy, conditions and triggers."""

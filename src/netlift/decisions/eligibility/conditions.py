@@ -1,4 +1,4 @@
-"""Whether conditions as a marketer writes them hold for each of many customers."""
+"""Evaluation of marketers' conditions for many customers at once."""
 
 from __future__ import annotations
 

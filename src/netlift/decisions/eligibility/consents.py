@@ -1,4 +1,4 @@
-"""Who has agreed to be contacted, as of now; where nobody can know, nothing goes out.
+"""Current consents, and refusal where they are unknown.
 
 Columns of `customers` say who agreed, events who has taken that back since. What is missing is no consent, and a source
 that is missing or stale closes everything.

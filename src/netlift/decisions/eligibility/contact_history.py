@@ -1,4 +1,4 @@
-"""Contacts that were made or promised: those logged, and those of lists that stand and are not logged yet.
+"""Contact history: logged contacts and those of lists that are not logged yet.
 
 A list that was drawn or decided yesterday and has not come back as rows of `contacts` counts all the same, and where a
 part of it has come back, the rest still counts: nobody is contacted twice because a log is late.

@@ -1,4 +1,4 @@
-"""How often customers were contacted lately, and who has said no since.
+"""Contact pressure per customer, and opt-outs.
 
 A window of d days reaches back d times 24 hours from the moment of the decision, its start included, the moment not.
 Contacts that are planned already count as well, those up to d days ahead: a contact today is in one window with them.

@@ -1,4 +1,4 @@
-"""Who may get which option: consent first, then what protects the customer, then what the business wants.
+"""Eligibility of each option per customer: consent, customer protection, then business rules.
 
 Everything that is missing counts against a contact: no column of consent, no flag, no score. The reasons are asked in
 the order of `Refusal`, and the first that holds is the one that is told.

@@ -1,4 +1,4 @@
-"""What happened in journeys, night by night: rows that are added and never changed, from which every state follows.
+"""Append-only events of journeys, from which every state is computed.
 
 A customer's passage through a journey is told by the journey, the customer and the day it was entered.
 

@@ -1,4 +1,4 @@
-"""Effects that are sold already: whose last contact is still in its outcome window, and what another one adds to it.
+"""Open outcome windows: earlier contacts whose effect counts, and what another contact adds.
 
 A contact is open for the outcome window of W days from the moment it was made, as effects are of such windows. Within
 it another contact counts for what it adds to what is open, and for nothing where no data show that it adds anything.

@@ -1,4 +1,4 @@
-"""The options of a run: offers over their channels, with what the config and the table of offers say of them."""
+"""Options of a run: offers and channels with their config and table fields."""
 
 from __future__ import annotations
 

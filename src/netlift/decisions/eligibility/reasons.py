@@ -1,4 +1,4 @@
-"""Why an option was not open to a customer, and why a customer got what the log says: codes of one byte, and words."""
+"""Reason codes of refused options and of decisions, one byte each, with their words."""
 
 from __future__ import annotations
 

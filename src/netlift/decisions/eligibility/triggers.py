@@ -1,4 +1,4 @@
-"""Whom something happened to since the last run, so that a list that runs every w days fires once for each event.
+"""Customers with a trigger event since the last run, each event fired once.
 
 Every trigger is dated: it fires in the run whose window [as of - w days, as of) holds its moment. What is known of a
 day from its morning on, a birthday or a replenishment less its days of notice or the last day of a rhythm, fires in the

@@ -1,1 +1,1 @@
-"""Journeys: who begins one, which step is due, what ends it, and how far all of them came."""
+"""Journeys: entries, due steps, exits and progress."""

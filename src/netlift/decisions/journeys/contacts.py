@@ -1,4 +1,4 @@
-"""A journey as the data contract has a campaign: its customers and their arms, written when their windows are over.
+"""Journey passages as contacts of a campaign, written when their window closes.
 
 A row stands for a whole passage: the arm that was drawn at its beginning and what all its steps cost. Arm and control
 are written at the same age, so that a readout of what is there compares like with like, and never an open window.

@@ -1,4 +1,4 @@
-"""A night of all journeys: windows that are over, exits, beginnings, then the steps that are due, in that order.
+"""Daily update of all journeys: closed windows, exits, entries, then due steps.
 
 Journeys go before everything else that a run decides, and each takes what the ones before it leave of budgets and
 capacities. Steps go through the eligibility and the contact policy of all other contacts; that an earlier contact's

@@ -1,4 +1,4 @@
-"""Where everybody stands: passages through journeys whose outcome window is not over, read off the events."""
+"""State of each open passage through a journey, derived from the events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the customers of a journey have come: who entered, who was sent which step, who left and why, who waits."""
+"""Funnel of a journey: entries, steps sent, exits with reasons, waiting customers."""
 
 from __future__ import annotations
 

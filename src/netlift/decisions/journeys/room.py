@@ -1,4 +1,4 @@
-"""What budgets and capacities still hold while steps go out one by one."""
+"""Remaining budgets and capacities while steps are sent."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a policy would have earned, on logged contacts, before it goes live."""
+"""Offline evaluation of a policy on logged contacts before it launches."""

@@ -1,4 +1,4 @@
-"""The proof of a run of decisions, or why there is none, and the same as plain numbers.
+"""Launch check of a decision run, or the reason why there is none, in plain numbers.
 
 A trigger's list has no table: its customers are those in whose life something happened just now, and held-out contacts
 are not told by what happened, so rivals on them would say nothing of the list. Its predictions are corrected by the

@@ -1,4 +1,4 @@
-"""What predictions have been worth on contacts that the model never saw, and so what today's may be worth.
+"""Calibration of predicted profit on held-out contacts, applied to today's forecast.
 
 A model's highest predictions are high by merit and by luck, so their mean overstates what they earn (the winner's
 curse). A line of held-out effects on predictions takes that off. There are three grades of it:

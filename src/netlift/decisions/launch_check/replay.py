@@ -1,4 +1,4 @@
-"""Before a launch: the policy at the launch's prices against rivals, by fits that never saw the customers asked about.
+"""Replay of a policy and its rivals at launch prices, by out-of-fold fits.
 
 Limits and budget couple customers, so an allocation cannot be valued row by row; at fixed prices it can, for then what
 a customer gets depends on his own row. On every held-out row the model predicts, the prices choose among the offers

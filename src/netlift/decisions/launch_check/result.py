@@ -1,4 +1,4 @@
-"""What speaks for a run of decisions before it goes out, as plain numbers: the policy beside simple rivals."""
+"""Result of a launch check: the policy beside simple rivals, in plain numbers."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""New offers: what is known of them beside like ones, which state that is, and how a budget is spent to learn more."""
+"""New offers: evidence, state, and a budget to learn more."""

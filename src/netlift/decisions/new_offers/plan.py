@@ -1,4 +1,4 @@
-"""What becomes of new offers, and how much of the budget goes to which: posterior sampling with a floor.
+"""State and budget share of new offers: posterior sampling with a floor.
 
 A new offer is **learning** until the gate of the uplift model holds for it as well: it is **proven** where its profit
 per contact is above what the gate asks with the gate's confidence, **retired** where it is below 0 with the same, both

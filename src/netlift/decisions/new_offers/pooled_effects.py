@@ -1,4 +1,4 @@
-"""Hierarchical normal model of profit per contact: what randomized contacts and like offers say of every offer.
+"""Hierarchical normal model of profit per contact that pools randomized evidence over similar offers.
 
     x_jr = θ_j + b_jr + e_jr                campaign r of offer j, n_jr contacts, b_jr ~ N(0, τ_campaign²)
     e_jr ~ N(0, v_j / n_jr + c_jr)          c_jr is control's part, the same luck for all offers of the campaign

@@ -1,4 +1,4 @@
-"""The chances by which new offers are tried: so many contacts as their shares of the budget pay for, within caps."""
+"""Propensities of new offers: as many contacts as their budget shares pay for, within caps."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The published policy: champions, offers and their economics as one model."""
+"""The published policy: uplift champion, offers and economics as one model."""

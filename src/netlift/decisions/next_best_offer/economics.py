@@ -1,4 +1,4 @@
-"""What is added to the effect of an offer to make it a profit: constants, from the arithmetic of decisions."""
+"""Constants that turn an offer's effect to profit, by the arithmetic of decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The next best offer as a model of its own: a champion's effects and today's economics in one stored form.
+"""The next best offer as one stored model: a champion's effects and today's economics.
 
     profit_a(x) = uplift_a(x) + put back_a(x) - contact cost_a - expected reward_a(x) - fatigue_a
 

@@ -1,4 +1,4 @@
-"""The next best offer is made anew, and leads, whenever the champion of uplift or the economics change."""
+"""Publication of the next best offer when the uplift champion or the economics change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the next best offer that leads is still the one that would be made, and making it anew outside a training."""
+"""Check that the published next best offer is current, and its republication."""
 
 from __future__ import annotations
 

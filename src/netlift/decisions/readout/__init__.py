@@ -1,1 +1,1 @@
-"""What decisions earned against the holdout."""
+"""Readout of decisions against the holdout."""

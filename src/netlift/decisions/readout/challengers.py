@@ -1,4 +1,4 @@
-"""Other policies for the customers of a run: what is replayed on the part that was left to chance.
+"""Challenger policies replayed on the randomized part of a run.
 
 Everybody one offer, for each offer of the run, and the uplift model that leads now where another one decided then. The
 model is asked about the day of the decision, from what features knew on that day; it chooses among what was open to

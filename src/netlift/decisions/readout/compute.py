@@ -1,4 +1,4 @@
-"""After a launch: what the decisions earned, whether predictions came true, and what another policy would have earned.
+"""Post-launch readout: profit of decisions, forecast accuracy, and value of other policies.
 
 Three groups were drawn by chance and are read by intention to treat: the holdout gets nothing, those who explore get
 what a lot gives them, all others what the policy gives. Who had nothing open to him cannot explore, so the policy's

@@ -1,4 +1,4 @@
-"""A run of decisions found by its key, with the rules it was drawn by, and read back from the tables."""
+"""Lookup of a decision run by its key, with the rules that drew it."""
 
 from __future__ import annotations
 

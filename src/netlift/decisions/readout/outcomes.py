@@ -1,4 +1,4 @@
-"""What every customer of a run of decisions brought in its window, the holdout among them, from the tables."""
+"""Outcomes of every customer of a decision run, holdout included, from the tables."""
 
 from __future__ import annotations
 

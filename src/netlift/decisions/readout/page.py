@@ -1,4 +1,4 @@
-"""What a run of decisions earned, on one page: the answer, the groups, whether predictions came true, other policies.
+"""The page of a decision readout: answer, groups, forecast accuracy, other policies.
 
 Where the groups are not of the sizes that chance gives, the page says that and shows no money.
 """

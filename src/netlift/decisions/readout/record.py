@@ -1,4 +1,4 @@
-"""The log of a run of decisions as it was written, refused where it contradicts itself."""
+"""The log of a decision run, validated."""
 
 from __future__ import annotations
 

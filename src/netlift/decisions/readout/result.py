@@ -1,4 +1,4 @@
-"""The answer of a launch that was read back, as plain numbers."""
+"""Result of a decision readout in plain numbers."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One run of decisions: inputs, values, choices, log, lists."""
+"""A run of decisions: inputs, values, choices, log and lists."""

@@ -1,4 +1,4 @@
-"""The list of a channel: whom to contact, in the order of worth, with what, why and until when."""
+"""Contact list of a channel, by expected profit: offer, reason and expiry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chart of a run of decisions as SVG: how many customers of each part get which offer."""
+"""Chart of a decision run as SVG: customers per group and offer."""
 
 from __future__ import annotations
 

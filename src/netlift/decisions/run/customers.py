@@ -1,4 +1,4 @@
-"""All that is known of customers as of a day, put beside each other for one decision."""
+"""Features, scores, values and eligibility inputs of all customers, aligned for one decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of decisions: journeys move, then one option or none is chosen for every customer; nothing is written."""
+"""Choice of one run: journeys, then one option or none per customer; writes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why this offer and not the other, for one customer: an answer to give and never to log."""
+"""Explanation of one customer's offer against another; never logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a run, and the proof that nobody is in an export who must not be: read back before they are shown."""
+"""Files of a run, read back and checked for forbidden customers before publication."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a decision reads of customers, offers and past campaigns, in the order of customers."""
+"""Customer, offer and campaign inputs of a decision, aligned by customer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What journeys are asked from: events of earlier runs, whose triggers have fired, who has bought or complained."""
+"""Inputs of journeys: earlier events, fired triggers, purchases and complaints."""
 
 from __future__ import annotations
 

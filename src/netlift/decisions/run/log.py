@@ -1,4 +1,4 @@
-"""A run of decisions as tables: the whole log, and the contacts that training and readouts read."""
+"""The decision log and its contacts as tables for training and readouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What campaigns and runs have taught of new offers, read for one decision."""
+"""Randomized evidence on new offers from campaigns and runs, read for one decision."""
 
 from __future__ import annotations
 

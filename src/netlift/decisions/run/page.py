@@ -1,4 +1,4 @@
-"""A run of decisions: the profit expected and its check first, then who gets what, what limits it, and why others wait.
+"""The page of a decision run: expected profit and its check, offers, limits, and reasons for none.
 
 A page shows all of it, and a terminal one screen.
 """

@@ -1,4 +1,4 @@
-"""Journeys on the page of a night: how many entered, which step reached whom, who left and why, who waits for what."""
+"""Journeys on the page of a run: entries, steps, exits and waiting customers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What speaks for a run of decisions before it goes out: its policy beside simple rules, and the verdict in words."""
+"""Launch check on the page of a run: the policy beside simple rules, and the verdict."""
 
 from __future__ import annotations
 

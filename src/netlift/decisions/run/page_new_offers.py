@@ -1,4 +1,4 @@
-"""New offers of a run: what is being learned, what it costs, what is known by now, and when it is proven."""
+"""New offers on the page of a run: evidence, cost and when each is proven."""
 
 from __future__ import annotations
 

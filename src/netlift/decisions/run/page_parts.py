@@ -1,4 +1,4 @@
-"""What the customers of each value segment and strategy get and earn: a table, and charts that say what they show."""
+"""Tables and charts of offers and profit per value segment and strategy."""
 
 from __future__ import annotations
 

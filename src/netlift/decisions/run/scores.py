@@ -1,4 +1,4 @@
-"""What the champions say of every customer as of a day, and what conditions ask about, partition by partition."""
+"""Champion scores and requested features of all customers, by partition."""
 
 from __future__ import annotations
 

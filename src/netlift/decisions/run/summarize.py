@@ -1,4 +1,4 @@
-"""What a run of decisions comes to: money expected, limits used, and what a reader must know beside it."""
+"""Summary of a decision run: expected money, use of limits and warnings."""
 
 from __future__ import annotations
 

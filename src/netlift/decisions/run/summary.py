@@ -1,4 +1,4 @@
-"""What a run of decisions comes to, as plain numbers: what is earned, what is used, why others get none."""
+"""Result of a decision run in plain numbers: profit, limits used, reasons for none."""
 
 from __future__ import annotations
 

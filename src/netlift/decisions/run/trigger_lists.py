@@ -1,4 +1,4 @@
-"""The list of a trigger: for whom something has happened since its last run.
+"""The list of a trigger: customers whose event happened since its last run.
 
 A trigger's earlier runs are those that stand below the decisions' folder; a run that was missed is caught up.
 """

@@ -1,1 +1,1 @@
-"""Gradient boosting: LightGBM, and trees of our own grown over folds at once."""
+"""Gradient boosting: LightGBM, and a fold boosting kernel."""

@@ -1,4 +1,4 @@
-"""Rows sorted into bins once, for every tree of a fit.
+"""Quantized feature rows that all trees of a fit share.
 
 A number's bins are cut at quantiles of a sample of the rows, a category has a column of its own per value, and code 0
 is a missing value. One byte a value, one line of memory a column: trees then compare and count bytes.

@@ -1,4 +1,4 @@
-"""Boosters of all folds grown in step, so that one number of trees and one setting serve them all.
+"""Fold boosting: boosters of all folds grown together with one number of trees and one setting.
 
     loss_t = sum over folds of the held-out loss after t trees
 
@@ -34,13 +34,13 @@ ROWS_PER_LEAF = 20  # a leaf may ask for at most 1 / so many of the rows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class TreeParams:
     """How trees are grown.
 
     Attributes:
         learning_rate: Of boosting.
         num_leaves: Of a tree, at most.
-        min_data_in_leaf: Rows, told from the share of curvature.
+        min_data_in_leaf: Rows, told from the share of hessian.
         lambda_l2: Ridge of a leaf's value.
         feature_fraction: Share of columns that a round may use; of all where cuts are random.
         extra_trees: One random cut a column, not all of them.
@@ -74,7 +74,7 @@ class BoostingTask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossGrown:
+class CrossFitBoosters:
     """Trees of all folds.
 
     Attributes:
@@ -83,32 +83,32 @@ class CrossGrown:
         out_of_fold: Raw score over the offset, of all rows by trees that did not see their customer, shape (n,).
     """
 
-    setting: Setting
+    setting: TreeParams
     rounds: int
     out_of_fold: np.ndarray
 
 
-def grow_in_step(
-    rows: BinnedRows, lesson: BoostingTask, fold: np.ndarray, settings: Sequence[Setting], *, seed: int
-) -> CrossGrown:
+def grow_folds(
+    rows: BinnedRows, task: BoostingTask, fold: np.ndarray, settings: Sequence[TreeParams], *, seed: int
+) -> CrossFitBoosters:
     """Grow one booster a fold on the rows of the others.
 
     Args:
         rows: All rows.
-        lesson: What to learn.
+        task: What to learn.
         fold: Fold of each row, 0 to k - 1, shape (n,), customers kept together.
         settings: To choose from; of equals the first.
         seed: Of columns and cuts.
     """
-    nothing = CrossGrown(setting=settings[0], rounds=0, out_of_fold=np.zeros(len(fold)))
+    nothing = CrossFitBoosters(setting=settings[0], rounds=0, out_of_fold=np.zeros(len(fold)))
     codes = range(int(fold.max()) + 1)
-    held = np.bincount(fold[lesson.use], minlength=len(codes))
-    if held.min() == 0 or held.sum() - held.max() < FEWEST_ROWS or np.ptp(lesson.label[lesson.use]) == 0:
+    held = np.bincount(fold[task.use], minlength=len(codes))
+    if held.min() == 0 or held.sum() - held.max() < FEWEST_ROWS or np.ptp(task.label[task.use]) == 0:
         return nothing
-    use = np.flatnonzero(lesson.use)
+    use = np.flatnonzero(task.use)
     use = use[np.argsort(fold[use], kind="stable")]
-    sample = _sample(rows, lesson, use, np.concatenate([[0], np.cumsum(held)]))
-    tries = [_grow(sample, lesson, setting, int(held.sum() - held.max()), seed) for setting in settings]
+    sample = _sample(rows, task, use, np.concatenate([[0], np.cumsum(held)]))
+    tries = [_grow(sample, task, setting, int(held.sum() - held.max()), seed) for setting in settings]
     best = min(range(len(tries)), key=lambda i: tries[i].loss.min())
     rounds = int(np.argmin(tries[best].loss))
     if rounds == 0:
@@ -117,7 +117,7 @@ def grow_in_step(
     for k in codes:
         own = np.flatnonzero(fold == k)
         raw[own] = score_rows(rows.take(own).codes, tries[best], k, rounds, uncounted)
-    return CrossGrown(setting=settings[best], rounds=rounds, out_of_fold=raw)
+    return CrossFitBoosters(setting=settings[best], rounds=rounds, out_of_fold=raw)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,14 +143,14 @@ class AveragedTrees:
     """The mean of boosters that differ by their draw.
 
     Attributes:
-        lesson: What they were grown on.
+        task: What they were grown on.
         draws: What chance decided.
         grown: Trees of each draw, shape (draws,); all have the setting of the first.
     """
 
-    lesson: BoostingTask
+    task: BoostingTask
     draws: tuple[SeedDraw, ...]
-    grown: tuple[CrossGrown, ...]
+    grown: tuple[CrossFitBoosters, ...]
 
     @property
     def rounds(self) -> int:
@@ -163,14 +163,14 @@ class AveragedTrees:
         return np.asarray(np.mean([one.out_of_fold for one in self.grown], axis=0))
 
     def fit(self, rows: BinnedRows) -> lgb.Booster:
-        """The mean as one booster, grown on all rows that teach the lesson, with the settings and the rounds found."""
+        """The mean as one booster, grown on all rows that the task uses, with the settings and the rounds found."""
         import lightgbm as lgb
 
-        use = np.flatnonzero(self.lesson.use)
-        sample = _sample(rows, self.lesson, use, np.array([len(use), len(use)]))
+        use = np.flatnonzero(self.task.use)
+        sample = _sample(rows, self.task, use, np.array([len(use), len(use)]))
         parts, counts = [], []
         for seed, one in ((draw.seed, one) for draw, one in zip(self.draws, self.grown, strict=True) if one.rounds):
-            trees = _grow(sample, self.lesson, one.setting, len(use), seed, rounds=one.rounds)
+            trees = _grow(sample, self.task, one.setting, len(use), seed, rounds=one.rounds)
             counts.append(np.zeros((one.rounds, one.setting.num_leaves), dtype=np.int64))
             score_rows(sample.codes, trees, 0, one.rounds, counts[-1])
             parts.append(trees._replace(value=trees.value / len(self.draws)))
@@ -181,28 +181,28 @@ class AveragedTrees:
 
 
 def grow_averaged(
-    rows: BinnedRows, lesson: BoostingTask, draws: tuple[SeedDraw, ...], settings: Sequence[Setting]
+    rows: BinnedRows, task: BoostingTask, draws: tuple[SeedDraw, ...], settings: Sequence[TreeParams]
 ) -> AveragedTrees:
-    """Grow boosters of all draws; the first chooses the setting, as `grow_in_step`."""
-    grown: list[CrossGrown] = []
+    """Grow boosters of all draws; the first chooses the setting, as `grow_folds`."""
+    grown: list[CrossFitBoosters] = []
     for draw in draws:
         options = settings if not grown else (grown[0].setting,)
-        grown.append(grow_in_step(rows, lesson, draw.fold, options, seed=draw.seed))
-    return AveragedTrees(lesson=lesson, draws=draws, grown=tuple(grown))
+        grown.append(grow_folds(rows, task, draw.fold, options, seed=draw.seed))
+    return AveragedTrees(task=task, draws=draws, grown=tuple(grown))
 
 
-def _sample(rows: BinnedRows, lesson: BoostingTask, use: np.ndarray, starts: np.ndarray) -> Sample:
+def _sample(rows: BinnedRows, task: BoostingTask, use: np.ndarray, starts: np.ndarray) -> Sample:
     part = rows.take(use)
-    label, offset, weight = (values[use].astype(np.float32) for values in (lesson.label, lesson.offset, lesson.weight))
+    label, offset, weight = (values[use].astype(np.float32) for values in (task.label, task.offset, task.weight))
     gaps = np.array([bool((line == 0).any()) for line in part.codes])
     return Sample(part.codes, rows.most(), gaps, label, offset, weight, starts.astype(np.int64))
 
 
-def _grow(sample: Sample, lesson: BoostingTask, setting: Setting, fewest: int, seed: int, *, rounds: int = 0) -> Trees:
+def _grow(sample: Sample, task: BoostingTask, setting: TreeParams, fewest: int, seed: int, *, rounds: int = 0) -> Trees:
     """Trees until the loss no longer falls, or so many rounds."""
     most, leaves, models = rounds or round(MOST / setting.learning_rate), setting.num_leaves, len(sample.starts) - 1
     plan = GrowthPlan(
-        loss=LOSSES[lesson.objective],
+        loss=LOSSES[task.objective],
         random=setting.extra_trees,
         rate=setting.learning_rate,
         leaves=leaves,
@@ -219,14 +219,14 @@ def _grow(sample: Sample, lesson: BoostingTask, setting: Setting, fewest: int, s
         right=np.zeros(by_split, dtype=np.int64),
         gain=np.zeros(by_split),
         value=np.zeros(by_leaf),
-        heft=np.zeros(by_leaf),
+        hessian_sum=np.zeros(by_leaf),
         loss=np.full(most + 1, np.inf),
     )
     grow_trees(sample, plan, _draw(setting, most, len(sample.most), seed), trees)
     return trees
 
 
-def _draw(setting: Setting, rounds: int, columns: int, seed: int) -> np.ndarray:
+def _draw(setting: TreeParams, rounds: int, columns: int, seed: int) -> np.ndarray:
     """Cuts, or which columns a round may use; the first rounds are the same however many follow."""
     rng = np.random.default_rng([seed, setting.num_leaves])
     draws = rng.random((rounds, columns), dtype=np.float32)

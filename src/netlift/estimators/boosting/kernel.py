@@ -1,15 +1,15 @@
-"""Small boosted trees on rows sorted into bins, all folds in step: the compiled part of `lockstep`.
+"""Fold boosting kernel: small boosted trees on binned rows, all folds together, compiled.
 
 Rows lie in order of their fold. Model k of K grows on all rows but those from starts[k] to starts[k + 1], which it is
-judged on. Trees are grown as LightGBM grows them, best leaf first, by gain G²/(H + λ) of the sums of slopes G and
-curvatures H, with rows of a leaf told from its share of H; one of two searches finds a split of a leaf:
+judged on. Trees are grown as LightGBM grows them, best leaf first, by gain G²/(H + λ) of the sums of gradients G and
+hessians H, with rows of a leaf told from its share of H; one of two searches finds a split of a leaf:
 
     histogram   every cut of the drawn columns, from sums by code, as fixed-point numbers two to a word
     random      one cut drawn for each column (extremely randomized trees): a comparison of bytes and two sums, which
                 the processor does for many rows at once, and no histogram
 
 All models draw the same columns and cuts, so that the folds' trees are as like those of all rows as they can be. The
-loss of rows held out is not evaluated: from tree to tree it moves by the mean of its slopes before and after times
+loss of rows held out is not evaluated: from tree to tree it moves by the mean of its gradients before and after times
 what the tree adds (trapezoid).
 
 References:
@@ -85,7 +85,7 @@ class Trees(NamedTuple):
         right: 1 if missing values go right.
         gain: Of the split.
         value: Raw score of each leaf.
-        heft: Sum of curvatures in it.
+        hessian_sum: Sum of hessians in it.
         loss: Held-out loss after so many trees, less that of none, shape (rounds + 1,).
     """
 
@@ -95,7 +95,7 @@ class Trees(NamedTuple):
     right: np.ndarray
     gain: np.ndarray
     value: np.ndarray
-    heft: np.ndarray
+    hessian_sum: np.ndarray
     loss: np.ndarray
 
 
@@ -103,18 +103,18 @@ CODES = 64
 USED = 0.5  # a column drawn above it may be used in a round
 HALF_WORD = 32
 LOW = (1 << HALF_WORD) - 1
-LEAST_CURVATURE = 1e-3
+LEAST_HESSIAN = 1e-3
 STEEPEST = 7.9  # of the hyperbolic tangent's argument, in single precision
 Span = tuple[int, int]
 Pair = tuple[float, float]
-Slopes = tuple[np.ndarray, np.ndarray]
+Gradients = tuple[np.ndarray, np.ndarray]
 Room = tuple[np.ndarray, ...]
 Given = tuple[Sample, GrowthPlan, np.ndarray]
 
 
 @njit(cache=True, nogil=True)
 def grow_trees(sample: Sample, plan: GrowthPlan, draws: np.ndarray, trees: Trees) -> int:
-    """Grow all models in step into `trees`; how many rounds were grown.
+    """Grow all models together into `trees`; how many rounds were grown.
 
     Args:
         sample: Rows.
@@ -127,7 +127,7 @@ def grow_trees(sample: Sample, plan: GrowthPlan, draws: np.ndarray, trees: Trees
     score = np.empty((models, n), dtype=np.float32)
     for k in range(models):
         score[k] = sample.offset
-    slope, bend = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
+    gradient, hessian = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
     before, step = np.zeros(n, dtype=np.float32), np.zeros((models, n), dtype=np.float32)
     leaf = np.zeros(n, dtype=np.uint8)
     work = np.zeros((2, n), dtype=np.float32)
@@ -139,13 +139,13 @@ def grow_trees(sample: Sample, plan: GrowthPlan, draws: np.ndarray, trees: Trees
         change = 0.0
         for k in range(models):
             low, high = sample.starts[k], sample.starts[k + 1]
-            _differentiate(plan.loss, score[k], sample.label, sample.weight, slope, bend)
+            _differentiate(plan.loss, score[k], sample.label, sample.weight, gradient, hessian)
             held = slice(low, high)
-            change += _trapezoid(slope[held], before[held], step[k][held])
+            change += _trapezoid(gradient[held], before[held], step[k][held])
             if r == plan.rounds:
                 continue
             _grow_tree(
-                sample, plan, draws[r], (r, k), (slope, bend, leaf, work, words, near, picked, sums, lefts), trees
+                sample, plan, draws[r], (r, k), (gradient, hessian, leaf, work, words, near, picked, sums, lefts), trees
             )
             _add(score[k], trees.value[r, k].astype(np.float32), leaf, step[k])
         loss += change
@@ -158,12 +158,12 @@ def grow_trees(sample: Sample, plan: GrowthPlan, draws: np.ndarray, trees: Trees
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _trapezoid(slope: np.ndarray, before: np.ndarray, step: np.ndarray) -> float:
-    """Change of the loss of held-out rows by the last tree; keeps their slopes for the next."""
+def _trapezoid(gradient: np.ndarray, before: np.ndarray, step: np.ndarray) -> float:
+    """Change of the loss of held-out rows by the last tree; keeps their gradients for the next."""
     change = np.float32(0.0)
-    for i in range(len(slope)):
-        change += step[i] * (before[i] + slope[i])
-        before[i] = slope[i]
+    for i in range(len(gradient)):
+        change += step[i] * (before[i] + gradient[i])
+        before[i] = gradient[i]
     return 0.5 * float(change)
 
 
@@ -178,24 +178,24 @@ def _add(score: np.ndarray, value: np.ndarray, leaf: np.ndarray, step: np.ndarra
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _differentiate(
-    loss: int, score: np.ndarray, label: np.ndarray, weight: np.ndarray, slope: np.ndarray, bend: np.ndarray
+    loss: int, score: np.ndarray, label: np.ndarray, weight: np.ndarray, gradient: np.ndarray, hessian: np.ndarray
 ) -> None:
     """First and second derivative of each row's loss in its raw score."""
     one, half = np.float32(1.0), np.float32(0.5)
     if loss == BINARY:
         for i in range(len(score)):
-            chance = half + half * _tanh(half * score[i])
-            slope[i] = weight[i] * (chance - label[i])
-            bend[i] = weight[i] * chance * (one - chance)
+            p = half + half * _tanh(half * score[i])
+            gradient[i] = weight[i] * (p - label[i])
+            hessian[i] = weight[i] * p * (one - p)
     elif loss == GAMMA:
         for i in range(len(score)):
             ratio = label[i] * math.exp(-score[i])
-            slope[i] = weight[i] * (one - ratio)
-            bend[i] = weight[i] * ratio
+            gradient[i] = weight[i] * (one - ratio)
+            hessian[i] = weight[i] * ratio
     else:
         for i in range(len(score)):
-            slope[i] = weight[i] * (score[i] - label[i])
-            bend[i] = weight[i]
+            gradient[i] = weight[i] * (score[i] - label[i])
+            hessian[i] = weight[i]
 
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always", error_model="numpy")
@@ -220,18 +220,18 @@ def _tanh(x: np.float32) -> np.float32:
 @njit(cache=True, nogil=True)
 def _grow_tree(sample: Sample, plan: GrowthPlan, draws: np.ndarray, of: Span, room: Room, trees: Trees) -> None:
     """One tree of model k in round r, into `trees`, and the leaf of every row."""
-    (r, k), (slope, bend, leaf), held = of, room[:3], (sample.starts[of[1]], sample.starts[of[1] + 1])
+    (r, k), (gradient, hessian, leaf), held = of, room[:3], (sample.starts[of[1]], sample.starts[of[1] + 1])
     totals = np.zeros((plan.leaves, 2))
-    found = np.zeros((plan.leaves, 6))  # gain, column, code, missing right, slopes and curvatures on the left
+    found = np.zeros((plan.leaves, 6))  # gain, column, code, missing right, gradients and hessians on the left
     leaf[:] = 0
-    for part in (slice(0, held[0]), slice(held[1], len(slope))):
-        totals[0, 0] += _sum(slope[part])
-        totals[0, 1] += _sum(bend[part])
-    least = plan.least * totals[0, 1] / max(1, len(slope) - (held[1] - held[0]))
+    for part in (slice(0, held[0]), slice(held[1], len(gradient))):
+        totals[0, 0] += _sum(gradient[part])
+        totals[0, 1] += _sum(hessian[part])
+    least = plan.least * totals[0, 1] / max(1, len(gradient) - (held[1] - held[0]))
     scale = (0.0, 0.0)
     if not plan.random:
-        scale = _scales(slope, bend)
-        _pack(slope, bend, scale, room[4])
+        scale = _scales(gradient, hessian)
+        _pack(gradient, hessian, scale, room[4])
     given, bounds = (sample, plan, draws), (scale, least)
     _search_leaves(given, (0, 0), held, room, totals, bounds, found)
     for split in range(plan.leaves - 1):
@@ -252,7 +252,7 @@ def _grow_tree(sample: Sample, plan: GrowthPlan, draws: np.ndarray, of: Span, ro
     for j in range(plan.leaves):
         g, h = totals[j]
         trees.value[r, k, j] = -plan.rate * g / (h + plan.ridge) if h > 0 else 0.0
-        trees.heft[r, k, j] = h
+        trees.hessian_sum[r, k, j] = h
 
 
 @njit(cache=True, nogil=True)
@@ -261,12 +261,12 @@ def _search_leaves(
 ) -> None:
     """Best split of the two new leaves, or of the first one."""
     (sample, plan, draws), (scale, least), (at, new) = given, bounds, of
-    slope, bend, leaf, work, words, near, picked, sums, lefts = room
+    gradient, hessian, leaf, work, words, near, picked, sums, lefts = room
     small, other = (at, new) if totals[at, 1] < totals[new, 1] else (new, at)
     if plan.random:
         if small == at:
             lefts[new] = lefts[at]
-        _mask(slope, bend, leaf, small, work[0], work[1])
+        _mask(gradient, hessian, leaf, small, work[0], work[1])
         _sum_cuts(sample, draws, (work[0], work[1]), held, lefts[small])
         if new > 0:
             lefts[other] -= lefts[small]
@@ -292,14 +292,19 @@ def _sum(values: np.ndarray) -> float:
 
 @njit(cache=True, nogil=True)
 def _mask(
-    slope: np.ndarray, bend: np.ndarray, leaf: np.ndarray, child: int, own_slope: np.ndarray, own_bend: np.ndarray
+    gradient: np.ndarray,
+    hessian: np.ndarray,
+    leaf: np.ndarray,
+    child: int,
+    own_gradient: np.ndarray,
+    own_hessian: np.ndarray,
 ) -> None:
-    """Slopes and curvatures of a leaf's rows, and 0 elsewhere."""
+    """Gradients and hessians of a leaf's rows, and 0 elsewhere."""
     none, own = np.float32(0.0), np.uint8(child)
-    for i in range(len(slope)):
+    for i in range(len(gradient)):
         inside = leaf[i] == own
-        own_slope[i] = slope[i] if inside else none
-        own_bend[i] = bend[i] if inside else none
+        own_gradient[i] = gradient[i] if inside else none
+        own_hessian[i] = hessian[i] if inside else none
 
 
 @njit(cache=True, nogil=True)
@@ -312,14 +317,16 @@ def divide(line: np.ndarray, code: int, right: int, leaf: np.ndarray, at: int, n
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _sum_left(line: np.ndarray, slope: np.ndarray, bend: np.ndarray, code: int, right: int) -> tuple[float, float]:
-    """Slopes and curvatures of the rows that go left."""
+def _sum_left(
+    line: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, code: int, right: int
+) -> tuple[float, float]:
+    """Gradients and hessians of the rows that go left."""
     shift, last = np.uint8(right), np.uint8(code - right)
     g, h, none = np.float32(0.0), np.float32(0.0), np.float32(0.0)
     for i in range(len(line)):
         goes = np.uint8(line[i] - shift) <= last
-        g += slope[i] if goes else none
-        h += bend[i] if goes else none
+        g += gradient[i] if goes else none
+        h += hessian[i] if goes else none
     return float(g), float(h)
 
 
@@ -334,14 +341,14 @@ def _cut(sample: Sample, draws: np.ndarray, column: int) -> Span:
 
 
 @njit(cache=True, nogil=True)
-def _sum_cuts(sample: Sample, draws: np.ndarray, sums: Slopes, held: Span, left: np.ndarray) -> None:
-    """Slopes and curvatures left of each column's cut."""
-    (low, high), (slope, bend) = held, sums
+def _sum_cuts(sample: Sample, draws: np.ndarray, sums: Gradients, held: Span, left: np.ndarray) -> None:
+    """Gradients and hessians left of each column's cut."""
+    (low, high), (gradient, hessian) = held, sums
     left[:] = 0.0
     for column in range(len(sample.most)):
         code, right = _cut(sample, draws, column)
-        for part in (slice(0, low), slice(high, len(slope))):
-            g, h = _sum_left(sample.codes[column][part], slope[part], bend[part], code, right)
+        for part in (slice(0, low), slice(high, len(gradient))):
+            g, h = _sum_left(sample.codes[column][part], gradient[part], hessian[part], code, right)
             left[column, 0] += g
             left[column, 1] += h
 
@@ -366,7 +373,7 @@ def _keep(
     """Remember a cut if it gains more than the one found."""
     left_g, left_h = left
     right_g, right_h = total[0] - left_g, total[1] - left_h
-    if left_h < least or right_h < least or left_h < LEAST_CURVATURE or right_h < LEAST_CURVATURE:
+    if left_h < least or right_h < least or left_h < LEAST_HESSIAN or right_h < LEAST_HESSIAN:
         return
     gain = left_g * left_g / (left_h + ridge) + right_g * right_g / (right_h + ridge) - whole
     if gain > found[0]:
@@ -375,23 +382,23 @@ def _keep(
 
 
 @njit(cache=True, nogil=True)
-def _scales(slope: np.ndarray, bend: np.ndarray) -> tuple[float, float]:
-    """Fixed-point units of slopes and curvatures whose sums over all rows still fit half a word."""
-    steep, bent = 1e-12, 1e-12
-    for i in range(len(slope)):
-        steep = max(steep, abs(slope[i]))
-        bent = max(bent, bend[i])
-    n = len(slope)
-    return (LOW // 2 - n) / n / steep, (LOW - n) / n / bent
+def _scales(gradient: np.ndarray, hessian: np.ndarray) -> tuple[float, float]:
+    """Fixed-point units of gradients and hessians whose sums over all rows still fit half a word."""
+    top_gradient, top_hessian = 1e-12, 1e-12
+    for i in range(len(gradient)):
+        top_gradient = max(top_gradient, abs(gradient[i]))
+        top_hessian = max(top_hessian, hessian[i])
+    n = len(gradient)
+    return (LOW // 2 - n) / n / top_gradient, (LOW - n) / n / top_hessian
 
 
 @njit(cache=True, nogil=True)
-def _pack(slope: np.ndarray, bend: np.ndarray, scale: Pair, words: np.ndarray) -> None:
-    """Slope above and curvature below in one word; sums of words are words of sums."""
-    steep, bent, half = np.float32(scale[0]), np.float32(scale[1]), np.float32(0.5)
-    for i in range(len(slope)):
-        above = np.int64(np.int32(math.floor(slope[i] * steep + half)))
-        words[i] = (above << HALF_WORD) + np.int64(np.int32(bend[i] * bent + half))
+def _pack(gradient: np.ndarray, hessian: np.ndarray, scale: Pair, words: np.ndarray) -> None:
+    """Gradient above and hessian below in one word; sums of words are words of sums."""
+    gradient_unit, hessian_unit, half = np.float32(scale[0]), np.float32(scale[1]), np.float32(0.5)
+    for i in range(len(gradient)):
+        above = np.int64(np.int32(math.floor(gradient[i] * gradient_unit + half)))
+        words[i] = (above << HALF_WORD) + np.int64(np.int32(hessian[i] * hessian_unit + half))
 
 
 @njit(cache=True, nogil=True)

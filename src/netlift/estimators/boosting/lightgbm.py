@@ -1,4 +1,4 @@
-"""LightGBM the way netlift fits it: threads and seed given, the same input giving the same text."""
+"""LightGBM fits with given threads and seed, reproducible to the byte."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ class OwnLoss:
 
     Attributes:
         scores: Raw scores of a row, k.
-        slopes: Gradient and hessian, each of shape (n, k), by raw scores (n, k) and labels (n,).
+        derivatives: Gradient and hessian, each of shape (n, k), by raw scores (n, k) and labels (n,).
         start: Raw scores of labels that know no features, shape (k,). Boosting starts there, and they are not in the
             model's text: whoever stores it keeps them, whoever asks it adds them.
     """
 
     scores: int
-    slopes: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    derivatives: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
     start: Callable[[np.ndarray], np.ndarray]
 
 
@@ -256,7 +256,7 @@ def _merge(objective: Objective, params: Params, machine: Machine) -> dict[str, 
         "metric": objective.metric if objective.judge is None else "none",
     }
     if objective.own is not None:
-        slopes = objective.own.slopes
-        merged["objective"] = lambda raw, of: slopes(raw, of.get_label())
+        derivatives = objective.own.derivatives
+        merged["objective"] = lambda raw, of: derivatives(raw, of.get_label())
         merged |= {"num_class": objective.own.scores, "boost_from_average": False}
     return merged | whole | machine.settings()

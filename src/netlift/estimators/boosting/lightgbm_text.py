@@ -1,4 +1,4 @@
-"""Trees grown on bins, written as LightGBM's text, so that LightGBM reads, serves and explains them."""
+"""Conversion of kernel trees to LightGBM's text format."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _write_tree(
 ) -> str:
     at = trees.at[of]
     splits = int(np.sum(at >= 0))
-    left, right, held, heft, total = _link(at[:splits], counts, trees.heft[of], trees.value[of])
+    left, right, held, hessian_sum, total = _link(at[:splits], counts, trees.hessian_sum[of], trees.value[of])
     kinds: list[int] = []
     thresholds: list[float] = []
     categories: list[int] = []
@@ -67,10 +67,10 @@ def _write_tree(
         "left_child": left,
         "right_child": right,
         "leaf_value": trees.value[of][: splits + 1],
-        "leaf_weight": trees.heft[of][: splits + 1],
+        "leaf_weight": trees.hessian_sum[of][: splits + 1],
         "leaf_count": counts[: splits + 1],
-        "internal_value": total / np.maximum(heft, 1e-300),
-        "internal_weight": heft,
+        "internal_value": total / np.maximum(hessian_sum, 1e-300),
+        "internal_weight": hessian_sum,
         "internal_count": held,
     }
     if categories:
@@ -83,7 +83,7 @@ def _write_tree(
 
 
 def _link(
-    at: np.ndarray, counts: np.ndarray, heft: np.ndarray, value: np.ndarray
+    at: np.ndarray, counts: np.ndarray, hessian_sum: np.ndarray, value: np.ndarray
 ) -> tuple[list[int], list[int], np.ndarray, np.ndarray, np.ndarray]:
     """Children of each split, a leaf as -(leaf + 1), and its rows, curvature and curvature times value."""
     left: list[int] = []
@@ -98,7 +98,7 @@ def _link(
         right.append(-(s + 1) - 1)
         parent[int(divided)] = parent[s + 1] = s
     sums = np.zeros((3, len(at)))
-    own = np.stack([counts, heft, heft * value])
+    own = np.stack([counts, hessian_sum, hessian_sum * value])
     for s in range(len(at) - 1, -1, -1):
         for child in (left[s], right[s]):
             sums[:, s] += sums[:, child] if child >= 0 else own[:, -child - 1]

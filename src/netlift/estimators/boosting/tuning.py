@@ -1,4 +1,4 @@
-"""The search for LightGBM's settings: TPE over folds of whole customers, early stopping, bad trials cut short."""
+"""Hyperparameter search for LightGBM: TPE over customer folds with early stopping and pruning."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Learners of the effect of a contact."""
+"""Uplift learners: effects of contacts."""

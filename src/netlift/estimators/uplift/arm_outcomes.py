@@ -1,4 +1,4 @@
-"""What customers bring under every arm, out of fold: learned once, shared by all learners that start from outcomes.
+"""Out-of-fold outcome models per arm, shared by the learners that need them.
 
     log E(margin | x)        = g(x) + season of the campaign            all arms together
     log E(margin | x, arm a) = g(x) + season + level_a + h_a(x)         trees of the rows of arm a alone
@@ -34,16 +34,23 @@ from netlift.estimators.cross_fit import assign_folds, sample_customers
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.uplift.calibration import effect_scores
-from netlift.estimators.uplift.lightgbm_folds import BIN_ROWS, Grown, Lessons, LightgbmTask, Setting, grow_on_all
+from netlift.estimators.uplift.lightgbm_folds import (
+    BIN_ROWS,
+    BinnedTask,
+    Grown,
+    LightgbmParams,
+    LightgbmTask,
+    grow_on_all,
+)
 from netlift.estimators.uplift.purchase_model import PRIOR_ROWS, BoostingContacts, campaign_levels
 
-COMMON: Setting = {
+COMMON: LightgbmParams = {
     "learning_rate": 0.12, "num_leaves": 8, "min_data_in_leaf": 200, "feature_fraction": 0.6, "lambda_l2": 10.0,
 }  # fmt: skip
-STUMPS: Setting = {
+STUMPS: LightgbmParams = {
     "learning_rate": 0.2, "num_leaves": 2, "min_data_in_leaf": 300, "lambda_l2": 20.0, "extra_trees": True,
 }  # fmt: skip
-FOUR_LEAVES: Setting = {**STUMPS, "num_leaves": 4, "lambda_l2": 100.0}
+FOUR_LEAVES: LightgbmParams = {**STUMPS, "num_leaves": 4, "lambda_l2": 100.0}
 WEAK = (STUMPS, FOUR_LEAVES)  # for differences between arms, as weak as the noise of a search for cuts
 
 
@@ -65,7 +72,7 @@ class MoneyContacts(BoostingContacts):
         self.settings = {"bin_construct_sample_cnt": BIN_ROWS, "enable_bundle": False} | self.settings
         self.thinned = self.weight / np.where(self.buys, 1.0, self.kept_share)
 
-    def margin_lesson(self, use: np.ndarray, offset: np.ndarray) -> LightgbmTask:
+    def margin_task(self, use: np.ndarray, offset: np.ndarray) -> LightgbmTask:
         """To learn margins above what the offset, a logarithm, says of them; shape (n,) each."""
         return LightgbmTask(
             objective="tweedie", use=use & self.kept, label=self.amount, offset=offset, weight=self.thinned
@@ -77,20 +84,20 @@ class Common:
     """What customers bring whatever the arm, on the logarithm's scale.
 
     Attributes:
-        lesson: What it was learned from.
+        task: What it was learned from.
         grown: Its trees.
         level: Of all rows.
         season: How far each row's campaign lies from it, shape (n,).
     """
 
-    lesson: LightgbmTask
+    task: LightgbmTask
     grown: Grown
     level: float
     season: np.ndarray
 
     def fit(self, boosting: MoneyContacts) -> Any:
         """The booster of all rows; None where it has no trees."""
-        return grow_on_all(boosting, self.lesson, self.grown.setting, self.grown.rounds) if self.grown.rounds else None
+        return grow_on_all(boosting, self.task, self.grown.setting, self.grown.rounds) if self.grown.rounds else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,14 +141,14 @@ class ArmTrees:
     """How each arm's margins differ from what arms have in common.
 
     Attributes:
-        lessons: Of each arm, m + 1.
+        tasks: Of each arm, m + 1.
         grown: Trees of each arm.
         levels: level_a, shape (m + 1,).
         margin: Expected under every arm at an average campaign, out of fold, shape (n, m + 1).
         profit: k0 and k1 of each arm, shape (m + 1, 2).
     """
 
-    lessons: tuple[LightgbmTask, ...]
+    tasks: tuple[LightgbmTask, ...]
     grown: tuple[Grown, ...]
     levels: np.ndarray
     margin: np.ndarray
@@ -179,7 +186,7 @@ def learn_outcomes(rows: ContactRows, *, search: Search, folds: int, machine: Ma
     fold = assign_folds(rows.customer, folds=folds, seed=machine.seed)
     common = _learn_common(boosting, fold)
     score = common.level + common.grown.out_of_fold
-    arms = ArmLessons(boosting, fold, score, common.season).learn(WEAK)
+    arms = ArmTasks(boosting, fold, score, common.season).learn(WEAK)
     profit = expected_profit(arms.margin * np.exp(common.season)[:, None], arms.profit)
     drawn = {"y": rows.y, "arm": rows.arm, "propensity": rows.propensity, "available": rows.available}
     known = Known(
@@ -196,8 +203,8 @@ def learn_outcomes(rows: ContactRows, *, search: Search, folds: int, machine: Ma
 def _learn_common(boosting: MoneyContacts, fold: np.ndarray) -> Common:
     everybody = np.ones(len(fold), dtype=bool)
     level, season = margin_levels(boosting)
-    lesson = boosting.margin_lesson(everybody, level + season)
-    return Common(lesson=lesson, grown=Lessons(boosting, lesson, fold).grow([COMMON]), level=level, season=season)
+    task = boosting.margin_task(everybody, level + season)
+    return Common(task=task, grown=BinnedTask(boosting, task, fold).grow([COMMON]), level=level, season=season)
 
 
 def margin_levels(boosting: MoneyContacts) -> tuple[float, np.ndarray]:
@@ -220,7 +227,7 @@ def arm_levels(boosting: MoneyContacts, expected: np.ndarray) -> np.ndarray:
     return np.asarray(np.log((brought + prior) / (hoped + prior)))
 
 
-class ArmLessons:
+class ArmTasks:
     """The rows of every arm, sorted into bins once for all settings.
 
     Args:
@@ -234,19 +241,19 @@ class ArmLessons:
         self.boosting, self.score, self.season = boosting, score, season
         self.levels = arm_levels(boosting, np.exp(score + season))
         drawn = boosting.rows.arm
-        self.lessons = tuple(
-            boosting.margin_lesson(drawn == j, score + season + level) for j, level in enumerate(self.levels)
+        self.tasks = tuple(
+            boosting.margin_task(drawn == j, score + season + level) for j, level in enumerate(self.levels)
         )
-        self.binned = [Lessons(boosting, lesson, fold) for lesson in self.lessons]
+        self.binned = [BinnedTask(boosting, task, fold) for task in self.tasks]
 
-    def learn(self, settings: Sequence[Setting]) -> ArmTrees:
+    def learn(self, settings: Sequence[LightgbmParams]) -> ArmTrees:
         """How each arm differs, out of fold, by the setting that suits it best."""
         jobs = [partial(binned.grow, settings) for binned in self.binned]
         grown = tuple(run_side_by_side(jobs, threads=self.boosting.machine.threads))
         trees = np.column_stack([one.out_of_fold for one in grown])
         margin = np.exp(self.score[:, None] + self.levels + trees)
         profit = profit_lines(self.boosting, margin * np.exp(self.season)[:, None])
-        return ArmTrees(lessons=self.lessons, grown=grown, levels=self.levels, margin=margin, profit=profit)
+        return ArmTrees(tasks=self.tasks, grown=grown, levels=self.levels, margin=margin, profit=profit)
 
 
 def profit_lines(boosting: MoneyContacts, margin: np.ndarray) -> np.ndarray:

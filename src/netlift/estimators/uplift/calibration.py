@@ -1,4 +1,4 @@
-"""Predicted uplift of the right size, or the averages where the training data do not show that it pays to differ.
+"""Calibration of predicted uplift, with a fallback to average effects.
 
 What decides is not an offer's uplift over control but the contrast between the best single arm and its rivals. With B
 the best single arm by doubly robust scores Γ (control if every offer loses) and τ the out-of-fold uplift (0 for

@@ -1,4 +1,4 @@
-"""causalml's meta-learners over LightGBM, fitted by causalml and stored without pickle.
+"""Adapter of causalml's meta-learners over LightGBM, stored without pickle.
 
 causalml fits; the boosters it leaves behind are taken out and put together again as stored expressions, which give the
 same numbers as its own `predict`. Around its traps:

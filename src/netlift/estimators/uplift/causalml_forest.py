@@ -1,4 +1,4 @@
-"""causalml's causal forest, fitted by causalml and stored without pickle.
+"""Adapter of causalml's causal forest, stored without pickle.
 
 Honest trees that split where the effect differs, one forest per offer against control, on the rows of campaigns that
 could draw it, weighted by the inverse of the logged propensities. Its trees are those of scikit-learn: thresholds are

@@ -1,4 +1,4 @@
-"""Which predicted gains of an uplift model count: all of them, those of some offers, large ones, or one offer for all.
+"""Gains that a decision counts: all, some offers, large ones, or one offer for all.
 
     an offer that does not count       min(uplift, 0)              no gain, a loss as it is
     with a cutoff                      uplift - cutoff             it is paid before anything is gained

@@ -1,4 +1,4 @@
-"""Uplift learners by name: expected profit that an offer adds over the outcome window, against no contact.
+"""Uplift learners by name: expected incremental profit of each offer against no contact.
 
 Every candidate has one output per offer, `uplift_<offer>`, in currency per customer, and is in the stored form.
 """

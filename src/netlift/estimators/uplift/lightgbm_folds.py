@@ -1,4 +1,4 @@
-"""Trees of all folds grown in step over LightGBM: bins made once a lesson, then any number of settings tried on them.
+"""LightGBM fold boosting with shared bins per task, for many parameter settings.
 
     loss_t = sum over folds of the held-out loss after t trees
 
@@ -22,7 +22,7 @@ PATIENCE = 6
 ROWS_PER_LEAF = 20  # a leaf may ask for at most 1 / so many of the rows
 BIN_ROWS = 5_000  # rows that the edges of bins are taken from
 
-Setting = Mapping[str, float | bool]
+LightgbmParams = Mapping[str, float | bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,45 +54,45 @@ class Grown:
         out_of_fold: Raw score over the offset, of all rows by trees that did not see their customer, shape (n,).
     """
 
-    setting: Setting
+    setting: LightgbmParams
     rounds: int
     out_of_fold: np.ndarray
 
 
-class Lessons:
-    """A lesson's rows, sorted into bins once for each fold that is left out.
+class BinnedTask:
+    """A task's rows, sorted into bins once for each fold that is left out.
 
     Args:
         boosting: All rows.
-        lesson: What to learn.
+        task: What to learn.
         fold: Fold of each row, 0 to k - 1, shape (n,), customers kept together.
     """
 
-    def __init__(self, boosting: BoostingContacts, lesson: LightgbmTask, fold: np.ndarray) -> None:
-        self.boosting, self.lesson, self.fold = boosting, lesson, fold
-        self.pairs = [(lesson.use & (fold != k), lesson.use & (fold == k)) for k in range(int(fold.max()) + 1)]
+    def __init__(self, boosting: BoostingContacts, task: LightgbmTask, fold: np.ndarray) -> None:
+        self.boosting, self.task, self.fold = boosting, task, fold
+        self.pairs = [(task.use & (fold != k), task.use & (fold == k)) for k in range(int(fold.max()) + 1)]
         self.sets: list[tuple[Any, Any]] | None = None
 
     @property
     def teaches(self) -> bool:
         """Whether there are rows enough in each fold, and labels that differ."""
-        label = self.lesson.label
+        label = self.task.label
         return all(grown.sum() >= FEWEST_ROWS and held.any() and np.ptp(label[grown]) > 0 for grown, held in self.pairs)
 
-    def boosters(self, setting: Setting) -> list[Any]:
+    def boosters(self, setting: LightgbmParams) -> list[Any]:
         """One booster without trees a fold, each watching the rows that were left out."""
         import lightgbm as lgb
 
         if self.sets is None:
-            lesson = self.lesson
-            arrays = {"label": lesson.label, "offset": lesson.offset, "weight": lesson.weight}
+            task = self.task
+            arrays = {"label": task.label, "offset": task.offset, "weight": task.weight}
             self.sets = [self.boosting.select_pair(grown, held, **arrays) for grown, held in self.pairs]
         return [
-            lgb.Booster(_params(self.boosting, self.lesson, setting, grown.num_data()), grown).add_valid(held, "held")
+            lgb.Booster(_params(self.boosting, self.task, setting, grown.num_data()), grown).add_valid(held, "held")
             for grown, held in self.sets
         ]
 
-    def grow(self, settings: Sequence[Setting]) -> Grown:
+    def grow(self, settings: Sequence[LightgbmParams]) -> Grown:
         """Trees of the setting with the least summed loss; of equals the first."""
         nothing = Grown(setting=settings[0], rounds=0, out_of_fold=np.zeros(len(self.fold)))
         if not self.teaches:
@@ -108,10 +108,10 @@ class Lessons:
             raw[self.fold == k] = booster.predict(X, raw_score=True, num_iteration=rounds, num_threads=1)
         return Grown(setting=settings[best], rounds=rounds, out_of_fold=raw)
 
-    def _grow(self, setting: Setting) -> tuple[float, int, list[Any]]:
+    def _grow(self, setting: LightgbmParams) -> tuple[float, int, list[Any]]:
         """Least summed loss, the rounds that reached it, and the boosters."""
         boosters = self.boosters(setting)
-        sizes = [float(self.lesson.weight[held].sum()) for _, held in self.pairs]
+        sizes = [float(self.task.weight[held].sum()) for _, held in self.pairs]
 
         def loss() -> float:
             return float(sum(size * one.eval_valid()[0][2] for size, one in zip(sizes, boosters, strict=True)))
@@ -128,15 +128,15 @@ class Lessons:
         return least, at, boosters
 
 
-def grow_on_all(boosting: BoostingContacts, lesson: LightgbmTask, setting: Setting, rounds: int) -> Any:
-    """The booster of all rows that teach the lesson, with so many trees."""
+def grow_on_all(boosting: BoostingContacts, task: LightgbmTask, setting: LightgbmParams, rounds: int) -> Any:
+    """The booster of all rows that the task uses, with so many trees."""
     import lightgbm as lgb
 
-    data = boosting.select(lesson.use, label=lesson.label, offset=lesson.offset, weight=lesson.weight)
-    return lgb.train(_params(boosting, lesson, setting, int(lesson.use.sum())), data, rounds)
+    data = boosting.select(task.use, label=task.label, offset=task.offset, weight=task.weight)
+    return lgb.train(_params(boosting, task, setting, int(task.use.sum())), data, rounds)
 
 
-def _params(boosting: BoostingContacts, lesson: LightgbmTask, setting: Setting, rows: int) -> dict[str, Any]:
-    params: dict[str, Any] = dict(setting) | boosting.settings | {"objective": lesson.objective}
+def _params(boosting: BoostingContacts, task: LightgbmTask, setting: LightgbmParams, rows: int) -> dict[str, Any]:
+    params: dict[str, Any] = dict(setting) | boosting.settings | {"objective": task.objective}
     least = max(5, min(int(setting["min_data_in_leaf"]), rows // ROWS_PER_LEAF))
-    return params | {"metric": lesson.objective, "boost_from_average": False, "min_data_in_leaf": least}
+    return params | {"metric": task.objective, "boost_from_average": False, "min_data_in_leaf": least}

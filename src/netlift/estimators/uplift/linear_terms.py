@@ -1,4 +1,4 @@
-"""Uplift as a sum of terms: the one shape in which every learner of this floor is calibrated, refitted and stored.
+"""Uplift as a sum of terms: the form in which learners are calibrated, refitted and stored.
 
     uplift_a(x) = c_0a + sum over terms k of c_ka · term_k(x)
 

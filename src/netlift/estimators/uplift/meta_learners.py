@@ -1,4 +1,4 @@
-"""T, X, R and DR over LightGBM: five learners of the field (S is `s_learner`), all offers at once, cross-fitted.
+"""T-, X-, R- and DR-learners over LightGBM, cross-fitted for all offers at once.
 
 With y profit, mu_a expected profit under arm a out of fold, Γ doubly robust scores (all three of `arm_outcomes`) and p
 the logged chance of the drawn arm, a learner is what its trees are grown on:
@@ -33,15 +33,15 @@ from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import Candidate
 from netlift.estimators.uplift.arm_outcomes import (
     WEAK,
-    ArmLessons,
     ArmOutcomes,
+    ArmTasks,
     ArmTrees,
     Common,
     Known,
     MoneyContacts,
     contrast_lines,
 )
-from netlift.estimators.uplift.lightgbm_folds import Grown, Lessons, LightgbmTask, Setting, grow_on_all
+from netlift.estimators.uplift.lightgbm_folds import BinnedTask, Grown, LightgbmParams, LightgbmTask, grow_on_all
 from netlift.estimators.uplift.linear_terms import LearnedTerms, StoredTerms, calibrate_and_store
 from netlift.estimators.uplift.model_selection import search_settings
 from netlift.estimators.uplift.randomization import pair_of, pair_propensity
@@ -50,7 +50,7 @@ from netlift.estimators.uplift.s_learner import SINGLE, prepare_single
 from netlift.estimators.uplift.tuning import Progress
 
 Kind = Literal["s", "t", "x", "r", "dr"]
-Learn = Callable[[Sequence[Setting]], LearnedTerms]
+Learn = Callable[[Sequence[LightgbmParams]], LearnedTerms]
 TRIED_ROWS = 15_000  # a sample of customers stands for all in the search
 
 
@@ -111,11 +111,11 @@ def prepare(kind: Kind, known: Known, common: Common) -> Learn:
 def prepare_two(known: Known, common: Common) -> Learn:
     """The T-learner: the margin expected under each arm."""
     boosting = known.boosting
-    lessons = ArmLessons(boosting, known.fold, known.score, known.season)
+    tasks = ArmTasks(boosting, known.fold, known.score, known.season)
     names = ("control", *boosting.rows.offers)
 
-    def learn(settings: Sequence[Setting]) -> LearnedTerms:
-        arms = lessons.learn(settings)
+    def learn(settings: Sequence[LightgbmParams]) -> LearnedTerms:
+        arms = tasks.learn(settings)
         return LearnedTerms(
             terms=arms.margin,
             coefficients=contrast_lines(arms.profit),
@@ -130,10 +130,10 @@ def _refit_arms(boosting: MoneyContacts, arms: ArmTrees, common: Common, used: n
     base = common.fit(boosting)
     start = _money("common.txt", base, common.level)
     expressions, boosters = [], {}
-    for j, (lesson, grown, level) in enumerate(zip(arms.lessons, arms.grown, arms.levels, strict=True)):
+    for j, (task, grown, level) in enumerate(zip(arms.tasks, arms.grown, arms.levels, strict=True)):
         file, fitted = f"arm_{j}.txt", None
         if used[j] and grown.rounds:
-            fitted = boosters[file] = grow_on_all(boosting, lesson, grown.setting, grown.rounds)
+            fitted = boosters[file] = grow_on_all(boosting, task, grown.setting, grown.rounds)
         expressions.append(product([start, _money(file, fitted, level)]))
     return StoredTerms(expressions=expressions, boosters=boosters, others={} if base is None else {"common.txt": base})
 
@@ -173,7 +173,7 @@ def _imputed(use: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Imputed:
 class OfferEffect:
     """Trees of an offer's effect, shrunk: level + slope · trees."""
 
-    lesson: LightgbmTask
+    task: LightgbmTask
     grown: Grown
     level: float
     slope: float
@@ -183,10 +183,10 @@ class OfferEffect:
 def prepare_imputed(impute: Callable[[Known, int], Imputed], known: Known) -> Learn:
     """X, R or DR: trees of the effect of each offer, shrunk to its mean."""
     boosting, offers = known.boosting, known.boosting.rows.offers
-    lessons = [_effect_lesson(impute(known, arm)) for arm in range(1, len(offers) + 1)]
-    binned = [Lessons(boosting, lesson, known.fold) for lesson in lessons]
+    tasks = [_effect_task(impute(known, arm)) for arm in range(1, len(offers) + 1)]
+    binned = [BinnedTask(boosting, task, known.fold) for task in tasks]
 
-    def learn(settings: Sequence[Setting]) -> LearnedTerms:
+    def learn(settings: Sequence[LightgbmParams]) -> LearnedTerms:
         jobs = [partial(_learn_effect, one, settings) for one in binned]
         effects = run_side_by_side(jobs, threads=boosting.machine.threads)
         return LearnedTerms(
@@ -200,29 +200,29 @@ def prepare_imputed(impute: Callable[[Known, int], Imputed], known: Known) -> Le
     return learn
 
 
-def _effect_lesson(shown: Imputed) -> LightgbmTask:
+def _effect_task(shown: Imputed) -> LightgbmTask:
     use, label, weight = shown.use, shown.label, shown.weight
     mean = float(np.average(label[use], weights=weight[use])) if use.any() else 0.0
     return LightgbmTask(objective="l2", use=use, label=label, offset=np.full(len(label), mean), weight=weight)
 
 
-def _learn_effect(binned: Lessons, settings: Sequence[Setting]) -> OfferEffect:
-    lesson, grown = binned.lesson, binned.grow(settings)
-    use, mean = lesson.use, float(lesson.offset[0])
+def _learn_effect(binned: BinnedTask, settings: Sequence[LightgbmParams]) -> OfferEffect:
+    task, grown = binned.task, binned.grow(settings)
+    use, mean = task.use, float(task.offset[0])
     if not grown.rounds:
-        return OfferEffect(lesson=lesson, grown=grown, level=mean, slope=0.0, note="no trees lowered the loss")
-    x, weight = grown.out_of_fold[use], lesson.weight[use]
-    slope, error = clustered_slope(x, lesson.label[use], weight, binned.boosting.rows.customer[use])
+        return OfferEffect(task=task, grown=grown, level=mean, slope=0.0, note="no trees lowered the loss")
+    x, weight = grown.out_of_fold[use], task.weight[use]
+    slope, error = clustered_slope(x, task.label[use], weight, binned.boosting.rows.customer[use])
     kept = shrink(slope, error)
     note = f"slope {slope:.2f} (se {error:.2f}), kept {kept:.2f}"
     level = mean - kept * float(np.average(x, weights=weight))
-    return OfferEffect(lesson=lesson, grown=grown, level=level, slope=kept, note=note)
+    return OfferEffect(task=task, grown=grown, level=level, slope=kept, note=note)
 
 
 def _refit_effects(boosting: MoneyContacts, effects: Sequence[OfferEffect], used: np.ndarray) -> StoredTerms:
     files = [f"effect_{j + 1}.txt" for j in range(len(effects))]
     fits = {
-        file: partial(grow_on_all, boosting, one.lesson, one.grown.setting, one.grown.rounds)
+        file: partial(grow_on_all, boosting, one.task, one.grown.setting, one.grown.rounds)
         for file, one, asked in zip(files, effects, used, strict=True)
         if asked
     }

@@ -1,4 +1,4 @@
-"""Search of a learner's settings by what it says of effects, on doubly robust scores computed once for all settings.
+"""Search of learner parameters on doubly robust scores computed once.
 
     loss_i = mean over offers of (Γ_ia - Γ_i0 - τ_a(x_i))² / mean loss of the average effect
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlift.config.definitions import Range, Search
-from netlift.estimators.uplift.lightgbm_folds import Setting
+from netlift.estimators.uplift.lightgbm_folds import LightgbmParams
 from netlift.estimators.uplift.tuning import Progress, Tuned
 
 if TYPE_CHECKING:
@@ -48,15 +48,15 @@ def effect_loss(uplift: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def search_settings(
-    uplift_of: Callable[[Sequence[Setting]], np.ndarray],
+    uplift_of: Callable[[Sequence[LightgbmParams]], np.ndarray],
     scores: np.ndarray,
     customer: np.ndarray,
     *,
-    default: Sequence[Setting],
+    default: Sequence[LightgbmParams],
     search: Search,
     seed: int,
     progress: Progress,
-) -> tuple[tuple[Setting, ...], Tuned]:
+) -> tuple[tuple[LightgbmParams, ...], Tuned]:
     """The default settings, or one that Optuna found and that is better beyond noise.
 
     Args:
@@ -78,9 +78,9 @@ def search_settings(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(3, search.trials // 3))
     study = optuna.create_study(sampler=sampler)
-    tried: list[tuple[tuple[Setting, ...], np.ndarray]] = []
+    tried: list[tuple[tuple[LightgbmParams, ...], np.ndarray]] = []
 
-    def judge(settings: tuple[Setting, ...]) -> float:
+    def judge(settings: tuple[LightgbmParams, ...]) -> float:
         tried.append((settings, effect_loss(uplift_of(settings), scores)))
         least = min(float(loss.mean()) for _, loss in tried)
         words = f"trial {len(tried)} of {search.trials}, least loss {least:.4f} of that of the averages"

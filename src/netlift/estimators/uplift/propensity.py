@@ -1,4 +1,4 @@
-"""The chance of each arm where nobody drew lots, estimated out of fold: for observational campaigns alone.
+"""Estimated out-of-fold propensities of observational campaigns.
 
 Trees see rules and steps (one per arm against the others), a logistic regression sees slopes; both are asked about
 customers whose arms they have not seen. A multinomial logistic regression of the arm on their log odds then joins them

@@ -1,4 +1,4 @@
-"""Who buys in the outcome window and what a buyer brings, whatever the arm: the ground on which effects are learned.
+"""Outcome model without arms: P(purchase) and spend in the window, on which effects are learned.
 
 Two boosters, P(margin > 0 | x) and E(margin | margin > 0, x), of all arms together. A campaign's season enters as an
 offset on the scale of the trees, taken from its control alone, so that a good season does not pass for a good offer.

@@ -1,4 +1,4 @@
-"""The design of randomized campaigns, as the learners need it: who could draw which arm, with what chance."""
+"""Randomization of campaigns for the learners: who could draw which arm, at what propensity."""
 
 from __future__ import annotations
 

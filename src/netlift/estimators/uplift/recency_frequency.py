@@ -1,4 +1,4 @@
-"""The marketer's rule as a baseline: who bought when and how often, and what each such cell gained from an offer.
+"""Baseline: average effects by recency and frequency cell.
 
 For a cell of recency and frequency and an offer, with w = 1 / p the inverse of the logged propensities and y profit
 less the mean of the campaign,

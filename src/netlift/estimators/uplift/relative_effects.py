@@ -1,4 +1,4 @@
-"""Boosting of effects alone: how much more often an offer makes customers buy, and how much more buyers bring.
+"""Boosting of effects alone: relative change of purchase probability and of spend.
 
 With p and m the chance and the amount expected of a customer whatever the arm, out of fold, and w = +1/2 for the offer
 and -1/2 for control, each pair of arms gives two tasks:

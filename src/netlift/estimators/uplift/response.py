@@ -1,4 +1,4 @@
-"""The baseline that targets likely buyers: an offer's average effect, scaled by a customer's relative response.
+"""Response baseline: an offer's average effect scaled by each customer's relative response.
 
     uplift_a(x) = mean effect of a · P(margin > 0 | x, contacted) / mean of that chance
 

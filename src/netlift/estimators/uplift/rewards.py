@@ -1,4 +1,4 @@
-"""What a contact will pay back, customer by customer: the reward of all who redeem, sure buyers among them.
+"""Predicted reward cost of a contact, sure buyers included.
 
 A percentage is paid on what the customer spends, and the customers that a policy likes are not the average ones, so a
 mean over past contacts understates what a list will cost. For each offer that ever paid a reward

@@ -1,4 +1,4 @@
-"""S-learner over LightGBM: one model of margins on features and arm, asked once for every arm.
+"""S-learner over LightGBM: one margin model on features and arm.
 
     margin_a(x) = exp(trees(x, flags of arm a))          Tweedie loss, all arms together
     uplift_a    = k0_a + k1_a · margin_a - k0_0 - k1_0 · margin_0
@@ -28,12 +28,12 @@ from netlift.estimators.uplift.arm_outcomes import (
     margin_levels,
     profit_lines,
 )
-from netlift.estimators.uplift.lightgbm_folds import Lessons, LightgbmTask, Setting, grow_on_all
+from netlift.estimators.uplift.lightgbm_folds import BinnedTask, LightgbmParams, LightgbmTask, grow_on_all
 from netlift.estimators.uplift.linear_terms import LearnedTerms, StoredTerms
 from netlift.estimators.uplift.model_selection import effect_loss
 from netlift.features.matrix import Feature
 
-SINGLE: Setting = {
+SINGLE: LightgbmParams = {
     "learning_rate": 0.2, "num_leaves": 8, "min_data_in_leaf": 200, "feature_fraction": 1.0, "lambda_l2": 10.0,
 }  # fmt: skip
 CHECKPOINTS = (15, 30, 60)  # trees at which effects are looked at
@@ -44,14 +44,14 @@ FILE = "outcome.txt"
 class _Try:
     """Margins expected under every arm, out of fold, after so many trees of a setting, and the loss of its effects."""
 
-    setting: Setting
+    setting: LightgbmParams
     rounds: int
     margin: np.ndarray
     lines: np.ndarray
     loss: float
 
 
-def prepare_single(known: Known) -> Callable[[Sequence[Setting]], LearnedTerms]:
+def prepare_single(known: Known) -> Callable[[Sequence[LightgbmParams]], LearnedTerms]:
     """The S-learner, a function of settings: the margin expected under each arm, by one model.
 
     Args:
@@ -60,24 +60,24 @@ def prepare_single(known: Known) -> Callable[[Sequence[Setting]], LearnedTerms]:
     rows, machine = known.boosting.rows, known.boosting.machine
     boosting = MoneyContacts(with_flags(rows), machine, known.boosting.fixed, floor=known.boosting.floor)
     level, _ = margin_levels(boosting)
-    lesson = boosting.margin_lesson(np.ones(len(rows), dtype=bool), level + known.season)
-    lessons = Lessons(boosting, lesson, known.fold)
+    task = boosting.margin_task(np.ones(len(rows), dtype=bool), level + known.season)
+    binned = BinnedTask(boosting, task, known.fold)
 
-    def learn(settings: Sequence[Setting]) -> LearnedTerms:
-        tries = [found for setting in settings for found in _try(known, lessons, level, setting)]
+    def learn(settings: Sequence[LightgbmParams]) -> LearnedTerms:
+        tries = [found for setting in settings for found in _try(known, binned, level, setting)]
         best = min(tries, key=lambda found: found.loss)
         return LearnedTerms(
             terms=best.margin,
             coefficients=contrast_lines(best.lines),
-            refit=lambda _: _refit(boosting, lesson, level, best),
+            refit=lambda _: _refit(boosting, task, level, best),
             params={"rounds": best.rounds},
         )
 
     return learn
 
 
-def _refit(boosting: MoneyContacts, lesson: LightgbmTask, level: float, best: _Try) -> StoredTerms:
-    fitted = grow_on_all(boosting, lesson, best.setting, best.rounds)
+def _refit(boosting: MoneyContacts, task: LightgbmTask, level: float, best: _Try) -> StoredTerms:
+    fitted = grow_on_all(boosting, task, best.setting, best.rounds)
     flags = _flags(len(boosting.rows.offers))
     expressions = [booster(FILE, link="exp", append=own.tolist(), init=level) for own in flags]
     return StoredTerms(expressions=expressions, boosters={FILE: fitted})
@@ -97,13 +97,13 @@ def _flags(offers: int) -> np.ndarray:
     return np.eye(offers + 1)[:, 1:]
 
 
-def _try(known: Known, lessons: Lessons, level: float, setting: Setting) -> list[_Try]:
+def _try(known: Known, binned: BinnedTask, level: float, setting: LightgbmParams) -> list[_Try]:
     """What a setting says after so many trees."""
     rows, offers = known.boosting.rows, len(known.boosting.rows.offers)
     score = np.zeros((len(CHECKPOINTS), len(rows), offers + 1))
-    if not lessons.teaches:
+    if not binned.teaches:
         return [_judge(known, setting, 1, np.full(score.shape[1:], np.exp(level)))]
-    for k, grown in enumerate(lessons.boosters(setting)):
+    for k, grown in enumerate(binned.boosters(setting)):
         for _ in range(CHECKPOINTS[-1]):
             grown.update()
         own = known.fold == k
@@ -124,7 +124,7 @@ def _scores_at_checkpoints(grown: Any, X: np.ndarray) -> np.ndarray:
     return np.cumsum(parts, axis=0)
 
 
-def _judge(known: Known, setting: Setting, rounds: int, margin: np.ndarray) -> _Try:
+def _judge(known: Known, setting: LightgbmParams, rounds: int, margin: np.ndarray) -> _Try:
     lines = profit_lines(known.boosting, margin * np.exp(known.season)[:, None])
     coefficients = contrast_lines(lines)
     uplift = coefficients[0] + margin @ coefficients[1:]

@@ -1,4 +1,4 @@
-"""Tuning of the effect trees on the R-loss, over scores computed once.
+"""Tuning of effect trees on the R-loss, over scores computed once.
 
 Base models, relative outcomes and weights are the same for all settings: a trial refits the effect trees alone. Its
 loss is that of customers of other folds, each task's as a share of what its average effect alone loses:

@@ -1,4 +1,4 @@
-"""netlift's own learner: who buys and how much buyers bring, the effects on both, and what a contact costs.
+"""Two-part learner: purchase and spend, the effect on each, and the cost of a contact.
 
     p, m      chance and amount whatever the arm                           `purchases`
     r         relative effect of an offer on either                        `relative_effects`

@@ -1,4 +1,4 @@
-"""Baselines that every churn and LTV leaderboard has: the best single column, and LightGBM as it comes.
+"""Baselines of churn and LTV leaderboards: the best single column, and default LightGBM.
 
 LightGBM keeps its default parameters and sees recency, frequency and money alone; of customers without receipts, all
 their attributes.

@@ -1,4 +1,4 @@
-"""BG/NBD and MBG/NBD: how often customers buy while alive, and how soon they leave, fitted by maximum likelihood."""
+"""BG/NBD and MBG/NBD: purchase rate and dropout by maximum likelihood."""
 
 from __future__ import annotations
 

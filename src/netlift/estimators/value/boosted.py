@@ -1,4 +1,4 @@
-"""Money by boosted trees: the parts of a value, each tuned, fitted and asked out of fold in the same way.
+"""Boosted value models: each part tuned, fitted and predicted out of fold.
 
 `two_part` is P(margin > 0) times E(margin | margin > 0); `tweedie` and `ziln` are one model of both; a stack is one of
 them with what the probability models say as further columns.

@@ -1,4 +1,4 @@
-"""What the probability models say of a customer: chance of being alive, purchases and money to come.
+"""Candidates from BTYD models: probability alive, expected purchases and money.
 
 Their parameters are fitted on purchase histories alone, which need no label: those known at the newest cutoff.
 """

@@ -1,4 +1,4 @@
-"""Purchase histories as the probability models see them: three numbers a customer, equal ones counted once."""
+"""Purchase histories in BTYD form: three numbers a customer, equal ones counted once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is leaving: the candidates that answer with `p_churn`, the chance of being lost."""
+"""Churn candidates that predict `p_churn`, the probability of being lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gamma-Gamma: how much a customer spends on a purchase day, their own mean drawn towards that of all."""
+"""Gamma-Gamma model of spend per purchase day, shrunk to the population mean."""
 
 from __future__ import annotations
 

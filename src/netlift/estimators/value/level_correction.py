@@ -1,4 +1,4 @@
-"""The season that a boosted model left over: a factor of the calendar on predicted money.
+"""Calendar level correction of a boosted model's predicted money.
 
 Trees see the calendar as two columns among many, split on them late and stop early: out of fold, predictions of the
 high season stay too low and those of the low season too high, up to 9 % on a simulated retailer whose demand swings by

@@ -1,4 +1,4 @@
-"""What a customer will be worth: the candidates that answer with the margin of the horizon, returns netted.
+"""LTV candidates that predict the margin of the horizon, net of returns.
 
 Every candidate ends alike: money that comes in, its level and season calibrated where it was learnt out of fold, less
 the loss by returns, with an interval and a deviation for the one customer, and with what a longer time would bring.

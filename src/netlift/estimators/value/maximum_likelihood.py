@@ -1,4 +1,4 @@
-"""The top of a smooth likelihood between bounds, and whether it was reached."""
+"""Bounded maximum likelihood, with a convergence check."""
 
 from __future__ import annotations
 

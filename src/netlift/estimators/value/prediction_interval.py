@@ -1,4 +1,4 @@
-"""How far one customer's money may lie from what was predicted: an interval, and a standard deviation for totals.
+"""Prediction interval of one customer's money, and a standard deviation for totals.
 
 Money is mostly zero, sometimes negative and long-tailed, so no formula gives its interval. It is read off instead:
 among training rows with about the same prediction, all predicted by fits that did not see the customer, from one

@@ -1,4 +1,4 @@
-"""Money as a zero-inflated log-normal: chance, mean and spread of the logarithm from one LightGBM with three scores.
+"""Zero-inflated log-normal (ZILN) model: probability, mean and spread of log money from one LightGBM fit.
 
 With raw scores z: q = σ(z₀) is the chance of more than zero, μ = z₁ the mean and s = softplus(z₂) the standard
 deviation of the logarithm, e = (ln y - μ)/s. The loss of a row is -ln(1 - q) at y = 0, else
@@ -99,7 +99,7 @@ ZILN = Objective(
     loss="ziln",
     metric="ziln_loss",
     link="ziln",
-    own=OwnLoss(scores=3, slopes=ziln_slopes, start=ziln_start),
+    own=OwnLoss(scores=3, derivatives=ziln_slopes, start=ziln_start),
     judge=ziln_loss,
 )
 

@@ -1,1 +1,1 @@
-"""Checks of the assumptions behind an effect: balance, sensitivity, placebos."""
+"""Checks of causal assumptions: balance, sensitivity and placebos."""

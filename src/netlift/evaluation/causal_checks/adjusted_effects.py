@@ -1,4 +1,4 @@
-"""Effects of offers whose chances were estimated: doubly robust, with what would explain them away.
+"""Doubly robust effects under estimated propensities, with their sensitivity.
 
 The score of a customer is mu_j - mu_0 + (1{a = j} / p_j - 1{a = 0} / p_0) · (y - mu_a): its mean is the effect when
 either the chances or the expected outcomes are right, and all reasons for choosing are in the features.

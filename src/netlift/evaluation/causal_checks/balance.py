@@ -1,4 +1,4 @@
-"""Whether customers of different arms were alike before anything was done to them.
+"""Covariate balance of arms before treatment.
 
 A feature is looked at by its ranks within a campaign, mid-ranks scaled to [-1/2, 1/2], so that one great spender moves
 nothing; missing values stand in the middle and are, as every category is, looked at once more as 0 or 1. With weights

@@ -1,4 +1,4 @@
-"""Questions whose answer is known beforehand: a learner or a campaign that gets them wrong is not to be believed.
+"""Placebo and refutation tests with known answers for learners and campaigns.
 
 Where nothing was done there is no effect (placebo treatment); what was earned before cannot have been changed (placebo
 outcome); and half of the customers must tell the same as all of them (unseen half). Each answer is an estimate that is

@@ -1,4 +1,4 @@
-"""How strong an unseen reason for choosing customers would have to be to explain a measured effect away.
+"""Sensitivity analysis: the strength of hidden confounding that would explain an effect.
 
 Robustness value, for money. An unseen confounder that explains the share r of what is left of the outcome, and the
 share r of the weights by which arms are compared, moves an effect by at most S·r / √(1 - r), S = √(E[residual²]·E[α²]),

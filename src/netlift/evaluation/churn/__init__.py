@@ -1,1 +1,1 @@
-"""Churn models judged: discrimination, calibration, money at risk."""
+"""Evaluation of churn models: discrimination, calibration and money at risk."""

@@ -1,4 +1,4 @@
-"""An interval for a mean of absolute deviations, which noise alone makes positive.
+"""Interval for a mean absolute deviation, which noise alone makes positive.
 
 Deviations of ten bins are known up to noise, d ~ N(delta, C), and the figure is the sum of w_b·|d_b|. It is too large
 on average, the more so the smaller the sample, so an interval around it would miss. Here deviations k·d of the observed

@@ -1,4 +1,4 @@
-"""How well a score orders customers by what they brought: figures of ranks, ties at their middle.
+"""Ranking metrics of scores by customers' realised money, with midrank ties.
 
 With u_i the share of rows ranked above i, counting half of those tied with it, the concentration of y along a score is
 the mean of y_i·(1 - 2·u_i): twice the area between the gains curve and the diagonal, times the mean of y.

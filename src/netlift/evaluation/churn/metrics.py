@@ -1,4 +1,4 @@
-"""How good a probability is: order, sharpness and honesty of P(lost), each figure with its interval.
+"""Probability metrics: ranking, sharpness and calibration of P(lost), with intervals.
 
 References:
     Davis, Goadrich (2006), The Relationship between Precision-Recall and ROC Curves, ICML.

@@ -1,4 +1,4 @@
-"""Churn in money: how much margin leaves with those who are lost, and how much of it a short list finds."""
+"""Churn in money: margin lost, and how much of it a short list finds."""
 
 from __future__ import annotations
 

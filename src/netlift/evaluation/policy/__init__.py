@@ -1,1 +1,1 @@
-"""Policies judged on logged randomized contacts."""
+"""Evaluation of policies on logged randomized contacts."""

@@ -1,4 +1,4 @@
-"""What another contact adds while an earlier one is still open, offer by offer, where chance drew both.
+"""Added effect of a second contact within an open window, by offer.
 
 An effect is of an outcome window of W days, so that a contact soon after another may count money that the first one
 brings anyway. Held-out campaigns hold contacts of people who had one shortly before. With g_i the doubly robust effect

@@ -1,4 +1,4 @@
-"""How much groups differ beyond what chance makes them differ: campaigns from each other, or offers.
+"""Between-group variance of effects beyond sampling error.
 
 With d_g the estimate of group g and s_g its standard error,
 

@@ -1,4 +1,4 @@
-"""Features as a few bins each: thresholds that a person can say aloud, codes of rows, and ways to split them in two.
+"""Binned features for policy trees: readable thresholds, codes of rows, and splits.
 
 A number is cut at its quantiles, each moved to the roundest number between the quantiles half-way to its neighbours, so
 that a rule reads "below 45" and not "below 44.73"; a number of few distinct values is cut between any two of them. A

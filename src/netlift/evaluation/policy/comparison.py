@@ -1,4 +1,4 @@
-"""A policy held against its rivals on rows that training never saw, policies that draw by chance among them.
+"""Comparison of a policy with rivals on held-out rows, randomized policies included.
 
 A policy gives each row a chance of every arm; one that chooses gives all of it to one arm. With π_ia these chances
 

@@ -1,4 +1,4 @@
-"""What predictions of groups of contacts have been worth, a line for each group, and totals with all of their error.
+"""Calibration of predicted profit by group of contacts, and totals with full error.
 
 A group is who was chosen in one way: by the policy, or by lot. With K_g contacts of a launch in group g, S_g the sum
 of their predictions, and d = a_g + b_g x the group's line,

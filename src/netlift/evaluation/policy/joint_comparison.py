@@ -1,4 +1,4 @@
-"""Several policies held against contacting nobody on the same rows, with bounds that hold for all of them at once.
+"""Comparison of several policies with no contact, with simultaneous bounds.
 
 With t_k the gain of policy k over its standard error, customers clustered, and Z normal with the gains' correlations,
 

@@ -1,4 +1,4 @@
-"""What a policy would have earned on randomized campaigns that training never saw.
+"""Off-policy value of a policy on held-out randomized campaigns.
 
 A policy is one arm per row. Its value is estimated from rows whose arms were drawn with known chances, three ways side
 by side, with w_i = 1{arm_i = choice_i} / p_i and Γ the doubly robust score of an arm:

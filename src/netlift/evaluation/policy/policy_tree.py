@@ -1,4 +1,4 @@
-"""A policy of at most two questions a customer, learned by profit and valued on customers that it never saw.
+"""Policy tree of depth two, learned by profit and valued on held-out customers.
 
 Of all trees over the candidate splits, the one with the largest mean doubly robust score of the arm that each end
 chooses:

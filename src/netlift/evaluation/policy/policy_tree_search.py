@@ -1,4 +1,4 @@
-"""The best tree of at most two questions on binned columns, by trying all of them.
+"""Exhaustive search of the best depth-two policy tree on binned columns.
 
 For every pair of features the gains of each arm are summed by both bins at once; from such a table the sums on either
 side of any first question are running sums, and the best second question on a side is found by one more pass over its

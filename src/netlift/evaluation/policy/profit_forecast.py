@@ -1,4 +1,4 @@
-"""What a launch will earn, freed of the luck that chose its contacts.
+"""Profit forecast of a launch, corrected for the winner's curse.
 
 A policy chooses what is predicted to pay most, so what it chose is predicted too high: the best of several noisy
 predictions is high by merit and by noise (the winner's curse). On rows that the model never saw, with x the prediction

@@ -1,4 +1,4 @@
-"""How far a replay may stray, when few drew what it asks about: by the chances of the draw and everybody's luck.
+"""Design-based variance of a replay with few logged draws.
 
 A run of decisions leaves about one contact in a hundred to each option that its policy would not give. A replay of
 "none" therefore rests on a few dozen customers who count a hundred times each. Their own spread says too little of

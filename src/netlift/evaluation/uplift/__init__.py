@@ -1,1 +1,1 @@
-"""Uplift models judged: Qini, AUTOC, calibration, comparison."""
+"""Evaluation of uplift models: Qini, AUTOC, calibration and comparison."""

@@ -1,4 +1,4 @@
-"""Several models of the same uplift side by side: every figure with its interval, and paired against one of them.
+"""Comparison of several uplift models: every metric with its interval, paired with one of them.
 
 Each model is sorted once and the customers are coded once; a million rows and two models take a second or two.
 """

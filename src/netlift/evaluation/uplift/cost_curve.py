@@ -1,4 +1,4 @@
-"""What a budget buys: the best offer per customer ordered by gain per cost, and what it earned, with intervals.
+"""Cost curve: profit of the best offer per customer, ordered by gain per cost, with intervals.
 
 A customer's offers are reduced to those on the upper hull of predicted gain over cost: from no contact to the offer of
 the greatest gain per cost, from there to the dearer one of the greatest further gain per further cost, and so on while

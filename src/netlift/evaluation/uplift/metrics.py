@@ -1,4 +1,4 @@
-"""How well predicted uplift ranks and measures customers, for any outcome, with exact ties and closed-form intervals.
+"""Ranking and calibration metrics of predicted uplift, with exact ties and closed-form intervals.
 
 Every function takes `effects`: one doubly robust effect score per row, Γ_ia - Γ_i0 of `off_policy.dr_scores`, whose
 mean among any customers estimates the mean effect among them. Outcomes may be visits, spend or profit; propensities are

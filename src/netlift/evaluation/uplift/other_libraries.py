@@ -1,4 +1,4 @@
-"""Numbers of other libraries by their names and formulas, to be held against published ones; netlift judges by none.
+"""Other libraries' uplift metrics by their own formulas, for comparison with published numbers.
 
 All of them compare raw means of treated and control among those ranked highest, for one offer and one propensity. With
 n(k), n1(k), n0(k) rows, treated and control among the top k, and Y1(k), Y0(k) what they brought together:

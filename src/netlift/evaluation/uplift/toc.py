@@ -1,4 +1,4 @@
-"""Whom to contact first: how much more the best-ranked gain than customers on average (TOC), and its average (RATE).
+"""Targeting operator characteristic (TOC) and its area (RATE).
 
     TOC(q)  mean effect among the top share q, less the mean effect of all
     AUTOC   mean of TOC(q) over q from q0 to 1: for effects that a few customers hold

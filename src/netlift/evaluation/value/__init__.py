@@ -1,1 +1,1 @@
-"""LTV models judged: totals, ranking, retention."""
+"""Evaluation of LTV models: totals, ranking and retention."""

@@ -1,4 +1,4 @@
-"""How good predicted money is: its order, its total and its level by tenth, each figure with its interval.
+"""Metrics of predicted money: ranking, total and level by decile, with intervals.
 
 Normalized Gini is the concentration of money along the prediction over that along the money itself: 1 for a perfect
 order, 0 for a random one. With negative margins the perfect curve climbs above 1 before it falls back, so what the top

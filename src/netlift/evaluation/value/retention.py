@@ -1,4 +1,4 @@
-"""Whether keeping a customer is worth a contact: the chance of loss above which it pays, for each customer.
+"""Retention threshold: the probability of loss above which a contact pays, per customer.
 
 A contact costs f; an offer costs d whenever it is taken: by those it saves (a share g of those who would leave) and by
 a share t of those who would have stayed anyway. With chance of loss p and future value V a contact earns

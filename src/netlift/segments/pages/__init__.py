@@ -1,1 +1,1 @@
-"""The segments as a person sees them: page, tables, charts, sentences."""
+"""The segments as pages: tables, charts and sentences."""

@@ -1,4 +1,4 @@
-"""The charts of segments as SVG: value and what of it is at risk, recency by frequency, and money that moved."""
+"""Charts of segments as SVG: value and risk, recency by frequency, migration of money."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scorecard's figures and changes as cells and words of a language."""
+"""Scorecard figures and changes as cells and words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of segments draws."""
+"""Figures of the segments page."""
 
 from __future__ import annotations
 

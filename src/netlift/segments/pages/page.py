@@ -1,4 +1,4 @@
-"""The segments as a document: where the money is and what to do; then RFM, moves, acquisition, churn, surveys."""
+"""The page of segments: money and actions, RFM, migration, acquisition, churn, surveys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of segments: strategy, RFM, value by risk, moves, acquisition, churn, staying, surveys."""
+"""Tables of segments: strategy, RFM, value at risk, migration, acquisition, churn, survival, surveys."""
 
 from __future__ import annotations
 

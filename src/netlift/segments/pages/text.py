@@ -1,4 +1,4 @@
-"""How the numbers of segments are written: money in thousands on the page, whole in a workbook."""
+"""Number formats of segments: thousands on the page, full values in a workbook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts that explain uplift, as SVG: the policy tree, what effects depend on, what a budget or a top share earns."""
+"""Uplift charts as SVG: policy tree, effects by feature, value of a budget or a top share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training, choosing and judging of uplift have in common: a fit by name, and rows to value policies on."""
+"""Shared context of uplift training: fits by name, and rows to value policies on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The held-out rows of a training as one Parquet file of the state, found again by the model that they are of.
+"""Held-out rows of a training as a Parquet file, found by model version.
 
 The name holds the digest of the model's stored form, so that a version finds its rows whichever run registered it, and
 the digest of the file itself: a changed byte is an error and not another number, and the same training writes the same

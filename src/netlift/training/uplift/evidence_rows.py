@@ -1,4 +1,4 @@
-"""What a training leaves behind to prove a launch by: contacts of all campaigns with all that a proof asks of each.
+"""Held-out contacts of all campaigns with everything a launch check needs.
 
 Of each row is kept what fits say that never saw its customer, as the gate is asked by: the newest campaigns alone are a
 third of what is known, and of one season. The rows know no ids, only which of them are of one customer. Beside

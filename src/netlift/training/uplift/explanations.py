@@ -1,4 +1,4 @@
-"""An uplift model explained to those who must believe it: rules, what effects depend on, what budgets and tops earn.
+"""Explanations of an uplift model: rules, effect drivers, value of budgets and top shares.
 
 Three independent looks: a policy of two questions learned from the campaigns' profits and judged on rows that it never
 saw; the model's own predictions split among the features; and what the model's order of customers earned. Nothing in

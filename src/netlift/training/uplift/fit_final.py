@@ -1,4 +1,4 @@
-"""From contact rows to the uplift model that would ship, and everything it is judged by.
+"""The final uplift fit: the model to publish and its evaluation.
 
 The newest campaigns are kept apart while a learner is chosen and judged; once it is, the same learner learns from all
 rows, the newest included, for what customers do now is in no others. What is then shipped nobody has judged, so the

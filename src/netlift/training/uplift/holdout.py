@@ -1,4 +1,4 @@
-"""What the gate asks an uplift policy by: every row that the choice of the learner did not see, judged out of fold.
+"""Evidence of the uplift gate: rows unseen by model selection, evaluated out of fold.
 
 A held-out part alone is too small a witness: where the true gain is a tenth of a currency unit per customer and a
 receipt hundreds, its interval covers zero for most models worth having. So the learner is fitted anew without each

@@ -1,4 +1,4 @@
-"""Campaigns that nobody randomized, learned from by explicit consent: chances estimated, and everything asked first.
+"""Observational campaigns, used by explicit consent: estimated propensities and their checks.
 
 Per campaign: how each arm was chosen is estimated from the features (`estimators.propensity`); customers whom some arm
 could hardly have got are left out and counted (overlap); with the estimated chances the arms must look alike (balance);

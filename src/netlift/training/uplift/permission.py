@@ -1,4 +1,4 @@
-"""How much of an uplift policy may go live: all of it, one offer for everybody, a part, or nothing.
+"""Permission of an uplift policy: full, one offer for all, a part, or none.
 
 A policy can pay as a whole and not be proven, while a part of it is; and where no choice among customers is proven, one
 offer for all may pay. So the policy, the constants, what remains of it without some offers, and its largest predictions

@@ -1,4 +1,4 @@
-"""A chosen uplift learner asked what is known beforehand: nothing where nothing was done, the same from half the rows.
+"""Placebo tests of the selected uplift learner, and its stability on half the rows.
 
 Customers are split in two. From one half the learner is fitted three times: as it is, with arms dealt out anew, and on
 half of the half; the other half judges. So that the work stays bounded, whole customers are sampled first.

@@ -1,4 +1,4 @@
-"""Which uplift learner goes on: the first of the definition's list, unless another earns clearly more.
+"""Selection of the uplift learner: the first listed unless another earns clearly more.
 
 Policies are valued on a late part of the training rows. There the gains of good learners differ by less than their
 noise: the highest would mostly be the luckiest, and the surest the one that dares nothing. So the list is a statement

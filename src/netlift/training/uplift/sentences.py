@@ -1,4 +1,4 @@
-"""Uplift in business words: features, the questions of a policy tree, its rules, and why one offer and not another."""
+"""Uplift in business language: features, policy tree questions, rules and reasons."""
 
 from __future__ import annotations
 

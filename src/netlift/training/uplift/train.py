@@ -1,4 +1,4 @@
-"""Uplift from randomized campaigns: candidates chosen on a late part of training, judged on campaigns nobody saw."""
+"""Uplift training on randomized campaigns: selection on later rows, evaluation on unseen campaigns."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The pairwise learner: effects from pairs of contacts whose arms chance drew."""
+"""Pairwise learner: effects from pairs of randomized contacts."""

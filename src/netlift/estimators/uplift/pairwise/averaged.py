@@ -1,4 +1,4 @@
-"""`paired_effects` whose trees are grown several times over, with other folds and cuts, and averaged.
+"""Pairwise learner averaged over several fold and cut draws.
 
 Effects are so small beside what customers do anyway that another seed makes another model: two fits on the same 20,000
 customers choose differently for a tenth to a fifth of them. What the fits have in common is what the data say; the rest

@@ -1,4 +1,4 @@
-"""Who buys and what buyers bring, learned from all buyers and a draw of the others.
+"""Purchase and spend models on all buyers and a sample of the others.
 
 Of those who did not buy, each is kept with the same chance, whatever the arm and the features. That moves the log odds
 of buying by a known number and nothing else, so that trees need no weights to make up for it:
@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 
 from netlift.estimators.boosting.bins import sort_into_bins
-from netlift.estimators.boosting.folds import AveragedTrees, BoostingTask, SeedDraw, Setting, grow_averaged
+from netlift.estimators.boosting.folds import AveragedTrees, BoostingTask, SeedDraw, TreeParams, grow_averaged
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import ContactRows
@@ -35,7 +35,7 @@ from netlift.estimators.uplift.purchase_model import (
     campaign_levels,
 )
 
-SETTING = Setting(learning_rate=0.2, num_leaves=6, min_data_in_leaf=100, feature_fraction=0.5, lambda_l2=5.0)
+SETTING = TreeParams(learning_rate=0.2, num_leaves=6, min_data_in_leaf=100, feature_fraction=0.5, lambda_l2=5.0)
 FEWEST_PER_BUYER, MOST_PER_BUYER = 2.0, 8.0  # kept non-buyers
 ENOUGH = 30_000  # kept non-buyers beyond which a buyer needs no more than the fewest
 
@@ -46,18 +46,18 @@ class CaseControlContacts(BoostingContacts):
     Args:
         rows: Contact rows, checked.
         machine: Seed of every fit and of the draw, and how many fits may run side by side.
-        fixed: LightGBM parameters that hold for every fit; those that `Setting` has not are `unused`.
+        fixed: LightGBM parameters that hold for every fit; those that `TreeParams` has not are `unused`.
     """
 
     def __init__(self, rows: ContactRows, machine: Machine, fixed: Mapping[str, float]) -> None:
         super().__init__(rows, machine, fixed)
         self.binned = sort_into_bins(rows.X, rows.features, seed=machine.seed)
         self.thin(max(FEWEST_PER_BUYER * self.buyers, min(MOST_PER_BUYER * self.buyers, ENOUGH)))
-        known = {field.name for field in fields(Setting)}
+        known = {field.name for field in fields(TreeParams)}
         self.fixed = {name: value for name, value in fixed.items() if name in known}
         self.unused = tuple(sorted(set(fixed) - known))
 
-    def fix(self, setting: Setting) -> Setting:
+    def fix(self, setting: TreeParams) -> TreeParams:
         """A setting with what the definition fixes."""
         return replace(setting, **{name: type(getattr(setting, name))(value) for name, value in self.fixed.items()})
 
@@ -128,14 +128,14 @@ def _learn(boosting: CaseControlContacts, part: Part, draws: tuple[SeedDraw, ...
     label = buys.astype(np.float64) if chance else boosting.amount
     level, season = campaign_levels(boosting.rows, label, everybody if chance else buys, boosting.weight, part)
     thinned = np.log(boosting.kept_share) if chance else 0.0
-    lesson = BoostingTask(
+    task = BoostingTask(
         objective="binary" if chance else "gamma",
         use=boosting.kept & boosting.chance_differs if chance else buys,
         label=label,
         offset=level - thinned + season,
         weight=boosting.weight,
     )
-    trees = grow_averaged(boosting.binned, lesson, draws, (boosting.fix(SETTING),))
+    trees = grow_averaged(boosting.binned, task, draws, (boosting.fix(SETTING),))
     return LearnedPart(part=part, level=level, season=season, trees=trees)
 
 

@@ -1,4 +1,4 @@
-"""What one arm does beside another, for every two arms that shared a campaign, and the effects nearest to all of it.
+"""Pairwise contrasts of arms within campaigns, reconciled to one effect per arm.
 
 With g the log odds and m the amount expected whatever the arm, out of fold, and s = +1 for one arm of a pair and -1 for
 the other, the two parts of their contrast are
@@ -31,14 +31,14 @@ from itertools import combinations
 
 import numpy as np
 
-from netlift.estimators.boosting.folds import AveragedTrees, BoostingTask, SeedDraw, Setting, grow_averaged
+from netlift.estimators.boosting.folds import AveragedTrees, BoostingTask, SeedDraw, TreeParams, grow_averaged
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, LearnedPurchases
 from netlift.estimators.uplift.purchase_model import PARTS, RAREST, Part
 from netlift.estimators.uplift.randomization import average_effects
 from netlift.estimators.uplift.relative_effects import clustered_slope, shrink
 
-STUMPS = Setting(learning_rate=0.1, num_leaves=2, min_data_in_leaf=300, lambda_l2=20.0, extra_trees=True)
+STUMPS = TreeParams(learning_rate=0.1, num_leaves=2, min_data_in_leaf=300, lambda_l2=20.0, extra_trees=True)
 FOUR_LEAVES = replace(STUMPS, num_leaves=4, lambda_l2=100.0)
 ALL_WITH_ALL = 4  # offers; beyond it an offer is compared with control and the best offer only
 NEWTON_STEPS = 8
@@ -153,9 +153,9 @@ def _learn_chance(
     customer = boosting.rows.customer[use]
     among = (label[use], offset[use], weight[use], customer)
     (level,), _ = logistic_with_offset(np.ones((int(use.sum()), 1)), *among)
-    lesson = BoostingTask(objective="binary", use=use, label=label, offset=offset + level, weight=weight)
+    task = BoostingTask(objective="binary", use=use, label=label, offset=offset + level, weight=weight)
     settings = (boosting.fix(STUMPS), boosting.fix(FOUR_LEAVES))
-    trees = grow_averaged(boosting.binned, lesson, draws, settings)
+    trees = grow_averaged(boosting.binned, task, draws, settings)
     slope = error = kept = 0.0
     if trees.rounds:
         x = trees.out_of_fold[use]
@@ -172,9 +172,9 @@ def _learn_amount(
 ) -> LearnedContrast:
     use, label, weight = of
     mean = float(np.average(label[use], weights=weight[use])) if use.any() else 0.0
-    lesson = BoostingTask(objective="l2", use=use, label=label, offset=np.full(len(label), mean), weight=weight)
+    task = BoostingTask(objective="l2", use=use, label=label, offset=np.full(len(label), mean), weight=weight)
     settings = (boosting.fix(STUMPS), boosting.fix(FOUR_LEAVES))
-    trees = grow_averaged(boosting.binned, lesson, draws, settings)
+    trees = grow_averaged(boosting.binned, task, draws, settings)
     slope = error = kept = centre = 0.0
     if trees.rounds:
         x = trees.out_of_fold[use]
@@ -212,8 +212,8 @@ def logistic_with_offset(
         found = found + np.linalg.solve(curvature, Z.T @ (weight * (label - chance)) - PRIOR * found)
     chance = 0.5 * (1.0 + np.tanh(0.5 * (offset + Z @ found)))
     _, code = np.unique(cluster, return_inverse=True)
-    slopes = Z * (weight * (label - chance))[:, None]
-    sums = np.column_stack([np.bincount(code, weights=column) for column in slopes.T])
+    gradients = Z * (weight * (label - chance))[:, None]
+    sums = np.column_stack([np.bincount(code, weights=column) for column in gradients.T])
     inverse = np.linalg.inv(curvature)
     return found, np.sqrt(np.diag(inverse @ (sums.T @ sums) @ inverse))
 

@@ -1,4 +1,4 @@
-"""netlift's learner of contrasts: arms compared two by two on those who might buy, then reconciled and put into money.
+"""The pairwise learner: arms compared two by two, reconciled and priced in money.
 
     p, m      chance and amount whatever the arm                              `case_control`
     t, r      log odds ratio and relative amount of an offer over control     `arm_contrasts`
