@@ -14,13 +14,13 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 82_000,
+    "lines": 79_000,
     "files in the largest folder": 21,
-    "lines of the largest file": 600,
-    "lines of pipelines": 5_400,
+    "lines of the largest file": 570,
+    "lines of pipelines": 4_400,
     "circles of modules": 1,
     "circles of folders": 1,
-    "median lines of a function": 9,
+    "median lines of a function": 7,
     "class names that stand twice": 7,
     "public functions without a docstring": 0,
 }  # what stands today or a little more: lower one when the house gets tidier, never raise one
