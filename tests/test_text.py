@@ -69,7 +69,7 @@ def test_no_cell_of_a_csv_runs(texts: list[str], for_excel: bool) -> None:
 
 def test_progress_is_clean_on_terminals_and_in_logs(capsys: pytest.CaptureFixture[str]) -> None:
     lines: list[str] = []
-    plain = terminal.Lines(lines.append)
+    plain = terminal.TerminalLines(lines.append)
     plain.stage("readout", f"campaign {HOSTILE}")
     plain.advance("readout", 1, 1, HOSTILE)
     assert len(lines) == 2 and not _steers("".join(lines))
