@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import typer
 from decide_world import EVIDENCE, NOW, configure, make_deciders, table
+from decide_world import decide as decide_today
 from typer.testing import CliRunner
 
 from netlift.cli import forecast as cli
@@ -194,3 +195,9 @@ def test_the_command_line_asks_the_same(config, made, patched, monkeypatch):
     told = CliRunner().invoke(app, ["--as-of", str(AS_OF), "-c", str(config), "--lang", "en", "--json"])
     assert told.exit_code == 0, told.exception
     assert json.loads(told.stdout)["run_key"] == made.run_key
+
+
+def test_what_was_decided_today_does_not_shrink_the_plan_of_the_months_ahead(config, made, patched):
+    decide_today(config, patched)
+    again = run(config, run_key="after-a-run")
+    assert again.forecast["plan"]["profit"] == made.forecast["plan"]["profit"]

@@ -158,7 +158,7 @@ def plan_contacts(
 def _decide(
     settings: BusinessSettings, tables: Tables, *, as_of: date, progress: Progress
 ) -> tuple[Log, float, DecisionSummary]:
-    """Today's run over whole days and months: what others have used of these is theirs, and renews."""
+    """A run with today's customers and rested ones alone: budgets renew, and runs stand a window or more apart."""
     decision = require_decision(settings)
     request = DecideRequest(as_of=as_of, run_key=f"forecast-{as_of}")
     champions, without = find_deciders(settings)
@@ -174,6 +174,7 @@ def _decide(
         trigger=None,
         held_out=held_out,
         progress=progress,
+        rested=True,
     )
     known = replace(known, used=Used())
     log, summary = decide_for(settings, request, known, None, champions, without, held_out, progress)

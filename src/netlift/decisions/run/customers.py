@@ -138,7 +138,7 @@ def names_known(tables: Tables, champion: Champion) -> frozenset[str]:
     return own | feature_names(champion) | frozenset(SCORES) | {SEGMENT} | frozenset(FIELDS)
 
 
-def describe_customers(
+def describe_customers(  # noqa: PLR0913 - all that one decision is made from
     settings: BusinessSettings,
     tables: Tables,
     champions: Mapping[str, Champion],
@@ -148,6 +148,7 @@ def describe_customers(
     trigger: TriggerSettings | None,
     held_out: ProofRows | None,
     progress: Progress,
+    rested: bool = False,
 ) -> Known:
     """Read and predict all that a decision needs.
 
@@ -161,6 +162,7 @@ def describe_customers(
         held_out: Contacts that the model never saw, which tell how soon offers may follow another contact; None where
             the training kept none, and every offer waits for the window to be over.
         progress: Who watches.
+        rested: Whether nobody counts as contacted lately, as in a month whose earlier outcome windows are over.
 
     Raises:
         GateRefusedError: Scores that are not to be used.
@@ -180,6 +182,8 @@ def describe_customers(
         as_of=as_of,
         window_days=costs.outcome_days,
     )
+    if rested:
+        history = replace(history, frame=history.frame.iloc[:0], lists=())
     named = {*tables.present["customers"], *SCORES, SEGMENT, *FIELDS}
     features = [name for name in decision.asked if name not in named]
     scored = score_customers(
