@@ -37,6 +37,14 @@ def restock(every=1, notice=3):
     return [fires | {"offers": ["email_discount_10", "push_reminder"]}]
 
 
+def restock_journey():
+    """A journey that begins where a category falls due in three days."""
+    begins = {"name": "due", "when": "replenishment", "window_days": 1, "days_before": 3}
+    steps = [{"offers": ["push_reminder", "email_discount_10"]}]
+    own = {"name": "journey_restock", "trigger": "due", "control_share": 0.2, "outcome_days": 28}
+    return {"triggers": [begins], "journeys": [own | {"exits": ["opted_out"], "steps": steps}]}
+
+
 def with_items(folder):
     ids = table(folder, "customers")["customer_id"]
     scores = pd.DataFrame({"customer_id": ids, "item": "tea", "score": 0.5})
@@ -105,11 +113,23 @@ def test_nights_of_the_replenishment_list_name_each_due_day_once(world, monkeypa
     assert missed <= 0.1 * sum(map(len, wanted.values())), "only who became unlikely to come within the horizon"
 
 
+def test_a_journey_begins_for_those_who_have_a_category_due(world, monkeypatch):
+    config = configure(world, ask_for(**restock_journey()), more=shorten)
+    events = read_run(decide(config, monkeypatch))["journeys"]
+    entered = events.loc[events["event"] == "entered", "customer_id"]
+    with opened(config) as (settings, tables):
+        told = foretell_purchases(tables, settings.next_purchase, as_of=AS_OF, seed=settings.seed)
+    due = told.newest_due(entered.to_numpy(dtype=object), until=AS_OF + timedelta(days=3))
+    assert len(entered) and not pd.isna(due).any()
+
+
 def test_a_source_without_categories_or_items_is_refused_before_anything_is_computed(world, monkeypatch):
     rewrite(world, "transactions", lambda receipts: receipts.drop(columns="category"))
     with pytest.raises(DataError, match=r"transactions\.category"):
         decide(configure(world, ask_for("replenish_on"), more=shorten), monkeypatch)
     with pytest.raises(DataError, match=r"transactions\.category"):
         decide(configure(world, ask_for(triggers=restock()), more=shorten), monkeypatch, trigger="restock")
+    with pytest.raises(DataError, match=r"transactions\.category"):
+        decide(configure(world, ask_for(**restock_journey()), more=shorten), monkeypatch)
     with pytest.raises(DataError, match="item_scores"):
         decide(configure(world, ask_for("item_1"), more=shorten), monkeypatch)

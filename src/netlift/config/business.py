@@ -21,7 +21,6 @@ from netlift.config.settings import Settings, did_you_mean, load_settings
 
 TABLE_NAMES = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys", "item_scores")
 REQUIRED_TABLES = ("customers", "transactions")
-ADAPTERS = ("cdnow", "online_retail", "complete_journey", "hillstrom")
 AttributeType = Literal["number", "text"]
 LONGEST_PATH, LONGEST_PART = 1000, 255
 NEWEST_ROW = "newest_row"

@@ -40,7 +40,7 @@ from netlift.decisions.run.new_offers import uplift_definition
 from netlift.decisions.run.page import decision_document
 from netlift.decisions.run.scores import UPLIFT, find_deciders
 from netlift.decisions.run.summary import DecisionSummary
-from netlift.decisions.run.trigger_lists import REPLENISHMENT, find_trigger
+from netlift.decisions.run.trigger_lists import REPLENISHMENT, asks_when_due, find_trigger
 from netlift.errors import BusyError, GateRefusedError, UsageError
 from netlift.evaluation.policy.added_effects import SINCE
 from netlift.next_purchase.fields import asks_for_purchases, require_sources
@@ -164,7 +164,7 @@ def decide_business(
             tables, checked = read_sound(whole, settings, verb="decide")
             require_known_customers(whole, decision, max_share=settings.check.max_orphan_share)
             require_all_opt_outs(whole, tables, decision)
-            due = trigger is not None and trigger.when == REPLENISHMENT
+            due = asks_when_due(decision, trigger, request.as_of)
             _require_sound(settings, decision, tables, champions, request.as_of, replenishment=due)
             progress.stage("decide", f"features and effects as of {request.as_of}")
             held_out = None if kept is None else read_proof_rows(kept.path, asked=[*decision.asked, SINCE])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,6 @@ from netlift.config.definitions import Windows
 from netlift.data.history import History
 from netlift.errors import HistoryTooShortError
 from netlift.estimators.rows import LabelledRows, RowSplit
-
-if TYPE_CHECKING:
-    pass
 
 NEAR_DAYS = 45
 YEAR_DAYS = 365.25

@@ -162,8 +162,8 @@ def spent_by_runs(state: Path, *, month: date, own_key: str, on_new: bool = Fals
     return spent
 
 
-def standing_decisions(state: Path, *, own_key: str) -> dict[Path, tuple[date, str]]:
-    """Folder of every run of decisions but one's own to its day and key.
+def standing_decisions(state: Path, *, own_key: str = "") -> dict[Path, tuple[date, str]]:
+    """Folder of every run of decisions, but for one's own, to its day and key.
 
     Raises:
         DataError: A run is not whole.
@@ -180,10 +180,9 @@ def tried_by_runs(state: Path) -> dict[str, frozenset[str]]:
         DataError: A run is not whole.
     """
     found = {}
-    for kind, folder, campaign, _ in _standing_lists(state):
-        if kind == DECISIONS:
-            drawn_by = json.loads((folder / MANIFEST_FILE).read_text()).get("drawn_by", {})
-            found[campaign] = frozenset(drawn_by.get("new_offers", {}).get("offers", ()))
+    for folder, (_, key) in standing_decisions(state).items():
+        drawn_by = json.loads((folder / MANIFEST_FILE).read_text()).get("drawn_by", {})
+        found[key] = frozenset(drawn_by.get("new_offers", {}).get("offers", ()))
     return found
 
 
@@ -212,7 +211,7 @@ def decided_days(state: Path) -> dict[str, date]:
     Raises:
         DataError: A run is not whole.
     """
-    return {campaign: day for kind, _, campaign, day in _standing_lists(state) if kind == DECISIONS}
+    return {key: day for day, key in standing_decisions(state).values()}
 
 
 def _logged(tables: Tables, since: date, whole: Sequence[str]) -> pd.DataFrame:

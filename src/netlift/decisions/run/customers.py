@@ -52,7 +52,7 @@ from netlift.decisions.run.scores import (
     ltv_days,
     score_customers,
 )
-from netlift.decisions.run.trigger_lists import REPLENISHMENT, earlier_runs, find_fired
+from netlift.decisions.run.trigger_lists import asks_when_due, earlier_runs, find_fired
 from netlift.errors import ConfigError
 from netlift.evaluation.policy.added_effects import SINCE, AddedEffect, find_added_effects
 from netlift.evaluation.policy.off_policy import choose_arms
@@ -264,11 +264,9 @@ def _with_next_purchases(
     """The customers with the fields of next purchases and of the recommender that lists and conditions ask for."""
     decision = _decision_of(settings)
     asked = [name for name in decision.asked if name not in tables.present["customers"]]
-    begin = {journey.trigger for journey in decision.journeys if journey.is_open(as_of)}
-    firing = [trigger] if trigger is not None else [each for each in decision.triggers if each.name in begin]
     found: dict[str, np.ndarray] = {}
     foretold = None
-    if asks_for_purchases(asked) or any(each.when == REPLENISHMENT for each in firing):
+    if asks_for_purchases(asked) or asks_when_due(decision, trigger, as_of):
         progress.stage("decide", "next purchases, judged on the newest horizon")
         foretold = foretell_purchases(tables, settings.next_purchase, as_of=as_of, seed=settings.seed)
         found |= foretold.columns(scored.ids)

@@ -69,6 +69,19 @@ def find_trigger(decision: DecisionSettings, name: str) -> TriggerSettings | Non
     return trigger
 
 
+def asks_when_due(decision: DecisionSettings, trigger: TriggerSettings | None, as_of: date) -> bool:
+    """Whether a run asks when categories fall due: its own trigger does, or one that begins an open journey.
+
+    Args:
+        decision: The decision block.
+        trigger: Whose list the run makes; None for the run of all customers.
+        as_of: First day not seen.
+    """
+    begin = {journey.trigger for journey in decision.journeys if journey.is_open(as_of)}
+    firing = [each for each in decision.triggers if each.name in begin] if trigger is None else [trigger]
+    return any(each.when == REPLENISHMENT for each in firing)
+
+
 def earlier_runs(state: Path, trigger: TriggerSettings, *, as_of: date, own_key: str) -> EarlierRuns:
     """Its runs before a day.
 
@@ -251,4 +264,4 @@ def _last_fired(trigger: TriggerSettings, positions: pd.Index, runs: EarlierRuns
     return last
 
 
-__all__ = ["REPLENISHMENT", "EarlierRuns", "earlier_runs", "find_fired", "find_trigger"]
+__all__ = ["REPLENISHMENT", "EarlierRuns", "asks_when_due", "earlier_runs", "find_fired", "find_trigger"]
