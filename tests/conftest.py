@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from netlift.registry.offline import offline_mlflow
 from netlift.registry.schema import create_schema
+from netlift.registry.store import Store, open_store
 
 gc.set_threshold(500_000, 20, 20)  # looking through Ibis's many small objects took a tenth of the time of a readout
 
@@ -25,3 +26,8 @@ def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not database.exists():
             create_schema(database)
     return database
+
+
+@pytest.fixture
+def store(tmp_path, store_template) -> Store:
+    return open_store(tmp_path / "состояние 1", run_group="demo", template=store_template)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from marketing import content, rules
 from pydantic import ValidationError
 
 from netlift.config.business import load
@@ -15,9 +15,6 @@ from netlift.config.contradictions import find_contradictions
 from netlift.config.criteria import parse_criterion
 from netlift.config.decision import DecisionSettings
 from netlift.errors import ConfigError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "decisions"))
-from marketing import content, rules
 
 DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
 

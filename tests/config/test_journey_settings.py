@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from marketing import rules
 from pydantic import ValidationError
 
 from netlift.config.business import load
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "decisions"))
-from marketing import rules
 
 DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
 TRIGGER = {"name": "quiet", "when": "silence", "over_gap": 3, "window_days": 1}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS / "pipelines"))  # run as a script, where no conftest makes them importable: so E402 below
+sys.path.insert(0, str(TESTS / "worlds"))  # run as a script, where no conftest makes them importable: so E402 below
 
 import yaml  # noqa: E402
 from decide_world import EFFECTS, FEATURES, contract_of  # noqa: E402

@@ -1,6 +1,5 @@
 """The verb: files once, the same again, and the scorecard's JSON even after a job that was killed between the two."""
 
-import sys
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,8 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parent))
 from readout_world import CHECKOUT, make_market
 
 from netlift.abtest.readout.compute import read_campaign

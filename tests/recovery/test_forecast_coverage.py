@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "forecast"))
 from forecast_world import make_world, one_group
 
 from netlift.forecast.backtest import METHODS, MODEL, naive_forecasts

@@ -7,12 +7,11 @@ their own other life, less what their steps cost.
 from __future__ import annotations
 
 import datetime as dt
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from readout_world import CHECKOUT, Market, read, settings
 
 from netlift.abtest.assignment.draw import hash_units, to_uniform
 from netlift.abtest.design.power import spread_of
@@ -29,9 +28,6 @@ from netlift.decisions.journeys.contacts import to_campaigns, to_contacts
 from netlift.decisions.journeys.night import JourneyFacts, Night, NightRequest, run_night
 from netlift.simulation.rounds import NOBODY, Archive, World, begin_world
 from netlift.simulation.world import OFFERS
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipelines"))
-from readout_world import CHECKOUT, Market, read, settings
 
 START, SILENT, OUTCOME, EVERY, NIGHTS = dt.date(2026, 3, 1), 21, 42, 3, 40
 JOURNEY = JourneySettings.model_validate(

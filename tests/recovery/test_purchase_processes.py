@@ -1,12 +1,7 @@
 """Populations simulated purchase by purchase: the fits find the parameters, and foretell what came after."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
 from purchase_world import draw_purchases, draw_spend
 
 from netlift.estimators.value.bg_nbd import expected_purchases, fit_purchases, p_alive, p_alive_after

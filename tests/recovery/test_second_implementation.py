@@ -5,14 +5,11 @@ others: one with equal chances, and one of a single arm whose control is small a
 """
 
 import datetime as dt
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from plain_readout import (
     AFTER,
     AFTER_DAYS,

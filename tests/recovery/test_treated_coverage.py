@@ -3,13 +3,8 @@
 Rows are drawn a thousand times; control is weighted here by a few lines of numpy, not by the Ibis of the product.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipelines"))
 from unequal_world import EFFECTS, ONE_ARM, TWO_ARMS, VALUABLE, draw_people
 
 from netlift.abtest.readout.comparison import contrast_arms

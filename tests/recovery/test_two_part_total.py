@@ -1,11 +1,6 @@
 """Totals of the two-part model on worlds whose expected margin is known: no bias beyond the noise of its training."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
 from value_world import SEARCH, draw_world, ignore
 
 from netlift.estimators.stored import StoredModel

@@ -12,7 +12,6 @@ import pytest
 from netlift.estimators import expression
 from netlift.features.matrix import Feature
 from netlift.registry.models import register
-from netlift.registry.store import Store, open_store
 from netlift.registry.tracking import TrainingRecord, log_training
 
 FEATURES = (
@@ -51,11 +50,6 @@ def make_files() -> Callable[[int], dict[str, bytes]]:
         )
 
     return make
-
-
-@pytest.fixture
-def store(tmp_path, store_template) -> Store:
-    return open_store(tmp_path / "состояние 1", run_group="demo", template=store_template)
 
 
 @pytest.fixture

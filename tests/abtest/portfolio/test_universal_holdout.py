@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from pipelines.campaign_world import make_plan, request
+from campaign_world import make_plan, request
 
 from netlift.abtest.design.plan import complete
 from netlift.abtest.portfolio.holdout import find_holdout
@@ -16,7 +16,7 @@ from netlift.config.plan import load_plan
 from netlift.decisions.eligibility.contact_history import decided_days
 from netlift.errors import DataError, UsageError
 
-DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
+DEMO = Path(__file__).parents[3] / "configs" / "demo.yaml"
 
 
 def plans(tmp_path: Path, *shares: float):

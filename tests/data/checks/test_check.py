@@ -25,7 +25,7 @@ from netlift.results import to_plain
 START = datetime(2026, 1, 1)
 NUMBERS = count()
 CUSTOMERS = [f"customer-{number:03d}" for number in range(200)]
-SETTINGS = load(Path(__file__).parents[2] / "configs" / "demo.yaml")
+SETTINGS = load(Path(__file__).parents[3] / "configs" / "demo.yaml")
 
 
 def days(number):

@@ -1,15 +1,11 @@
 """What the treated earned where chances differ: known totals, paid costs, arms that add up, and what unlogged means."""
 
 import json
-import sys
-from pathlib import Path
 
 import ibis
 import numpy as np
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from readout_world import make_market, read, settings
 from unequal_world import EFFECTS, ONE_ARM, TWO_ARMS, VALUABLE, make_unequal
 

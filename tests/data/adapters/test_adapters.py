@@ -22,7 +22,7 @@ from netlift.data.read import Tables, open_tables
 from netlift.errors import ConfigError, DataError
 from netlift.training.calendar import Calendar, plan_calendar
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DATA = ROOT / "../shared/data"
 FILES = {
     "cdnow": "cdnow_master",

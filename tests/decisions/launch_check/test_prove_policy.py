@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from contact_world import OFFERS, make_world
 
 from netlift.config.criteria import parse_criterion
 from netlift.config.definitions import UpliftDefinition, load_definition
@@ -26,10 +26,7 @@ from netlift.training.uplift.context import UpliftLearning, predict_uplift
 from netlift.training.uplift.evidence_rows import ProofRows, gather_proof_rows
 from netlift.training.uplift.holdout import Judged
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
-from contact_world import OFFERS, make_world
-
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True, kw_only=True)

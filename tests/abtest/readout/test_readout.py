@@ -1,19 +1,16 @@
 """What a campaign earned, held against raw rows, known effects, published figures and spoilt input."""
 
-import sys
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from readout_world import ASSIGNED, DAYS, make_market, read, settings
 
 from netlift.errors import ConfigError, DataError, UsageError
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
 @pytest.fixture(scope="module")

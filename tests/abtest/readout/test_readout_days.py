@@ -1,13 +1,8 @@
 """The daily curve is the headline of a shorter window, in every design; its last point is the headline."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from readout_world import ASSIGNED, DAYS, make_market, read, settings
 from unequal_world import ONE_ARM, TWO_ARMS, make_unequal
 

@@ -16,7 +16,7 @@ from netlift.data.contract import MARK
 from netlift.data.read import open_tables
 from netlift.errors import DataError
 
-HOUSE = Path(__file__).parents[2]
+HOUSE = Path(__file__).parents[3]
 PEOPLE = 300
 IDS = [f"c{n:03d}" for n in range(PEOPLE)]
 

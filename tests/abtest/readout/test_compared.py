@@ -1,14 +1,10 @@
 """What is compared with what: the same days, contacts alike, a draw, a contact that arrived, each receipt once."""
 
-import sys
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from readout_world import ASSIGNED, DAYS, NIGHT, make_market, read, settings
 
 from netlift.abtest.portfolio.compute import read_portfolio

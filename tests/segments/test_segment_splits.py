@@ -1,13 +1,8 @@
 """Campaigns by value segment: that of `netlift segments` on the day before which nothing more is looked at."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recovery"))
 from plain_readout import chances_of, picture, read_assigned
 from segment_world import make_champions, make_retailer, opened, write_config
 

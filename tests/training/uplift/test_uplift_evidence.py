@@ -1,12 +1,12 @@
 """What the gate asks a policy by: out of fold, whole customers, and nothing that the choice has seen."""
 
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from contact_world import make_world
 
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.estimators.rows import Candidate, ContactRows
@@ -20,10 +20,7 @@ from netlift.training.uplift.fit_final import guard_refit, ship_uplift
 from netlift.training.uplift.holdout import FOLDS, REPEATS, Judged, judge_held_out, judge_out_of_fold, keep_back
 from netlift.training.uplift.select import choose, choose_learner
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
-from contact_world import make_world
-
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True, kw_only=True)

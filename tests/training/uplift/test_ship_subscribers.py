@@ -1,10 +1,10 @@
 """From the contact rows of a telecom, where everybody pays, to the model that would ship and what speaks for it."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from contact_world import make_subscribers
 
 from netlift.config.definitions import UpliftDefinition, load_definition
 from netlift.estimators.stored import StoredModel
@@ -12,10 +12,7 @@ from netlift.evaluation.policy.off_policy import NOBODY, policy_value
 from netlift.training.uplift.context import UpliftLearning, constants_for, policy_of
 from netlift.training.uplift.fit_final import ship_uplift
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "estimators"))
-from contact_world import make_subscribers
-
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("both_signs", [False, True])

@@ -1,13 +1,9 @@
 """Learners and judges asked what is known beforehand."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "estimators"))
 from contact_world import OFFERS, SEARCH, make_world
 
 from netlift.estimators.stored import StoredModel
