@@ -243,3 +243,27 @@ def test_everything_that_is_not_well_is_seen_without_fix_and_most_is_mended(two,
     assert json.loads((two / "var/out/scores/old/manifest.json").read_text())["digests"]["scores"] != "new"
     shutil.copy(newest, published)
     assert examine(two)[1]["published"].well
+
+
+def cut_the_deed(folder):
+    """The journal as a process leaves it that dies between moving the alias and writing so."""
+    journal = folder / "var" / "audit.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    assert json.loads(lines[-1])["event"] == "moved" and json.loads(lines[-1])["task"] == TASK
+    journal.write_text("".join(lines[:-1]))
+
+
+def test_a_promotion_that_was_cut_off_is_seen_and_the_doctor_writes_what_became_of_it(two, store):
+    cut_the_deed(two)
+    assert read_history(store, TASK) == []
+    found, by = examine(two)
+    assert not found.well and TASK in by["promotions"].words
+    assert examine(two, fix=True)[1]["promotions"].well
+    assert [entry["version"] for entry in read_history(store, TASK)] == [1]
+    assert examine(two)[0].well
+
+
+def test_making_the_next_best_offer_again_writes_what_became_of_one_that_was_cut_off(two, store):
+    cut_the_deed(two)
+    assert make(two, store).standing == "already champion"
+    assert [entry["version"] for entry in read_history(store, TASK)] == [1]

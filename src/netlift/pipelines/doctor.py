@@ -25,7 +25,7 @@ from netlift.pipelines.readout import find_behind
 from netlift.registry.audit import read_entries
 from netlift.registry.locks import all_jobs, find_abandoned, find_holders
 from netlift.registry.models import CHAMPION, aliases, load, resolve, sweep_models
-from netlift.registry.promotion import audit_path
+from netlift.registry.promotion import audit_path, find_unfinished, finish_promotion
 from netlift.registry.store import Store, open_store
 from netlift.registry.tracking import find_orphans, mark_orphans
 from netlift.results import Table, Told
@@ -92,6 +92,9 @@ def examine_business(
         with _no_job_running(settings):
             if findings[-1].what == OFFER and not findings[-1].well:
                 findings[-1] = _mend_offer(settings, store, now)
+            if findings[1].well:
+                for task in (*settings.models, TASK):
+                    finish_promotion(store, task, at=now)
             ended, removed = mark_orphans(store), sweep_models(store)
             closed, swept = mend_erasures(settings.state), sum(_remove(path) for path in leftovers)
         words = f"{len(ended)} orphaned runs ended, {removed} unfinished models and {swept} half-written files removed"
@@ -99,6 +102,7 @@ def examine_business(
         findings.append(StoreFinding(what="leftovers", well=True, words=words))
     else:
         findings.append(_tell(leftovers, running=find_holders(settings.state / "locks")))
+    findings += [_promotions(settings, store)] if findings[1].well else []
     findings += [_runs(store), _locks(settings, now), _erasures(settings), _published(settings, experiments)]
     return Examination(findings=Table(name="findings", rows=tuple(findings)))
 
@@ -119,6 +123,12 @@ def _audit(store: Store) -> StoreFinding:
     except NetliftError as error:
         return StoreFinding(what="audit", well=False, words=str(error))
     return StoreFinding(what="audit", well=True, words=f"{len(entries):,} entries, each follows the one before it")
+
+
+def _promotions(settings: BusinessSettings, store: Store) -> StoreFinding:
+    open_ones = [task for task in (*settings.models, TASK) if find_unfinished(store, task) is not None]
+    words = f"of {', '.join(open_ones)} cut off before the audit had it; --fix writes what became of it"
+    return StoreFinding(what="promotions", well=not open_ones, words=words if open_ones else "none cut off")
 
 
 def _runs(store: Store) -> StoreFinding:

@@ -103,6 +103,36 @@ def promote(
     return promotion
 
 
+def finish_promotion(store: Store, task: str, *, at: datetime, lock_timeout_seconds: float = 60.0) -> bool:
+    """Write what became of a promotion that was killed half-way; False where none was.
+
+    Args:
+        store: The store.
+        task: The task.
+        at: When.
+        lock_timeout_seconds: How long to wait for another process that registers or promotes.
+
+    Raises:
+        ModelIntegrityError: The journal was changed.
+        BusyError: Another process kept the registry's lock for all that time.
+    """
+    if find_unfinished(store, task) is None:
+        return False
+    with refusals(store.state), exclusive(store.lock, timeout_seconds=lock_timeout_seconds, holder=f"promote {task}"):
+        _close_open_entry(store, task, current=aliases(store, task).get(CHAMPION), at=at)
+    return True
+
+
+def find_unfinished(store: Store, task: str) -> int | None:
+    """The version whose promotion the journal began and did not end; None where there is none.
+
+    Raises:
+        ModelIntegrityError: The journal was changed.
+    """
+    entries = [entry for entry in read_entries(audit_path(store)) if entry["task"] == task]
+    return entries[-1]["version"] if entries and entries[-1]["event"] == INTENDED else None
+
+
 def audit_path(store: Store) -> Path:
     """Where the journal is."""
     return store.state / AUDIT_FILE
@@ -149,9 +179,9 @@ def _drop_challenger(store: Store, task: str, *, version: int) -> None:
 
 def _close_open_entry(store: Store, task: str, *, current: int | None, at: datetime) -> None:
     """Write what became of a promotion that was killed half-way."""
-    entries = [entry for entry in read_entries(audit_path(store)) if entry["task"] == task]
-    if not entries or entries[-1]["event"] != INTENDED:
+    if find_unfinished(store, task) is None:
         return
+    entries = [entry for entry in read_entries(audit_path(store)) if entry["task"] == task]
     event = MOVED if entries[-1]["version"] == current else ABANDONED
     if current is not None and event == MOVED:
         _drop_challenger(store, task, version=current)

@@ -32,7 +32,7 @@ from netlift.decisions.run.customers import trained_costs
 from netlift.decisions.run.inputs import offers_known, read_past_costs
 from netlift.errors import BusyError, ConfigError, GateRefusedError, NetliftError, UsageError
 from netlift.registry.models import CHAMPION, LoadedModel, aliases, load, model_name, register
-from netlift.registry.promotion import promote, read_history
+from netlift.registry.promotion import finish_promotion, promote, read_history
 from netlift.registry.store import Store
 from netlift.registry.tracking import TAG
 from netlift.results import Told
@@ -272,7 +272,9 @@ def _lead(
     store: Store, version: int, *, leads: int | None, origin: Origin, actor: str, now: datetime, lock_timeout: float
 ) -> bool:
     """Make a version champion in place of the one that led; False where somebody moved a champion meanwhile."""
-    if version != leads:
+    if version == leads:
+        finish_promotion(store, TASK, at=now, lock_timeout_seconds=lock_timeout)
+    else:
         try:
             promote(
                 store,
