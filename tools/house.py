@@ -14,10 +14,10 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 79_000,
+    "lines": 80_100,
     "files in the largest folder": 21,
     "lines of the largest file": 570,
-    "lines of pipelines": 4_400,
+    "lines of pipelines": 4_520,
     "circles of modules": 1,
     "circles of folders": 1,
     "median lines of a function": 7,

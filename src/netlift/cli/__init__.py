@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -72,6 +73,37 @@ def simulate(
             load(config), customers=customers, seed=seed, end=end.date(), progress=progress, preset=preset
         )
     show(result, json_output=json_output, config=config)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the business, which must not exist.")],
+    tables: Annotated[
+        list[Path] | None, typer.Option("--tables", help="Files or folders of your tables; the demo when left out.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Of the business; that of the folder when left out.")] = "",
+    currency: Annotated[str, typer.Option(help="ISO code of all money in the tables.")] = "RUB",
+    time_zone: Annotated[str, typer.Option(help="Of moments without a zone, by the IANA list.")] = "Europe/Moscow",
+    json_output: JsonOption = False,
+) -> None:
+    """Begin a business: a config with a comment at every choice, definitions of models and a Makefile.
+
+    It looks at the files, proposes which table and column each is, and says what is missing for which question.
+    Example: netlift init my-shop --tables clients.csv --tables receipts/ --currency EUR --time-zone Europe/Berlin
+    """
+    from netlift.pipelines.init import init_business
+
+    with watched(quiet=json_output) as progress:
+        result = init_business(
+            folder,
+            tables or [],
+            name=name,
+            currency=currency,
+            time_zone=time_zone,
+            progress=progress,
+            now=now(),
+        )
+    show(result, json_output=json_output, config=DEMO)
 
 
 @app.command()

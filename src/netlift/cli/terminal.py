@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from netlift.config.business import BusinessSettings
 
 MOST_LINES = 20
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The business: a YAML of configs/.")]
+DEMO = Path("configs/demo.yaml")
+
+
+def find_config(given: Path) -> Path:
+    """The config that was given; where none was and there is no demo, the only one of `configs/`."""
+    others = [] if given != DEMO or given.exists() else sorted(DEMO.parent.glob("*.yaml"))
+    return others[0] if len(others) == 1 else given
+
+
+ConfigOption = Annotated[
+    Path,
+    typer.Option("--config", "-c", callback=find_config, help="The business: a YAML of configs/; if one is there, it."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Folder of a public data set, in place of the config's data.path.")
@@ -32,7 +44,6 @@ TimeoutOption = Annotated[
 LangOption = Annotated[str, typer.Option("--lang", help="Of the texts: ru or en.")]
 PdfOption = Annotated[bool, typer.Option("--pdf", help="Print a PDF too; needs Chromium.")]
 BrowserOption = Annotated[Path | None, typer.Option("--browser", help="Where Chromium is; searched when left out.")]
-DEMO = Path("configs/demo.yaml")
 HINT_OF_MAKE = re.compile(r"\bmake (?:score|train|decide)(?: AS_OF=\S+)?")
 HINT = re.compile(r"\bnetlift (?:train|score|segments|assign|readout|doctor)(?: [\w./-]*[\w/-])?", re.ASCII)
 """A verb and the one argument that the texts give it."""

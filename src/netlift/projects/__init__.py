@@ -1,0 +1,1 @@
+"""A new business: what given files hold, which tables of the contract they are, and the config to begin with."""
