@@ -286,7 +286,7 @@ class UpliftModel(BaseEstimator):
     def _warn_if_alike(self, X: np.ndarray) -> None:
         if not np.ptp(self._predict(self.model_, X), axis=0).any():
             warnings.warn(
-                f"no heterogeneity found: {', '.join(map(str, self.arms_.names))} is predicted to have the same effect on "
+                f"no heterogeneity found: {', '.join(map(str, self.arms_.names))} has the same predicted effect on "
                 "everybody; choose by the mean effects of summary()",
                 stacklevel=3,
             )
