@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -194,3 +197,17 @@ def test_a_policy_of_an_unknown_arm_and_effects_without_an_arm_are_refused() -> 
     three = ["control", "mail", "call"] * 2
     with pytest.raises(FrameError, match="no column for mail"):
         qini(np.ones(6), three, pd.DataFrame({"call": np.arange(6.0)}), propensity="shares", control="control")
+
+
+@pytest.mark.slow
+def test_the_readme_opens_with_what_its_lines_print(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    data = readme.parents[1] / "shared" / "data"
+    if not (data / "hillstrom.parquet").exists():
+        pytest.skip(f"{data} is not there")
+    code, printed = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", readme.read_text(), re.DOTALL).groups()
+    monkeypatch.chdir(data)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == printed

@@ -64,7 +64,7 @@ def known_or_own(known: Sequence[str], kind: Kind) -> Callable[[str], str]:
 
             own = f"a dotted path (package.module:Name) or an entry point of netlift.{kind}s"
             ours = f"one of {', '.join(known)}, or " if known else ""
-            raise ValueError(f"{name!r} is not {ours}{own}{did_you_mean(name, known)}")
+            raise ValueError(f"{name!r} is not {ours}{own}{did_you_mean(name, list(known))}")
         try:
             load_own(path, kind)
         except ConfigError as error:
