@@ -17,7 +17,7 @@ BOUNDS = {
     "lines": 82_600,
     "files in the largest folder": 21,
     "lines of the largest file": 570,
-    "lines of pipelines": 4_520,
+    "lines of pipelines": 4_530,
     "circles of modules": 1,
     "circles of folders": 1,
     "median lines of a function": 7,

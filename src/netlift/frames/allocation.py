@@ -20,7 +20,7 @@ NOTHING = "none"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Choices(Told):
+class CustomerChoices(Told):
     """Who gets what, and what the limits are worth.
 
     Attributes:
@@ -49,7 +49,7 @@ class Choices(Told):
 
 def allocate(
     value: Any, cost: Any = 0.0, *, budget: float | None = None, caps: Mapping[Any, float] | None = None
-) -> Choices:
+) -> CustomerChoices:
     """Choose at most one option for each customer, for the most value within a budget and caps.
 
     Args:
@@ -82,7 +82,7 @@ def allocate(
         limits.append(Limit(name=str(name), options=(options.index(str(name)),), most=float(most)))
     solved = solve(Problem(value=worth, cost=_costs(cost, options, len(table)), budget=budget, limits=tuple(limits)))
     names = np.array([*options, NOTHING], dtype=object)
-    return Choices(
+    return CustomerChoices(
         choices=pd.Series(names[solved.choice], index=table.index, name="choice"),
         profit=solved.profit,
         gap=solved.gap,
@@ -114,4 +114,4 @@ def _costs(cost: Any, options: list[str], rows: int) -> np.ndarray:
     return np.column_stack([read_numbers(table[name], rows=rows, name=f"cost of {name}") for name in names])
 
 
-__all__ = ["Choices", "allocate"]
+__all__ = ["CustomerChoices", "allocate"]
