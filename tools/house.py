@@ -14,10 +14,10 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 80_100,
+    "lines": 82_600,
     "files in the largest folder": 21,
     "lines of the largest file": 570,
-    "lines of pipelines": 4_520,
+    "lines of pipelines": 4_530,
     "circles of modules": 1,
     "circles of folders": 1,
     "median lines of a function": 7,

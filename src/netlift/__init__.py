@@ -8,6 +8,16 @@ fields are the numbers, and tables have `to_frame()`. Time, seed and settings ar
     from pathlib import Path
     shop, quiet, now = netlift.load(Path("configs/demo.yaml")), netlift.Silent(), datetime.now(tz=UTC)
 
+On plain frames (pandas, polars, Arrow) and arrays, with scikit-learn's conventions and without a config; `UpliftModel`,
+`Experiment`, `LtvModel` and `ChurnModel` show their use:
+
+    y, treatment, effect = [0.0, 1.0, 3.0, 2.0], ["control", "mail"] * 2, [0.1, 0.2, 0.3, 0.4]
+    netlift.qini(y, treatment, effect, propensity=0.5)
+    netlift.policy_value(y, treatment, "mail", propensity=0.5, against="control")
+    netlift.allocate([[3.0, 5.0], [2.0, 4.5]], [0.1, 2.0], budget=3.0).choices
+    receipts = {"customer_id": ["a"], "occurred_at": ["2026-05-01"], "margin": [10.0]}
+    netlift.rfm(receipts, as_of=date(2026, 10, 1))
+
 Data and what is known of customers:
 
     netlift.simulate(shop, customers=20_000, seed=7, end=date(2026, 10, 1), progress=quiet)
@@ -67,7 +77,7 @@ What results are made of: `BusinessSettings`, `Tables`, `Table`, and a number th
 Examples:
     >>> import netlift
     >>> sorted(netlift.__all__)[:3]
-    ['BusinessSettings', 'Estimate', 'Silent']
+    ['BusinessSettings', 'ChurnModel', 'Estimate']
 """
 
 from __future__ import annotations
@@ -80,6 +90,12 @@ if TYPE_CHECKING:
     from netlift.data.read import Tables, open_tables
     from netlift.features.build import build_features
     from netlift.features.catalogue import build_catalogue
+    from netlift.frames.allocation import allocate
+    from netlift.frames.experiment import Experiment
+    from netlift.frames.judging import policy_value, qini
+    from netlift.frames.receipts import rfm
+    from netlift.frames.uplift import UpliftModel
+    from netlift.frames.value import ChurnModel, LtvModel
     from netlift.pipelines.assign import assign_campaign as assign
     from netlift.pipelines.check import check_business as check
     from netlift.pipelines.decide import decide_business as decide
@@ -103,6 +119,14 @@ _PLACES = {
     "open_tables": ("netlift.data.read", "open_tables"),
     "build_features": ("netlift.features.build", "build_features"),
     "build_catalogue": ("netlift.features.catalogue", "build_catalogue"),
+    "ChurnModel": ("netlift.frames.value", "ChurnModel"),
+    "Experiment": ("netlift.frames.experiment", "Experiment"),
+    "LtvModel": ("netlift.frames.value", "LtvModel"),
+    "UpliftModel": ("netlift.frames.uplift", "UpliftModel"),
+    "allocate": ("netlift.frames.allocation", "allocate"),
+    "policy_value": ("netlift.frames.judging", "policy_value"),
+    "qini": ("netlift.frames.judging", "qini"),
+    "rfm": ("netlift.frames.receipts", "rfm"),
     "assign": ("netlift.pipelines.assign", "assign_campaign"),
     "check": ("netlift.pipelines.check", "check_business"),
     "decide": ("netlift.pipelines.decide", "decide_business"),
@@ -123,10 +147,15 @@ _PLACES = {
 
 __all__ = [
     "BusinessSettings",
+    "ChurnModel",
     "Estimate",
+    "Experiment",
+    "LtvModel",
     "Silent",
     "Table",
     "Tables",
+    "UpliftModel",
+    "allocate",
     "assign",
     "build_catalogue",
     "build_features",
@@ -136,9 +165,12 @@ __all__ = [
     "doctor",
     "load",
     "open_tables",
+    "policy_value",
     "portfolio",
     "promote",
+    "qini",
     "readout",
+    "rfm",
     "score",
     "scorecard",
     "segment",
@@ -149,7 +181,16 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a name when it is first asked for, so that `import netlift` costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("netlift")
     if name not in _PLACES:
         raise AttributeError(f"netlift has no {name!r}; it has {', '.join(__all__)}")
     module, attribute = _PLACES[name]
     return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    """What there is, imported or not."""
+    return [*__all__, "__version__"]

@@ -50,6 +50,23 @@ app = typer.Typer(
 )
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"netlift {version('netlift')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Customer value management measured in money: who is leaving, what each is worth, whom a contact changes."""
+
+
 @app.command()
 def simulate(
     config: ConfigOption = DEMO,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from netlift.config.business import TaskName
+from netlift.config.own_parts import known_or_own
 from netlift.config.settings import Settings, load_settings, read_yaml
 from netlift.config.tree_params import find_mistakes
 from netlift.errors import ConfigError
@@ -183,17 +184,22 @@ class UpliftGate(SuspicionGate):
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
 
 
+OwnFeature = Annotated[str, AfterValidator(known_or_own((), "feature"))]
+
+
 class Definition(Settings):
     """What every task states.
 
     Attributes:
         description: One sentence for the model card.
         exclude: Features left out, by name.
+        features: Own features beside those of the catalogue, by dotted path or entry point.
         search: How LightGBM is tuned.
     """
 
     description: str
     exclude: tuple[str, ...] = ()
+    features: tuple[OwnFeature, ...] = ()
     search: Search
 
 
@@ -214,6 +220,11 @@ class ChurnTask(Definition):
     gates: ChurnGate
 
 
+FlagLearner = Annotated[str, AfterValidator(known_or_own(("logistic", "lightgbm"), "learner"))]
+CHURN_LEARNERS = ("own_rhythm", "p_alive", "logistic", "lightgbm")
+ChurnLearner = Annotated[str, AfterValidator(known_or_own(CHURN_LEARNERS, "learner"))]
+
+
 class FlagDefinition(ChurnTask):
     """Who is leaving, told by a flag in one extract without receipts or history.
 
@@ -223,7 +234,13 @@ class FlagDefinition(ChurnTask):
 
     label: FlagLabel
     held_out_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.25
-    candidates: Annotated[tuple[Literal["logistic", "lightgbm"], ...], Field(min_length=1)]
+    candidates: Annotated[tuple[FlagLearner, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _no_own_features(self) -> FlagDefinition:
+        if self.features:
+            raise ValueError("features: one extract has no rows before a cutoff; name its columns in data.attributes")
+        return self
 
 
 class ChurnDefinition(ChurnTask):
@@ -232,7 +249,7 @@ class ChurnDefinition(ChurnTask):
     label: ChurnLabel
     windows: Windows
     population: Population
-    candidates: Annotated[tuple[Literal["own_rhythm", "p_alive", "logistic", "lightgbm"], ...], Field(min_length=1)]
+    candidates: Annotated[tuple[ChurnLearner, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _population_of_label(self) -> ChurnDefinition:
@@ -243,7 +260,8 @@ class ChurnDefinition(ChurnTask):
         return self
 
 
-LtvCandidate = Literal["mean_by_rfm", "last_period", "bg_nbd", "tweedie", "ziln", "two_part", "stack"]
+LTV_LEARNERS = ("mean_by_rfm", "last_period", "bg_nbd", "tweedie", "ziln", "two_part", "stack")
+LtvLearner = Annotated[str, AfterValidator(known_or_own(LTV_LEARNERS, "learner"))]
 
 
 class LtvDefinition(Definition):
@@ -259,7 +277,7 @@ class LtvDefinition(Definition):
     population: Population
     discount_rate_year: Annotated[float, Field(ge=0, lt=10)]
     extrapolate_to_days: Days | None = None
-    candidates: Annotated[tuple[LtvCandidate, ...], Field(min_length=1)]
+    candidates: Annotated[tuple[LtvLearner, ...], Field(min_length=1)]
     gates: LtvGate
 
     @model_validator(mode="after")
@@ -273,7 +291,7 @@ class LtvDefinition(Definition):
         return self
 
 
-UpliftCandidate = Literal[
+UPLIFT_LEARNERS = (
     "response",
     "recency_frequency",
     "averaged_effects",
@@ -290,7 +308,8 @@ UpliftCandidate = Literal[
     "causalml_r",
     "causalml_dr",
     "causalml_forest",
-]
+)
+UpliftLearner = Annotated[str, AfterValidator(known_or_own(UPLIFT_LEARNERS, "learner"))]
 
 
 class WearSettings(Settings):
@@ -327,7 +346,7 @@ class UpliftDefinition(Definition):
     max_rows: Annotated[int, Field(ge=1000, le=MOST_ROWS)] = 500_000
     observational: tuple[str, ...] = ()
     wear: WearSettings | None = None
-    candidates: Annotated[tuple[UpliftCandidate, ...], Field(min_length=1)]
+    candidates: Annotated[tuple[UpliftLearner, ...], Field(min_length=1)]
     gates: UpliftGate
 
 

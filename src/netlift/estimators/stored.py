@@ -27,6 +27,8 @@ Expressions, each a JSON object with `op`:
   them is missing.
 - `ratio`: first over second of `of`, `fallback` where the second is zero.
 - `negate_of_one`: 1 - `of`.
+- `own`: `path` (`package.module:Name` of a class with `load(text)` and `predict(frame)`), `text` its file, `column`
+  of what it predicts (null: it predicts one). The package must be importable where the model is asked.
 - `purchase_process`: `family`, `r`, `alpha`, `a`, `b`, `unit_days`, `names` (purchase days, age at the last and time
   since the first, in days), `what`: `p_alive` (alive `to_days` from now) or `purchases` (expected purchase days between
   `from_days` and `to_days` from now). Of a customer without a purchase day nothing is known: NaN.
@@ -39,7 +41,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,6 +123,11 @@ class StoredModel:
         self._position = {name: i for i, name in enumerate(self.names)}
         self._texts = {name: _read_text(files, name) for name in sorted(_booster_files(self.spec))}
         self._boosters: dict[str, Any] = {}
+        self._own = {
+            node["text"]: load_own_learner(node["path"], _read_text(files, node["text"]))
+            for node in _nodes(self.spec)
+            if node.get("op") == "own"
+        }
         self._forests = _compiled_forests(self.spec, self._texts, threads)
 
     @property
@@ -224,6 +231,13 @@ class StoredModel:
             self._boosters[name] = lgb.Booster(model_str=self._texts[name])
         return self._boosters[name]
 
+    def _evaluate_own(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        key = f"own {node['text']}"
+        if key not in known:
+            predicted = self._own[node["text"]].predict(as_frame(X, self.features))
+            known[key] = np.asarray(predicted, dtype=np.float64).reshape(len(X), -1)
+        return known[key][:, node["column"] or 0]
+
     def _evaluate_booster(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
         score = self._scores(node, X, known).astype(np.float64) + float(node.get("init", 0.0))
         link = node.get("link", "identity")
@@ -287,6 +301,7 @@ _OPS: dict[str, Callable[[StoredModel, Node, np.ndarray, Known], np.ndarray]] = 
     "constant": lambda model, node, X, known: np.full(len(X), float(node["value"])),
     "column": lambda model, node, X, known: model._column(node["name"], X),
     "booster": StoredModel._evaluate_booster,
+    "own": StoredModel._evaluate_own,
     "ziln": StoredModel._evaluate_ziln,
     "logistic": StoredModel._evaluate_scaled,
     "least_squares": StoredModel._evaluate_scaled,
@@ -303,6 +318,38 @@ _OPS: dict[str, Callable[[StoredModel, Node, np.ndarray, Known], np.ndarray]] = 
 }
 _BOOSTED = ("booster", "ziln")
 _COSTLY = (*_BOOSTED, "purchase_process")
+
+
+def load_own_learner(path: str, text: str) -> Any:
+    """A learner of a user's package from its text.
+
+    Raises:
+        StoredModelError: The package cannot be imported, or has no such class.
+    """
+    module, _, name = path.partition(":")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise StoredModelError(
+            f"this model was learned by {path}, which cannot be imported here ({error}): install its package, or "
+            "promote a model without it"
+        ) from error
+    return kind.load(text)
+
+
+def as_frame(X: np.ndarray, features: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """An encoded matrix as a frame: numbers, and categories as pandas categoricals."""
+    columns: dict[str, Any] = {}
+    for i, feature in enumerate(features):
+        column = X[:, i]
+        if feature["kind"] == "category":
+            codes = np.where(np.isnan(column), -1, column).astype(np.int64)
+            columns[feature["name"]] = pd.Categorical.from_codes(
+                codes, categories=pd.Index(list(feature["categories"]))
+            )
+        else:
+            columns[feature["name"]] = column
+    return pd.DataFrame(columns, index=range(len(X)))
 
 
 def encode_categories(column: pd.Series, categories: list[str]) -> np.ndarray:
@@ -349,13 +396,17 @@ def _sigmoid(score: np.ndarray) -> np.ndarray:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * score)))
 
 
-def _booster_files(node: Any) -> set[str]:
+def _booster_files(spec: Any) -> set[str]:
+    return {node["file"] for node in _nodes(spec) if node.get("op") in _BOOSTED}
+
+
+def _nodes(node: Any) -> Iterator[Node]:
+    """Every mapping within."""
     if isinstance(node, Mapping):
-        own = {node["file"]} if node.get("op") in _BOOSTED else set()
-        return own.union(*(_booster_files(value) for value in node.values()))
-    if isinstance(node, list):
-        return set().union(*(_booster_files(value) for value in node)) if node else set()
-    return set()
+        yield node
+    if isinstance(node, Mapping | list):
+        for value in node.values() if isinstance(node, Mapping) else node:
+            yield from _nodes(value)
 
 
 def _read_text(files: Mapping[str, bytes], name: str) -> str:

@@ -20,6 +20,7 @@ from netlift.features.customers import Customers, fill_customers, load_customers
 from netlift.features.engagement import fill_engagement
 from netlift.features.kernel import DAY, fill_purchases
 from netlift.features.matrix import Feature, FeatureMatrix
+from netlift.features.own_features import load_features, own_values
 from netlift.features.queries import Queries, to_instants
 from netlift.features.sources import check_sources, count_receipts, engagement_rows, receipt_rows
 from netlift.features.streams import CustomerIndex, CustomerRows, PartitionedRows, read_rows
@@ -180,6 +181,8 @@ class FeatureBuilder:
         self.unseen: dict[str, int] = {}
         self._customers = customers
         self._vocabulary = vocabulary
+        self._tables = tables
+        self._own = [own for own in load_features(vocabulary.own) if own.feature in self.features]
         self._observation = reach.observation
         connection = tables.connection
         self.index = CustomerIndex.build(
@@ -233,7 +236,13 @@ class FeatureBuilder:
                 start,
             )
         own = self._position(customer_entries(words))
-        fill_customers(self._customers, asked, cutoffs, own, out[:, start : start + len(asked)])
+        here = out[:, start : start + len(asked)]
+        fill_customers(self._customers, asked, cutoffs, own, here)
+        if self._own and len(asked):
+            ids, since = self._customers.customer_id[asked], np.timedelta64(self._observation // DAY, "D")
+            names = [feature.name for feature in self.features]
+            for name, values in own_values(self._tables, self._own, ids, cutoffs, since=since).items():
+                here[names.index(name)] = values
 
     def _position(self, entries: list[Entry]) -> np.ndarray:
         where = {feature.name: i for i, feature in enumerate(self.features)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from netlift.errors import ConfigError
 from netlift.features.matrix import Feature
+from netlift.features.own_features import load_features
 from netlift.features.vocabulary import COMPLAINT, NPS, OPEN, OTHER, Source, Vocabulary
 
 CATALOGUE_VERSION = "1"
@@ -31,7 +32,7 @@ def build_catalogue(vocabulary: Vocabulary) -> tuple[Feature, ...]:
     """The features of a vocabulary, in column order.
 
     Raises:
-        ConfigError: An attribute has the name of a feature.
+        ConfigError: An attribute or own feature has the name of a feature, or an own one cannot be imported.
 
     Examples:
         >>> catalogue = build_catalogue(Vocabulary(attributes={"region": ("north", "south")}))
@@ -39,10 +40,11 @@ def build_catalogue(vocabulary: Vocabulary) -> tuple[Feature, ...]:
         (85, 'purchases_7d', ('north', 'south', 'other'))
     """
     entries = [*purchase_entries(vocabulary), *engagement_entries(vocabulary), *customer_entries(vocabulary)]
+    entries += [Entry(feature=own.feature) for own in load_features(vocabulary.own)]
     features = tuple(entry.feature for entry in entries if entry.needs is None or entry.needs in vocabulary.sources)
     twice = [name for name, count in Counter(feature.name for feature in features).items() if count > 1]
     if twice:
-        raise ConfigError(f"attributes {twice} have the names of features: rename these columns in the config")
+        raise ConfigError(f"attributes or own features {twice} have the names of features: rename them")
     return features
 
 

@@ -34,6 +34,7 @@ class Vocabulary:
         attributes: Customer column to its known values, most frequent first, or to None where it is a number.
         sources: Optional sources that exist; features of the others are left out of the catalogue.
         pooled: Column to how many of its values are "other" because too few customers had them.
+        own: Dotted paths of own features (see `own_features.py`).
     """
 
     categories: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Vocabulary:
     attributes: Mapping[str, tuple[str, ...] | None]
     sources: tuple[Source, ...] = SOURCES
     pooled: Mapping[str, int] = field(default_factory=dict)
+    own: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """A plain form for JSON."""
@@ -54,7 +56,7 @@ class Vocabulary:
             "attributes": {name: None if known is None else list(known) for name, known in self.attributes.items()},
             "sources": list(self.sources),
             "pooled": dict(self.pooled),
-        }
+        } | ({"own": list(self.own)} if self.own else {})
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Vocabulary:
@@ -73,6 +75,7 @@ class Vocabulary:
             attributes={name: None if known is None else tuple(known) for name, known in plain["attributes"].items()},
             sources=tuple(plain["sources"]),
             pooled=dict(plain.get("pooled", {})),
+            own=tuple(plain.get("own", ())),
         )
 
     def tell_pooled(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
 
 from netlift.config.business import BusinessSettings, TaskName
 from netlift.config.definitions import AnyDefinition, ChurnDefinition, LtvDefinition, load_definition
+from netlift.config.own_parts import own_path
 from netlift.config.settings import did_you_mean
 from netlift.data.checks.check import read_sound
 from netlift.data.checks.findings import LEARN_UPLIFT, CheckReport
@@ -88,7 +90,7 @@ def train_business(
                 definition=definition,
                 tables=tables,
                 history=history,
-                vocabulary=vocabulary,
+                vocabulary=replace(vocabulary, own=_own_features(definition)),
                 progress=progress,
                 money=money,
                 future_value=value,
@@ -110,6 +112,11 @@ def train_business(
         next_best_offer=offered,
         left_out=report.left_out_of("train"),
     )
+
+
+def _own_features(definition: AnyDefinition) -> tuple[str, ...]:
+    """Their dotted paths: what a model stores, so that it scores where no entry point is known."""
+    return tuple(own_path(name, "feature") or name for name in definition.features)
 
 
 def _mistrusted(report: CheckReport) -> dict[str, str]:

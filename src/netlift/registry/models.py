@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlparse
 
 from netlift.data.write import require_free_space, staged_directory, sweep_staging
 from netlift.errors import ModelIntegrityError, NetliftError, UsageError
-from netlift.estimators.stored import StoredModel
+from netlift.estimators.stored import StoredModel, StoredModelError
 from netlift.registry.locks import exclusive, is_running, read_process, this_process
 from netlift.registry.package import content_digest, digest_digests, digest_package, read_package, write_package
 from netlift.registry.refusals import refusals
@@ -167,11 +167,16 @@ def load(store: Store, task: str, version: int, *, threads: int = 1) -> LoadedMo
 
     Raises:
         UsageError: There is no such version.
-        ModelIntegrityError: A file is missing, added, changed or a link; or other code would run than ours.
+        ModelIntegrityError: A file is missing, added, changed or a link; other code would run than ours; or a part of
+            its own cannot be imported.
     """
     described = describe(store, task, version)
     files = read_package(described.folder, json.loads(described.tags[PACKAGE_TAG]))
-    return LoadedModel(version=described, model=StoredModel(files, threads=threads), files=files)
+    try:
+        model = StoredModel(files, threads=threads)
+    except StoredModelError as error:
+        raise ModelIntegrityError(f"{model_name(task)} version {version}: {error}") from error
+    return LoadedModel(version=described, model=model, files=files)
 
 
 def sweep_models(store: Store, *, lock_timeout_seconds: float = 60.0) -> int:

@@ -140,7 +140,9 @@ class Words:
         return self.share(chance, digits=0)
 
     def money(self, value: float, currency: str, *, digits: int = 0, signed: bool = False) -> str:
-        """Money in a currency of the ISO list."""
+        """Money in a currency of the ISO list, or a bare number in none."""
+        if not currency:
+            return self.number(value, digits=digits, signed=signed)
         pattern = _with_digits(self.locale.currency_formats["standard"], digits)
         shown = pattern.apply(_whole(value, digits), self.locale, currency=currency, currency_digits=False)
         text = _signed(value, signed) + _minus(str(shown))
@@ -231,6 +233,8 @@ class Words:
 
     def symbol(self, currency: str) -> str:
         """A currency's sign, or its code where it has none."""
+        if not currency:
+            return ""
         from babel.numbers import get_currency_symbol
 
         return str(get_currency_symbol(currency, locale=self.locale))

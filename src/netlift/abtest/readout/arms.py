@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from scipy.special import ndtr
 
@@ -35,11 +35,15 @@ from netlift.abtest.stats import skew
 from netlift.abtest.stats.adjustment import Adjustment
 from netlift.abtest.stats.difference import FEWEST, Contrast, Money, contrast, money, money_lines
 from netlift.abtest.stats.moments import OUTCOMES, PROFIT, Moments, merge
+from netlift.abtest.stats.robustness import capped, largest_shares, without_largest
 from netlift.abtest.stats.sequential import repeated_interval
 from netlift.abtest.stats.simultaneous import chance_best, critical_value, joint_chance, simultaneous_profits
 from netlift.abtest.stats.weighting import AVERAGE, arms_of, control_of
 from netlift.data.contract import CONTROL
 from netlift.results import Estimate
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 NET: Mapping[str, float] = {**PROFIT, AFTER: 1.0}
 
@@ -149,6 +153,26 @@ class ArmsRead:
     z: float
     pull_forward: tuple[PullForward, ...] = ()
     after_window: PullForward | None = None
+
+
+def gather_arm_cells(
+    rows: ir.Table, cells: Mapping[str, Moments], read: Callable[[ir.Table], Mapping[str, Moments]], *, cap: float
+) -> dict[str, ArmCells]:
+    """Moments of each arm beside those without its extremes.
+
+    Args:
+        rows: One row per assigned customer.
+        cells: Moments of arms, control and its pictures.
+        read: The same of other rows.
+        cap: Share of buyers whose spend is below the cap.
+    """
+    smaller, cut, shares = read(without_largest(rows)), read(capped(rows, share=cap)), largest_shares(rows)
+    return {
+        arm: ArmCells(
+            whole=whole, without_largest=smaller.get(arm, whole), capped=cut[arm], largest_share=shares.get(arm, 0.0)
+        )
+        for arm, whole in cells.items()
+    }
 
 
 def read_arms(
@@ -442,4 +466,13 @@ def _written(terms: Terms) -> dict[str, Any]:
     return {"level": terms.level, "currency": terms.currency}
 
 
-__all__ = ["ArmCells", "ArmsRead", "Terms", "read_arms", "read_cell", "read_pull_forward", "read_rollout"]
+__all__ = [
+    "ArmCells",
+    "ArmsRead",
+    "Terms",
+    "gather_arm_cells",
+    "read_arms",
+    "read_cell",
+    "read_pull_forward",
+    "read_rollout",
+]

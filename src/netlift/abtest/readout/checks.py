@@ -17,10 +17,12 @@ from datetime import datetime
 from scipy.special import ndtr
 
 from netlift.abtest.readout.overlaps import ANY, NOTICED, TOO_MUCH, Touch
-from netlift.abtest.readout.result import Check, CheckStatus
-from netlift.abtest.stats.difference import Contrast
-from netlift.abtest.stats.moments import OUTCOMES
+from netlift.abtest.readout.result import ArmReadout, Check, CheckStatus
+from netlift.abtest.stats.adjustment import Adjustment
+from netlift.abtest.stats.difference import Contrast, contrast
+from netlift.abtest.stats.moments import OUTCOMES, Moments
 from netlift.abtest.stats.skew import LARGE
+from netlift.abtest.stats.weighting import control_of
 from netlift.data.assigned_days import AssignedDays
 from netlift.data.checks.repeats import Repeats
 from netlift.data.checks.rules import CONTACTED_SHARE, TORN_SHARE
@@ -93,7 +95,7 @@ def check_campaign(facts: Facts) -> tuple[Check, ...]:
 def _campaign_checks(facts: Facts) -> Iterator[Check]:
     yield _randomized(facts)
     for name in ("planned_split", "analysed_split"):
-        yield _split(name, facts.ratios.get(name))
+        yield check_split(name, facts.ratios.get(name))
     yield from _no_choice(facts)
     yield _same_days(facts)
     torn = facts.torn / max(facts.assigned, 1)
@@ -154,6 +156,37 @@ def check_arm(
     return tuple(checks)
 
 
+def check_arms(
+    arms: Sequence[ArmReadout], found: Sequence[Adjustment], cells: Mapping[str, Moments], *, covariates: Sequence[str]
+) -> Iterator[Check]:
+    """The checks on every arm, its balance before the campaign among them.
+
+    Args:
+        arms: As they were read.
+        found: Their contrasts, in the same order.
+        cells: Moments of arms and control.
+        covariates: Figures of before, of which those that were adjusted for must be balanced.
+    """
+    for arm, adjustment in zip(arms, found, strict=True):
+        before = [name for name in covariates if name in adjustment.used]
+        balance = None
+        if before:
+            names = [*OUTCOMES, *before]
+            balance = contrast(cells[arm.arm].take(names), control_of(cells, arm.arm).take(names), arm=arm.arm)
+        yield from check_arm(
+            arm.arm,
+            adjustment.raw,
+            gamma=arm.gamma,
+            largest_share=arm.largest_customer_share,
+            balance=balance,
+            looked_at=len(before) * len(arms),
+        )
+        if cells[CONTROL].clusters is not None:
+            yield check_clusters(
+                arm.arm, min(cell.effective_units for cell in (cells[arm.arm], control_of(cells, arm.arm)))
+            )
+
+
 def _size(arm: str, contrast: Contrast, gamma: float) -> Check:
     """Whether arm and control hold enough customers to tell an effect from chance, and control enough for the skew."""
     figures = {"gamma": gamma, "control": float(contrast.n_control)}
@@ -186,7 +219,8 @@ def blocked(checks: Sequence[Check]) -> bool:
     return any(check.blocking and check.status == "failed" for check in checks)
 
 
-def _split(name: str, ratio: SampleRatio | None) -> Check:
+def check_split(name: str, ratio: SampleRatio | None) -> Check:
+    """Whether the arms have the sizes that were planned; not checked where nobody knows the plan."""
     if ratio is None or ratio.p_value is None:
         return Check(name=name, status="not_checked", blocking=True)
     figures = {"p_value": ratio.p_value, "arms": float(ratio.arms), "customers": float(ratio.rows)}

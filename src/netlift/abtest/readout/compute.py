@@ -12,9 +12,9 @@ from netlift.abtest.portfolio.compute import read_among
 from netlift.abtest.readout.advice import best_in_total
 from netlift.abtest.readout.advice_limits import advise_arms, channels_of
 from netlift.abtest.readout.arms import (
-    ArmCells,
     ArmsRead,
     Terms,
+    gather_arm_cells,
     read_arms,
     read_cell,
     read_rollout,
@@ -23,9 +23,8 @@ from netlift.abtest.readout.checks import (
     ALARM,
     Facts,
     blocked,
-    check_arm,
+    check_arms,
     check_campaign,
-    check_clusters,
     check_reached,
 )
 from netlift.abtest.readout.comparison import campaign_score
@@ -50,12 +49,10 @@ from netlift.abtest.readout.rows import (
     without_small_arms,
 )
 from netlift.abtest.stats.adjustment import Adjustment
-from netlift.abtest.stats.aggregate import Cells, MomentCell, aggregate
-from netlift.abtest.stats.difference import contrast
+from netlift.abtest.stats.aggregate import Cells, MomentCell, aggregate, by_arm
 from netlift.abtest.stats.heterogeneity import SegmentEffects, Whole, segment_effects
 from netlift.abtest.stats.moments import OUTCOMES, Moments
 from netlift.abtest.stats.outcomes import COVARIATES, campaign_contacts, count_left_out
-from netlift.abtest.stats.robustness import capped, largest_shares, without_largest
 from netlift.abtest.stats.sequential import Look, bounds
 from netlift.abtest.stats.sequential import looks as looks_at
 from netlift.abtest.stats.simultaneous import shrink_arms
@@ -135,6 +132,10 @@ class Reading:
         within = (by,) if by else ()
         return self._aggregate(picture_the_treated(rows, wanted, self.chances, within=within), wanted, by)
 
+    def arms_of(self, rows: ir.Table) -> dict[str, Moments]:
+        """Moments of the outcomes of each arm and of control."""
+        return by_arm(self.cells(rows, figures=OUTCOMES))
+
     def average(self) -> Cells:
         """Moments of each arm and of control as pictures of the whole campaign."""
         return self._aggregate(picture_the_whole(self.rows, self.figures), self.figures)
@@ -208,7 +209,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     request, campaign, how = reading.request, reading.campaign, reading.settings
     settings, tables, rows, randomized = reading.business, reading.tables, reading.rows, reading.randomized
     progress.stage("readout", "moments of every arm")
-    cells = _by_arm(reading.cells(rows))
+    cells = by_arm(reading.cells(rows))
     _refuse_empty(cells, request)
     days = read_days(tables, campaign, rows, reading.chances, household=reading.household)
     terms = Terms(
@@ -229,17 +230,21 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     if randomized:
         terms = replace(terms, among=_among_campaigns(reading, progress))
     progress.stage("readout", "lines of sensitivity, segments, days")
-    arms = _arm_cells(reading, cells)
+    arms = gather_arm_cells(rows, cells, reading.arms_of, cap=how.cap)
     weighted = bool(reading.chances.unequal)
-    average = _by_arm(reading.average()) if weighted else None
-    left = _by_arm(reading.left()) if weighted and not reading.chances.unlogged else {}
+    average = by_arm(reading.average()) if weighted else None
+    left = by_arm(reading.left()) if weighted and not reading.chances.unlogged else {}
     others: dict[str, Any] = {
         "average": average,
         "left": left if set(arms_of(cells)) <= set(left) else None,
         "after_days": campaign.after_days,
     }
     draft = read_arms(arms, terms, **others)
-    checks = (*checks, *_arm_checks(draft.arms, draft.adjustments, cells), *_reached(reading, cells))
+    checks = (
+        *checks,
+        *check_arms(draft.arms, draft.adjustments, cells, covariates=COVARIATES),
+        *_reached(reading, cells),
+    )
     withheld: Literal["blocked", "observational"] | None = "blocked" if blocked(checks) else None
     withheld = withheld if randomized else "observational"
     read = read_arms(arms, replace(terms, withheld=withheld), **others)
@@ -322,12 +327,6 @@ def _figures(rows: ir.Table, campaign: Campaign) -> tuple[str, ...]:
     return (*OUTCOMES, *COVARIATES, *(["delivered"] if is_delivery_logged else []), *after)
 
 
-def _by_arm(cells: Cells) -> dict[str, Moments]:
-    """Arm to moments, control first, then by name."""
-    found = {cell.arm: moments for cell, moments in cells.items() if not cell.dimension}
-    return {arm: found[arm] for arm in sorted(found, key=lambda arm: (arm != CONTROL, arm))}
-
-
 def _refuse_empty(cells: Mapping[str, Moments], request: ReadoutRequest) -> None:
     wanted = set(request.plan.shares) if request.plan else set()
     missing = sorted(wanted - {CONTROL, *arms_of(cells)})
@@ -336,39 +335,6 @@ def _refuse_empty(cells: Mapping[str, Moments], request: ReadoutRequest) -> None
             f"contacts: nobody was assigned to {', '.join(missing)} in campaign {request.campaign_id!r}, the plan says "
             "so; find the rows, or read the campaign without the plan"
         )
-
-
-def _arm_cells(reading: Reading, cells: Mapping[str, Moments]) -> dict[str, ArmCells]:
-    smaller = _by_arm(reading.cells(without_largest(reading.rows), figures=OUTCOMES))
-    cut = _by_arm(reading.cells(capped(reading.rows, share=reading.settings.cap), figures=OUTCOMES))
-    shares = largest_shares(reading.rows)
-    return {
-        arm: ArmCells(
-            whole=whole, without_largest=smaller.get(arm, whole), capped=cut[arm], largest_share=shares.get(arm, 0.0)
-        )
-        for arm, whole in cells.items()
-    }
-
-
-def _arm_checks(arms: Sequence[Any], found: Sequence[Adjustment], cells: Mapping[str, Moments]) -> Iterator[Check]:
-    for arm, adjustment in zip(arms, found, strict=True):
-        before = [name for name in COVARIATES if name in adjustment.used]
-        balance = None
-        if before:
-            names = [*OUTCOMES, *before]
-            balance = contrast(cells[arm.arm].take(names), control_of(cells, arm.arm).take(names), arm=arm.arm)
-        yield from check_arm(
-            arm.arm,
-            adjustment.raw,
-            gamma=arm.gamma,
-            largest_share=arm.largest_customer_share,
-            balance=balance,
-            looked_at=len(before) * len(arms),
-        )
-        if cells[CONTROL].clusters is not None:
-            yield check_clusters(
-                arm.arm, min(cell.effective_units for cell in (cells[arm.arm], control_of(cells, arm.arm)))
-            )
 
 
 def _reached(reading: Reading, cells: Mapping[str, Moments]) -> Iterator[Check]:
@@ -470,7 +436,7 @@ def _looks(reading: Reading, terms: Terms) -> Iterator[Look]:
         rows = assigned_rows(reading.tables, then, reading.settings, dimensions=(), household=reading.household)
         figures = [name for name in reading.figures if name in (*OUTCOMES, *COVARIATES)]
         seen, _ = without_small_arms(hold(reading.tables, rows))
-        cells = _by_arm(reading.cells(seen, figures=figures))
+        cells = by_arm(reading.cells(seen, figures=figures))
         scores.append(campaign_score(cells, covariates=terms.covariates, fixed=terms.fixed))
     yield from looks_at([share for share, _ in due], scores, planned=plan.looks, level=plan.level)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from netlift.abtest.stats.difference import Money
 from netlift.abtest.stats.heterogeneity import Heterogeneity, SegmentRow
@@ -361,6 +361,37 @@ class ArmCell:
     buyers: int
     means: dict[str, float]
     sds: dict[str, float]
+
+
+class ArmsResult(Protocol):
+    """What headline, money, arms and checks are written from: of a campaign, or of a frame of assigned customers."""
+
+    @property
+    def observational(self) -> bool: ...
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def best_arm(self) -> str: ...
+    @property
+    def money(self) -> tuple[Money, ...]: ...
+    @property
+    def profit(self) -> Estimate: ...
+    @property
+    def roi(self) -> Roi: ...
+    @property
+    def arms(self) -> tuple[ArmReadout, ...]: ...
+    @property
+    def cells(self) -> tuple[ArmCell, ...]: ...
+    @property
+    def checks(self) -> tuple[Check, ...]: ...
+    @property
+    def after_window(self) -> PullForward | None: ...
+    @property
+    def advice(self) -> tuple[ArmAdvice, ...]: ...
+    @property
+    def among(self) -> AmongCampaigns | None: ...
+    @property
+    def best_in_total(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)

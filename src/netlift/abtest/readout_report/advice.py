@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netlift.abtest.readout.result import ArmAdvice, CampaignReadout
+from netlift.abtest.readout.result import ArmAdvice, ArmsResult, CampaignReadout
 from netlift.abtest.readout_report.sentences import ReadoutWords, is_exact, somebody_bought
 from netlift.report.document import Cell, Grid, Tone, text_cell
 
@@ -13,7 +13,7 @@ TONES: dict[str, Tone] = {"scale_up": "good", "keep_testing": "warn", "stop": "b
 CENTS = 2
 
 
-def say_advice(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
+def say_advice(readout: ArmsResult, say: ReadoutWords) -> Iterator[str]:
     """What to do with all arms in a sentence, and which of several brings most, by one customer and by a run."""
     if readout.verdict.code in ("blocked", "observational"):
         yield say.say("do", what=say.say(f"do_{readout.verdict.code}"))
@@ -76,7 +76,7 @@ def _one(one: ArmAdvice, say: ReadoutWords) -> str:
     return say.say("do_more", customers=say.words.count("noun.customers", _round(one.more_customers)))
 
 
-def _best(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
+def _best(readout: ArmsResult, say: ReadoutWords) -> Iterator[str]:
     """The arm that brings most per customer, and that of which a run brings most; nothing where none brings any."""
     by_arm = {one.arm: one for one in readout.advice}
     each, total = by_arm.get(readout.best_arm), by_arm.get(readout.best_in_total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlift.abtest.readout.result import CampaignReadout, Check
+from netlift.abtest.readout.result import ArmsResult, CampaignReadout, Check
 from netlift.abtest.readout_report.sentences import ReadoutWords, clean
 from netlift.report.document import Cell, Grid, Section, Tone, text_cell
 
@@ -34,7 +34,7 @@ def trust_section(readout: CampaignReadout, say: ReadoutWords) -> Section:
     )
 
 
-def checks_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
+def checks_grid(readout: ArmsResult, say: ReadoutWords) -> Grid:
     """Every check, its light and what was seen; failed ones first, and one row for what all arms have passed alike."""
     order = ("failed", "warned", "passed", "not_checked")
     ordered = sorted(readout.checks, key=lambda check: order.index(check.status))
@@ -74,7 +74,7 @@ def overlaps_grid(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Grid]
     yield Grid(name=title, title=title, columns=columns, rows=tuple(rows))
 
 
-def sensitivity_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
+def sensitivity_grid(readout: ArmsResult, say: ReadoutWords) -> Grid:
     """The profit of each arm counted in other ways; where they disagree, the headline is not safe."""
     rows = []
     for arm in readout.arms:

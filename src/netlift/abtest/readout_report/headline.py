@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netlift.abtest.readout.advice import EARNED, after_turns, probably_lost, recovers
-from netlift.abtest.readout.result import CampaignReadout, Check
+from netlift.abtest.readout.result import ArmsResult, CampaignReadout, Check
 from netlift.abtest.readout_report.advice import say_advice
 from netlift.abtest.readout_report.checks import check_name, check_said
 from netlift.abtest.readout_report.sentences import WITHHELD, ReadoutWords, clean, is_exact, somebody_bought
@@ -60,7 +60,7 @@ def write_headline(readout: CampaignReadout, say: ReadoutWords) -> Headline:
         readout: The readout.
         say: The language and the currency.
     """
-    words, code = say.words, readout.verdict.code
+    words = say.words
     return Headline(
         say=say,
         title=say.say("title", name=clean(readout.name) or clean(readout.campaign_id)),
@@ -71,24 +71,29 @@ def write_headline(readout: CampaignReadout, say: ReadoutWords) -> Headline:
             window=words.count("noun.days", readout.outcome_days),
             until=words.day(readout.as_of.date()),
         ),
-        banner=Banner(
-            title=f"{words.say(f'readout_verdict.{_answer(readout)}')}.",
-            tone="warn" if _is_taken_back(readout) else "bad" if _is_probably_lost(readout) else TONES[code],
-            lines=tuple(_sentences(readout, say)),
-        ),
-        cards=tuple(_cards(readout, say)),
+        banner=write_banner(readout, say),
+        cards=tuple(write_cards(readout, say)),
         notice=say.say("observational_notice") if readout.observational else "",
     )
 
 
-def _answer(readout: CampaignReadout) -> str:
+def write_banner(readout: ArmsResult, say: ReadoutWords) -> Banner:
+    """The verdict and its sentences."""
+    tone: Tone = (
+        "warn" if _is_taken_back(readout) else "bad" if _is_probably_lost(readout) else TONES[readout.verdict.code]
+    )
+    title = say.words.say(f"readout_verdict.{_answer(readout)}")
+    return Banner(title=f"{title}.", tone=tone, lines=tuple(_sentences(readout, say)))
+
+
+def _answer(readout: ArmsResult) -> str:
     """The verdict, of its window alone where the days after take it back; what cannot be told may lean to a loss."""
     if _is_probably_lost(readout):
         return "probably_lost_money"
     return f"{readout.verdict.code}_at_first" if _is_taken_back(readout) else readout.verdict.code
 
 
-def _is_probably_lost(readout: CampaignReadout) -> bool:
+def _is_probably_lost(readout: ArmsResult) -> bool:
     """Whether a loss is probable and the days after the window do not make up for it."""
     after = readout.after_window
     recovered = recovers(None if after is None else after.verdict)
@@ -96,18 +101,18 @@ def _is_probably_lost(readout: CampaignReadout) -> bool:
     return leans and somebody_bought(readout)
 
 
-def _is_taken_back(readout: CampaignReadout) -> bool:
+def _is_taken_back(readout: ArmsResult) -> bool:
     """Whether money that the window shows is not there any more with the days after."""
     after = readout.after_window
     return after is not None and readout.verdict.code in EARNED and after.verdict.code not in EARNED
 
 
-def failed(readout: CampaignReadout) -> tuple[Check, ...]:
+def failed(readout: ArmsResult) -> tuple[Check, ...]:
     """Checks that take the verdict away."""
     return tuple(check for check in readout.checks if check.blocking and check.status == "failed")
 
 
-def _sentences(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
+def _sentences(readout: ArmsResult, say: ReadoutWords) -> Iterator[str]:
     """Why where there is no verdict, else how much, how sure, and what could turn it; then what to do."""
     verdict = readout.verdict
     if verdict.code == "blocked":
@@ -121,7 +126,7 @@ def _sentences(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
     yield from say_advice(readout, say)
 
 
-def _profit(readout: CampaignReadout, say: ReadoutWords) -> str:
+def _profit(readout: ArmsResult, say: ReadoutWords) -> str:
     profit = readout.profit
     if is_exact(profit):
         return say.say("best_exact", profit=say.whole(profit))
@@ -130,7 +135,7 @@ def _profit(readout: CampaignReadout, say: ReadoutWords) -> str:
     return say.say("best", profit=say.about(profit, level=True), each=each)
 
 
-def _how_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
+def _how_sure(readout: ArmsResult, say: ReadoutWords) -> Iterator[str]:
     verdict, after = readout.verdict, readout.after_window
     if not is_exact(readout.profit):
         chance = say.words.probability(verdict.chance_of_profit)
@@ -157,7 +162,8 @@ def _how_sure(readout: CampaignReadout, say: ReadoutWords) -> Iterator[str]:
         yield say.say("not_proven" if somebody_bought(readout) else "nobody_bought")
 
 
-def _cards(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Card]:
+def write_cards(readout: ArmsResult, say: ReadoutWords) -> Iterator[Card]:
+    """Profit, revenue and return, each against control."""
     against = say.say("against_others" if readout.observational else "against_control")
     assigned = sum(arm.assigned for arm in readout.arms)
     tone = TONES[readout.verdict.code] if readout.verdict.code in ("made_money", "lost_money") else ""
@@ -179,6 +185,6 @@ def _cards(readout: CampaignReadout, say: ReadoutWords) -> Iterator[Card]:
     yield Card(title=say.say("tile_roi"), cell=cell, lines=tuple(lines))
 
 
-def _revenue(readout: CampaignReadout, say: ReadoutWords) -> Cell:
+def _revenue(readout: ArmsResult, say: ReadoutWords) -> Cell:
     """Of all arms together, with its interval."""
     return say.about_cell(next(line.total for line in readout.money if line.name == "revenue"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from netlift.abtest.readout.result import ArmReadout, CampaignReadout, Roi
+from netlift.abtest.readout.result import ArmReadout, ArmsResult, CampaignReadout, Roi
 from netlift.report.document import Cell, Tone, text_cell
 from netlift.report.language import Words
 from netlift.results import Estimate
@@ -136,7 +136,7 @@ def best_of(readout: CampaignReadout) -> ArmReadout:
     return next((arm for arm in readout.arms if arm.arm == readout.best_arm), readout.arms[0])
 
 
-def somebody_bought(readout: CampaignReadout, *arms: str) -> bool:
+def somebody_bought(readout: ArmsResult, *arms: str) -> bool:
     """Whether anybody of some arms bought within the window, or of all: else only the cost is known."""
     return any(cell.buyers for cell in readout.cells if not arms or cell.arm in arms)
 

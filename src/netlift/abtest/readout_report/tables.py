@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from netlift.abtest.readout.result import ArmReadout, Assumption, CampaignReadout, SegmentRemainder
+from netlift.abtest.readout.result import ArmReadout, ArmsResult, Assumption, CampaignReadout, SegmentRemainder
 from netlift.abtest.readout_report.figures import by_dimension, by_profit
 from netlift.abtest.readout_report.sentences import ReadoutWords, clean, somebody_bought
 from netlift.abtest.stats.heterogeneity import SegmentRow
@@ -16,7 +16,7 @@ SEGMENT_COLUMNS = ("segment", "treated", "control", "buyers", "segment_total", "
 CENTS = 2
 
 
-def money_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
+def money_grid(readout: ArmsResult, say: ReadoutWords) -> Grid:
     """The lines of the money, to the cent, so that they add up; of several arms their totals side by side."""
     if len(readout.arms) > 1:
         return _money_of_arms(readout, say)
@@ -37,7 +37,7 @@ def money_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
     )
 
 
-def _money_of_arms(readout: CampaignReadout, say: ReadoutWords) -> Grid:
+def _money_of_arms(readout: ArmsResult, say: ReadoutWords) -> Grid:
     arms = by_profit(readout.arms)
     rows = []
     for whole, *lines in zip(readout.money, *(arm.money for arm in arms), strict=True):
@@ -47,7 +47,7 @@ def _money_of_arms(readout: CampaignReadout, say: ReadoutWords) -> Grid:
     return Grid(name=say.say("money"), title="", columns=heads, rows=tuple(rows))
 
 
-def arms_grid(readout: CampaignReadout, say: ReadoutWords) -> Grid:
+def arms_grid(readout: ArmsResult, say: ReadoutWords) -> Grid:
     """Arms side by side, control last: how many bought, how much a buyer spent, and what it earned."""
     many = len(readout.arms) > 1
     names = ["arm", "assigned", "buyers", "spend", "delivered", "profit", "roi"]
@@ -201,7 +201,7 @@ def _spend(arm: ArmReadout) -> float | None:
     return revenue.treated_mean * arm.assigned / arm.buyers if arm.buyers else None
 
 
-def _control_row(readout: CampaignReadout, width: int, say: ReadoutWords) -> Iterator[tuple[Cell, ...]]:
+def _control_row(readout: ArmsResult, width: int, say: ReadoutWords) -> Iterator[tuple[Cell, ...]]:
     for cell in readout.cells:
         if cell.arm == CONTROL and cell.n:
             spend = cell.means["revenue"] * cell.n / cell.buyers if cell.buyers else None

@@ -25,6 +25,7 @@ from netlift.abtest.stats.moments import (
     of_sums,
     weights_of,
 )
+from netlift.data.contract import CONTROL
 from netlift.errors import DataError
 
 if TYPE_CHECKING:
@@ -91,6 +92,12 @@ def aggregate(
         for dimension in (EVERYBODY, *dimensions):
             cells |= _with_clusters(rows, cells, dimension, cluster)
     return cells
+
+
+def by_arm(cells: Cells) -> dict[str, Moments]:
+    """Arm to moments, control first, then by name."""
+    found = {cell.arm: moments for cell, moments in cells.items() if not cell.dimension}
+    return {arm: found[arm] for arm in sorted(found, key=lambda arm: (arm != CONTROL, arm))}
 
 
 def _share_passes(rows: ir.Table, dimensions: Sequence[str]) -> list[tuple[str, ...]]:

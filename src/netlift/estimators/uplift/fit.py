@@ -5,10 +5,16 @@ Every candidate has one output per offer, `uplift_<offer>`, in currency per cust
 
 from __future__ import annotations
 
-from typing import TypeGuard, get_args
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import get_args
 
-from netlift.config.definitions import Search, UpliftCandidate
+from netlift.config.definitions import Search
+from netlift.config.own_parts import own_path
+from netlift.errors import ConfigError
 from netlift.estimators.boosting.lightgbm import Machine
+from netlift.estimators.own_learner import fit_own_uplift
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.uplift.arm_outcomes import ArmOutcomes, learn_outcomes
 from netlift.estimators.uplift.causalml import Kind as CausalmlKind
@@ -34,8 +40,38 @@ __all__ = [
 ]
 
 
+def _fit_causalml(
+    kind: CausalmlKind, rows: ContactRows, search: Search, folds: int, machine: Machine, _: Progress
+) -> Candidate:
+    return fit_causalml(kind, rows, search=search, folds=folds, machine=machine)
+
+
+Fit = Callable[[ContactRows, Search, int, Machine, Progress], Candidate]
+LEARNERS: Mapping[str, Fit] = MappingProxyType(
+    {
+        "averaged_effects": lambda rows, search, folds, machine, progress: fit_averaged_effects(
+            rows, search=search, folds=folds, machine=machine, progress=progress
+        ),
+        "paired_effects": lambda rows, search, folds, machine, progress: fit_paired_effects(
+            rows, search=search, folds=folds, machine=machine, progress=progress
+        ),
+        "two_part": lambda rows, search, folds, machine, progress: fit_two_part(
+            rows, search=search, folds=folds, machine=machine, progress=progress
+        ),
+        "response": lambda rows, search, folds, machine, _: fit_response(
+            rows, search=search, folds=folds, machine=machine
+        ),
+        "recency_frequency": lambda rows, *_: fit_recency_frequency(rows),
+        "causalml_forest": lambda rows, _search, _folds, machine, _: fit_causalml_forest(rows, machine=machine),
+        **{f"causalml_{kind}": partial(_fit_causalml, kind) for kind in get_args(CausalmlKind)},
+    }
+)
+"""Learners by name that start from the rows alone; those of `META` start from outcomes that they may share."""
+META: Mapping[str, Kind] = MappingProxyType({f"{kind}_learner": kind for kind in get_args(Kind)})
+
+
 def fit_uplift(
-    name: UpliftCandidate,
+    name: str,
     rows: ContactRows,
     *,
     search: Search,
@@ -48,7 +84,7 @@ def fit_uplift(
     """Fit a candidate on training rows.
 
     Args:
-        name: One of the candidates in `config.definitions`.
+        name: Of `LEARNERS` or `META`, or an own learner by dotted path or entry point (see `own_learner.py`).
         rows: Contact rows of randomized campaigns; rows kept for judgement must not be among them.
         search: How LightGBM is tuned; the baselines, causalml's learners, `paired_effects` and `averaged_effects` take
             its `fixed` parameters and its early stopping at most.
@@ -62,38 +98,23 @@ def fit_uplift(
     Raises:
         NotRandomizedError: A propensity is missing.
         DataError: Rows from which no effect can be learned, see `check_contacts`.
-        ConfigError: causalml does not import.
+        ConfigError: No such learner, or one whose package does not import.
         ValueError: Outcomes of other rows.
     """
     check_contacts(rows)
     machine = Machine(seed=seed, threads=threads)
-    kind = name.removesuffix("_learner")
-    if _is_meta(kind):
+    if name in META:
         if outcomes is None:
             outcomes = learn_outcomes(rows, search=search, folds=folds, machine=machine)
         elif outcomes.known.boosting.rows is not rows:
             raise ValueError(f"{name} was given outcomes of other rows than the {len(rows):,} it learns from")
-        return fit_meta_learner(kind, outcomes, search=search, progress=progress)
-    if name == "averaged_effects":
-        return fit_averaged_effects(rows, search=search, folds=folds, machine=machine, progress=progress)
-    if name == "paired_effects":
-        return fit_paired_effects(rows, search=search, folds=folds, machine=machine, progress=progress)
-    if name == "two_part":
-        return fit_two_part(rows, search=search, folds=folds, machine=machine, progress=progress)
-    if name == "response":
-        return fit_response(rows, search=search, folds=folds, machine=machine)
-    if name == "recency_frequency":
-        return fit_recency_frequency(rows)
-    if name == "causalml_forest":
-        return fit_causalml_forest(rows, machine=machine)
-    bare = name.removeprefix("causalml_")
-    return fit_causalml(
-        next(k for k in get_args(CausalmlKind) if k == bare), rows, search=search, folds=folds, machine=machine
-    )
-
-
-def _is_meta(kind: str) -> TypeGuard[Kind]:
-    return kind in get_args(Kind)
+        return fit_meta_learner(META[name], outcomes, search=search, progress=progress)
+    if name in LEARNERS:
+        return LEARNERS[name](rows, search, folds, machine, progress)
+    path = own_path(name, "learner")
+    if path is None:
+        raise ConfigError(f"uplift has no learner {name!r}; there are {', '.join([*LEARNERS, *META])}, and own ones")
+    return fit_own_uplift(name, path, rows, search=search, folds=folds, machine=machine)
 
 
 def share_outcomes(rows: ContactRows, *, search: Search, folds: int, seed: int, threads: int) -> ArmOutcomes:

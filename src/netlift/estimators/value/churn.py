@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netlift.config.definitions import Search
+from netlift.config.own_parts import own_path
 from netlift.errors import ConfigError, DataError
 from netlift.estimators.boosting.lightgbm import BINARY, Machine, boosting_rows, fit_rounds, gain_shares
 from netlift.estimators.boosting.tuning import Progress, Tuning, tune
@@ -13,6 +14,7 @@ from netlift.estimators.credibility import fit_cells
 from netlift.estimators.cross_fit import Folds, predict_out_of_fold, rows_learnt_from, sample_customers
 from netlift.estimators.expression import Expression, booster, linear, write_files
 from netlift.estimators.logistic import cross_fit_logistic, fit_logistic, prepare_columns
+from netlift.estimators.own_learner import OWN_FILE, fit_own, own_expression, predict_own
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.value.baselines import (
     BEST_COLUMN,
@@ -71,7 +73,7 @@ def fit_tuned_churn(
     Args:
         name: own_rhythm (share lost by silence and by silence over the own typical gap), p_alive (the chance of MBG/NBD
             that the customer is still one, calibrated), logistic, lightgbm (which sees p_alive too), best_column or
-            default_lightgbm (see `standard_baselines.py`).
+            default_lightgbm (see `standard_baselines.py`); or an own learner by dotted path or entry point.
         rows: Customers at cutoffs whose labels are whole; y is 1 for lost.
         tuning: What `tune_churn` gave.
         newest: Customers as of the newest cutoff known, whose histories P(alive) is learnt from; their labels are not
@@ -95,6 +97,8 @@ def fit_tuned_churn(
         return _fit_best_column(rows, machine)
     if name == DEFAULT_LIGHTGBM:
         return _fit_default_lightgbm(rows, folds, machine)
+    if (path := own_path(name, "learner")) is not None:
+        return _fit_own(name, path, rows, folds, machine)
     if tuning is None:
         raise ConfigError("churn: lightgbm is fitted with the settings of a search, none were given")
     return _fit_lightgbm(rows, tuning, newest, folds, machine)
@@ -134,8 +138,8 @@ def fit_churn(
 
 
 def _require_known(name: str) -> None:
-    if name not in CANDIDATES:
-        raise ConfigError(f"churn has no candidate {name!r}; there are {', '.join(CANDIDATES)}")
+    if name not in CANDIDATES and own_path(name, "learner") is None:
+        raise ConfigError(f"churn has no candidate {name!r}; there are {', '.join(CANDIDATES)}, and own learners")
 
 
 def _require_both_kinds(rows: LabelledRows) -> None:
@@ -232,6 +236,15 @@ def _fit_lightgbm(
         notes=(*tuning.notes, *notes, f"calibration: {curve.method}"),
         importance=gain_shares(final, seen.features),
     )
+
+
+def _fit_own(name: str, path: str, rows: LabelledRows, folds: Folds, machine: Machine) -> Candidate:
+    fold = folds.draw(rows.customer, seed=machine.seed)
+    p, inside = predict_own(path, rows.X, rows.features, rows.y, fold, seed=machine.seed), fold >= 0
+    curve = calibrate_probabilities(rows.y[inside], np.clip(p[inside], 0.0, 1.0))
+    fitted = fit_own(path, rows.X, rows.features, rows.y, seed=machine.seed)
+    files = _files(rows, curve.on(own_expression(path)), {OWN_FILE: fitted.dump()})
+    return Candidate(name=name, files=files, notes=(f"calibration: {curve.method}",))
 
 
 def _files(rows: LabelledRows, expression: Expression, boosters: dict[str, str] | None = None) -> dict[str, bytes]:

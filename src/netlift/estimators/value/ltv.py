@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from netlift.config.definitions import Search
+from netlift.config.own_parts import own_path
 from netlift.errors import ConfigError, DataError
 from netlift.estimators.boosting.lightgbm import TWEEDIE, Machine
 from netlift.estimators.boosting.tuning import Progress
@@ -20,6 +21,7 @@ from netlift.estimators.calibration import calibrate_level, join_steps
 from netlift.estimators.credibility import fit_cells
 from netlift.estimators.cross_fit import Folds
 from netlift.estimators.expression import Expression, column, linear, product, write_files
+from netlift.estimators.own_learner import OWN_FILE, fit_own, own_expression, predict_own
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.value.baselines import (
     BEST_COLUMN,
@@ -147,7 +149,7 @@ def fit_tuned_ltv(
         name: mean_by_rfm (mean margin by cells), last_period (margin of the past horizon), bg_nbd (BG/NBD and
             Gamma-Gamma), tweedie, ziln, two_part, stack (two_part that also sees what the probability models say,
             and is bent to their law of ageing where today's customers are older than any learnt from), best_column or
-            default_lightgbm (see `standard_baselines.py`).
+            default_lightgbm (see `standard_baselines.py`); or an own learner by dotted path or entry point.
         rows: Customers at cutoffs whose labels are whole; y is margin, in currency.
         tunings: What `tune_ltv` gave.
         newest: Customers as of the newest cutoff known, whose histories the probability models learn from; their
@@ -174,6 +176,8 @@ def fit_tuned_ltv(
         raw = _default_lightgbm(rows, folds, machine)
     elif processes is not None and name == "bg_nbd":
         raw = _read_off(rows, _expected_value(processes, horizon), notes=processes.notes)
+    elif (path := own_path(name, "learner")) is not None:
+        raw = _own(path, rows, folds, machine)
     else:
         raw = _read_off(rows, _last_period(rows, horizon.days))
     return _finish(name, raw, rows, newest, processes, horizon)
@@ -221,8 +225,8 @@ def fit_ltv(
 
 
 def _require_known(name: str) -> None:
-    if name not in CANDIDATES:
-        raise ConfigError(f"ltv has no candidate {name!r}; there are {', '.join(CANDIDATES)}")
+    if name not in CANDIDATES and own_path(name, "learner") is None:
+        raise ConfigError(f"ltv has no candidate {name!r}; there are {', '.join(CANDIDATES)}, and own learners")
 
 
 def _read_off(
@@ -268,6 +272,18 @@ def _default_lightgbm(rows: LabelledRows, folds: Folds, machine: Machine) -> Raw
         honest=True,
         boosters={DEFAULT_FILE: fitted.text},
         importance=fitted.importance,
+    )
+
+
+def _own(path: str, rows: LabelledRows, folds: Folds, machine: Machine) -> RawValue:
+    came_in, fold = np.maximum(rows.y, 0.0), folds.draw(rows.customer, seed=machine.seed)
+    predicted = predict_own(path, rows.X, rows.features, came_in, fold, seed=machine.seed)
+    fitted = fit_own(path, rows.X, rows.features, came_in, seed=machine.seed)
+    return RawValue(
+        expression=own_expression(path),
+        predicted=predicted,
+        honest=True,
+        boosters={OWN_FILE: fitted.dump()},
     )
 
 

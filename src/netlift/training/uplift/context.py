@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netlift.config.definitions import UpliftCandidate, UpliftDefinition
+from netlift.config.definitions import UpliftDefinition
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.contact_wear import add_wear
 from netlift.estimators.rows import Candidate, ContactRows
@@ -54,10 +54,6 @@ class UpliftLearning:
 
     def fit(self, name: str, rows: ContactRows, *, outcomes: ArmOutcomes | None = None) -> Candidate:
         """A candidate of the definition, fitted on some rows; `outcomes` as `share_outcomes` gave them for these."""
-        known: UpliftCandidate = next(candidate for candidate in self.definition.candidates if candidate == name)
-        return self._fit(known, rows, outcomes=outcomes)
-
-    def _fit(self, name: UpliftCandidate, rows: ContactRows, *, outcomes: ArmOutcomes | None = None) -> Candidate:
         return fit_uplift(
             name,
             rows,
@@ -71,7 +67,7 @@ class UpliftLearning:
 
     def fit_response(self, rows: ContactRows) -> Candidate:
         """The response model, whether the definition has it among its candidates or not."""
-        return self._fit("response", rows)
+        return self.fit("response", rows)
 
     def add_rewards(self, candidate: Candidate, rows: ContactRows) -> Candidate:
         """The candidate, fitted on these rows, with the reward that a contact of each offer will pay."""
