@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from decide_world import make_world, touch
 from filelock import FileLock
 
 from netlift.registry.offline import offline_mlflow
@@ -31,3 +33,19 @@ def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(tmp_path, store_template) -> Store:
     return open_store(tmp_path / "состояние 1", run_group="demo", template=store_template)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Path:
+    """The folder of a small shop with champions made by hand, for the tests of a file that do not change it."""
+    folder = tmp_path_factory.mktemp("shop")
+    make_world(folder, customers=300)
+    return folder
+
+
+@pytest.fixture
+def world(shop, tmp_path) -> Path:
+    """A copy of the shop to break."""
+    shutil.copytree(shop / "var" / "demo", tmp_path / "var" / "demo")
+    touch(tmp_path)
+    return tmp_path
