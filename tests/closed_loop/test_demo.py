@@ -38,6 +38,8 @@ from netlift.progress import Silent
 from netlift.report.language import speak
 from netlift.simulation.rounds import NOBODY, Archive, World, begin_world
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[2] / "configs" / "demo.yaml"
 START, NOW = dt.date(2026, 10, 1), dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 EMAIL = 0

@@ -17,6 +17,8 @@ from netlift.estimators.forest_text import UnfitForestError, read_forest
 from netlift.estimators.stored import StoredModel
 from netlift.features.matrix import Feature
 
+pytestmark = pytest.mark.slow
+
 ZERO = 1.0000000180025095e-35  # as LightGBM writes the number next to zero
 CUTS = [-1e300, -2.0, -1e-20, -ZERO, -1e-38, 0.0, 1e-38, ZERO, 0.1, float(np.float32(0.1)), 1.5, 1e300]
 NUMBERS = np.array(
@@ -94,7 +96,6 @@ def same(found, wanted):
     return np.array_equal(np.asarray(found), np.asarray(wanted), equal_nan=True)
 
 
-@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
@@ -269,7 +270,6 @@ def test_nobody_is_scored_without_a_booster_being_asked(text):
     assert {name: len(values) for name, values in found.items()} == dict.fromkeys(found, 0)
 
 
-@pytest.mark.slow
 def test_few_rows_load_no_compiler_and_many_no_lightgbm(text, tmp_path):
     for name, content in stored_files(text).items():
         (tmp_path / name).write_bytes(content)

@@ -27,6 +27,8 @@ from netlift.progress import Silent
 from netlift.report.language import speak
 from netlift.scorecards.campaign_effects import find_readouts
 
+pytestmark = pytest.mark.slow
+
 ASKED = {"progress": Silent(), "now": datetime(2026, 10, 1, 6, tzinfo=UTC), "lock_timeout": 0.0}
 LANGUAGES = ("ru", "en")
 CLOSE = {"rel": 1e-9}

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 DATA = HOUSE.parent / "shared" / "data"
 sys.path.insert(0, str(HOUSE / "benchmarks"))

@@ -18,6 +18,8 @@ from netlift.progress import Silent
 from netlift.registry.store import open_store
 from netlift.training import value as train_value
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 END = date(2026, 1, 1)
 MONTH, MONTHS, TO_COME = 30, 22, 6

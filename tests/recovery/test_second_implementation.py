@@ -36,6 +36,8 @@ from netlift.data.read import open_tables
 from netlift.progress import Silent
 from netlift.simulation.simulate import SimulationSettings, simulate
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[2] / "configs/demo.yaml"
 AS_MADE, EVEN, SINGLE = ("C04", "C09", "C13"), "C08", "C18"
 CAMPAIGNS = (*AS_MADE, EVEN, SINGLE)

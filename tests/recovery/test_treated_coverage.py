@@ -13,6 +13,8 @@ from netlift.abtest.stats.moments import OUTCOMES, PROFIT, of_rows
 from netlift.abtest.stats.weighting import picture_of
 from netlift.data.contract import CONTROL
 
+pytestmark = pytest.mark.slow
+
 DRAWS, CUSTOMERS = 1000, 3000
 NAMES = (*OUTCOMES, "pre_margin")
 

@@ -19,6 +19,8 @@ from netlift.evaluation.policy.off_policy import LoggedOutcomes, dr_scores
 from netlift.features.matrix import Feature
 from netlift.training.uplift.evidence_rows import ProofRows
 
+pytestmark = pytest.mark.slow
+
 OFFERS = ("letter", "text", "talk")
 CHANNELS = ("post", "sms", "call")
 LAUNCHES = 100

@@ -14,6 +14,8 @@ from netlift.segments.figures import TOTAL
 from netlift.segments.metrics import METRICS
 from netlift.segments.monthly import JOINED, sum_channels, sum_month
 
+pytestmark = pytest.mark.slow
+
 ADDING = (
     "margin",
     "revenue",

@@ -15,6 +15,8 @@ from netlift.progress import Silent
 from netlift.segments.figures import Note
 from netlift.segments.snapshots import EDGES_FILE, SNAPSHOT_COLUMNS, take_snapshots
 
+pytestmark = pytest.mark.slow
+
 NOBODY = ([], ("churn", "ltv"))
 
 

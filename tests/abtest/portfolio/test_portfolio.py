@@ -10,6 +10,8 @@ from netlift.abtest.stats.difference import contrast
 from netlift.abtest.stats.moments import OUTCOMES, of_rows
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 TERMS = {"level": 0.95, "currency": "EUR"}
 
 

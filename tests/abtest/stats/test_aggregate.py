@@ -10,6 +10,8 @@ from netlift.abtest.stats.aggregate_days import aggregate_days
 from netlift.abtest.stats.moments import OUTCOMES, of_rows
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 FIGURES = (*OUTCOMES, "delivered", "pre_revenue")
 
 

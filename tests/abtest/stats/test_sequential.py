@@ -10,6 +10,8 @@ from netlift.abtest.stats import skew
 from netlift.abtest.stats.sequential import always_valid_half_width, bounds, looks, repeated_interval, spent
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 
 
