@@ -199,7 +199,9 @@ def test_each_round_is_read_from_its_log_and_the_interval_covers_the_truth(loope
 def test_the_ltv_of_the_scorecard_is_of_the_same_people_in_every_world(start):
     worlds = {QUIET: live(start, contact_nobody), LOOP: live(start, contact_everybody(EMAIL))}
     compared = WorldComparison(start=start, worlds=worlds, currency="RUB", level=0.95)
-    for row in compare_worlds(compared):
+    rows = compare_worlds(compared)
+    assert {row.world for row in rows} == set(worlds)
+    for row in rows:
         margin = expected_margin(worlds[row.world])[compared.active]
         assert row.kept_ltv.point == pytest.approx(margin.mean())
         if row.roi_after is not None:

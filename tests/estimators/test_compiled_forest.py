@@ -122,6 +122,7 @@ def test_constants_give_the_scores_of_columns_that_hold_them(seed, leaves, lines
     X = np.column_stack([rng.choice(NUMBERS, (150, 3)), rng.choice(CODES, 150).astype(np.float32)])
     constants = np.column_stack([rng.choice(NUMBERS, (lines, 2)), rng.choice(CODES, lines)]).astype(np.float32)
     found = CompiledBooster(text, constants).score(X)
+    assert len(found) == lines
     for scores, line in zip(found, constants, strict=True):
         assert same(scores, ask(text, np.column_stack([X, np.tile(line, (150, 1))])))
 

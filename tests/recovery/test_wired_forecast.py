@@ -127,6 +127,7 @@ def total(run, *, of=slice(None)):
 
 
 def test_the_limits_bind_and_chance_gives_a_part(runs):
+    assert len(runs) == LAUNCHES
     for decided, given, _, proof, _ in runs[:10]:
         option = decided.draw.option
         assert COST[option[given]].sum() <= 200 + 1e-9 and (option == 1).sum() <= 240 and (option == 2).sum() <= 120
