@@ -49,14 +49,11 @@ demo: .venv/.ready  ## A simulated year under netlift beside the same year under
 
 # Two workers on two cores, each with one thread; files in their order, so that the README's commands start early.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-# Folders whose tests train, read out, decide, simulate or kill, and what is marked slow elsewhere: left to `make test`.
-SLOW := end_to_end faults fuzz golden pipelines recovery
-
 test: .venv/.ready  ## All tests
 	@$(PYTEST) --doctest-modules src tests
 
 test-fast: .venv/.ready  ## Tests of the parts alone: while you work
-	@$(PYTEST) -m 'not slow' $(SLOW:%=--ignore tests/%) tests
+	@$(PYTEST) -m 'not slow' tests
 
 check: lint types imports house  ## Lint, types, the direction of imports, and the layout of the code
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import vl_convert
+from decide_world import make_world, touch
 from filelock import FileLock
 
 from netlift.registry.offline import offline_mlflow
@@ -14,6 +19,23 @@ from netlift.registry.schema import create_schema
 from netlift.registry.store import Store, open_store
 
 gc.set_threshold(500_000, 20, 20)  # looking through Ibis's many small objects took a tenth of the time of a readout
+
+
+@pytest.fixture(scope="session", autouse=True)
+def charts_drawn_once() -> Iterator[None]:
+    """A page is asked for by many tests, and most of its time goes to drawing the same charts."""
+    known: dict[str, str] = {}
+
+    def draw(spec, **how):
+        key = json.dumps([spec, how], sort_keys=True)
+        if key not in known:
+            known[key] = vegalite_to_svg(spec, **how)
+        return known[key]
+
+    vegalite_to_svg = vl_convert.vegalite_to_svg
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vl_convert, "vegalite_to_svg", draw)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +53,19 @@ def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(tmp_path, store_template) -> Store:
     return open_store(tmp_path / "состояние 1", run_group="demo", template=store_template)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Path:
+    """The folder of a small shop with champions made by hand, for the tests of a file that do not change it."""
+    folder = tmp_path_factory.mktemp("shop")
+    make_world(folder, customers=300)
+    return folder
+
+
+@pytest.fixture
+def world(shop, tmp_path) -> Path:
+    """A copy of the shop to break."""
+    shutil.copytree(shop / "var" / "demo", tmp_path / "var" / "demo")
+    touch(tmp_path)
+    return tmp_path

@@ -38,6 +38,8 @@ from netlift.progress import Silent
 from netlift.report.language import speak
 from netlift.simulation.rounds import NOBODY, Archive, World, begin_world
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[2] / "configs" / "demo.yaml"
 START, NOW = dt.date(2026, 10, 1), dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 EMAIL = 0
@@ -197,7 +199,9 @@ def test_each_round_is_read_from_its_log_and_the_interval_covers_the_truth(loope
 def test_the_ltv_of_the_scorecard_is_of_the_same_people_in_every_world(start):
     worlds = {QUIET: live(start, contact_nobody), LOOP: live(start, contact_everybody(EMAIL))}
     compared = WorldComparison(start=start, worlds=worlds, currency="RUB", level=0.95)
-    for row in compare_worlds(compared):
+    rows = compare_worlds(compared)
+    assert {row.world for row in rows} == set(worlds)
+    for row in rows:
         margin = expected_margin(worlds[row.world])[compared.active]
         assert row.kept_ltv.point == pytest.approx(margin.mean())
         if row.roi_after is not None:

@@ -43,6 +43,7 @@ def refusal(path):
 @pytest.mark.parametrize("path", sorted((HOUSE / "configs").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_configuration_of_the_house_loads_and_names_definitions_that_load(path):
     settings = load(path)
+    assert settings.models
     for task, definition in settings.models.items():
         assert load_definition(definition, task).task == task
 

@@ -9,6 +9,8 @@ import pytest
 
 from netlift.data.assigned_days import common_starts, read_assigned_days
 
+pytestmark = pytest.mark.slow
+
 START = pd.Timestamp("2026-03-02 23:59:55")
 OUTCOME_DAYS = 28
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from netlift.data.instants import read_instants, strange_endings
 from netlift.data.zone import to_utc
 
+pytestmark = pytest.mark.slow
+
 MOSCOW = ZoneInfo("Europe/Moscow")
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Argentina/Ushuaia"]
 

@@ -20,6 +20,8 @@ from netlift.data.read import conform, connect, open_tables
 from netlift.data.write import parquet_writer
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
 IDS = ["007", "12345678901234567890", "Ёлка 1"]
 CUSTOMERS = {"customer_id": IDS, "joined_at": [datetime(2026, 1, day) for day in (1, 2, 3)]}

@@ -70,6 +70,7 @@ def test_a_file_that_never_stood_is_whole_or_absent_whichever_write_fails(tmp_pa
     target = tmp_path / "sub" / "current.json"
     for _ in fail_at_every_call(lambda: write_bytes(target, b"new"), tmp_path):
         assert not target.exists() or target.read_bytes() == b"new"
+    assert target.read_bytes() == b"new"
 
 
 def test_a_folder_is_whole_or_absent_whichever_write_fails(tmp_path):
@@ -99,6 +100,7 @@ def test_a_journal_has_whole_lines_whichever_write_fails(tmp_path):
         assert lines[0] == "first"
         assert lines[-1] == ""
         assert set(lines[1:-1]) <= {"second"}
+    assert lines[1:-1]
 
 
 def test_a_line_that_fits_only_in_part_is_taken_back(tmp_path, monkeypatch):

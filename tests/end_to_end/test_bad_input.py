@@ -23,6 +23,8 @@ from netlift.data.write import STAGING_PREFIX
 from netlift.registry.locks import exclusive
 from netlift.registry.store import open_store
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 

@@ -9,7 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from end_to_end.conftest import Workshop, make_workshop, readme_commands
+
+pytestmark = pytest.mark.slow
 
 Ran = tuple[Workshop, dict[str, subprocess.CompletedProcess[str]]]
 PLAIN_MLFLOW = ".venv/bin/python -c"

@@ -17,6 +17,8 @@ from netlift.estimators.forest_text import UnfitForestError, read_forest
 from netlift.estimators.stored import StoredModel
 from netlift.features.matrix import Feature
 
+pytestmark = pytest.mark.slow
+
 ZERO = 1.0000000180025095e-35  # as LightGBM writes the number next to zero
 CUTS = [-1e300, -2.0, -1e-20, -ZERO, -1e-38, 0.0, 1e-38, ZERO, 0.1, float(np.float32(0.1)), 1.5, 1e300]
 NUMBERS = np.array(
@@ -94,7 +96,6 @@ def same(found, wanted):
     return np.array_equal(np.asarray(found), np.asarray(wanted), equal_nan=True)
 
 
-@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
@@ -121,6 +122,7 @@ def test_constants_give_the_scores_of_columns_that_hold_them(seed, leaves, lines
     X = np.column_stack([rng.choice(NUMBERS, (150, 3)), rng.choice(CODES, 150).astype(np.float32)])
     constants = np.column_stack([rng.choice(NUMBERS, (lines, 2)), rng.choice(CODES, lines)]).astype(np.float32)
     found = CompiledBooster(text, constants).score(X)
+    assert len(found) == lines
     for scores, line in zip(found, constants, strict=True):
         assert same(scores, ask(text, np.column_stack([X, np.tile(line, (150, 1))])))
 
@@ -269,7 +271,6 @@ def test_nobody_is_scored_without_a_booster_being_asked(text):
     assert {name: len(values) for name, values in found.items()} == dict.fromkeys(found, 0)
 
 
-@pytest.mark.slow
 def test_few_rows_load_no_compiler_and_many_no_lightgbm(text, tmp_path):
     for name, content in stored_files(text).items():
         (tmp_path / name).write_bytes(content)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 RUN = Path(__file__).with_name("run.py")
 SAMPLE = "--kill simulate score --every 21 --verbs score --fault".split()
 FAULTS = ("lock of a running", "store deleted", "memory limit", "time set back")

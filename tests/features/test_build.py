@@ -17,6 +17,8 @@ from netlift.features.matrix import FeatureMatrix
 from netlift.features.queries import Queries, queries_at, queries_of_joined
 from netlift.features.vocabulary import Vocabulary, learn_vocabulary
 
+pytestmark = pytest.mark.slow
+
 CUTOFFS = instants("2024-06-01", "2024-10-15T12:00", "2025-01-01")
 ATTRIBUTES = ("region", "points")
 seeds = st.integers(0, 2**32 - 1)

@@ -15,6 +15,8 @@ from netlift.features.profile import Profile
 from netlift.features.queries import queries_of_joined
 from netlift.features.vocabulary import learn_vocabulary
 
+pytestmark = pytest.mark.slow
+
 PEOPLE, DAYS = 400, 720
 START = pd.Timestamp("2024-01-01")
 CUTOFFS = [START + pd.Timedelta(days=day) for day in (300, 360, 420, 480)]

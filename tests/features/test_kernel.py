@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+import pytest
 from feature_tables import cdnow_tables, instants, make_tables, online_retail_tables, random_frames, retailer_tables
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from netlift.data.read import Tables
 from netlift.features.build import build_features
 from netlift.features.queries import Queries, queries_of_joined
 from netlift.features.vocabulary import learn_vocabulary
+
+pytestmark = pytest.mark.slow
 
 COUNTED = ("purchases_", "purchase_days_", "returns_", "contacts_", "openings_", "complaints_", "categories_", "days_")
 

@@ -14,6 +14,8 @@ from netlift.features.build import build_features
 from netlift.features.queries import Queries, queries_of_joined
 from netlift.features.vocabulary import learn_vocabulary
 
+pytestmark = pytest.mark.slow
+
 
 def setting(seed: int):
     tables = make_tables(random_frames(np.random.default_rng(seed), receipts=200), attributes=("region",))

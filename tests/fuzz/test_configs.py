@@ -24,6 +24,8 @@ from netlift.config.next_best_offer import load_next_best_offer
 from netlift.config.plan import load_plan
 from netlift.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("NETLIFT_FUZZ_CONFIGS", "60"))
 PLAN = """\

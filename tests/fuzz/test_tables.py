@@ -16,6 +16,8 @@ from fuzz.verbs import CODES, make_shop, run_verb, write_config
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("NETLIFT_FUZZ_TABLES", "2"))
 MOST_ERROR = 20_000
 SHOP = make_shop()

@@ -19,9 +19,13 @@ from netlift.estimators.value.gamma_gamma import fit_spend
 
 FOLDER = Path(__file__).parents[2] / "../shared/data"
 FILES = {"sample": FOLDER / "cdnow_sample.parquet", "whole": FOLDER / "cdnow_master.parquet"}
-pytestmark = pytest.mark.skipif(
-    not all(path.exists() for path in FILES.values()), reason="needs the CDNOW files in shared/data beside the checkout"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not all(path.exists() for path in FILES.values()),
+        reason="needs the CDNOW files in shared/data beside the checkout",
+    ),
+    pytest.mark.slow,
+]
 SEEN_TO = pd.Timestamp("1997-09-30")
 
 

@@ -17,7 +17,10 @@ from netlift.forecast.result import KNOWN
 
 HOUSE = Path(__file__).parents[2]
 DATA = HOUSE / "../shared/data"
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the public data sets are not beside the checkout")
+pytestmark = [
+    pytest.mark.skipif(not DATA.exists(), reason="the public data sets are not beside the checkout"),
+    pytest.mark.slow,
+]
 
 
 def forecast(name, folder):

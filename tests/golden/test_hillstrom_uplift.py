@@ -27,7 +27,10 @@ from netlift.features.matrix import Feature
 
 CHECKOUT = Path(__file__).parents[2]
 DATA = CHECKOUT / "../shared/data/hillstrom.parquet"
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"needs {DATA.name} in shared/data beside the checkout")
+pytestmark = [
+    pytest.mark.skipif(not DATA.exists(), reason=f"needs {DATA.name} in shared/data beside the checkout"),
+    pytest.mark.slow,
+]
 OFFERS = ("mens", "womens")
 ARMS = {"No E-Mail": 0, "Mens E-Mail": 1, "Womens E-Mail": 2}
 

@@ -18,6 +18,8 @@ from netlift.abtest.stats.moments import OUTCOMES, PROFIT, of_rows, of_sums
 from netlift.abtest.stats.sequential import bounds
 from netlift.abtest.stats.skew import chance_above, critical
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parents[2] / "../shared/data/hillstrom.parquet"
 hillstrom = pytest.mark.skipif(not DATA.exists(), reason=f"needs {DATA.name} in shared/data beside the checkout")
 TERMS = {"level": 0.95, "currency": "USD"}

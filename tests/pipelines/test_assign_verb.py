@@ -14,6 +14,8 @@ from netlift.data.arm_chances import parse_chances
 from netlift.data.contract import CONTRACT
 from netlift.errors import DataError, GateRefusedError, UsageError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):

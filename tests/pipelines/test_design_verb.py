@@ -19,6 +19,8 @@ from netlift.data.read import open_tables
 from netlift.errors import DataError, GateRefusedError, HistoryTooShortError, UsageError
 from netlift.results import to_plain
 
+pytestmark = pytest.mark.slow
+
 YEAR = timedelta(days=365)
 
 

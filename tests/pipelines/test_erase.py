@@ -24,6 +24,8 @@ from netlift.pipelines.erase import cut_off_erasures, erase_customers, mend_eras
 from netlift.registry.audit import read_entries
 from netlift.registry.locks import exclusive
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 GONE = ["CANARY0003", "+79990000001"]
 IDS = [f"CANARY{n:04d}" for n in range(30)] + ["+79990000001", "=1+1"]

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from netlift.cli import experiments
 from netlift.errors import GateRefusedError, UsageError
 
+pytestmark = pytest.mark.slow
+
 DESIGN = (
     "design --campaign-id C12 --offers sms_bonus --start 2026-10-05 --outcome-days 28 --tolerance 500 --lang en "
     "--hypothesis bonus --expect 9 --reward 2 --config shop.yaml"

@@ -27,6 +27,8 @@ from netlift.pipelines import forecast
 from netlift.pipelines.forecast import ForecastRequest, forecast_business
 from netlift.progress import Silent
 
+pytestmark = pytest.mark.slow
+
 AS_OF = date(2026, 10, 1)
 
 

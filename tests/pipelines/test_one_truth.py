@@ -27,6 +27,8 @@ from netlift.progress import Silent
 from netlift.report.language import speak
 from netlift.scorecards.campaign_effects import find_readouts
 
+pytestmark = pytest.mark.slow
+
 ASKED = {"progress": Silent(), "now": datetime(2026, 10, 1, 6, tzinfo=UTC), "lock_timeout": 0.0}
 LANGUAGES = ("ru", "en")
 CLOSE = {"rel": 1e-9}
@@ -107,6 +109,7 @@ def test_a_readout_and_the_portfolio_compute_the_same_of_a_campaign_by_itself_an
 
 
 def test_every_file_of_a_readout_prints_its_profit_its_interval_and_its_probability(readouts):
+    assert readouts
     for run in readouts:
         words, texts, readout = speak(run.language), texts_of(run.path), run.readout["readout"]
         campaign = readout["campaign_id"]
@@ -121,6 +124,7 @@ def test_every_file_of_a_readout_prints_its_profit_its_interval_and_its_probabil
 
 def test_every_file_of_the_portfolio_prints_the_figures_of_the_campaign_page_and_says_which_they_are(shop, readouts):
     _, portfolios = shop
+    assert readouts
     for run in readouts:
         words, texts, readout = speak(run.language), texts_of(portfolios[run.language].path), run.readout["readout"]
         assert set(texts) == {".html", ".md", ".xlsx"}

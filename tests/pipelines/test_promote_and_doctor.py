@@ -27,6 +27,8 @@ from netlift.registry.store import open_store
 from netlift.registry.tracking import PROCESS_TAG
 from netlift.results import to_plain
 
+pytestmark = pytest.mark.slow
+
 OTHER = EFFECTS | {"call_advice": constant(3.0)}
 OFFER = "next best offer"
 

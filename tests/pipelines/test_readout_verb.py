@@ -20,6 +20,8 @@ from netlift.pipelines.readouts import make_readouts
 from netlift.progress import Silent
 from netlift.scorecards.campaign_effects import find_readouts, read_readouts
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 5, 2, tzinfo=UTC)
 
 

@@ -22,6 +22,8 @@ from netlift.report.language import speak
 from netlift.scorecards.campaign_effects import find_readouts
 from netlift.scorecards.months import plan_months
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 10, 1, 6, 0, tzinfo=UTC)
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
 NOBODY = ([], ("churn", "ltv"))

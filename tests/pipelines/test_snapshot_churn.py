@@ -26,6 +26,8 @@ from netlift.registry.models import load as load_model
 from netlift.registry.store import open_store
 from netlift.training.customer_rows import build_flagged_rows
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 NOW = datetime(2026, 10, 1, 6, tzinfo=UTC)
 DAY = "2026-09-30"

@@ -6,6 +6,8 @@ from scipy.special import expit
 
 from netlift.evaluation.churn.metrics import compare_probabilities, evaluate_probabilities, tabulate_tenths
 
+pytestmark = pytest.mark.slow
+
 REPETITIONS = 300
 LEVEL = 0.95
 LOWEST = 0.95 - 3 * np.sqrt(0.95 * 0.05 / REPETITIONS)

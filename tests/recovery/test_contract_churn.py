@@ -15,6 +15,8 @@ from netlift.pipelines.score import score_business
 from netlift.pipelines.train import train_business
 from netlift.progress import Silent
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 FIRST, DAYS = pd.Timestamp("2023-01-01"), 900
 PLANS = {"basic": 0.004, "family": 0.0012, "business": 0.0004}  # chance a day to cancel

@@ -29,6 +29,8 @@ from netlift.decisions.journeys.night import JourneyFacts, Night, NightRequest, 
 from netlift.simulation.rounds import NOBODY, Archive, World, begin_world
 from netlift.simulation.world import OFFERS
 
+pytestmark = pytest.mark.slow
+
 START, SILENT, OUTCOME, EVERY, NIGHTS = dt.date(2026, 3, 1), 21, 42, 3, 40
 JOURNEY = JourneySettings.model_validate(
     {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
 from netlift.decisions.allocation.allocate import allocate
 from netlift.decisions.allocation.dual import choose_by_prices
@@ -12,6 +13,8 @@ from netlift.decisions.allocation.problem import Limit, Problem
 from netlift.evaluation.policy.forecast_lines import Lines
 from netlift.evaluation.policy.off_policy import LoggedOutcomes, dr_scores
 from netlift.evaluation.policy.profit_forecast import find_worth
+
+pytestmark = pytest.mark.slow
 
 ARMS, FEATURES = 4, 12
 COST = np.array([0.2, 0.5, 1.0])

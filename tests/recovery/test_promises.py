@@ -106,6 +106,7 @@ def test_they_are_narrower_than_what_there_is_to_earn_and_right_on_the_mean(laun
 
 
 def test_no_correction_raises_a_promise_and_offers_add_up(launches):
+    assert launches
     for one in launches:
         assert one.promised.point <= one.predicted + 1e-6
         assert one.promised.point == pytest.approx(sum(row.point for row in one.by_offer))

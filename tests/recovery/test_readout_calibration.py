@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 DATA = HOUSE.parent / "shared" / "data"
 sys.path.insert(0, str(HOUSE / "benchmarks"))
@@ -48,7 +50,9 @@ def test_cells_of_buyers_are_what_rows_of_all_customers_say():
 def test_dealing_gives_every_customer_to_one_arm():
     rng = np.random.default_rng(2)
     people = worlds.of_spend("x", np.arange(1.0, 31.0), customers=60)
-    for treated, control in people.cells(rng, (45, 15), 20):
+    pairs = list(people.cells(rng, (45, 15), 20))
+    assert len(pairs) == 20
+    for treated, control in pairs:
         assert treated.buyers + control.buyers == 30
         assert treated.n * treated.mean[0] + control.n * control.mean[0] == pytest.approx(465.0)
 
@@ -83,7 +87,9 @@ def test_neither_tail_on_hillstroms_spend_is_more_than_it_claims(customers, cont
 @needs_data
 def test_a_small_control_on_skewed_spend_is_said_to_be_too_small():
     rng = np.random.default_rng(4)
-    for people in worlds.populations(DATA, seed=2)[:2]:
+    populations = worlds.populations(DATA, seed=2)[:2]
+    assert populations
+    for people in populations:
         row = calibrate.tails(contrast(*pair) for pair in people.cells(rng, (19_000, 1_000), 300))
         assert row["warned"] > 0.95
         assert row["plain upper"] > 0.06  # what a plain interval would have called a success
@@ -93,6 +99,7 @@ def test_a_small_control_on_skewed_spend_is_said_to_be_too_small():
 def test_an_offer_that_changes_the_shape_of_spend_is_neither_praised_nor_missed(offer):
     rng, draws = np.random.default_rng(5), 1_500
     treated, control, sizes = next(rest for name, *rest in calibrate.offers() if name == offer)
+    assert sizes
     for n_t, n_0 in sizes:
         pairs = zip(
             worlds.spending_cells(rng, treated, n_t, draws),

@@ -16,6 +16,8 @@ from netlift.abtest.stats.difference import contrast, money
 from netlift.abtest.stats.moments import OUTCOMES, PROFIT, Moments, log_spend, of_rows, of_sums
 from netlift.abtest.stats.simultaneous import simultaneous_profits
 
+pytestmark = pytest.mark.slow
+
 TERMS = {"level": 0.95, "currency": "EUR"}
 SIGMA = 0.6
 

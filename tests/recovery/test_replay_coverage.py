@@ -10,6 +10,8 @@ from netlift.evaluation.policy.off_policy import NOBODY, LoggedOutcomes, dr_scor
 from netlift.evaluation.policy.profit_forecast import find_worth, worth_by_tenth
 from netlift.evaluation.policy.replay_variance import ReplayNoise
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS, EPSILON, OPTIONS, LAUNCHES = 3_000, 0.04, 4, 400
 
 

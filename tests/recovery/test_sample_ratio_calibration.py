@@ -7,6 +7,8 @@ import pytest
 
 from netlift.data.checks.sample_ratio import ArmTotals, judge_sample_ratio
 
+pytestmark = pytest.mark.slow
+
 ARMS = ("control", "email", "sms", "call")
 SHARES = np.array([0.2, 0.4, 0.3, 0.1])
 REPETITIONS = 1500

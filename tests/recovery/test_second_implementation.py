@@ -36,6 +36,8 @@ from netlift.data.read import open_tables
 from netlift.progress import Silent
 from netlift.simulation.simulate import SimulationSettings, simulate
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[2] / "configs/demo.yaml"
 AS_MADE, EVEN, SINGLE = ("C04", "C09", "C13"), "C08", "C18"
 CAMPAIGNS = (*AS_MADE, EVEN, SINGLE)
@@ -159,6 +161,7 @@ def test_counts_and_means(both):
 def test_money_of_every_arm(both):
     found, plain = both
     z = critical_value(plain)
+    assert found.arms
     for arm in found.arms:
         lines, fixed = lines_of(arm.money), plain.fixed[arm.arm]
         adjusted, raw = plain.adjusted[arm.arm], plain.raw[arm.arm]
@@ -211,6 +214,7 @@ def test_what_followed_the_window(both):
 def test_the_curve_of_every_arm_ends_where_its_headline_stands(both):
     found, _ = both
     last = {point.arm: point.profit for point in found.days}
+    assert found.arms
     for arm in found.arms:
         ends = [(each.point, each.ci_lower, each.ci_upper) for each in (last[arm.arm], arm.profit)]
         assert ends[0] == pytest.approx(ends[1], rel=1e-6, abs=0.01)
@@ -252,6 +256,7 @@ def test_return_agrees_with_profit(both):
 
 def test_the_average_customer_and_the_cost_of_control(both):
     found, plain = both
+    assert found.arms
     for arm in found.arms:
         if plain.unequal:
             agree(arm.average_profit, per_customer(plain.average[arm.arm], PROFIT, plain.fixed[arm.arm]))
@@ -267,6 +272,7 @@ def test_all_arms_at_once(both):
         assert arm.profit_simultaneous == arm.profit and arm.verdict.chance_jointly is None
         return
     errors, z = studentized(plain), critical_value(plain)
+    assert found.arms
     for arm in found.arms:
         own, fixed = plain.adjusted[arm.arm], plain.fixed[arm.arm]
         ends = own.n * per_customer(own, PROFIT, fixed, z)[1:]

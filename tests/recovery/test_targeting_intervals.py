@@ -5,11 +5,14 @@ tails and tied scores; the truth is that of a large population, so that borders 
 """
 
 import numpy as np
+import pytest
 
 from netlift.evaluation.policy.off_policy import LoggedOutcomes, dr_scores, judge_policies
 from netlift.evaluation.uplift.comparison import compare_uplift
 from netlift.evaluation.uplift.cost_curve import budget_curves
 from netlift.evaluation.uplift.metrics import contrast
+
+pytestmark = pytest.mark.slow
 
 WORLDS = 300
 CUSTOMERS = 700

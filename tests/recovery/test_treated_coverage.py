@@ -13,6 +13,8 @@ from netlift.abtest.stats.moments import OUTCOMES, PROFIT, of_rows
 from netlift.abtest.stats.weighting import picture_of
 from netlift.data.contract import CONTROL
 
+pytestmark = pytest.mark.slow
+
 DRAWS, CUSTOMERS = 1000, 3000
 NAMES = (*OUTCOMES, "pre_margin")
 
@@ -78,6 +80,7 @@ def test_the_interval_of_the_treated_holds_what_they_earned(chances, blocks):
     """Of the sum that was drawn it may hold more than 95 %: Neyman's variance counts that effects differ as noise."""
     rng = np.random.default_rng(5)
     draws = [read_once(rng, chances, blocks=blocks) for _ in range(DRAWS)]
+    assert draws[0]
     for key in draws[0]:
         error, truth, held, held_expected = (np.array([draw[key][i] for draw in draws], dtype=float) for i in range(4))
         assert abs(error.mean()) < 4 * error.std() / DRAWS**0.5, key

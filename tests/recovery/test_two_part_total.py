@@ -1,10 +1,13 @@
 """Totals of the two-part model on worlds whose expected margin is known: no bias beyond the noise of its training."""
 
 import numpy as np
+import pytest
 from value_world import SEARCH, draw_world, ignore
 
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.value.ltv import fit_ltv
+
+pytestmark = pytest.mark.slow
 
 FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2025-01-01"]
 

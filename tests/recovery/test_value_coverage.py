@@ -5,6 +5,8 @@ import pytest
 
 from netlift.evaluation.value.metrics import compare_values, evaluate_values, tabulate_value_tenths
 
+pytestmark = pytest.mark.slow
+
 REPETITIONS = 300
 LEVEL = 0.95
 LOWEST = 0.95 - 3 * np.sqrt(0.95 * 0.05 / REPETITIONS)

@@ -18,6 +18,8 @@ from netlift.training import value as train_value
 from netlift.training.ltv import LtvJudge
 from netlift.training.task import TrainingTask
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 SEEDS = (1, 2, 3)
 

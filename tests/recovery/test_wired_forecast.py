@@ -19,6 +19,8 @@ from netlift.evaluation.policy.off_policy import LoggedOutcomes, dr_scores
 from netlift.features.matrix import Feature
 from netlift.training.uplift.evidence_rows import ProofRows
 
+pytestmark = pytest.mark.slow
+
 OFFERS = ("letter", "text", "talk")
 CHANNELS = ("post", "sms", "call")
 LAUNCHES = 100
@@ -125,6 +127,7 @@ def total(run, *, of=slice(None)):
 
 
 def test_the_limits_bind_and_chance_gives_a_part(runs):
+    assert len(runs) == LAUNCHES
     for decided, given, _, proof, _ in runs[:10]:
         option = decided.draw.option
         assert COST[option[given]].sum() <= 200 + 1e-9 and (option == 1).sum() <= 240 and (option == 2).sum() <= 120

@@ -17,6 +17,8 @@ from netlift.registry.models import describe, load, register, resolve, sweep_mod
 from netlift.registry.package import align
 from netlift.registry.tracking import PROCESS_TAG
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS = pd.DataFrame(
     {
         "days_since_last_purchase": [3.0, 120.0, np.nan],

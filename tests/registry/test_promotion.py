@@ -15,6 +15,8 @@ from netlift.registry.locks import exclusive
 from netlift.registry.models import aliases, describe, load
 from netlift.registry.promotion import audit_path, promote, read_history
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 WHY = ("The model earns 12.3 RUB per customer more than the champion, at least 4.1.", "Calibration holds.")
 

@@ -15,6 +15,8 @@ from netlift.registry.audit import AUDIT_FILE, MOVED, append_entry
 from netlift.registry.offline import offline_mlflow
 from netlift.registry.store import database_uri, open_store
 
+pytestmark = pytest.mark.slow
+
 OLDER_REVISION = "bd07f7e963c5"
 
 FORKED = """

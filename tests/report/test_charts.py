@@ -10,6 +10,8 @@ from netlift.report import charts
 from netlift.report.language import speak
 from netlift.results import Estimate
 
+pytestmark = pytest.mark.slow
+
 TITLE = 'Чек <script>alert(1)</script> & "x", ₽'
 STEPS = np.linspace(0.05, 0.9, 10)
 BAND = {"predicted": STEPS, "observed": STEPS, "lower": STEPS - 0.02, "upper": STEPS + 0.02}

@@ -14,6 +14,8 @@ from netlift.decisions.run.page import decision_document
 from netlift.report.exports import to_text
 from netlift.report.language import load_texts, speak
 
+pytestmark = pytest.mark.slow
+
 OURS = (
     "decide",
     "decision_readout",

@@ -50,6 +50,8 @@ from netlift.segments.pages.page import segments_document
 from netlift.training.uplift.charts import effect_shares_chart, policy_tree_chart
 from netlift.training.uplift.sentences import say_choice, say_constant, say_dependence, say_feature, say_rule
 
+pytestmark = pytest.mark.slow
+
 OFFERS, CHANNELS = ("zz_offer_17", "zz_offer_18"), ("zz_channel_3", "zz_channel_4")
 SEGMENT, STRATEGY, ATTRIBUTE, VALUE = "zz_segment_5", "zz_strategy_2", "zz_attribute_4", "zz_value_6"
 NAMES = {

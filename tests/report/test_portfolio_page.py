@@ -14,6 +14,8 @@ from netlift.report.exports import to_html, to_json, to_markdown, to_xlsx
 from netlift.report.language import load_texts, speak
 from netlift.results import Estimate
 
+pytestmark = pytest.mark.slow
+
 EVIL = "=HYPERLINK(1)<script>alert(1)</script>|x"
 
 

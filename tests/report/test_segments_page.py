@@ -14,6 +14,8 @@ from netlift.report.language import load_texts, speak
 from netlift.results import Table
 from netlift.segments import pages
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_page_text_workbook_and_json_say_the_same_and_nothing_comes_alive(language):

@@ -19,6 +19,8 @@ from netlift.results import Estimate, Table
 from netlift.training.uplift.charts import budget_chart, effect_shares_chart, policy_tree_chart, top_shares_chart
 from netlift.training.uplift.sentences import say_answer, say_choice, say_constant, say_feature, say_rule, say_value
 
+pytestmark = pytest.mark.slow
+
 RU, EN = Words(language="ru"), Words(language="en")
 CATALOGUE = build_catalogue(
     Vocabulary(

@@ -23,6 +23,7 @@ def forms(key, language):
 
 
 def test_every_text_is_in_every_language_with_the_same_placeholders_and_whole_plural_forms():
+    assert TEXTS
     for key, text in TEXTS.items():
         assert set(text) == set(LANGUAGES), key
         assert len({placeholders(form) for form in text.values()}) == 1, key
@@ -32,6 +33,7 @@ def test_every_text_is_in_every_language_with_the_same_placeholders_and_whole_pl
 
 def test_no_text_is_empty_and_russian_is_russian():
     latin_by_nature = {"metric.nps", "metric.csi", "metric.ltv_to_cac", "chart.loyalty", "channel.sms"}
+    assert TEXTS
     for key in TEXTS:
         for language in LANGUAGES:
             assert all(form.strip() for form in forms(key, language)), key
@@ -58,6 +60,7 @@ def test_every_reason_in_the_code_has_its_words():
     source = (module.TEXTS.parents[1] / "segments" / "metrics.py").read_text()
     named = set(re.findall(r'"((?:no|not|nobody|by)_?[a-z_]*)"', source)) - {"not_given"}
     built = {f"no_{source}" for source in ("ltv", "churn", "churn_rule", "silence", "contact_cost", "reward_cost")}
+    assert named and built
     for reason in (named | built) - {"by"}:
         assert RU.has(f"absent.{reason}"), reason
 

@@ -14,6 +14,8 @@ from netlift.segments.figures import TOTAL
 from netlift.segments.metrics import METRICS
 from netlift.segments.monthly import JOINED, sum_channels, sum_month
 
+pytestmark = pytest.mark.slow
+
 ADDING = (
     "margin",
     "revenue",
@@ -238,6 +240,7 @@ def test_the_cost_of_a_channel_is_the_mean_of_its_customers():
     card = make_card()
     customers = make_frames(np.random.default_rng(1))["customers"]
     customers = customers[customers["joined_at"].dt.strftime("%Y-%m") == "2026-03"]
+    assert card.channels
     for row in card.channels:
         own = customers["acquisition_channel"]
         costs = customers.loc[own.isna() if row.channel is None else own == row.channel, "acquisition_cost"]

@@ -11,6 +11,8 @@ from segment_tables import make_tables
 from netlift.config.segments import LostSettings
 from netlift.segments.monthly import JOINED, OUTSIDE, ChurnRule, Month, sum_channels, sum_month
 
+pytestmark = pytest.mark.slow
+
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10_000), customers=st.integers(3, 40))

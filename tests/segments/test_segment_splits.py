@@ -15,6 +15,8 @@ from netlift.progress import Silent
 from netlift.segments.snapshots import EDGES_FILE, name_segments, take_snapshots
 from netlift.segments.splits import digest_splits, split_by_segment
 
+pytestmark = pytest.mark.slow
+
 NOBODY = ([], ("churn", "ltv"))
 
 

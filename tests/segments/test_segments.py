@@ -19,6 +19,8 @@ from netlift.report.exports import to_html
 from netlift.report.language import speak
 from netlift.segments.pages.page import segments_document
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 10, 1, 6, 0, tzinfo=UTC)
 NOBODY = ([], ("churn", "ltv"))
 SOURCES = ("surveys", "contacts", "acquisition_cost")

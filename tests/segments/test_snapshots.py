@@ -15,6 +15,8 @@ from netlift.progress import Silent
 from netlift.segments.figures import Note
 from netlift.segments.snapshots import EDGES_FILE, SNAPSHOT_COLUMNS, take_snapshots
 
+pytestmark = pytest.mark.slow
+
 NOBODY = ([], ("churn", "ltv"))
 
 
@@ -160,8 +162,10 @@ def test_edges_are_frozen_once_and_stale_ones_are_refused_until_refitted(retaile
 
 def test_a_score_means_the_same_in_every_month(snapshots):
     edges = [-np.inf, *snapshots.edges.rfm.m, np.inf]
+    assert snapshots.frames
     for frame in snapshots.frames.values():
         bought = frame[frame["r"] > 0]
+        assert len(bought)
         for score, own in bought.groupby("m"):
             assert edges[score - 1] < own["margin_365d"].min()
             assert own["margin_365d"].max() <= edges[score]

@@ -31,6 +31,8 @@ from netlift.simulation.tables import KEPT
 from netlift.simulation.truth import Future
 from netlift.simulation.world import CATEGORIES, OFFERS
 
+pytestmark = pytest.mark.slow
+
 END = dt.date(2026, 10, 1)
 DAYS = 1095
 ARROW_TYPES = {
@@ -521,7 +523,6 @@ def true_profits_of_campaigns(seed, *, count=5000):
     return pd.concat(parts)[lambda rows: rows["campaign"].isin([CAMPAIGNS.index(one) for one in RANDOMIZED])]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_world_has_winners_and_losers_among_campaigns_offers_and_customers(seed):
     rows = true_profits_of_campaigns(seed)

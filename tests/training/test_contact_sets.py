@@ -14,6 +14,8 @@ from netlift.features.vocabulary import learn_vocabulary
 from netlift.training.contact_rows import build_contact_rows
 from netlift.training.uplift.observational import mark_observational
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 
 

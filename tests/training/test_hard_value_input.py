@@ -14,6 +14,8 @@ from netlift.config.business import load
 from netlift.pipelines.train import train_business
 from netlift.progress import Silent
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 
 

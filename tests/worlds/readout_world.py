@@ -1,6 +1,8 @@
 """Tables of one campaign with a known effect, as frames that a test may spoil."""
 
+import pickle
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -9,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.abtest.readout.compute import read_campaign
+from netlift.abtest.readout.result import CampaignReadout
 from netlift.abtest.readout.rows import ReadoutRequest
 from netlift.config.business import BusinessSettings, load
 from netlift.config.readout import ReadoutSettings
@@ -43,17 +46,26 @@ class Market:
         return conform(ibis.duckdb.connect(threads=1), sources, attributes=own, zone=ZoneInfo("UTC"))
 
 
+demo = cache(partial(load, CHECKOUT / "configs/demo.yaml"))
+
+
 def settings(**changes) -> BusinessSettings:
-    business = load(CHECKOUT / "configs/demo.yaml")
     how = ReadoutSettings.model_validate(
         {"tolerance": 100.0, "pre_days": 90, "segments": (), "minimum_buyers": 20, **changes}
     )
-    return business.model_copy(update={"readout": how})
+    return demo().model_copy(update={"readout": how})
 
 
 def read(market: Market, campaign: str = "K1", how=None, **request):
-    asked = ReadoutRequest(campaign_id=campaign, **request)
-    return read_campaign(how or settings(), market.open(), asked, progress=Silent())
+    """The readout; of the same market and question once in a process, as several tests may look at it."""
+    asked = pickle.dumps((market, ReadoutRequest(campaign_id=campaign, **request), how or settings()))
+    return read_pickled(asked)
+
+
+@cache
+def read_pickled(asked: bytes) -> CampaignReadout:
+    market, request, how = pickle.loads(asked)
+    return read_campaign(how, market.open(), request, progress=Silent())
 
 
 def make_market(customers: int = 3000, *, seed: int = 1, effect: float = 6.0, unequal: bool = False) -> Market:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import date
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import yaml
@@ -29,9 +32,22 @@ SILENCE = {"op": "column", "name": "days_since_last_purchase"}
 
 def make_retailer(folder: Path, *, customers: int = 700) -> Path:
     """The demo's config in `folder` with a small world beside it; returns the config."""
-    settings = SimulationSettings(customers=customers, seed=3, end=END, history_days=HISTORY_DAYS)
-    simulate(settings, target=folder / "var" / "demo")
+    for name, content in simulated(customers).items():
+        target = folder / "var" / "demo" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
     return write_config(folder)
+
+
+@cache
+def simulated(customers: int) -> Mapping[str, bytes]:
+    """The files of the world, drawn once in a process."""
+    settings = SimulationSettings(customers=customers, seed=3, end=END, history_days=HISTORY_DAYS)
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / "demo"
+        simulate(settings, target=target)
+        files = (path for path in target.rglob("*") if path.is_file())
+        return {path.relative_to(target).as_posix(): path.read_bytes() for path in files}
 
 
 def write_config(folder: Path, change=lambda content: None, name: str = "demo") -> Path:

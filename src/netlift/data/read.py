@@ -315,7 +315,8 @@ def conform(
                 wrong += refusals(name, column, source[column.name])
         if not wrong:
             try:
-                expressions[name], values = read_columns(name, source, wanted, Casting.of(written.get(name), zone))
+                rows, values = read_columns(name, source, wanted, Casting.of(written.get(name), zone))
+                expressions[name] = _as_view(connection, name, rows)
                 unread += values
             except DataError as error:
                 wrong = [str(error)]
@@ -336,6 +337,16 @@ def conform(
         refused=lost,
         unread={(each.table, each.column): each.words for each in unread if each.table in kept},
     )
+
+
+def _as_view(connection: Any, name: str, rows: ir.Table) -> ir.Table:
+    """The rows under a name: a query then costs what it asks, and not the translation of every cast as well."""
+    import ibis
+
+    if rows.op().find(ibis.expr.operations.InMemoryTable):  # the database forgets it with the frame
+        return rows
+    view: ir.Table = connection.create_view(ibis.util.gen_name(f"netlift_{name}"), rows)
+    return view if view.schema() == rows.schema() else rows  # the database may take a written fraction for a decimal
 
 
 def _wanted_columns(

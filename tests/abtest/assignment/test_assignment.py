@@ -19,6 +19,8 @@ from netlift.abtest.assignment.draw import (
 )
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 SHARES = {"control": 0.1, "sms": 0.3, "call": 0.6}
 IDS = [f"{i:010d}" for i in range(20_000)]
 

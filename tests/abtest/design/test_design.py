@@ -23,6 +23,8 @@ from netlift.abtest.stats import skew
 from netlift.abtest.stats.difference import contrast
 from netlift.abtest.stats.moments import PROFIT, of_rows
 
+pytestmark = pytest.mark.slow
+
 SKEWED = Setup(
     spread=Spread(sd=1300.0, skewness=6.0), weights={"sms": 1.0}, level=0.95, expected=60.0, chance=0.8,
     fixed_cost=10_000.0,

@@ -14,6 +14,8 @@ from netlift.abtest.design.sizing import Setup, measure, profit_proven
 from netlift.errors import GateRefusedError
 from netlift.report.language import load_texts, speak
 
+pytestmark = pytest.mark.slow
+
 EVIL = "=HYPERLINK(1)<script>alert(1)</script>|x"
 NAMES = {"offers": {"sms_bonus": {"ru": "Бонус по СМС", "en": "Bonus by text"}}}
 

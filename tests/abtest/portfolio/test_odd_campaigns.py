@@ -24,6 +24,8 @@ from netlift.progress import Silent
 from netlift.report.exports import to_html, to_json, to_markdown, to_text, to_xlsx
 from netlift.report.language import speak
 
+pytestmark = pytest.mark.slow
+
 HOW = settings(segments=("region",), minimum_buyers=1)
 NO_NUMBER = re.compile(r"(?<!\w)[-−]?(nan|inf(inity)?)(?!\w)", re.IGNORECASE)
 EVIL = "ma\x00il\x1b[31m\n=1+1\u202e\x0b￾"

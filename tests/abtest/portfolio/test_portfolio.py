@@ -10,6 +10,8 @@ from netlift.abtest.stats.difference import contrast
 from netlift.abtest.stats.moments import OUTCOMES, of_rows
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 TERMS = {"level": 0.95, "currency": "EUR"}
 
 
@@ -76,6 +78,7 @@ def test_fixed_cost_comes_off_after_the_luck_and_counts_in_the_chance() -> None:
     effects, _ = campaigns(fixed=0.0)
     costly = [Effect(**{**vars(each), "fixed": 1e6}) for each in effects]
     free, paid = (read_lines(believe(own), **TERMS) for own in (effects, costly))
+    assert len(free) == len(effects)
     for one, other in zip(free, paid, strict=True):
         assert one.shrunken.point - other.shrunken.point == pytest.approx(1e6)
         assert other.chance_of_profit < 1e-6 <= one.chance_of_profit

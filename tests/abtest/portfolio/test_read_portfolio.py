@@ -21,6 +21,8 @@ from netlift.errors import DataError
 from netlift.pipelines.portfolio import FILES, PortfolioRequest, make_portfolio
 from netlift.progress import Silent
 
+pytestmark = pytest.mark.slow
+
 START, WINDOW = datetime(2026, 1, 5), 14
 CAMPAIGNS, CUSTOMERS = 14, 4000
 EFFECTS = np.array([0.0] * 10 + [3.0, 4.0, 6.0, 8.0])  # margin per contact, EUR

@@ -12,6 +12,8 @@ from netlift.abtest.portfolio.totals import Effect, believe, read_lines
 from netlift.abtest.stats.difference import contrast
 from netlift.abtest.stats.moments import OUTCOMES, PROFIT, merge, of_rows
 
+pytestmark = pytest.mark.slow
+
 TERMS = {"level": 0.95, "currency": "EUR"}
 CHANNEL = {"mail": "letter", "gift": "letter", "text": "phone", "call": "phone"}
 OFFERS, CAMPAIGNS = tuple(CHANNEL), 12

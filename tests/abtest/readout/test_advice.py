@@ -14,6 +14,8 @@ from netlift.abtest.stats.moments import OUTCOMES, of_rows
 from netlift.abtest.stats.simultaneous import shrink_arms
 from netlift.results import Estimate
 
+pytestmark = pytest.mark.slow
+
 N = 400
 NO_LIMITS = Limits()
 

@@ -13,6 +13,8 @@ from netlift.progress import Silent
 from netlift.report.exports import to_markdown
 from netlift.report.language import speak
 
+pytestmark = pytest.mark.slow
+
 SENT = pd.Timedelta(days=4)
 
 

@@ -10,6 +10,8 @@ from readout_world import ASSIGNED, DAYS, make_market, read, settings
 
 from netlift.errors import ConfigError, DataError, UsageError
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parents[4] / "shared" / "data"
 
 

@@ -8,6 +8,8 @@ from unequal_world import ONE_ARM, TWO_ARMS, make_unequal
 
 from netlift.config.plan import freeze_plan
 
+pytestmark = pytest.mark.slow
+
 
 def with_homes(market):
     """Two customers a home, here and there three."""

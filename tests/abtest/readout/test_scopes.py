@@ -12,6 +12,8 @@ from netlift.data.checks.check import read_sound
 from netlift.errors import DataError
 from netlift.progress import Silent
 
+pytestmark = pytest.mark.slow
+
 OTHER = ASSIGNED + pd.Timedelta(days=20)
 
 

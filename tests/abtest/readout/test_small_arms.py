@@ -8,6 +8,8 @@ from readout_world import make_market, read
 from netlift.abtest.readout.checks import FEWEST_CUSTOMERS
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def market():

@@ -26,6 +26,8 @@ from netlift.progress import Silent
 from netlift.report.exports import to_text
 from netlift.report.language import speak
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def two_arms():

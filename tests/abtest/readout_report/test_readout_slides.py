@@ -94,7 +94,9 @@ def test_an_axis_holds_zero_and_all_ends_within_a_few_round_marks(ends):
 
 @pytest.mark.parametrize("name", ["six_arms", "probably", "lost_money"])
 def test_no_whisker_of_a_slide_leaves_its_axis(name):
-    for chart in charts(EXAMPLES[name]()):
+    found = charts(EXAMPLES[name]())
+    assert found
+    for chart in found:
         axis = chart.find(f".//{C}valAx/{C}scaling")
         low, high = (float(axis.find(f"{C}{end}").get("val")) for end in ("min", "max"))
         tops = [numbers(next(chart.iter(f"{C}{side}"))) for side in ("plus", "minus")]

@@ -10,6 +10,8 @@ from netlift.abtest.stats.aggregate_days import aggregate_days
 from netlift.abtest.stats.moments import OUTCOMES, of_rows
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 FIGURES = (*OUTCOMES, "delivered", "pre_revenue")
 
 
@@ -76,6 +78,7 @@ def test_small_differences_of_very_large_figures_keep_their_digits(level):
     frame["margin"] = frame.revenue - 0.6 * level
     frame["reward"] = 0.0
     cells = aggregate(ibis.memtable(frame), figures=FIGURES)
+    assert len(cells) == len(frame.groupby(["campaign_id", "arm"]))
     for cell, moments in cells.items():
         rows = frame[(frame.campaign_id == cell.campaign) & (frame.arm == cell.arm)]
         truth = of_frame(rows)
@@ -100,6 +103,7 @@ def test_a_constant_contact_cost_needs_no_second_pass(monkeypatch):
 def test_households_are_summed_before_they_are_squared():
     frame = draw_customers()
     cells = aggregate(ibis.memtable(frame), figures=FIGURES, dimensions=("tier",), cluster="household")
+    assert {cell.dimension for cell in cells} == {"", "tier"}
     for cell, moments in cells.items():
         rows = frame[(frame.campaign_id == cell.campaign) & (frame.arm == cell.arm)]
         rows = rows[rows.tier == cell.segment] if cell.dimension else rows

@@ -39,7 +39,9 @@ def test_the_lines_come_in_the_order_of_the_waterfall_and_add_up():
 
 
 def test_means_of_treated_and_control_tell_the_raw_total():
-    for line in lines().values():
+    found = lines()
+    assert found
+    for line in found.values():
         assert 3000 * (line.treated_mean - line.control_mean) == pytest.approx(line.raw_total.point)
 
 

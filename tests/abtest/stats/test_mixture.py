@@ -9,6 +9,8 @@ from scipy.stats import norm
 from netlift.abtest.stats.shrinkage_prior import posterior_of, shrink
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 CAMPAIGNS, REPETITIONS = 60, 40
 
 

@@ -12,6 +12,8 @@ from netlift.abtest.stats.outcomes import Spans, assigned_outcomes, count_left_o
 from netlift.data.read import conform
 from netlift.errors import DataError, UsageError
 
+pytestmark = pytest.mark.slow
+
 DAY = pd.Timedelta(days=1)
 ASSIGNED = pd.Timestamp("2026-03-01 09:00:00.5")
 SPANS = Spans(pre_days=10, after_days=3)

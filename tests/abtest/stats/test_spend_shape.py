@@ -11,6 +11,8 @@ from netlift.abtest.stats import spend_shape
 from netlift.abtest.stats.moments import OUTCOMES, of_rows
 from netlift.abtest.stats.spend_shape import shape_of
 
+pytestmark = pytest.mark.slow
+
 
 def cell(rng, n, *, buy=0.1, spread=1.0, rare=0.0, cluster=None):
     """Customers with log-normal baskets of 28, and rare ones of 275."""

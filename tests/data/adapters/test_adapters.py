@@ -22,6 +22,8 @@ from netlift.data.read import Tables, open_tables
 from netlift.errors import ConfigError, DataError
 from netlift.training.calendar import Calendar, plan_calendar
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "../shared/data"
 FILES = {

@@ -22,6 +22,8 @@ from netlift.data.read import conform, connect
 from netlift.errors import DataError
 from netlift.results import to_plain
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 1, 1)
 NUMBERS = count()
 CUSTOMERS = [f"customer-{number:03d}" for number in range(200)]

@@ -10,6 +10,8 @@ import pytest
 from netlift.data.checks.repeats import find_repeats
 from netlift.data.read import conform
 
+pytestmark = pytest.mark.slow
+
 START = pd.Timestamp("2026-01-01")
 
 

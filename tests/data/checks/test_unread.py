@@ -16,6 +16,8 @@ from netlift.data.contract import MARK
 from netlift.data.read import open_tables
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[3]
 PEOPLE = 300
 IDS = [f"c{n:03d}" for n in range(PEOPLE)]

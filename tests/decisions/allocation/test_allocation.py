@@ -12,6 +12,8 @@ from netlift.decisions.allocation.allocate import allocate
 from netlift.decisions.allocation.problem import Limit, Problem
 from netlift.errors import GateRefusedError
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng
 
 

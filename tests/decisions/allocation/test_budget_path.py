@@ -12,6 +12,8 @@ from netlift.decisions.allocation.budget_curve import budget_path
 from netlift.decisions.allocation.problem import Limit, Problem
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 PROBLEM = Problem(
     value=RNG.lognormal(0, 1, (3_000, 3)) - 0.5,

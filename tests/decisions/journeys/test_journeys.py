@@ -17,6 +17,8 @@ from netlift.decisions.journeys.contacts import to_campaigns, to_contacts
 from netlift.decisions.journeys.night import JourneyFacts, NightRequest, run_night
 from netlift.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 FIRST = date(2026, 10, 5)
 NEVER = np.datetime64("NaT", "D")
 TRIGGER = {"name": "quiet", "when": "silence", "over_gap": 3, "window_days": 1}

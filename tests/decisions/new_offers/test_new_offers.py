@@ -19,6 +19,8 @@ from netlift.decisions.new_offers.pooled_effects import OfferHistory, pool_effec
 from netlift.decisions.new_offers.trials import MOST_OF_CUSTOMERS, Trials, find_rates
 from netlift.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 GATE = Gate(least=0.0, confidence=0.9, level=0.95, most_contacts=10_000)
 NONE = np.zeros(0)
 

@@ -36,6 +36,8 @@ from netlift.registry.models import ModelVersion, aliases, describe, load, regis
 from netlift.registry.promotion import promote
 from netlift.registry.tracking import TrainingRecord, log_training
 
+pytestmark = pytest.mark.slow
+
 FEATURES = (
     Feature(name="days_since_last_purchase", unit="days", source="transactions", formula="c - last"),
     Feature(name="margin_365d", unit="RUB", source="transactions", formula="sum"),

@@ -34,6 +34,8 @@ from netlift.registry.models import aliases, describe, load
 from netlift.registry.promotion import promote, read_history
 from netlift.registry.store import open_store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path_factory, tmp_path, store_template):

@@ -27,6 +27,8 @@ from netlift.pipelines.decision_readout import is_run, make_decision_readout
 from netlift.pipelines.readout import ReadoutOrder
 from netlift.progress import Silent
 
+pytestmark = pytest.mark.slow
+
 DAY, THEN = date(2026, 7, 1), datetime(2026, 7, 1, 6, 0, tzinfo=UTC)
 
 

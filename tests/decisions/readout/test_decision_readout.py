@@ -18,6 +18,8 @@ from netlift.errors import DataError, UsageError
 from netlift.evaluation.policy.off_policy import NOBODY
 from netlift.results import Estimate
 
+pytestmark = pytest.mark.slow
+
 READING = DecisionReading(holdout_share=HOLDOUT, epsilon=EPSILON, currency="RUB", level=0.95)
 
 

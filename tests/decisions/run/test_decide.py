@@ -33,6 +33,8 @@ from netlift.data.checks.check import check_tables
 from netlift.data.read import open_tables
 from netlift.errors import ConfigError, DataError, GateRefusedError, NetliftError, UsageError
 
+pytestmark = pytest.mark.slow
+
 OFFER_NAMES = {
     "email_discount_10": "Письмо: скидка 10 %", "sms_bonus_300": "SMS: 300 бонусов",
     "push_reminder": "Push-напоминание", "call_advice": "Звонок консультанта",

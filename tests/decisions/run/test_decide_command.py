@@ -24,6 +24,8 @@ from netlift.registry.store import open_store
 from netlift.registry.tracking import TrainingRecord, log_training
 from netlift.results import Estimate, Table
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 10, 1, 6, tzinfo=UTC)
 
 

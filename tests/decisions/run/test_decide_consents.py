@@ -9,13 +9,15 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from decide_world import AS_OF, NOW, configure, decide, make_world, read_run, rewrite, table, touch
+from decide_world import AS_OF, NOW, configure, decide, read_run, rewrite, table, touch
 from segment_world import opened
 
 from netlift.config.business import load
 from netlift.decisions.eligibility.consents import read_opt_outs, require_consent_files, require_known_customers
 from netlift.decisions.run.inputs import bought_on, days_since_events
 from netlift.errors import GateRefusedError
+
+pytestmark = pytest.mark.slow
 
 CHANNELS = ("email", "sms", "push", "call")
 ALL, NOBODY = set(CHANNELS), set()
@@ -33,13 +35,6 @@ SAID = {  # what a customer said when, and the channels that are closed by it
     "no to texts, then yes to them": ([("opt_out_sms", "2026-08-01"), ("opt_in_sms", "2026-09-01")], NOBODY),
     "no to all, then yes to texts": ([("opt_out", "2026-08-01"), ("opt_in_sms", "2026-09-01")], ALL),
 }
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shop")
-    make_world(folder, customers=300)
-    return folder
 
 
 @pytest.fixture

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from decide_world import configure, decide, make_world, read_run, rewrite
+from decide_world import configure, decide, read_run, rewrite
 
 from netlift.data.csv_lists import to_csv
 from netlift.decisions.run import export as decide_export
 from netlift.errors import GateRefusedError, NetliftError
 from netlift.pipelines import decide as module
 from netlift.text import safe_cell
+
+pytestmark = pytest.mark.slow
 
 DANGEROUS = ("=1+1", "+7 900", "-1", "@cmd", "\tx", "\rx", "＝1+1", "0042", "7", "ordinary; text", 'a "quoted" word')
 
@@ -30,13 +32,6 @@ def test_no_cell_of_a_csv_runs_in_a_spreadsheet_and_nothing_is_lost():
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝")) for cell in cells)
         assert [cell.removeprefix("'") for cell in cells] == list(DANGEROUS)
         assert {row[1] for row in rows[1:]} == {"-1.5"}, "numbers stay numbers"
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shop")
-    make_world(folder, customers=300)
-    return folder
 
 
 def nothing_stands(folder):

@@ -13,6 +13,8 @@ from decide_world import AS_OF, configure, decide, read_run, rewrite, table
 
 from netlift.errors import ConfigError, DataError, UsageError
 
+pytestmark = pytest.mark.slow
+
 OLD = pd.Timestamp("2026-06-01")
 
 

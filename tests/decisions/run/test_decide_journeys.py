@@ -20,6 +20,8 @@ from netlift.errors import DataError, UsageError
 from netlift.report.exports import to_text
 from netlift.report.language import speak
 
+pytestmark = pytest.mark.slow
+
 WINDOW = 31
 SHIPPED = ("journey_welcome", "journey_vip", "journey_win_back", "journey_replenish")
 

@@ -10,6 +10,8 @@ from decide_world import EFFECTS, OFFERS, configure, decide, make_world, read_ru
 
 from netlift.errors import GateRefusedError
 
+pytestmark = pytest.mark.slow
+
 KNOWN = {offer: effect for offer, effect in EFFECTS.items() if offer != "push_reminder"}
 
 

@@ -17,6 +17,8 @@ from netlift.decisions.readout.record import load_decisions
 from netlift.decisions.run.summary import DecisionSummary
 from netlift.estimators.expression import constant
 
+pytestmark = pytest.mark.slow
+
 NEW = ("push_quiz", "sms_gift")
 COST = {"push_quiz": 0.1, "sms_gift": 3.0}
 BUDGET = 600.0

@@ -15,6 +15,8 @@ from segment_world import opened
 from netlift.errors import DataError
 from netlift.next_purchase.fields import foretell_purchases
 
+pytestmark = pytest.mark.slow
+
 HORIZON = 60
 
 

@@ -19,6 +19,8 @@ from netlift.errors import ConfigError
 from netlift.report.exports import to_text
 from netlift.report.language import speak
 
+pytestmark = pytest.mark.slow
+
 WINDOW = 28
 
 

@@ -22,6 +22,8 @@ from netlift.results import to_plain
 from netlift.training.uplift.evidence_file import find_proof_file, write_proof_rows
 from netlift.training.uplift.evidence_rows import ProofRows
 
+pytestmark = pytest.mark.slow
+
 MODEL = {"model.json": b"{}"}
 N = 6_000
 

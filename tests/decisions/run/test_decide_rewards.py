@@ -13,6 +13,8 @@ from segment_world import MARGIN
 from netlift.errors import GateRefusedError
 from netlift.estimators.expression import linear
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from decide_world import AS_OF, NOW, configure, days, decide, make_world, read_run, rewrite, table, touch
+from decide_world import AS_OF, NOW, configure, days, decide, make_world, read_run, rewrite, table
 
 from netlift.errors import UsageError
+
+pytestmark = pytest.mark.slow
 
 TASKS = ("uplift", "churn", "ltv")
 
@@ -33,13 +35,6 @@ def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     make_world(folder)
     return folder
-
-
-@pytest.fixture
-def world(shop, tmp_path):
-    shutil.copytree(shop / "var" / "demo", tmp_path / "var" / "demo")
-    touch(tmp_path)
-    return tmp_path
 
 
 def receipts_of(folder):

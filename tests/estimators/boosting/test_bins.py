@@ -26,6 +26,7 @@ def matrix(*columns):
 def test_codes_count_the_cuts_below_a_value_and_missing_values_stand_apart(values):
     X = matrix(values)
     found = sort_into_bins(X, [number("x")], seed=0)
+    assert found.columns or np.unique(X[~np.isnan(X[:, 0]), 0]).size <= 1, "only a constant tells nothing apart"
     for column, codes in zip(found.columns, found.codes, strict=True):
         missing = np.isnan(X[:, 0])
         assert (codes[missing] == MISSING).all()

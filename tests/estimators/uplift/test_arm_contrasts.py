@@ -15,6 +15,8 @@ from netlift.estimators.uplift.pairwise.contrasts import (
     reconcile,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def learned():

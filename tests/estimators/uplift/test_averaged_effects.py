@@ -11,6 +11,8 @@ from netlift.estimators.uplift.fit import fit_uplift
 from netlift.estimators.uplift.pairwise.averaged import MOST_SEEDS
 from netlift.estimators.uplift.rewards import add_rewards
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world():

@@ -31,6 +31,7 @@ def test_the_stored_form_gives_causalmls_own_predictions(world, kind):
     stored = StoredModel(fit_causalml(kind, rows, search=SEARCH, folds=3, machine=MACHINE).files)
     pairs = fit_pairs(kind, rows, params=SETTINGS, folds=3)
     ours = stored.predict_matrix(rows.X)
+    assert pairs
     for offer, pair in pairs.items():
         share = {"p": {offer: np.full(len(rows), pair.propensity)}} if kind in ("x", "dr") else {}
         theirs = pair.learner.predict(X=rows.X, **share)[:, 0]

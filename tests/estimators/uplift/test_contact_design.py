@@ -82,6 +82,7 @@ def test_weights_make_every_arm_a_picture_of_its_campaign(rows):
     weight, strong = stabilised_weights(rows), rows.X[:, 0] > 0
     for campaign in range(4):
         inside = rows.campaign == campaign
+        assert inside.any()
         for arm in np.unique(rows.arm[inside]):
             drawn = inside & (rows.arm == arm)
             assert np.isclose(weight[drawn].mean(), 1.0)

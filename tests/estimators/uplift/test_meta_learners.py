@@ -156,6 +156,7 @@ def test_terms_fitted_on_all_rows_are_stored_number_for_number(outcomes, kind):
     rows = outcomes.known.boosting.rows
     learned = prepare(kind, outcomes.known, outcomes.common)((SINGLE,) if kind == "s" else WEAK)
     used = np.any(learned.coefficients[1:] != 0, axis=1)
+    assert used.any()
     stored = learned.refit(used)
     boosters = {**stored.boosters, **stored.others}
     names = [f"term_{k}" for k in np.flatnonzero(used)]

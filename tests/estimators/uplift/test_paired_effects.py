@@ -11,6 +11,8 @@ from netlift.errors import NotRandomizedError
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.fit import fit_uplift
 
+pytestmark = pytest.mark.slow
+
 
 def fit(rows, *, seed=1, threads=1):
     return fit_uplift(

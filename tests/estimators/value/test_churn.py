@@ -11,6 +11,8 @@ from netlift.estimators.rows import LabelledRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.value.churn import fit_churn
 
+pytestmark = pytest.mark.slow
+
 FIT, LATER, TEST = ["2024-01-01", "2024-04-01"], ["2024-08-01"], ["2025-01-01"]
 NAMES = ("own_rhythm", "logistic", "lightgbm")
 

@@ -13,6 +13,8 @@ from netlift.estimators.stored import StoredModel, ziln_mean, ziln_sigma
 from netlift.estimators.value.ziln import ZILN, fit_ziln, shared_sigma, ziln_loss, ziln_slopes, ziln_start
 from netlift.features.matrix import Feature
 
+pytestmark = pytest.mark.slow
+
 MACHINE = Machine(seed=3, threads=1)
 PARAMS = {"learning_rate": 0.1, "num_leaves": 8, "min_data_in_leaf": 80}
 raw_scores = st.tuples(st.floats(-4, 4), st.floats(-3, 6), st.floats(-3, 4))

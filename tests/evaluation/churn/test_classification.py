@@ -76,6 +76,7 @@ def test_tenths_show_the_shares_that_came_true():
     y, p, customer = draw(n=2_000)
     tenths = tabulate_tenths(y, p, customer=customer, level=0.95)
     order = np.argsort(-p)
+    assert len(tenths) == 10
     for row, part in zip(tenths, np.array_split(order, 10), strict=True):
         assert row.observed.point == pytest.approx(y[part].mean(), abs=1e-9)
         assert row.predicted == pytest.approx(p[part].mean(), abs=1e-9)
@@ -87,6 +88,7 @@ def test_a_difference_is_known_better_than_either_figure():
     y, p, customer = draw()
     other = expit(logit(p) + 0.1 * np.random.default_rng(2).normal(size=len(p)))
     single, paired = figures(y, p, customer), compare_probabilities(y, p, other, customer=customer, level=0.95)
+    assert {row.metric for row in paired} == {"roc_auc", "pr_auc", "brier", "log_loss"}
     for row in paired:
         alone = single[row.metric]
         assert row.value.ci_upper - row.value.ci_lower < 0.3 * (alone.ci_upper - alone.ci_lower)

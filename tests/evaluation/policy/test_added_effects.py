@@ -40,13 +40,17 @@ def find(bands, *, rested=50.0, n=12_000, seed=8, since=None):
     ],
 )
 def test_the_rest_is_as_short_as_what_is_added_proves(bands, days):
-    for one in find(bands):
+    found = find(bands)
+    assert found
+    for one in found:
         assert one.rest_days == days
         assert (one.share > 0) == (days < WINDOW)
 
 
 def test_the_share_that_another_contact_adds_is_recovered():
-    for one in find((30, 30, 40, 40), n=60_000):
+    found = find((30, 30, 40, 40), n=60_000)
+    assert found
+    for one in found:
         assert one.rest_days == 0
         assert one.share == pytest.approx(35 / 50, abs=0.03)
         assert one.rested.point == pytest.approx(50, abs=4 * NOISE / np.sqrt(13_000))

@@ -70,7 +70,9 @@ def test_the_order_of_rows_changes_nothing(seed):
         logged,
         **{name: getattr(logged, name)[order] for name in ("y", "arm", "propensity", "scores", "customer", "weight")},
     )
-    for one, other in zip(gains(logged, truth, [0.3, 1.0]), gains(moved, truth[order], [0.3, 1.0]), strict=True):
+    before, after = gains(logged, truth, [0.3, 1.0]), gains(moved, truth[order], [0.3, 1.0])
+    assert len(before) == 2
+    for one, other in zip(before, after, strict=True):
         assert other.gain.point == pytest.approx(one.gain.point)
         assert other.gain.ci_upper == pytest.approx(one.gain.ci_upper)
         assert (other.price, other.contacted) == pytest.approx((one.price, one.contacted))

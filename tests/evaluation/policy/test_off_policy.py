@@ -111,6 +111,7 @@ def test_a_row_of_weight_two_is_two_rows_of_one_customer():
         judge_policies(one, {"best": policy}, constant_policies(["a", "b"], one.available, [1]))
         for one, policy in ((weighted, choice), (repeated, choice[who]))
     ]
+    assert len(boards[0]) > 1
     for ours, theirs in zip(*boards, strict=True):
         for name in ("value", "snips", "ips", "gain_over_nobody", "gain_over_best_constant", "total"):
             one, other = getattr(ours, name), getattr(theirs, name)

@@ -15,6 +15,8 @@ from netlift.evaluation.policy.policy_tree import Answer, Branch, Leaf, learn_po
 from netlift.evaluation.policy.policy_tree_search import count_choices
 from netlift.features.matrix import Feature
 
+pytestmark = pytest.mark.slow
+
 OFFERS = ("mail", "call")
 
 

@@ -170,6 +170,7 @@ def test_deciles_weigh_their_rows_and_know_that_customers_repeat():
     table = uplift_by_decile(scored, score)
     above = np.array([weight[score > s].sum() + weight[score == s].sum() / 2 for s in score]) / weight.sum()
     tenth = (above * 10).astype(int)
+    assert len(table) == 10
     for row in table:
         inside = tenth == row.decile - 1
         mean = np.average(effects[inside], weights=weight[inside])

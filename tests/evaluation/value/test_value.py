@@ -99,7 +99,9 @@ def test_paired_differences_are_the_differences_of_the_figures():
     y, predicted = draw()
     other = predicted * np.exp(np.random.default_rng(4).normal(size=len(y)))
     mine, theirs = figures(y, predicted), figures(y, other)
-    for row in compare_values(y, predicted, other, customer=np.arange(len(y)), level=0.95):
+    rows = compare_values(y, predicted, other, customer=np.arange(len(y)), level=0.95)
+    assert rows
+    for row in rows:
         if row.metric == "absolute_total_bias":
             want = abs(mine["total_bias"].point) - abs(theirs["total_bias"].point)
         else:

@@ -1,6 +1,7 @@
 """What a readout counts is what uplift is learned from: the same customers, windows and costs."""
 
 import numpy as np
+import pytest
 from segment_world import HOUSE, make_retailer, opened
 
 from netlift.abtest.stats.aggregate import aggregate
@@ -10,6 +11,8 @@ from netlift.config.definitions import load_definition
 from netlift.data.history import read_history
 from netlift.features.vocabulary import learn_vocabulary
 from netlift.training.contact_rows import build_contact_rows
+
+pytestmark = pytest.mark.slow
 
 
 def test_readouts_and_uplift_learning_see_the_same_money_row_by_row(tmp_path) -> None:

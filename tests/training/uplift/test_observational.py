@@ -9,6 +9,8 @@ from observed_world import MEAN_EFFECT, observe
 from netlift.errors import NotRandomizedError
 from netlift.training.uplift.observational import adjust_observational, mark_observational
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def adjusted():

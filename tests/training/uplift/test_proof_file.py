@@ -38,6 +38,8 @@ from netlift.training.uplift.evidence_file import find_proof_file, read_proof_ro
 from netlift.training.uplift.evidence_rows import ProofRows
 from netlift.training.uplift.train import train_uplift
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 10, 1, 6, tzinfo=UTC)
 REGION = Feature(
     name="region", unit="category", source="customers", formula="as given", kind="category",

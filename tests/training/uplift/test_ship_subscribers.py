@@ -12,6 +12,8 @@ from netlift.evaluation.policy.off_policy import NOBODY, policy_value
 from netlift.training.uplift.context import UpliftLearning, constants_for, policy_of
 from netlift.training.uplift.fit_final import ship_uplift
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[3]
 
 
