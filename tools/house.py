@@ -14,7 +14,7 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 80_100,
+    "lines": 80_130,
     "files in the largest folder": 21,
     "lines of the largest file": 570,
     "lines of pipelines": 4_520,

@@ -105,10 +105,10 @@ def add_wear(candidate: Candidate, rows: ContactRows, *, prior: float, valued_da
     spec: dict[str, Any] = json.loads(candidate.files["model.json"])
     unit, notes = spec["outputs"][0]["unit"], []
     found = _learn_shares(rows, prior, machine)
-    for offer, (share, (measured, error), wear) in zip(rows.offers, found, strict=True):
+    for offer, (share, (measured, spread), wear) in zip(rows.offers, found, strict=True):
         worn = product([maximum([wear, constant(0.0)]), value])
         spec["outputs"].append({"name": f"worn_{offer}", "unit": unit, "expression": worn})
-        told = f"{measured:.2%} ± {error:.2%} measured" if np.isfinite(error) else "too few contacts to measure it"
+        told = f"{measured:.2%} ± {spread:.2%} measured" if np.isfinite(spread) else "too few contacts to measure it"
         notes.append(f"a contact of {offer} wears out {share:.2%} of a customer's value on average; {told}")
     files = {**candidate.files, "model.json": json.dumps(spec, ensure_ascii=False, indent=1).encode()}
     return replace(candidate, files=files, notes=(*candidate.notes, *notes))
