@@ -23,7 +23,6 @@ from netlift.closed_loop.policies import (
 from netlift.closed_loop.readout import log_of, read_round
 from netlift.closed_loop.report import WorldComparison, bought_between, compare_worlds, expected_margin
 from netlift.closed_loop.result import CONSTANT, LOOP, QUIET
-from netlift.closed_loop.value import learn_value
 from netlift.closed_loop.year import live, live_year
 from netlift.config.business import load
 from netlift.data.checks.check import check_tables
@@ -80,8 +79,7 @@ def looped(start, settings, tmp_path_factory):
     books.write(folder)
     with open_tables(in_folder(settings, folder)) as tables:
         vocabulary = learn_vocabulary(tables, before=dt.datetime(2026, 1, 1))
-        value = learn_value(settings, tables, vocabulary, seed=3)
-    loop = Loop(settings, start, epsilon=0.4, rest_days=None, vocabulary=vocabulary, value=value, seed=3)
+    loop = Loop(settings, start, epsilon=0.4, rest_days=None, vocabulary=vocabulary, seed=3)
     lesson, world, made, read = lesson_without_model(settings, folder), start.fork(), [], []
     for this in range(len(world.sent)):
         made.append(loop.decide(world, folder, lesson))

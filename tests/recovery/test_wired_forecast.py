@@ -64,6 +64,7 @@ def kept_rows(training: Campaign, held_out: Campaign, weights: np.ndarray) -> Pr
         offers=OFFERS,
         uplift=mu[:, 1:] - mu[:, :1],
         reward=np.zeros((n, len(OFFERS))),
+        worn=np.zeros((n, len(OFFERS))),
         likely=mu[:, 0],
         best=np.full(n, 1 + int(np.argmax(means[1:]))),
         X=held_out.X[:, 3:4].astype(np.float32),

@@ -31,7 +31,7 @@ from netlift.training.uplift.context import UpliftLearning
 from netlift.training.uplift.fit_final import ShippedUplift, ship_uplift
 from netlift.training.uplift.train import judge_by_gate
 
-LEARNERS = ("paired_effects",)
+LEARNERS = ("averaged_effects",)
 LOSS = -1.0
 
 

@@ -2,9 +2,8 @@
 
 Decisions are made by the engine of `netlift decide` (`pipelines.decide_choice`), without budget, caps, strategies and
 contact policy; a customer with an open outcome window is left alone by the engine's own rule, and what a contact wears
-out of a customer's value is taken off, the value being that of the shop's LTV model before the first round. The gate is
-asked once a quarter; in between the learner that it let through learns on, from all contacts whose outcome windows are
-over. What follows a refusal is in `demo_lessons`.
+out is taken off as the uplift model says it. The gate is asked once a quarter; in between the learner that it let
+through learns on, from all contacts whose outcome windows are over. What follows a refusal is in `learning.py`.
 """
 
 from __future__ import annotations
@@ -20,14 +19,13 @@ from netlift.abtest.assignment.draw import hash_units
 from netlift.abtest.assignment.holdout import Period, is_held_out
 from netlift.closed_loop.learning import Lesson, Study, learn_uplift, quick_definition
 from netlift.closed_loop.policies import OFFER_IDS, Reader, in_folder
-from netlift.closed_loop.value import CustomerValue
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
 from netlift.data.checks.check import read_sound
 from netlift.data.checks.findings import LEARN_UPLIFT
 from netlift.data.read import open_tables
 from netlift.decisions.choice.choose import Decided, choose
-from netlift.decisions.choice.value import AtRisk, TrainedCosts, price_wear, value_options
+from netlift.decisions.choice.value import AtRisk, TrainedCosts, value_options
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.open_windows import Rest, find_open_windows
 from netlift.decisions.eligibility.options import Option, make_options
@@ -70,7 +68,6 @@ class Loop:
         epsilon: Share of customers whose offer is drawn evenly; None for that of the config.
         rest_days: A customer is left alone for so long after a contact, 0 for no such rule; None for the engine's rule.
         vocabulary: Words that features know.
-        value: What customers are worth.
         seed: Of learning.
     """
 
@@ -82,13 +79,12 @@ class Loop:
         epsilon: float | None,
         rest_days: int | None,
         vocabulary: Vocabulary,
-        value: CustomerValue,
         seed: int,
     ) -> None:
         self._settings, self._seed, self._rest_days = settings, seed, rest_days
         self._rules = plain_rules(settings, epsilon=epsilon)
         self._definition = quick_definition(settings)
-        self._vocabulary, self._value = vocabulary, value
+        self._vocabulary = vocabulary
         self._reader = Reader(
             settings=settings, vocabulary=vocabulary, observation_days=self._definition.observation_days
         )
@@ -121,13 +117,8 @@ class Loop:
         if lesson.model is not None:
             scores = self._reader.predict(world, folder, lesson.model, persons)
             uplift = np.column_stack([scores[f"uplift_{offer}"] for offer in OFFER_IDS])
-            if f"wear_{OFFER_IDS[0]}" in scores:
-                worn = price_wear(
-                    np.column_stack([scores[f"wear_{offer}"] for offer in OFFER_IDS]),
-                    self._value.predict(world, folder, persons),
-                    horizon_days=self._value.horizon_days,
-                    window_days=OUTCOME_DAYS,
-                )
+            if f"worn_{OFFER_IDS[0]}" in scores:
+                worn = np.column_stack([scores[f"worn_{offer}"] for offer in OFFER_IDS])
         else:
             uplift = np.tile(lesson.averages, (len(persons), 1))
         windows = find_open_windows(

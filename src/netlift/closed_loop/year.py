@@ -34,7 +34,6 @@ from netlift.closed_loop.report import (
     measure_by_holdout,
 )
 from netlift.closed_loop.result import LIKELY, LOOP, MASS, ORACLE, QUIET, DemoReport, RoundRow, Shop
-from netlift.closed_loop.value import CustomerValue, learn_value
 from netlift.config.business import BusinessSettings
 from netlift.config.definitions import UpliftDefinition
 from netlift.data.history import read_history
@@ -124,7 +123,6 @@ def live_year(settings: BusinessSettings, request: DemoRequest, *, folder: Path,
         epsilon=request.epsilon,
         rest_days=request.rest_days,
         vocabulary=first.reader.vocabulary,
-        value=first.value,
         seed=request.seed,
     )
     worlds[LOOP], made = _live_loop(loop, start, books, folder, progress)
@@ -135,12 +133,11 @@ def live_year(settings: BusinessSettings, request: DemoRequest, *, folder: Path,
 
 @dataclass(frozen=True, kw_only=True)
 class _First:
-    """What is known before the first round: the best constant offer, who is likely to buy, and who is worth what."""
+    """What is known before the first round: the best constant offer, and who is likely to buy."""
 
     reader: Reader
     constant: int
     response: StoredModel
-    value: CustomerValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +171,6 @@ def _learn_first(
             tables, definition, vocabulary, rows_per_partition=settings.engine.rows_per_partition,
             history=read_history(tables), seed=request.seed,
         )  # fmt: skip
-        value = learn_value(settings, tables, vocabulary, seed=request.seed)
     averages = average_effects(rows)
     response = fit_uplift(
         "response", rows, search=definition.search, folds=definition.folds, seed=request.seed, threads=1,
@@ -182,7 +178,7 @@ def _learn_first(
     )  # fmt: skip
     best = rows.offers[int(np.argmax(averages))]
     reader = Reader(settings=settings, vocabulary=vocabulary, observation_days=definition.observation_days)
-    return _First(reader=reader, constant=OFFER_IDS.index(best), response=StoredModel(response.files), value=value)
+    return _First(reader=reader, constant=OFFER_IDS.index(best), response=StoredModel(response.files))
 
 
 def _live_likely(start: World, first: _First, books: Archive, folder: Path) -> World:

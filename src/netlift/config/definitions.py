@@ -319,10 +319,16 @@ class WearSettings(Settings):
         share: Share of customers whom a contact is believed to drive away where contacts that chance drew cannot tell:
             mean and deviation of the prior, and so a cautious default.
         watched_days: Days after the outcome window in which who stayed buys again.
+        annoyed_by: Kinds of events by which customers say that a contact annoyed them, as complaints and opt-outs do.
+        annoyed_days: Days from that of the contact on in which such an event is laid to it.
+        valued_days: Days after the outcome window whose expected margin goes with who is driven away.
     """
 
     share: Annotated[float, Field(gt=0, lt=1)]
     watched_days: Days
+    annoyed_by: tuple[str, ...] = ("complaint", "opt_out")
+    annoyed_days: Days = 3
+    valued_days: Days = 364
 
 
 class UpliftDefinition(Definition):

@@ -113,6 +113,9 @@ class ContactRows:
         reward: Reward paid for the contact, float64, shape (n,), in currency; None where nobody asked for it.
         stayed: 1 for who bought in some days after the outcome window, else 0, NaN where these days are not over,
             float64, shape (n,); None where nobody asked for it.
+        annoyed: 1 for who complained or opted out in some days after the assignment, else 0, float64, shape (n,); None
+            where nobody asked for it.
+        window_days: The longest outcome window; 0 where nobody asked for it.
     """
 
     X: np.ndarray
@@ -128,6 +131,8 @@ class ContactRows:
     before: np.ndarray | None = None
     reward: np.ndarray | None = None
     stayed: np.ndarray | None = None
+    annoyed: np.ndarray | None = None
+    window_days: float = 0.0
 
     def __len__(self) -> int:
         return len(self.y)
@@ -148,6 +153,8 @@ class ContactRows:
             before=None if self.before is None else self.before[rows],
             reward=None if self.reward is None else self.reward[rows],
             stayed=None if self.stayed is None else self.stayed[rows],
+            annoyed=None if self.annoyed is None else self.annoyed[rows],
+            window_days=self.window_days,
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlift.config.definitions import UpliftDefinition
+from netlift.config.definitions import UpliftDefinition, WearSettings
 from netlift.config.settings import did_you_mean
 from netlift.data.assigned_days import read_assigned_days
 from netlift.data.contract import CONTROL
@@ -93,8 +93,12 @@ def build_contact_rows(
     require_blind_contacts(tables, queries, vocabulary, observation_days=definition.observation_days, seed=seed)
     rows, campaigns = _assemble(tables, contacts, features)
     if definition.wear is not None:
-        stayed = _stayed(tables, contacts, history, watched_days=definition.wear.watched_days)
-        rows = replace(rows, stayed=stayed)
+        rows = replace(
+            rows,
+            stayed=_stayed(tables, contacts, history, watched_days=definition.wear.watched_days),
+            annoyed=_annoyed(tables, contacts, definition.wear),
+            window_days=float(contacts.outcome_days.max()),
+        )
     mark = mark_observational(rows, campaigns, definition.observational)
     drawn = rows if mark is None else rows.take(~mark.rows)
     notes = (*notes, require_arms_unforeseen(drawn, campaigns)) if len(drawn) else notes
@@ -154,6 +158,21 @@ def _stayed(tables: Tables, contacts: pd.DataFrame, history: History, *, watched
     queries = Queries(customer_id=contacts.customer_id.to_numpy(dtype=object), cutoff=start)
     bought = sum_outcomes(tables, queries, start=start, end=end).purchases > 0
     return np.where(end <= np.datetime64(history.end, "us"), bought, np.nan)
+
+
+def _annoyed(tables: Tables, contacts: pd.DataFrame, wear: WearSettings) -> np.ndarray | None:
+    """Who complained or opted out in the days from that of the contact on: 1 or 0, shape (n,); None without events."""
+    if "events" not in tables:
+        return None
+    events = tables["events"]
+    told = events.filter(events.kind.isin(wear.annoyed_by)).select("customer_id", "occurred_at").to_pandas()
+    day = contacts.assigned_at.dt.normalize()
+    first = contacts[["customer_id"]].assign(row=np.arange(len(contacts)), day=day)
+    both = first.merge(told, on="customer_id")
+    soon = (both.occurred_at >= both.day) & (both.occurred_at < both.day + timedelta(days=wear.annoyed_days))
+    annoyed = np.zeros(len(contacts))
+    annoyed[both.row[soon]] = 1.0
+    return annoyed
 
 
 def _earlier_features(

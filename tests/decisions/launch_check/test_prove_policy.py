@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from netlift.decisions.eligibility.options import Option
 from netlift.decisions.launch_check.replay import BEST, POLICY, RESPONSE, RULES, LaunchPolicy, prove_policy
 from netlift.errors import DataError
 from netlift.estimators.expression import linear, write_files
-from netlift.estimators.rows import ContactRows
+from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.evaluation.policy.comparison import AT_RANDOM
 from netlift.evaluation.policy.forecast_lines import Lines
@@ -35,6 +35,7 @@ class Shipped:
 
     rows: ContactRows
     evidence: Judged
+    candidate: Candidate
 
 
 def column(name):
@@ -57,6 +58,7 @@ def shipped_from(rows) -> Shipped:
         level=0.95, campaign=rows.campaign,
     )  # fmt: skip
     return Shipped(
+        candidate=Candidate(name="true", files=files),
         rows=rows,
         evidence=Judged(
             logged=logged,
@@ -150,6 +152,14 @@ def test_prices_and_conditions_are_those_that_are_given(shipped, rows):
     north = held.X[:, 9] == 0
     assert table[RULES].contacted == pytest.approx(np.mean((held.X[:, 2] > 0) | north))
     assert dear.policies.rows[0].contacted < ruled.policies.rows[0].contacted + 1
+
+
+def test_what_a_contact_wears_out_is_each_customers_own_as_in_the_choice(rows):
+    plain = policy(*ALL)
+    chosen = plain.choose(rows.uplift, rows.logged.available[:, 1:], np.zeros(rows.uplift.shape))
+    some = np.arange(len(rows)) % 3 == 0
+    worn = replace(rows, worn=np.where(some[:, None], 9e9, 0.0) * np.ones(rows.uplift.shape))
+    assert prove_policy(worn, plain).contacts == (chosen[~some] >= 0).sum() < prove_policy(rows, plain).contacts
 
 
 def test_a_rival_that_asks_for_more_of_what_is_short_is_out_of_reach(rows):

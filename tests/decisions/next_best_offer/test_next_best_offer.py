@@ -92,6 +92,14 @@ def make_uplift(seed: int = 1, offers=OFFERS) -> dict[str, bytes]:
     )
 
 
+def wear_out(files: dict[str, bytes], offers=OFFERS[1:]) -> dict[str, bytes]:
+    """The same model, whose contacts of some offers wear out a part of what a customer brings."""
+    spec = json.loads(files["model.json"])
+    worn = expression.linear(1.0, [0.02], [expression.column("margin_365d")])
+    spec["outputs"] += [{"name": f"worn_{offer}", "unit": "RUB", "expression": worn} for offer in offers]
+    return {**files, "model.json": json.dumps(spec).encode()}
+
+
 def draw(rng, n: int) -> np.ndarray:
     return np.column_stack([rng.uniform(0, 300, n), rng.gamma(1.0, 300, n), rng.integers(0, 3, n)]).astype(np.float32)
 
@@ -137,7 +145,7 @@ def lead(store, version, expect=None):
 
 def test_the_stored_form_says_what_the_arithmetic_of_decisions_says_of_random_customers():
     rng = np.random.default_rng(5)
-    files = make_uplift()
+    files = wear_out(make_uplift())
     X = draw(rng, 3000)
     m = len(OFFERS)
     trained = TrainedCosts(
@@ -150,8 +158,10 @@ def test_the_stored_form_says_what_the_arithmetic_of_decisions_says_of_random_cu
             OFFERS, (2.5, 0.1, 12.0), (40.0, None, 0.0), (0.1, 0.05, None), (1.0, 0.0, 3.0), strict=True)
     ]  # fmt: skip
     risk = AtRisk(p_churn=np.zeros(len(X)), ltv=np.zeros(len(X)), horizon_days=180, window_days=28, weight=0.0)
-    uplift = np.column_stack(list(StoredModel(files).predict_matrix(X).values()))
-    expected = value_options(options, uplift=uplift, trained=trained, risk=risk).profit()
+    told = StoredModel(files).predict_matrix(X)
+    uplift = np.column_stack([told[f"uplift_{offer}"] for offer in OFFERS])
+    worn = np.column_stack([np.zeros(len(X)), *(told[f"worn_{offer}"] for offer in OFFERS[1:])])
+    expected = value_options(options, uplift=uplift, trained=trained, risk=risk, worn=worn).profit()
     offers = price(options, trained)
     found = StoredModel(compose(files, Origin(uplift=version_of(), currency="RUB", offers=offers))).predict_matrix(X)
     assert list(found) == ["best_offer", "expected_profit", "reason", *(f"profit_{offer}" for offer in OFFERS)]

@@ -54,6 +54,7 @@ def held_out(*, worth: float = 0.5, n: int = N, offers=OFFERS) -> ProofRows:
         offers=offers,
         uplift=uplift,
         reward=np.zeros_like(uplift),
+        worn=np.zeros_like(uplift),
         likely=margin,
         best=np.full(n, 2, dtype=np.int64),
         X=np.column_stack([drawn[name] for name in names]).astype(np.float32),

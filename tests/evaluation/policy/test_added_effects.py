@@ -12,7 +12,7 @@ WINDOW, NOISE = 28, 40.0
 OFFERS = ("mail", "call")
 
 
-def find(bands, *, rested=50.0, n=12_000, seed=8, since=None):
+def find(bands, *, rested=50.0, n=12_000, seed=8, since=None, rare=0.5, channels=None):
     """Rows with a known effect of both offers by days since the last contact: four bands of a window, and later."""
     rng = np.random.default_rng(seed)
     days = rng.integers(0, 90, n).astype(np.float64)
@@ -23,8 +23,10 @@ def find(bands, *, rested=50.0, n=12_000, seed=8, since=None):
         y=np.zeros(n), arm=np.zeros(n, dtype=np.int64), propensity=np.full(n, 0.5), scores=scores,
         customer=np.arange(n), unit="RUB/customer", level=0.95,
     )  # fmt: skip
-    policy = rng.integers(0, 3, n)
-    return find_added_effects(logged, policy, days if since is None else None, offers=OFFERS, window_days=WINDOW)
+    policy = np.where(rng.random(n) < 1 / 3, 0, np.where(rng.random(n) < rare, 2, 1))
+    return find_added_effects(
+        logged, policy, days if since is None else None, offers=OFFERS, window_days=WINDOW, channels=channels or {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,3 +67,12 @@ def test_an_offer_that_adds_nothing_is_rarely_let_follow_too_soon():
 @pytest.mark.parametrize("asked", [{"n": 500}, {"since": "nobody knows"}])
 def test_where_data_cannot_tell_the_rest_is_the_window(asked):
     assert [(one.rest_days, one.share) for one in find((45, 45, 45, 45), **asked)] == [(WINDOW, 0.0)] * 2
+
+
+@pytest.mark.parametrize(("bands", "days"), [((45, 45, 45, 45), 0), ((2, 2, 2, 45), 21), ((2, 2, 2, 2), 28)])
+def test_an_offer_of_few_contacts_rests_as_its_channel_does(bands, days):
+    alone = find(bands, rare=0.01)
+    assert (alone[1].rest_days, alone[1].rows) == (WINDOW, 0)
+    mail, call = find(bands, rare=0.01, channels=dict.fromkeys(OFFERS, "email"))
+    assert (call.rest_days, call.channel, mail.channel) == (days, "email", "") and mail.rest_days == days
+    assert find(bands, rare=0.01, channels={"mail": "email", "call": "phone"})[1].rest_days == WINDOW

@@ -66,6 +66,7 @@ def make_rows(n: int = 500) -> ProofRows:
         offers=("mail", "text; =1+1"),
         uplift=rng.normal(0, 5, (n, 2)),
         reward=rng.gamma(1, 9, (n, 2)),
+        worn=rng.gamma(1, 2, (n, 2)),
         likely=rng.random(n),
         best=np.ones(n, dtype=np.int64),
         X=X,
@@ -85,6 +86,7 @@ def test_rows_come_back_as_they_were_and_only_what_is_asked_is_read(written):
         assert np.array_equal(getattr(back.logged, name), getattr(rows.logged, name)), name
     assert np.allclose(back.logged.scores, rows.logged.scores, rtol=1e-6, equal_nan=True)
     assert np.array_equal(back.logged.available, rows.logged.available)
+    assert np.allclose(back.worn, rows.worn, rtol=1e-6)
     assert np.allclose(back.uplift, rows.uplift, rtol=1e-6) and np.allclose(back.likely, rows.likely, rtol=1e-6)
     assert (back.offers, back.how, back.features) == (rows.offers, rows.how, (REGION,))
     assert np.array_equal(back.X[:, 0], rows.X[:, 0], equal_nan=True) and back.X.dtype == np.float32

@@ -7,11 +7,10 @@ the costs of its own campaigns in it already. They are put back once, and today'
     profit_ia = margin_ia - C_a - R_a s_ia + future_ia - F_a
 
 C is the contact cost, R the reward of one who redeems, s the share of all contacted who redeem (those who would have
-bought anyway among them), F what a contact wears out: a number of the config, and where a model knows the share of
-such customers whom it drives away, that share of the customer's value beyond the outcome window; ° marks what the
-training campaigns had. Where a model knows what a customer's contact will pay, s is that over the mean reward: a
-percentage costs more with those who spend more. Where today's economics are those of training, profit is
-τ + future - F, whatever the costs are.
+bought anyway among them), F what a contact wears out: a number of the config, and where the uplift model knows what
+such customers take with them whom it drives away, that beside it; ° marks what the training campaigns had. Where a
+model knows what a customer's contact will pay, s is that over the mean reward: a percentage costs more with those who
+spend more. Where today's economics are those of training, profit is τ + future - F, whatever the costs are.
 
 Where an offer claims to keep a share g of those who would leave, their value beyond the outcome window counts too:
 
@@ -215,23 +214,6 @@ def value_options(
     )
 
 
-def price_wear(wear: np.ndarray, value: np.ndarray, *, horizon_days: float, window_days: float) -> np.ndarray:
-    """What contacts wear out in currency, shape (n, m): a share of the customer's value beyond the outcome window.
-
-    Args:
-        wear: Share of such customers whom a contact drives away, NaN where not known, shape (n, m).
-        value: Margin predicted over the horizon, NaN where not known, shape (n,).
-        horizon_days: Of the prediction.
-        window_days: Outcome window of the effects, which already holds the first days of the horizon.
-
-    Examples:
-        >>> price_wear(np.array([[0.02, np.nan]]), np.array([1000.0]), horizon_days=364, window_days=28).round(2)
-        array([[18.46,  0.  ]])
-    """
-    beyond = np.maximum(value, 0.0) * max(0.0, 1 - window_days / horizon_days)
-    return np.nan_to_num(wear * beyond[:, None])
-
-
 def find_sensitivity(options: Sequence[Option], values: OptionValues, choice: np.ndarray) -> tuple[Sensitivity, ...]:
     """What each economic input does to the expected profit of a choice, the largest first.
 
@@ -282,4 +264,4 @@ def _require_logged(options: Sequence[Option], uplift: np.ndarray, trained: Trai
         )
 
 
-__all__ = ["AtRisk", "OptionValues", "Sensitivity", "TrainedCosts", "find_sensitivity", "price_wear", "value_options"]
+__all__ = ["AtRisk", "OptionValues", "Sensitivity", "TrainedCosts", "find_sensitivity", "value_options"]

@@ -76,7 +76,7 @@ class RunProof:
 
 
 def prove_run(
-    rows: ProofRows | None, decision: DecisionSettings, decided: Decided, uplift: np.ndarray, *, is_list: bool
+    rows: ProofRows | None, decision: DecisionSettings, decided: Decided, net: np.ndarray, *, is_list: bool
 ) -> RunProof:
     """Prove the policy of a run at its own prices.
 
@@ -84,12 +84,12 @@ def prove_run(
         rows: What the training of the champion kept; None where it kept nothing.
         decision: The rules; held-out rows do not know whose strategy a customer is of, so these are taken as not there.
         decided: The run.
-        uplift: Predictions of the model, NaN where unknown, shape (n, m).
+        net: Predictions of the model less what contacts wear out, NaN where unknown, shape (n, m).
         is_list: Whether it is a trigger's list.
     """
     if rows is None:
         return RunProof(proof=None, why_not="missing")
-    policy = LaunchPolicy.of(decided, uplift)
+    policy = LaunchPolicy.of(decided, net)
     if not set(rows.offers) & {option.offer_id for option in policy.options}:
         return RunProof(proof=None, why_not="unlearned")
     try:

@@ -44,8 +44,8 @@ class LaunchPolicy:
         charge: What a customer is charged for each option at the prices of the launch's allocation, shape (m,).
         per_reward: What is charged beside it for each unit of the reward that a contact of his is predicted to pay; 0
             where the reward is one for all, and so in `charge`, shape (m,).
-        beside: What is added to the predicted uplift: costs that changed since, fatigue, future; mean over customers,
-            minus infinity for an option that is open to nobody, shape (m,).
+        beside: What is added to predicted uplift less what the contact wears out: costs that changed since, fatigue of
+            the config, future; mean over customers, minus infinity for an option that is open to nobody, shape (m,).
         kept: Chance that an option which a lot drew is kept, shape (m,).
     """
 
@@ -56,9 +56,9 @@ class LaunchPolicy:
     kept: np.ndarray
 
     @classmethod
-    def of(cls, decided: Decided, uplift: np.ndarray) -> LaunchPolicy:
-        """The policy of a run of decisions, whose model predicted `uplift`, shape (n, m)."""
-        beside = decided.values.profit() - uplift
+    def of(cls, decided: Decided, net: np.ndarray) -> LaunchPolicy:
+        """The policy of a run of decisions, whose model predicted `net` of what contacts wear out, shape (n, m)."""
+        beside = decided.values.profit() - net
         charge, per_reward = _charges(decided)
         known = np.isfinite(beside)
         mean = np.where(known, beside, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
@@ -74,16 +74,16 @@ class LaunchPolicy:
         """What each row is charged for each option, by the rewards that it is predicted to be paid, both (n, m)."""
         return np.asarray(self.charge + self.per_reward * reward)
 
-    def choose(self, uplift: np.ndarray, open_to: np.ndarray, charged: np.ndarray) -> np.ndarray:
+    def choose(self, net: np.ndarray, open_to: np.ndarray, charged: np.ndarray) -> np.ndarray:
         """The option of each row, -1 for none, shape (n,).
 
         Args:
-            uplift: Predicted profit over no contact of each option, shape (n, m).
+            net: Predicted profit over no contact of each option, less what it wears out, shape (n, m).
             open_to: Where an option may be given, bool, shape (n, m).
             charged: As `charged` gives it, shape (n, m).
         """
         prices = Prices(money=1.0, per_option=np.zeros(len(self.charge)))
-        return choose_by_prices(uplift + self.beside, charged, open_to, prices).astype(np.int64)
+        return choose_by_prices(net + self.beside, charged, open_to, prices).astype(np.int64)
 
 
 def _charges(decided: Decided) -> tuple[np.ndarray, np.ndarray]:
@@ -133,6 +133,7 @@ class _Choices:
     Attributes:
         arms: Arm of each option, 0 where no held-out campaign had it, shape (m,).
         uplift: Prediction for each option, shape (n, m).
+        net: The same less what a contact wears out, shape (n, m).
         charged: What each row is charged for each option, shape (n, m).
         eligible: Where conditions hold and an effect is known, bool, shape (n, m).
         on_menu: Where the row's campaign could draw it as well, bool, shape (n, m).
@@ -140,6 +141,7 @@ class _Choices:
 
     arms: np.ndarray
     uplift: np.ndarray
+    net: np.ndarray
     charged: np.ndarray
     eligible: np.ndarray
     on_menu: np.ndarray
@@ -158,8 +160,8 @@ def prove_policy(rows: ProofRows, policy: LaunchPolicy) -> PolicyProof:
     columns, not_asked = _columns(rows, policy.options)
     own = _look(rows, policy, columns, not_asked)
     to_arm = np.append(own.arms, 0)  # the option -1 is no contact
-    chosen = to_arm[policy.choose(own.uplift, own.on_menu, own.charged)]
-    wished = policy.choose(own.uplift, own.eligible, own.charged)
+    chosen = to_arm[policy.choose(own.net, own.on_menu, own.charged)]
+    wished = policy.choose(own.net, own.eligible, own.charged)
     first = np.where(own.on_menu.any(axis=1), own.on_menu.argmax(axis=1), -1)
     rivals = {
         NOBODY: np.zeros(len(rows), dtype=np.int64),
@@ -194,15 +196,19 @@ def _look(
             f"which had {', '.join(rows.offers)}; nothing can be proved of it"
         )
     known = np.flatnonzero(arms)
-    uplift, reward = np.zeros((2, len(rows), len(arms)))
+    uplift, worn, reward = np.zeros((3, len(rows), len(arms)))
     uplift[:, known] = rows.uplift[:, arms[known] - 1]
+    worn[:, known] = rows.worn[:, arms[known] - 1]
     reward[:, known] = rows.reward[:, arms[known] - 1]
     eligible = np.zeros(uplift.shape, dtype=bool)
     for j in np.flatnonzero((arms > 0) & np.isfinite(policy.beside)):
         asked = [criterion for criterion in options[j].criteria if criterion.name not in not_asked]
         eligible[:, j] = all_hold(columns, asked, len(rows))
     on_menu = eligible & rows.logged.available[:, arms] & (arms > 0)
-    return _Choices(arms=arms, uplift=uplift, charged=policy.charged(reward), eligible=eligible, on_menu=on_menu)
+    charged = policy.charged(reward)
+    return _Choices(
+        arms=arms, uplift=uplift, net=uplift - worn, charged=charged, eligible=eligible, on_menu=on_menu
+    )  # fmt: skip
 
 
 def _find_worths(

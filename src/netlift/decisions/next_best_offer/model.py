@@ -1,6 +1,6 @@
 """The next best offer as one stored model: a champion's effects and today's economics.
 
-    profit_a(x) = uplift_a(x) + put back_a(x) - contact cost_a - expected reward_a(x) - fatigue_a
+    profit_a(x) = uplift_a(x) + put back_a(x) - contact cost_a - expected reward_a(x) - fatigue_a - worn_a(x)
 
 The effects hold the costs of the campaigns that they were learned from; those are put back, and today's taken off: the
 arithmetic is that of `decision/value.py`, from which the constants come. The best offer is the one of largest profit
@@ -43,7 +43,6 @@ class Origin:
         left_out: Offers of the config whose effect the model does not know.
         digests: Of the config, its decision block and the definition, by name; not part of the stored form.
         observational: Campaigns that nobody randomized and that the effects come from; empty for none.
-        wears_out: Whether the model knows what a contact wears out, which asks for a customer's value.
     """
 
     uplift: ModelVersion
@@ -52,7 +51,6 @@ class Origin:
     left_out: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     observational: str = ""
-    wears_out: bool = False
 
     def economics(self) -> bytes:
         """What of it is part of the stored form, as JSON bytes; the same economics give the same bytes."""
@@ -76,11 +74,6 @@ def predicted_rewards(files: Mapping[str, bytes]) -> frozenset[str]:
     """Offers whose reward the stored form of an uplift model predicts."""
     names = [output["name"] for output in json.loads(files["model.json"])["outputs"]]
     return frozenset(name.removeprefix("reward_") for name in names if name.startswith("reward_"))
-
-
-def knows_wear(files: Mapping[str, bytes]) -> bool:
-    """Whether the stored form of an uplift model says what a contact wears out."""
-    return any(output["name"].startswith("wear_") for output in json.loads(files["model.json"])["outputs"])
 
 
 def compose(uplift: Mapping[str, bytes], origin: Origin) -> dict[str, bytes]:
@@ -109,11 +102,11 @@ def compose(uplift: Mapping[str, bytes], origin: Origin) -> dict[str, bytes]:
 
 
 def _profit(offer: OfferEconomics, effects: Mapping[str, Expression]) -> Expression:
-    """Effect and economics of an offer; the customer's own reward where it is not what training paid."""
-    effect = effects[f"uplift_{offer.offer_id}"]
-    if offer.own_reward:
-        return linear(offer.constant, [1.0, offer.own_reward], [effect, effects[f"reward_{offer.offer_id}"]])
-    return linear(offer.constant, [1.0], [effect])
+    """Effect and economics of an offer, each customer's own where the model knows them."""
+    own = {"uplift": 1.0, "reward": offer.own_reward, "worn": -1.0}
+    parts = {f"{what}_{offer.offer_id}": weight for what, weight in own.items() if weight}
+    known = {name: weight for name, weight in parts.items() if name in effects}
+    return linear(offer.constant, [*known.values()], [effects[name] for name in known])
 
 
 def metadata_of(origin: Origin) -> dict[str, str]:
@@ -188,11 +181,6 @@ def find_limits(origin: Origin) -> tuple[str, ...]:
             f"What {', '.join(saving)} would keep of those about to leave is not in the profit: that needs the "
             "champions of churn and ltv, which `netlift decide` asks."
         )
-    if origin.wears_out:
-        limits.append(
-            "What a contact wears out of the customer's value is not in the profit: that needs the champion of "
-            "ltv_year or ltv, which `netlift decide` asks."
-        )
     limits += [
         f"The reward of {o.offer_id} is {format_number(o.reward)} {origin.currency} a contact and was "
         f"{format_number(o.reward_before)} in training; another reward pulls differently."
@@ -204,6 +192,6 @@ def find_limits(origin: Origin) -> tuple[str, ...]:
 
 __all__ = [
     "BEST", "ECONOMICS_FILE", "EXPECTED", "NONE", "NOTHING_PAYS", "NO_EFFECT_KNOWN", "PAYS", "REASON", "TASK", "UPLIFT",
-    "Origin", "compose", "find_lag", "find_limits", "known_offers", "knows_wear", "metadata_of", "predicted_rewards",
+    "Origin", "compose", "find_lag", "find_limits", "known_offers", "metadata_of", "predicted_rewards",
     "render_card", "uplift_version",
 ]  # fmt: skip

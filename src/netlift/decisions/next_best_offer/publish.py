@@ -23,7 +23,6 @@ from netlift.decisions.next_best_offer.model import (
     compose,
     find_limits,
     known_offers,
-    knows_wear,
     metadata_of,
     predicted_rewards,
     render_card,
@@ -212,7 +211,6 @@ def _originate(
         left_out=left_out,
         digests=digests,
         observational=uplift.version.tags.get(f"{TAG}observational", ""),
-        wears_out=knows_wear(uplift.files),
     )
 
 

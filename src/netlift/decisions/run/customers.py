@@ -18,7 +18,7 @@ from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
 from netlift.config.outreach import TriggerSettings
 from netlift.data.read import Tables
-from netlift.decisions.choice.value import AtRisk, OptionValues, TrainedCosts, price_wear, value_options
+from netlift.decisions.choice.value import AtRisk, OptionValues, TrainedCosts, value_options
 from netlift.decisions.eligibility.consents import agreed, read_opt_outs
 from netlift.decisions.eligibility.contact_history import (
     ContactHistory,
@@ -80,6 +80,7 @@ class Known:
         customers: What eligibility asks of customers.
         values: Expected money of each option.
         uplift: What a contact of each option is predicted to add, NaN where unknown, float32, shape (n, m).
+        worn: What it wears out beyond its outcome window, 0 where unknown, float32, shape (n, m).
         outcome_days: Length of the outcome windows that the effects are of.
         windows: What earlier contacts leave open; `uplift` is what a contact adds to it.
         proven: Offers that are proven to add profit within the window, in the order of options.
@@ -97,6 +98,7 @@ class Known:
     customers: Customers
     values: OptionValues
     uplift: np.ndarray
+    worn: np.ndarray
     outcome_days: float
     windows: OpenWindows
     proven: tuple[str, ...]
@@ -205,7 +207,7 @@ def describe_customers(  # noqa: PLR0913 - all that one decision is made from
         scored = scored.take(fired)
     segments = read_segments(settings, tables, as_of, names=decision.asked, progress=progress)
     window_days = math.ceil(costs.outcome_days)
-    added = () if held_out is None else added_on(held_out, window_days=window_days)
+    added = () if held_out is None else added_on(held_out, options, window_days=window_days)
     log = _log_of(settings, tables, history, scored)
     days = days_to_nearest(log, customers=len(scored), moment=np.datetime64(as_of, "us"))
     windows = find_open_windows(days, rests_of(options, added, window_days), window_days=window_days)
@@ -227,19 +229,14 @@ def describe_customers(  # noqa: PLR0913 - all that one decision is made from
         window_days=costs.outcome_days,
         weight=decision.future_weight or 0.0,
     )
-    year = champions.get("ltv_year")
-    worn = price_wear(
-        scored.wear,
-        scored.ltv if year is None else scored.ltv_year,
-        horizon_days=ltv_days(year or champions.get("ltv")),
-        window_days=costs.outcome_days,
-    )
+    worn = np.nan_to_num(scored.worn)
     return Known(
         positions=_index(scored.ids),
         options=options,
         customers=_customers(settings, tables, options, scored, past, segments, as_of, trigger),
         values=value_options(options, uplift=scored.uplift, trained=trained, risk=risk, worn=worn),
         uplift=scored.uplift,
+        worn=worn,
         outcome_days=costs.outcome_days,
         windows=past.windows,
         proven=tuple(one.offer_id for one in added if one.share),
@@ -330,15 +327,16 @@ def rests_of(options: Sequence[Option], added: Sequence[AddedEffect], window_day
     return tuple(known.get(option.offer_id, whole) for option in options)
 
 
-def added_on(rows: ProofRows, *, window_days: int) -> tuple[AddedEffect, ...]:
+def added_on(rows: ProofRows, options: Sequence[Option], *, window_days: int) -> tuple[AddedEffect, ...]:
     """How soon each offer may follow another contact, by contacts that the model never saw."""
     names = [feature.name for feature in rows.features]
     return find_added_effects(
         rows.logged,
-        choose_arms(rows.uplift, rows.logged.available),
+        choose_arms(rows.uplift - rows.worn, rows.logged.available),
         rows.X[:, names.index(SINCE)] if SINCE in names else None,
         offers=rows.offers,
         window_days=window_days,
+        channels={option.offer_id: option.channel for option in options},
     )
 
 

@@ -142,7 +142,7 @@ def decide_for(
         new=known.new,
     )
     decided = decided if night is None else decided.with_steps(night.option)
-    proof = prove_run(held_out, decision, decided, known.uplift, is_list=bool(request.trigger))
+    proof = prove_run(held_out, decision, decided, known.uplift - known.worn, is_list=bool(request.trigger))
     log = Log(
         run_key=request.key,
         as_of=request.as_of,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UPLIFT: TaskName = "uplift"
-TASKS: tuple[TaskName, ...] = ("uplift", "churn", "ltv", "ltv_year")
+TASKS: tuple[TaskName, ...] = ("uplift", "churn", "ltv")
 SCORES = ("p_churn", "ltv")
 LAST_PURCHASE, OVER_GAP = "days_since_last_purchase", "days_since_last_purchase_over_gap"
 
@@ -37,10 +37,9 @@ class Scored:
         ids: Customers, shape (n,), dtype object of str.
         uplift: Predicted profit that each offer adds over no contact, NaN where no model knows it, float32, (n, m).
         reward: Reward that a contact of each offer is expected to pay, NaN where no model knows it, float32, (n, m).
-        wear: Share of such customers whom a contact drives away, NaN where no model knows it, float32, (n, m).
+        worn: What a contact wears out beyond its outcome window, NaN where no model knows it, float32, (n, m).
         p_churn: Chance of churn, NaN where not known, float32, shape (n,).
         ltv: Predicted value, NaN where not known, float32, shape (n,).
-        ltv_year: The same of the longer horizon.
         columns: Features asked for by name, float32 or words, shape (n,).
         drifted: Features that moved far since training, by the champions that are asked of everybody.
     """
@@ -48,10 +47,9 @@ class Scored:
     ids: np.ndarray
     uplift: np.ndarray
     reward: np.ndarray
-    wear: np.ndarray
+    worn: np.ndarray
     p_churn: np.ndarray
     ltv: np.ndarray
-    ltv_year: np.ndarray
     columns: Mapping[str, np.ndarray]
     drifted: tuple[str, ...]
 
@@ -65,10 +63,9 @@ class Scored:
             ids=self.ids[rows],
             uplift=self.uplift[rows],
             reward=self.reward[rows],
-            wear=self.wear[rows],
+            worn=self.worn[rows],
             p_churn=self.p_churn[rows],
             ltv=self.ltv[rows],
-            ltv_year=self.ltv_year[rows],
             columns={name: values[rows] for name, values in self.columns.items()},
         )
 
@@ -149,10 +146,9 @@ def score_customers(
         ids=joined.pop("ids"),
         uplift=joined.pop("uplift"),
         reward=joined.pop("reward"),
-        wear=joined.pop("wear"),
+        worn=joined.pop("worn"),
         p_churn=joined.pop("p_churn"),
         ltv=joined.pop("ltv"),
-        ltv_year=joined.pop("ltv_year"),
         columns=joined,
         drifted=drifted,
     )
@@ -205,12 +201,12 @@ def _score(
     model = champions[UPLIFT].model
     predicted = model.predict_matrix(select_features(own, model.names))
     found: dict[str, np.ndarray] = {"ids": own.customer_id}
-    for what in ("uplift", "reward", "wear"):
+    for what in ("uplift", "reward", "worn"):
         found[what] = np.full((n, len(offers)), np.nan, dtype=np.float32)
         for j, offer in enumerate(offers):
             if f"{what}_{offer}" in predicted:
                 found[what][:, j] = _finite(predicted[f"{what}_{offer}"], f"{what}_{offer}")
-    for task, name in (("churn", "p_churn"), ("ltv", "ltv"), ("ltv_year", "ltv_year")):
+    for task, name in (("churn", "p_churn"), ("ltv", "ltv")):
         found[name] = np.full(n, np.nan, dtype=np.float32)
         if task in champions:
             champion, matrix = champions[task], matrices[task]

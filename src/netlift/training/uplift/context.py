@@ -78,7 +78,8 @@ class UpliftLearning:
         wear = self.definition.wear
         if wear is None:
             return candidate
-        return add_wear(candidate, rows, prior=wear.share, machine=Machine(seed=self.seed, threads=self.threads))
+        machine = Machine(seed=self.seed, threads=self.threads)
+        return add_wear(candidate, rows, prior=wear.share, valued_days=wear.valued_days, machine=machine)
 
     def log_outcomes(self, learned: ContactRows, judged: ContactRows) -> LoggedOutcomes:
         """Rows to judge on with doubly robust scores, by an outcome model that never saw them."""
@@ -122,6 +123,11 @@ def _predict(model: StoredModel, rows: ContactRows, what: str, *, unknown: float
     scores = model.predict_matrix(encode_for(model, rows.X, rows.features))
     none = np.full(len(rows), unknown)
     return np.column_stack([scores.get(f"{what}_{offer}", none) for offer in rows.offers])
+
+
+def predict_worn(model: StoredModel, rows: ContactRows) -> np.ndarray:
+    """What a contact of each offer wears out beyond the outcome window, shape (n, m); 0 where no model knows it."""
+    return _predict(model, rows, "worn", unknown=0.0)
 
 
 def policy_of(model: StoredModel, rows: ContactRows) -> np.ndarray:

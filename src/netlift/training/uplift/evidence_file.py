@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "evidence"
-SCHEMA_VERSION, BEFORE = 2, 1  # version 1 knew no campaigns
+SCHEMA_VERSION, EARLIER = 3, (1, 2)  # version 1 knew no campaigns, 2 nothing of what contacts wear out
 WORDS = b"netlift.evidence"
 PLAIN = ("arm", "propensity", "y", "weight", "cluster", "campaign", "likely", "best")
 DIGITS = 24
@@ -139,16 +139,17 @@ def read_proof_rows(path: Path, *, asked: Sequence[str]) -> ProofRows:
 
     try:
         words = json.loads((pq.read_schema(path).metadata or {})[WORDS])
-        if words["schema_version"] not in (SCHEMA_VERSION, BEFORE):
+        if words["schema_version"] not in (SCHEMA_VERSION, *EARLIER):
             raise ValueError(f"schema version {words['schema_version']}")
         features = tuple(Feature(**one | {"categories": tuple(one["categories"])}) for one in words["features"])
         wanted = [feature for feature in features if feature.name in asked]
         offers = tuple(words["offers"])
         names = [
-            *(name for name in PLAIN if name != "campaign" or words["schema_version"] != BEFORE),
+            *(name for name in PLAIN if name != "campaign" or words["schema_version"] > 1),
             *_scores(offers),
             *_uplifts(offers),
             *_rewards(offers),
+            *(_worns(offers) if words["schema_version"] == SCHEMA_VERSION else ()),
             *(f"x_{feature.name}" for feature in wanted),
         ]
         table = pq.read_table(path, columns=names, page_checksum_verification=True)
@@ -174,6 +175,7 @@ def _table(rows: ProofRows) -> pa.Table:
     columns |= dict(zip(_scores(rows.offers), logged.scores.T.astype(np.float32), strict=True))
     columns |= dict(zip(_uplifts(rows.offers), rows.uplift.T.astype(np.float32), strict=True))
     columns |= dict(zip(_rewards(rows.offers), rows.reward.T.astype(np.float32), strict=True))
+    columns |= dict(zip(_worns(rows.offers), rows.worn.T.astype(np.float32), strict=True))
     columns |= {f"x_{feature.name}": rows.X[:, i] for i, feature in enumerate(rows.features)}
     words = {
         "schema_version": SCHEMA_VERSION,
@@ -202,12 +204,14 @@ def _rows(
         weight=column["weight"],
         campaign=column["campaign"].astype(np.int64) if "campaign" in column else None,
     )
+    worn = [column.get(name, np.zeros(len(logged))) for name in _worns(offers)]
     X = [column[f"x_{feature.name}"] for feature in features]
     return ProofRows(
         logged=logged,
         offers=offers,
         uplift=np.column_stack([column[name] for name in _uplifts(offers)]).astype(np.float64),
         reward=np.column_stack([column[name] for name in _rewards(offers)]).astype(np.float64),
+        worn=np.column_stack(worn).astype(np.float64),
         likely=column["likely"],
         best=column["best"].astype(np.int64),
         X=np.column_stack(X) if X else np.empty((len(logged), 0), dtype=np.float32),
@@ -226,6 +230,10 @@ def _uplifts(offers: Sequence[str]) -> list[str]:
 
 def _rewards(offers: Sequence[str]) -> list[str]:
     return [f"reward_{arm}" for arm in range(1, len(offers) + 1)]
+
+
+def _worns(offers: Sequence[str]) -> list[str]:
+    return [f"worn_{arm}" for arm in range(1, len(offers) + 1)]
 
 
 __all__ = ["ProofFile", "find_champions_file", "find_proof_file", "read_proof_rows", "write_proof_rows"]

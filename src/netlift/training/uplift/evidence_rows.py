@@ -19,7 +19,7 @@ from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.fit import average_effects
 from netlift.evaluation.policy.off_policy import LoggedOutcomes
 from netlift.features.matrix import Feature
-from netlift.training.uplift.context import UpliftLearning, predict_rewards, predict_uplift
+from netlift.training.uplift.context import UpliftLearning, predict_rewards, predict_uplift, predict_worn
 from netlift.training.uplift.fit_final import ShippedUplift
 from netlift.training.uplift.holdout import FOLDS, fold_customers
 
@@ -35,6 +35,7 @@ class ProofRows:
         offers: Names of the m offers; arm j is offers[j - 1].
         uplift: Prediction for each offer, shape (n, m).
         reward: The reward that a contact of each offer is predicted to pay, shape (n, m); 0 where none is paid.
+        worn: What a contact of each offer wears out beyond its outcome window, by the model that ships, shape (n, m).
         likely: How likely each customer is to buy once contacted, by the response model: a rank score, shape (n,).
         best: The arm that did best in training among those on offer, whether it gained or not; 0 for none, shape (n,).
         X: Features that conditions may ask about, float32, a category as its code, shape (n, k).
@@ -46,6 +47,7 @@ class ProofRows:
     offers: tuple[str, ...]
     uplift: np.ndarray
     reward: np.ndarray
+    worn: np.ndarray
     likely: np.ndarray
     best: np.ndarray
     X: np.ndarray
@@ -86,6 +88,7 @@ def gather_proof_rows(shipped: ShippedUplift, learning: UpliftLearning, *, most_
         offers=rows.offers,
         uplift=evidence.uplift[kept],
         reward=reward,
+        worn=predict_worn(StoredModel(shipped.candidate.files, threads=learning.threads), rows),
         likely=likely,
         best=best,
         X=rows.X,
