@@ -13,19 +13,29 @@ export DO_NOT_TRACK := true
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# $(call install,ENVIRONMENT,LOCK): what the lock pins, by its hashes, and netlift; by the lock's uv, or by pip where uv
+# cannot be had. A lock holds all there is to install, so that nothing is resolved.
+define install
+	@awk '/^[a-z]/ {uv = /^uv==/} uv' $(2) > $(1)/uv.lock
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(1)/uv.lock \
+		&& $(1)/bin/uv pip install --quiet --python $(1)/bin/python --no-deps --require-hashes -r $(2) \
+		|| { echo "uv did not; pip does, in some minutes"; \
+		     $(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(2); }
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endef
+
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || { echo "netlift needs Python 3.11 or 3.12, found $$($(PYTHON) --version); set PYTHON=python3.11"; exit 2; }
-	@echo "Setting up .venv from requirements.lock (once, a minute or two) ..."
+	@echo "Setting up .venv from requirements.lock (once, a minute or so) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(call install,.venv,requirements.lock)
 	@touch $@
 
 setup: .venv/.ready  ## The virtual environment, from requirements.lock
 
-lock:  ## Resolve pyproject.toml into requirements.lock and requirements-bench.lock anew (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group bench --constraint requirements.lock pyproject.toml -o requirements-bench.lock
+lock: .venv/.ready  ## Resolve pyproject.toml into requirements.lock and requirements-bench.lock anew
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group bench --constraint requirements.lock pyproject.toml -o requirements-bench.lock
 
 data: .venv/.ready  ## The demo retailer's tables, where they are missing; CUSTOMERS=100000 for more
 	@test -e var/demo/simulation.json || $(NETLIFT) simulate --config configs/demo.yaml --customers $(CUSTOMERS)
@@ -77,8 +87,7 @@ format: .venv/.ready  ## Lay out the code
 .venv-bench/.ready: requirements-bench.lock pyproject.toml
 	@echo "Setting up .venv-bench with the peers (once, a minute or two) ..."
 	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(call install,.venv-bench,requirements-bench.lock)
 	@touch $@
 
 bench: .venv-bench/.ready  ## Ratios against peers, side by side in one run; QUICK=1 for a small one

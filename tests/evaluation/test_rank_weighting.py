@@ -56,6 +56,20 @@ def test_a_row_of_weight_two_is_two_rows(drawn):
     assert weighted.top(0.4).point == pytest.approx(repeated.top(0.4).point, abs=1e-8)
 
 
+NEAR = st.integers(0, 50).map(lambda i: 5 + i * 1e-9)
+SCORES = st.one_of(st.floats(allow_nan=False), st.integers(-3, 3).map(float), NEAR)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(SCORES, min_size=1, max_size=90))
+def test_groups_are_the_distinct_scores_from_the_highest(drawn):
+    score = np.array(drawn)
+    ranks = Ranks.of(score, np.ones(len(score)))
+    distinct, code = np.unique(-score, return_inverse=True)
+    assert ranks.code.tolist() == code.tolist()
+    assert ranks.held.tolist() == np.bincount(code, minlength=len(distinct)).tolist()
+
+
 def test_ties_are_the_mean_over_all_ways_to_break_them():
     rng = np.random.default_rng(1)
     effects, score = rng.normal(size=60), rng.integers(0, 4, 60).astype(np.float64)

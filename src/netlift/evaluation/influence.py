@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import expit, logit, ndtri
@@ -61,8 +62,15 @@ class Clusters:
         who, code = np.unique(customer, return_inverse=True)
         return cls(code=code, count=len(who))
 
+    @cached_property
+    def is_one_row_each(self) -> bool:
+        """Whether the rows are of the customers 0 … count - 1, in this order: their values are their sums."""
+        return self.count == len(self.code) and bool(np.array_equal(self.code, np.arange(self.count)))
+
     def sum(self, values: np.ndarray) -> np.ndarray:
-        """Sum within each customer, shape (count,)."""
+        """Sum within each customer, shape (count,); of one row each, the values themselves."""
+        if self.is_one_row_each:
+            return values
         return np.bincount(self.code, weights=values, minlength=self.count)
 
     def error(self, influence: np.ndarray) -> float:
@@ -74,8 +82,8 @@ class Clusters:
         """
         if self.count < 2:
             return float("nan")
-        square = np.sum(self.sum(influence) ** 2) * self.count / (self.count - 1)
-        return float(np.sqrt(square) / len(influence))
+        sums = self.sum(influence)
+        return float(np.sqrt(sums @ sums * self.count / (self.count - 1)) / len(influence))
 
     def covariance(self, influences: list[np.ndarray]) -> np.ndarray:
         """Covariance of several figures from their influences, shape (figures, figures)."""

@@ -26,6 +26,9 @@ import numpy as np
 
 from netlift.errors import DataError
 from netlift.evaluation.influence import Figure
+from netlift.evaluation.rank_kernel import order_groups, sum_groups, top_influence, weighted_effects
+
+ROUNDING = 1e-9  # of a border between groups: one that a window only touches is outside it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,25 +37,25 @@ class Ranks:
 
     Attributes:
         code: Group of each row, 0 for the highest score, shape (n,).
-        border: Shares of the weight at the borders of the groups, from 0 to 1, shape (groups + 1,).
+        held: Weight of each group, shape (groups,).
         weight: Weight of each row, mean 1, shape (n,).
     """
 
     code: np.ndarray
-    border: np.ndarray
+    held: np.ndarray
     weight: np.ndarray
 
     @classmethod
     def of(cls, score: np.ndarray, weight: np.ndarray) -> Ranks:
         """Rank a score with weights of mean 1, all positive, shape (n,) each; sorts once."""
-        order = np.argsort(-score)
-        ordered = score[order]
-        starts = np.zeros(len(score), dtype=np.intp)
-        starts[1:] = ordered[1:] != ordered[:-1]
-        code = np.empty(len(score), dtype=np.intp)
-        code[order] = np.cumsum(starts)
-        held = np.cumsum(np.bincount(code, weights=weight))
-        return cls(code=code, border=np.concatenate([[0.0], held / held[-1]]), weight=weight)
+        code, held = order_groups(np.asarray(score, dtype=np.float64), weight)
+        return cls(code=code, held=held, weight=weight)
+
+    @cached_property
+    def border(self) -> np.ndarray:
+        """Shares of the weight at the borders of the groups, from 0 to 1, shape (groups + 1,)."""
+        above = np.cumsum(self.held)
+        return np.concatenate([[0.0], above / above[-1]])
 
     @cached_property
     def mass(self) -> np.ndarray:
@@ -66,16 +69,18 @@ class Ranks:
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean of the values, shape (n,), in each group, shape (groups,)."""
-        held = np.bincount(self.code, weights=self.weight)
-        return np.asarray(np.bincount(self.code, weights=self.weight * values) / held)
+        return np.asarray(sum_groups(self.code, values, self.weight, len(self.held)) / self.held)
 
-    def part_of_top(self, share: float) -> np.ndarray:
-        """How much of each group is among the top share, in [0, 1], shape (groups,)."""
-        return np.clip((share - self.border[:-1]) / self.mass, 0.0, 1.0)
+    def top(self, share: float) -> tuple[int, float]:
+        """Groups that are among the top share whole, and how much of the next one is, in [0, 1)."""
+        whole = int(np.searchsorted(self.border[1:], share, side="right"))
+        if whole == len(self.held):
+            return whole, 0.0
+        return whole, float((share - self.border[whole]) / self.mass[whole])
 
     def near(self, share: float, means: np.ndarray) -> float:
         """Mean of the groups' means near the border of the top share; the window shrinks as n to the -1/3."""
-        width = 0.5 * len(self.code) ** (-1 / 3)
+        width = 0.5 * len(self.code) ** (-1 / 3) - ROUNDING
         first = int(np.searchsorted(self.border[1:], share - width, side="right"))
         last = int(np.searchsorted(self.border[:-1], share + width, side="left"))
         first, last = min(first, len(means) - 1), max(last, first + 1)
@@ -126,17 +131,16 @@ class RankedEffects:
 
     def mean(self) -> Figure:
         """Mean effect of all."""
-        return self._figure(float(np.average(self.effects, weights=self.ranks.weight)), self.effects)
+        weight = self.ranks.weight
+        point = float(weight @ self.effects) / len(weight)
+        return Figure(point=point, influence=weight * (self.effects - point))
 
     def weighted(self, weighting: Weighting) -> Figure:
         """The rank-weighted mean effect."""
-        ranks, means = self.ranks, self.means
-        area, height = np.diff(weighting.area(ranks.border)), weighting.height(ranks.border[1:])
-        own = area / ranks.mass
-        moved = np.zeros(len(means))
-        moved[:-1] = np.cumsum((means[1:] * np.diff(height))[::-1])[::-1]
-        moved += means * (height - own)
-        return self._figure(float(means @ area), self.effects * own[ranks.code] + moved[ranks.code])
+        ranks, border = self.ranks, self.ranks.border
+        area, height = np.stack([border, weighting.area(border)]), weighting.height(border[1:])
+        point, influence = weighted_effects(self.effects, ranks.weight, ranks.code, self.means, area, height)
+        return Figure(point=point, influence=influence)
 
     def top(self, share: float) -> Figure:
         """Mean effect among the top share, rows tied at the border by equal parts.
@@ -148,15 +152,14 @@ class RankedEffects:
         """
         if not 0 < share <= 1:
             raise DataError(f"share {share} must be in (0, 1]")
-        part = self.ranks.part_of_top(share) / share
-        border = self.ranks.near(share, self.means) if share < 1 else 0.0
-        return self._figure(
-            float(self.means @ (part * self.ranks.mass)), part[self.ranks.code] * (self.effects - border)
-        )
-
-    def _figure(self, point: float, influence: np.ndarray) -> Figure:
-        weight = self.ranks.weight
-        return Figure(point=point, influence=weight * (influence - np.average(influence, weights=weight)))
+        ranks, means = self.ranks, self.means
+        whole, part = ranks.top(share)
+        border = ranks.near(share, means) if share < 1 else 0.0
+        total = float(means[:whole] @ ranks.mass[:whole])
+        if part:
+            total += float(part * means[whole] * ranks.mass[whole])
+        influence = top_influence(self.effects, ranks.weight, ranks.code, whole, part, border)
+        return Figure(point=total / share, influence=influence / share)
 
 
 def relative_weights(weight: np.ndarray | None, n: int) -> np.ndarray:

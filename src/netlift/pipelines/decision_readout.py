@@ -1,4 +1,7 @@
-"""The decision readout command: the readout of a run by its key."""
+"""The decision readout command: the readout of a run by its key.
+
+What it takes is imported when a run is read: the readout of a campaign asks here only whether its target is one.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,9 @@ from netlift.data.checks.check import read_sound
 from netlift.data.history import read_history
 from netlift.data.run import MANIFEST_FILE, combine_digests, find_key, name_question, reading_tables
 from netlift.data.write import file_digest, require_free_space
-from netlift.decisions.readout.find import DECISIONS, read_run
-from netlift.decisions.readout.page import decision_readout_document
-from netlift.decisions.run.scores import UPLIFT
+from netlift.decisions.eligibility.contact_history import DECISIONS
 from netlift.pipelines.readout import ReadoutOrder, ReadoutSummary, file_name, standing_readout, write_readout
 from netlift.progress import Progress
-from netlift.registry.champions import find_champions
 from netlift.registry.locks import exclusive
 from netlift.report.exports import to_html, to_json, to_markdown, to_text
 from netlift.report.language import speak
@@ -48,6 +48,11 @@ def make_decision_readout(
         DataError: The window is not over, or log, contacts and customers do not fit together.
         BusyError: Another readout is being made.
     """
+    from netlift.decisions.readout.find import read_run
+    from netlift.decisions.readout.page import decision_readout_document
+    from netlift.decisions.run.scores import UPLIFT
+    from netlift.registry.champions import find_champions
+
     speak(order.language)
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "readout.lock"

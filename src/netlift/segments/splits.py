@@ -1,4 +1,7 @@
-"""Campaigns split by value segment and strategy at their start."""
+"""Campaigns split by value segment and strategy at their start.
+
+Segments and the models that they ask are imported where a readout divides by them, which most do not.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from netlift.config.criteria import SPLITS
 from netlift.data.read import Tables
 from netlift.data.run import combine_digests
 from netlift.progress import Progress
-from netlift.registry.champions import Champion, find_champions
 from netlift.registry.store import is_begun
 from netlift.segments.edges import read_edges
-from netlift.segments.snapshots import EDGES_FILE, name_segments, require_segments
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+    from netlift.registry.champions import Champion
 
 ASKED_OF: Mapping[str, TaskName] = {"value_tier": "ltv", "ltv": "ltv", "risk": "churn", "p_churn": "churn"}
 """Variables of rules to the task whose champion says them."""
@@ -60,6 +63,8 @@ def split_by_segment(
     import ibis
     import pandas as pd
 
+    from netlift.segments.snapshots import name_segments
+
     frames = name_segments(
         settings, tables, as_of=list(starts.values()), progress=progress, champions=_champions(settings)
     )
@@ -75,6 +80,8 @@ def digest_splits(settings: BusinessSettings, dimensions: Sequence[str]) -> str:
     """Digest of what divides customers, where the dimensions ask for it: rules, frozen edges, champions."""
     if not set(SPLITS) & set(dimensions):
         return ""
+    from netlift.segments.snapshots import EDGES_FILE, require_segments
+
     edges = read_edges(settings.state / EDGES_FILE)
     asked = {champion.task: champion.digest for champion in _champions(settings)}
     return combine_digests(
@@ -84,6 +91,9 @@ def digest_splits(settings: BusinessSettings, dimensions: Sequence[str]) -> str:
 
 def _champions(settings: BusinessSettings) -> list[Champion]:
     """Champions that the rules ask, as far as there are any; reading a campaign makes no store."""
+    from netlift.registry.champions import find_champions
+    from netlift.segments.snapshots import require_segments
+
     named = {name for rule in require_segments(settings).rules for name in rule.when}
     tasks = [task for task in settings.models if task in {ASKED_OF[name] for name in named & set(ASKED_OF)}]
     if not tasks or not is_begun(settings.state):

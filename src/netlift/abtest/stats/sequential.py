@@ -29,7 +29,6 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from scipy.interpolate import BarycentricInterpolator
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
@@ -152,6 +151,8 @@ def _carried(place: np.ndarray, mass: np.ndarray, *, reach: float, step: float) 
 
 def _smeared(place: np.ndarray, mass: np.ndarray, nodes: np.ndarray, *, step: float) -> np.ndarray:
     """The density after a step too short for a sum over nodes: it is interpolated a few steps around each place."""
+    from scipy.interpolate import BarycentricInterpolator  # half of what a readout would import, for short steps alone
+
     inner, weights = _legendre(NODES)
     end = place[-1] / inner[-1]
     before = BarycentricInterpolator(place, mass / (end * weights))

@@ -255,27 +255,35 @@ def judge_policies(
         policies: Name to arms, shape (n,).
         constants: Name to arms; must hold "nobody".
     """
-    best = constants[best_constant(logged, constants)]
-    nobody, best = (_dr_values(logged, _supported(logged, policy)) for policy in (constants[NOBODY], best))
-    rows = [_judge(logged, name, choice, (nobody, best)) for name, choice in {**constants, **policies}.items()]
+    taken = {name: _supported(logged, choice) for name, choice in {**constants, **policies}.items()}
+    values = {name: _dr_values(logged, arms) for name, arms in taken.items()}
+    best = max(constants, key=lambda name: _mean(logged, values[name]))
+    references = values[NOBODY], values[best]
+    rows = [
+        _judge(logged, name, choice, taken[name], values[name], references)
+        for name, choice in {**constants, **policies}.items()
+    ]
     return Table(name="policies", rows=tuple(sorted(rows, key=lambda row: -row.value.point)))
 
 
 def best_constant(logged: LoggedOutcomes, constants: Mapping[str, np.ndarray]) -> str:
     """Name of the constant with the highest DR value on these rows."""
-    return max(constants, key=lambda name: policy_value(logged, constants[name]).point)
+    return max(constants, key=lambda name: _mean(logged, _dr_values(logged, _supported(logged, constants[name]))))
 
 
 def _judge(
-    logged: LoggedOutcomes, name: str, choice: np.ndarray, references: tuple[np.ndarray, np.ndarray]
+    logged: LoggedOutcomes,
+    name: str,
+    choice: np.ndarray,
+    taken: np.ndarray,
+    values: np.ndarray,
+    references: tuple[np.ndarray, np.ndarray],
 ) -> PolicyRow:
-    taken = _supported(logged, choice)
     inverse = (logged.arm == taken) / logged.propensity
     if not inverse.any():
         raise DataError(f"policy {name!r}: none of {len(logged)} rows drew the arm that it chooses")
     weight = logged.relative_weight * inverse
     snips = float(np.sum(weight * logged.y) / np.sum(weight))
-    values = _dr_values(logged, taken)
     value = _estimate(logged, values, "DR")
     rows = float(len(logged) if logged.weight is None else np.sum(logged.weight))
     return PolicyRow(
@@ -286,10 +294,10 @@ def _judge(
         gain_over_nobody=_estimate(logged, values - references[0], "DR, paired"),
         gain_over_best_constant=_estimate(logged, values - references[1], "DR, paired"),
         total=_scale(value, rows, logged.unit.split("/", maxsplit=1)[0]),
-        contacted=float(np.average(taken > 0, weights=logged.relative_weight)),
-        effective_rows=float(np.sum(weight) ** 2 / np.sum(weight**2)),
+        contacted=_mean(logged, taken > 0),
+        effective_rows=float(np.sum(weight) ** 2 / (weight @ weight)),
         max_weight=float(inverse.max()),
-        without_support=float(np.average(taken != choice, weights=logged.relative_weight)),
+        without_support=_mean(logged, taken != choice),
     )
 
 
@@ -307,9 +315,14 @@ def _dr_values(logged: LoggedOutcomes, taken: np.ndarray) -> np.ndarray:
     return np.asarray(logged.scores[np.arange(len(logged)), taken])
 
 
+def _mean(logged: LoggedOutcomes, values: np.ndarray) -> float:
+    """Mean of a value per row, by the rows' weights, whose mean is 1."""
+    return float(logged.relative_weight @ values) / len(logged)
+
+
 def _estimate(logged: LoggedOutcomes, values: np.ndarray, method: str) -> Estimate:
     """Mean of values that are their own influence, with its clustered interval."""
-    point = float(np.average(values, weights=logged.relative_weight))
+    point = _mean(logged, values)
     return logged.estimate(Figure(point=point, influence=logged.relative_weight * (values - point)), method)
 
 

@@ -1,6 +1,6 @@
 """Comparison of several uplift models: every metric with its interval, paired with one of them.
 
-Each model is sorted once and the customers are coded once; a million rows and two models take a second or two.
+Each model is sorted once and the customers are coded once; a million rows and two models take a third of a second.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ import numpy as np
 from netlift.errors import DataError
 from netlift.evaluation.influence import Figure
 from netlift.evaluation.policy.off_policy import LoggedOutcomes
+from netlift.evaluation.rank_kernel import hull_steps, take_steps
 from netlift.evaluation.rank_weighting import Ranks
 from netlift.results import Estimate, Table
 
@@ -149,15 +150,14 @@ class _Steps:
     def of(cls, logged: LoggedOutcomes, predicted: np.ndarray, cost: np.ndarray) -> _Steps:
         gain, price = _offers(logged, predicted, cost)
         n, weight = len(logged), logged.relative_weight
-        row, start, end = _hull(gain, price)
-        paid = price[row, end] > price[row, start]
+        row, start, end, further_gain, further = hull_steps(gain, price)
         effect = logged.scores[row, end] - logged.scores[row, start]
+        paid = further > 0
         free, free_contact = np.zeros(n), np.zeros(n, dtype=bool)
         free[row[~paid]], free_contact[row[~paid]] = effect[~paid], True
-        row, start, end, effect = row[paid], start[paid], end[paid], effect[paid]
-        further = price[row, end] - price[row, start]
+        row, start, effect = row[paid], start[paid], effect[paid]
+        further, slope = further[paid], further_gain[paid] / further[paid]
         spending = weight[row] * further
-        slope = (gain[row, end] - gain[row, start]) / further
         return cls(
             row=row,
             cost=further,
@@ -179,19 +179,17 @@ class _Steps:
     def spend(self, budget: float) -> tuple[Figure, float]:
         """Effect over no contact per row, with its influence, and the share of rows contacted."""
         ranks, n, earned = self.ranks, len(self.weight), 0.0
-        taken = np.zeros(0)
+        moved, contacted = self.free, self.free_contact
         if ranks is not None:
-            taken = ranks.part_of_top(min(budget / self.total, 1.0))[ranks.code]
+            whole, part = ranks.top(min(budget / self.total, 1.0))
             if 0 < budget < self.total:
                 earned = ranks.near(budget / self.total, self.earned_by_slope)
-        moved = np.bincount(self.row, weights=taken * (self.effect - earned * self.cost), minlength=n)
-        influence = self.weight * (self.free + moved)
-        point = float(influence.mean()) + earned * min(budget, self.total)
-        influence -= self.weight * influence.mean()
-        contacted = (
-            np.average(self.free_contact, weights=self.weight) + self.weight[self.row] @ (taken * self.begins) / n
-        )
-        return Figure(point=point, influence=influence), float(contacted)
+            worth = self.effect - earned * self.cost
+            paid = take_steps(ranks.code, whole, part, self.row, self.begins, worth, n)
+            moved, contacted = moved + paid[0], contacted + paid[1]
+        mean = float(self.weight @ moved) / n
+        figure = Figure(point=mean + earned * min(budget, self.total), influence=self.weight * (moved - mean))
+        return figure, float(self.weight @ contacted) / n
 
     def price(self, budget: float) -> float:
         """Predicted gain of the last unit of money."""
@@ -201,41 +199,8 @@ class _Steps:
         return math.inf if last < 0 else float(self.slope[np.argmax(self.ranks.code == last)])
 
 
-def _hull(gain: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row, arm before and arm after of every step along the upper hulls, shape (steps,) each.
-
-    Args:
-        gain: Predicted gain of each arm, 0 for control, minus infinity where it is not on offer, shape (n, m + 1).
-        cost: Cost of each arm, 0 for control, shape (n, m + 1).
-    """
-    live, at = np.arange(len(gain)), np.zeros(len(gain), dtype=np.int64)
-    gain, cost = np.asfortranarray(gain), np.asfortranarray(cost)
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    while len(live):
-        to = _steepest(gain, cost, live, at)
-        onward = to > 0
-        found.append((live[onward], at[onward], to[onward]))
-        live, at = live[onward], to[onward]
-    row, start, end = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return row, start, end
-
-
-def _steepest(gain: np.ndarray, cost: np.ndarray, live: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Arm of the greatest further gain per further cost from where each live row is; 0 where nothing gains."""
-    at_gain, at_cost = gain[live, at], cost[live, at]
-    best, best_gain, to = np.zeros(len(live)), np.zeros(len(live)), np.zeros(len(live), dtype=np.int64)
-    for arm in range(1, gain.shape[1]):
-        further = gain[live, arm] - at_gain
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slope = further / (cost[live, arm] - at_cost)
-        better = (further > 0) & ((slope > best) | ((slope == best) & (further > best_gain)))
-        best, best_gain = np.where(better, slope, best), np.where(better, further, best_gain)
-        to = np.where(better, arm, to)
-    return to
-
-
 def _offers(logged: LoggedOutcomes, predicted: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gain and cost of every arm, control first, shape (n, m + 1) each; what was not on offer gains nothing."""
+    """Gain and cost of every offer, shape (n, m) each; what was not on offer gains minus infinity."""
     n, m = logged.scores.shape[0], logged.scores.shape[1] - 1
     if n == 0:
         raise DataError("no rows to spend a budget on; keep rows of a randomized campaign")
@@ -249,6 +214,4 @@ def _offers(logged: LoggedOutcomes, predicted: np.ndarray, cost: np.ndarray) -> 
         raise DataError(
             f"cost: {int(np.sum(cost < 0))} of {cost.size} values are below 0; a budget is spent, not earned"
         )
-    none = np.zeros((n, 1))
-    gain = np.concatenate([none, np.where(logged.available[:, 1:], predicted, -np.inf)], axis=1)
-    return gain, np.concatenate([none, np.broadcast_to(cost, (n, m))], axis=1)
+    return np.where(logged.available[:, 1:], predicted, -np.inf), np.broadcast_to(cost, (n, m))

@@ -226,21 +226,22 @@ def tabulate_deciles(scored: ScoredModel, ranked: RankedEffects, *, bins: int = 
     """`uplift_by_decile` of rows that are ranked already."""
     ranks = ranked.ranks
     bin_of = np.minimum((ranks.middle * bins).astype(np.int16), bins - 1)[ranks.code]
+    ends = np.cumsum(np.bincount(bin_of, minlength=bins))
     rows = []
-    for j in range(bins):
-        inside = np.flatnonzero(bin_of == j)
+    for j, inside in enumerate(np.split(np.argsort(bin_of, kind="stable"), ends[:-1])):
         if not len(inside):
             continue
         weight, effects = ranks.weight[inside], ranked.effects[inside]
-        observed = float(np.average(effects, weights=weight))
+        held = float(weight.sum())
+        observed = float(weight @ effects) / held
         rows.append(
             DecileRow(
                 decile=j + 1,
                 rows=len(inside),
-                predicted=float(np.average(ranked.predicted[inside], weights=weight)),
+                predicted=float(weight @ ranked.predicted[inside]) / held,
                 observed=make_estimate(
                     observed,
-                    interval_half(_part_error(scored, inside, weight * (effects - observed)), scored.level),
+                    interval_half(_part_error(scored, inside, weight * (effects - observed)) / held, scored.level),
                     level=scored.level,
                     unit=scored.unit,
                     method="DR, clustered by customer",
@@ -304,10 +305,11 @@ def calibration_figures(ranked: RankedEffects) -> tuple[Figure, Figure] | None:
 
 
 def _part_error(scored: ScoredModel, inside: np.ndarray, deviation: np.ndarray) -> float:
-    """Standard error of the mean of a part of the rows from their weighted deviations, shape (len(inside),)."""
+    """Standard error of the sum of a part of the rows from their weighted deviations, shape (len(inside),)."""
     customers = scored.clusters.count
     if customers < 2:
         return float("nan")
-    sums = np.bincount(scored.clusters.code[inside], weights=deviation)
-    held = float(scored.relative_weight[inside].sum())
-    return float(np.sqrt(sums @ sums * customers / (customers - 1)) / held)
+    sums = deviation
+    if not scored.clusters.is_one_row_each:
+        sums = np.bincount(scored.clusters.code[inside], weights=deviation)
+    return float(np.sqrt(sums @ sums * customers / (customers - 1)))

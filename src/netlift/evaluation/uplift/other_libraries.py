@@ -230,7 +230,8 @@ def _top_mean(y: np.ndarray, score: np.ndarray, share: float) -> float:
     ranks, rows = Ranks.of(score, np.ones(len(y))), int(len(y) * share)
     if rows == 0:
         raise DataError(f"the top {share:.0%} of {len(y)} rows of an arm is none; ask for a larger share")
-    return float(np.sum(ranks.part_of_top(rows / len(y))[ranks.code] * y) / rows)
+    whole, part = ranks.top(rows / len(y))
+    return float((y[ranks.code < whole].sum() + part * y[ranks.code == whole].sum()) / rows)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray, empty: float) -> np.ndarray:
