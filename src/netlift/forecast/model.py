@@ -135,7 +135,9 @@ def look_ahead(purchases: PurchaseHistory, month: int, group_of: Mapping[int, np
     dispersion = _dispersion(purchases, then, group_of[then], lag)
     drawn = _credible(brought[:-1], expected * level[:lag], dispersion / GROUPS_DIFFER**2)
     return Outlook(
-        margin=np.vstack([worth * level * drawn, _joiners(purchases, now, then, brought[-1], level, dispersion / GROUPS_DIFFER**2)]),
+        margin=np.vstack(
+            [worth * level * drawn, _joiners(purchases, now, then, brought[-1], level, dispersion / GROUPS_DIFFER**2)]
+        ),
         kept=np.ones(HORIZON) if lag < YEAR else _kept(purchases, now, rhythm, brought[:-1].sum(axis=0), expected),
         dispersion=dispersion,
         has_season=lag == YEAR,
@@ -233,7 +235,8 @@ def joining_rate(joined: np.ndarray) -> np.ndarray:
     """Customers who will join in each month ahead, shape (12,).
 
     The level of the last six months moves on by the growth of those months over the same months a year before, drawn
-    towards none by how far chance moves such counts; it fades by a tenth a month, as a damped trend does. Each month has its season of the year before, drawn towards none likewise.
+    towards none by how far chance moves such counts; it fades by a tenth a month, as a damped trend does. Each month
+    has its season of the year before, drawn towards none likewise.
 
     Args:
         joined: Of past months, oldest first.
