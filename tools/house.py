@@ -17,7 +17,7 @@ BOUNDS = {
     "lines": 82_700,
     "files in the largest folder": 21,
     "lines of the largest file": 570,
-    "lines of pipelines": 4_530,
+    "lines of pipelines": 4_560,
     "circles of modules": 1,
     "circles of folders": 1,
     "median lines of a function": 7,

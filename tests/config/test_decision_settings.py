@@ -41,7 +41,7 @@ def test_the_rules_of_the_demo_name_what_their_conditions_ask_about():
     found = load(DEMO).decision
     assert found.asked == ("days_since_last_purchase", "segment", "margin_365d", "purchase_days_365d")
     assert {trigger.when for trigger in found.triggers} == {
-        "first_purchase", "silence", "rhythm", "birthday", "spend_step", "complaint", "churn"
+        "first_purchase", "silence", "replenishment", "birthday", "spend_step", "complaint", "churn"
     }  # fmt: skip
     assert found.consent_column("sms") == "consent_sms"
 

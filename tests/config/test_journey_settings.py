@@ -9,6 +9,7 @@ from marketing import rules
 from pydantic import ValidationError
 
 from netlift.config.business import load
+from netlift.config.outreach import OWN_GAP, TriggerSettings
 
 DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
 TRIGGER = {"name": "quiet", "when": "silence", "over_gap": 3, "window_days": 1}
@@ -33,7 +34,7 @@ def test_the_demo_ships_a_welcome_a_vip_a_win_back_with_a_code_and_a_replenishme
     found = {journey.name: journey for journey in decision.journeys}
     assert list(found) == ["journey_welcome", "journey_vip", "journey_win_back", "journey_replenish"]
     triggers = {trigger.name: trigger for trigger in decision.triggers}
-    assert triggers[found["journey_replenish"].trigger].when == "rhythm"
+    assert triggers[found["journey_replenish"].trigger].event == OWN_GAP
     assert found["journey_win_back"].code.days == 28 and len(found["journey_welcome"].steps) == 4
 
 
@@ -82,3 +83,15 @@ def test_the_treatment_is_what_is_done_and_not_how_many_are_left_alone():
     same = journey.model_copy(update={"control_share": 0.4, "enter_until": load(DEMO).segments.reference})
     other = journey.model_copy(update={"outcome_days": 29})
     assert same.treatment == journey.treatment != other.treatment
+
+
+def test_the_old_name_of_a_replenishment_by_the_own_gap_is_read_with_a_notice():
+    own = {"name": "due", "over_gap": 1.0, "window_days": 1}
+    with pytest.warns(FutureWarning, match="is now called replenishment"):
+        old = TriggerSettings.model_validate(own | {"when": "rhythm"})
+    new = TriggerSettings.model_validate(own | {"when": "replenishment"})
+    assert old == new and old.event == OWN_GAP
+    with pytest.raises(ValidationError, match="with one of days_before and over_gap, not with both"):
+        TriggerSettings.model_validate(own | {"when": "replenishment", "days_before": 3})
+    with pytest.raises(ValidationError, match="replenishment needs days_before or over_gap"):
+        TriggerSettings(name="due", when="replenishment", window_days=1)

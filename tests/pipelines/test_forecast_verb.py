@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-from decide_world import EVIDENCE, NOW, configure, make_deciders, table
+from decide_world import EVIDENCE, NOW, configure, make_deciders, make_world, table
 from decide_world import decide as decide_today
 from typer.testing import CliRunner
 
@@ -45,6 +45,13 @@ def patched():
 def run(config, **asked):
     request = ForecastRequest(**{"as_of": AS_OF, "language": "en", **asked})
     return forecast_business(load(config), request, progress=Silent(), now=NOW, lock_timeout=0)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shop")
+    make_world(folder, customers=300)
+    return folder
 
 
 @pytest.fixture(scope="module")

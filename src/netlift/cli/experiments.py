@@ -36,13 +36,16 @@ EACH = "One number for all offers, or offer=number; may be repeated."
 
 def design(
     *,
-    campaign_id: Annotated[str, typer.Option(help="Id of the campaign that is planned.")],
-    offers: Annotated[str, typer.Option(help="Offers to try, by id, commas between; each is an arm.")],
     start: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Moment of assignment, local time.")
     ],
-    outcome_days: Annotated[int, typer.Option(min=1, max=366, help="Days whose receipts count.")],
     hypothesis: Annotated[str, typer.Option(help="What is expected and why, in a sentence.")],
+    campaign_id: Annotated[str, typer.Option(help="Id of the campaign that is planned.")] = "",
+    offers: Annotated[str, typer.Option(help="Offers to try, by id, commas between; each is an arm.")] = "",
+    outcome_days: Annotated[int, typer.Option(min=0, max=366, help="Days whose receipts count.")] = 0,
+    journey: Annotated[
+        str, typer.Option(help="A journey of the config in place of --campaign-id, --offers and --outcome-days.")
+    ] = "",
     tolerance: Annotated[
         float | None, typer.Option(min=0, help="Loss that is immaterial, for the campaign; the config's when left out.")
     ] = None,
@@ -103,8 +106,11 @@ def design(
     from netlift.report.language import speak
 
     speak(lang)
+    if journey and campaign_id not in ("", journey):
+        raise UsageError(f"--campaign-id {campaign_id}: a journey's campaign has the journey's name, {journey}")
     request = DesignRequest(
-        campaign_id=campaign_id,
+        campaign_id=journey or campaign_id,
+        is_journey=bool(journey),
         hypothesis=hypothesis,
         offers=_listed(offers),
         start=start,

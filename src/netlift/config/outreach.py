@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime, time
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from netlift.config.bounds import Count, Day, Money, Name, Share
 from netlift.config.criteria import Criterion, parse_criterion
@@ -260,16 +261,17 @@ class ExplorationSettings(Settings):
 
 
 TriggerKind = Literal[
-    "first_purchase", "silence", "rhythm", "birthday", "spend_step", "complaint", "churn", "replenishment"
+    "first_purchase", "silence", "birthday", "spend_step", "complaint", "churn", "replenishment"
 ]  # fmt: skip
-_NUMBER_OF: dict[str, str] = {
-    "silence": "over_gap",
-    "rhythm": "over_gap",
-    "birthday": "days_before",
-    "spend_step": "step",
-    "churn": "p_churn",
-    "replenishment": "days_before",
+_NUMBERS_OF: dict[str, tuple[str, ...]] = {
+    "silence": ("over_gap",),
+    "birthday": ("days_before",),
+    "spend_step": ("step",),
+    "churn": ("p_churn",),
+    "replenishment": ("days_before", "over_gap"),
 }
+_OLD_NAMES = {"rhythm": "replenishment"}
+OWN_GAP = "own_gap"
 
 _ANSWERS = {"first_purchase": "purchase", "spend_step": "purchase", "complaint": "complaint"}
 
@@ -286,10 +288,10 @@ class TriggerSettings(Settings):
         rest_days: It does not fire again for a customer within so many days.
         despite_quiet_days: With first_purchase, spend_step and complaint: the list answers that event, and so goes out
             within the quiet days that the contact policy asks for after it.
-        over_gap: With silence: multiple of the customer's own mean gap between purchases. With rhythm: of the median
-            gap, which a long pause does not move; 1 for the day on which the next purchase is due.
-        days_before: With birthday and replenishment: days of notice; at least the days between runs, less one, so that
-            none comes late.
+        over_gap: With silence: multiple of the customer's own mean gap between purchases. With replenishment: of the
+            median gap, which a long pause does not move; 1 for the day on which the next purchase is due.
+        days_before: With birthday: days of notice; at least the days between runs, less one, so that none comes late.
+            With replenishment, in place of over_gap: the same before a category is expected to be bought again.
         step: With spend_step: accumulated spend in currency, at each multiple of which it fires.
         p_churn: With churn: the chance of churn from which it fires.
     """
@@ -311,11 +313,32 @@ class TriggerSettings(Settings):
         """The event that it answers and that quiet days follow, purchase or complaint; None without one."""
         return _ANSWERS.get(self.when)
 
+    @property
+    def event(self) -> str:
+        """What happens: `when`, or `OWN_GAP` for a replenishment told by all purchases and not by category."""
+        return OWN_GAP if self.when == "replenishment" and self.over_gap is not None else self.when
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def _renamed(cls, when: object) -> object:
+        if not isinstance(when, str) or when not in _OLD_NAMES:
+            return when
+        new = _OLD_NAMES[when]
+        warnings.warn(
+            f"triggers: `when: {when}` is now called {new}, with the same numbers; the old name is read until the next "
+            "version, write the new one",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return new
+
     @model_validator(mode="after")
     def _own_number(self) -> TriggerSettings:
-        own = _NUMBER_OF.get(self.when)
-        mistakes = [f"{self.when} needs {own}"] if own and getattr(self, own) is None else []
-        others = [name for name in dict.fromkeys(_NUMBER_OF.values()) if name != own]
+        own = _NUMBERS_OF.get(self.when, ())
+        given = [name for name in own if getattr(self, name) is not None]
+        mistakes = [f"{self.when} needs {' or '.join(own)}"] if own and not given else []
+        mistakes += [f"{self.when} goes with one of {' and '.join(own)}, not with both"] if len(given) > 1 else []
+        others = [name for name in dict.fromkeys(n for ns in _NUMBERS_OF.values() for n in ns) if name not in own]
         strange = [name for name in others if getattr(self, name) is not None]
         mistakes += [f"{name} does not go with {self.when}" for name in strange]
         if self.despite_quiet_days and self.when not in _ANSWERS:
@@ -333,6 +356,7 @@ class TriggerSettings(Settings):
 __all__ = [
     "AS_LOGGED",
     "FROM_MODEL",
+    "OWN_GAP",
     "UNLIMITED",
     "Budget",
     "ChannelSettings",

@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from netlift.forecast.backtest import METHODS, Backtest, chance_of, naive_forecasts, spreads_of
+from netlift.forecast.backtest import METHODS, MODEL, Backtest, chance_of, naive_forecasts, spreads_of
 from netlift.forecast.contacts import BudgetLine, ContactPlan, PastCampaign, added_before
 from netlift.forecast.model import QUARTER, YEAR, Outlook
 from netlift.forecast.purchases import HORIZON, PurchaseHistory, month_start
@@ -60,7 +60,8 @@ class Ahead:
         basis: What it is of.
         margin: By group and month as before, with contacts as there were, joiners last, in currency, (g + 1, 12).
         kept: Share of what known customers bring that is left after those who leave, shape (12,).
-        spread: By name of groups, how far the truth may lie from quarters ahead, in units of `chance_of`, shape (4,).
+        spread: By name of groups, how far the truth may lie from the sum of one to four quarters, in units of
+            `chance_of`, shape (4,).
         month_spread: The same of single months of each quarter ahead.
         dispersion: Variance over mean of a customer's margin of a quarter, in currency.
         removed: What past campaigns added, by campaign and month ahead, in currency, shape (c, 12).
@@ -104,12 +105,12 @@ class Ahead:
         for name, rows in rows_of(basis.groups).items():
             forecast, actual = (part[counts][:, rows].sum(axis=1) for part in (test.forecast, test.actual))
             spread[name], by_month[name] = _spreads(forecast, actual, look.dispersion, basis.level)
-        came, own = test.actual[counts].sum(axis=1), test.forecast[counts].sum(axis=1)
-        by = dict(zip(METHODS, [own, *test.naive[:, counts]], strict=True))
-        ends = {span: _spreads(by[methods[span]], came, look.dispersion, basis.level) for span in SPANS}
-        spread[ALL], by_month[ALL] = (
-            np.concatenate([quarter[:1], year[1:]]) for quarter, year in zip(ends["quarter"], ends["year"], strict=True)
-        )
+        came = test.actual[counts].sum(axis=1)
+        for naive in {methods[span] for span in SPANS} - {MODEL}:
+            # the least of several errors flatters: whichever of the forecast's and the naive one's are wider
+            own = test.naive[METHODS[1:].index(naive), counts]
+            ends = zip((spread[ALL], by_month[ALL]), _spreads(own, came, look.dispersion, basis.level), strict=True)
+            spread[ALL], by_month[ALL] = (np.fmax(*pair) for pair in ends)
         return cls(
             basis=basis,
             margin=margin,
@@ -175,19 +176,18 @@ class Ahead:
         return without, self._times(self.plan.profit, share * float(self.runs[stretch].sum()))
 
     def _half(self, margin: np.ndarray, stretch: slice, group: str) -> float:
-        """Half the width of the interval of some months; of several quarters, as if their errors were one.
+        """Half the width of the interval of a month, the next quarter or the next year.
 
         Args:
             margin: Of every month ahead, in currency, shape (12,).
-            stretch: A month, or whole quarters.
+            stretch: A month, or whole quarters from the first on.
             group: Whose margin it is.
         """
         if stretch.stop - stretch.start < QUARTER:
             spread = self.month_spread[group][stretch.start // QUARTER]
             return float(spread * chance_of(margin[stretch], self.dispersion)[0])
-        quarters = slice(stretch.start // QUARTER, stretch.stop // QUARTER)
-        sums = np.add.reduceat(margin, np.arange(0, HORIZON, QUARTER))[quarters]
-        return float(self.spread[group][quarters] @ chance_of(sums, self.dispersion))
+        whole = margin[stretch].sum(keepdims=True)
+        return float(self.spread[group][stretch.stop // QUARTER - 1] * chance_of(whole, self.dispersion)[0])
 
     def removed_estimate(self) -> Estimate:
         """What is taken out of the year for past contacts."""
@@ -301,7 +301,7 @@ def _moved(totals: np.ndarray, purchases: PurchaseHistory, methods: Mapping[Span
 def _spreads(
     forecast: np.ndarray, actual: np.ndarray, dispersion: float, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Spread of quarters ahead, and of single months in them, by errors on days past, shape (4,) each.
+    """Spread of one to four quarters together, and of single months in each, by errors on days past, shape (4,) each.
 
     Args:
         forecast: By day and month ahead, in currency, shape (d, 12).
@@ -309,13 +309,14 @@ def _spreads(
         dispersion: Variance over mean of a customer's margin.
         level: Of the intervals.
     """
-    quarters, months = [], []
+    sums, months = [], []
     for q in range(0, HORIZON, QUARTER):
-        own, came = forecast[:, q : q + QUARTER], actual[:, q : q + QUARTER]
-        whole = own.sum(axis=1)
-        quarters.append((came.sum(axis=1) - whole) / np.maximum(chance_of(whole, dispersion), TINY))
-        months.append(np.sqrt(np.mean(((came - own) / np.maximum(chance_of(own, dispersion), TINY)) ** 2, axis=1)))
-    return spreads_of(np.array(quarters), level=level), spreads_of(np.array(months), level=level)
+        whole, came = forecast[:, : q + QUARTER].sum(axis=1), actual[:, : q + QUARTER].sum(axis=1)
+        sums.append((came - whole) / np.maximum(chance_of(whole, dispersion), TINY))
+        own = forecast[:, q : q + QUARTER]
+        apart = (actual[:, q : q + QUARTER] - own) / np.maximum(chance_of(own, dispersion), TINY)
+        months.append(np.sqrt(np.mean(apart**2, axis=1)))
+    return spreads_of(np.array(sums), level=level), spreads_of(np.array(months), level=level)
 
 
 __all__ = ["SPANS", "Ahead", "Basis", "budget_line"]

@@ -25,6 +25,8 @@ from netlift.forecast.purchases import HORIZON, PurchaseHistory
 MOST_DAYS = 6
 FEWEST_DAYS = 3
 LEAST_SHARE = 0.01
+MIN_DAYS = 2
+VARIANCE_A_QUARTER = 0.5  # by how much the variance of errors grows with each quarter, of that of the first
 LEVEL_SD = 0.05  # of the level that all customers of a group share, beside what they do by chance
 MODEL, LAST_YEAR, LAST_QUARTER = METHODS = ("forecast", "same_months_last_year", "last_quarter_by_season")
 """Names of the methods, the order of `Backtest.errors`."""
@@ -180,29 +182,28 @@ def chance_of(forecast: np.ndarray, dispersion: float) -> np.ndarray:
 
 
 def spreads_of(errors: np.ndarray, *, level: float) -> np.ndarray:
-    """How far the truth may lie from the forecast of each quarter ahead, in the unit of the errors, shape (4,).
+    """How far the truth may lie from the forecast of one to four quarters, in the unit of the errors, shape (4,).
 
-    The root mean square of a quarter's errors times Student's t with a degree for each day; a quarter with fewer than
-    three days is as the one before, grown like a random walk. Infinity where not even two days tell of the first.
+    All errors tell of one scale: their variance grows by `VARIANCE_A_QUARTER` with each quarter, and Student's t has a
+    degree for each day, since the quarters that came after a day go together. Infinity for fewer than two days.
 
     Args:
-        errors: By quarter ahead and day, NaN where not known, shape (4, d).
+        errors: By quarters ahead and day, NaN where not known, shape (4, d).
         level: Of the interval.
 
     Examples:
         >>> errors = np.full((4, 3), np.nan)
         >>> errors[0] = [0.02, -0.02, 0.02]
         >>> spreads_of(errors, level=0.95).round(3).tolist()
-        [0.064, 0.09, 0.11, 0.127]
+        [0.064, 0.078, 0.09, 0.101]
     """
-    found: list[float] = []
-    for quarter, own in enumerate(errors):
-        known = own[np.isfinite(own)]
-        if len(known) >= (FEWEST_DAYS if quarter else 2):
-            found.append(float(student.ppf(0.5 + level / 2, len(known)) * np.sqrt(np.mean(known**2))))
-        else:
-            found.append(found[-1] * float(np.sqrt((quarter + 1) / quarter)) if found else np.inf)
-    return np.array(found)
+    known = np.isfinite(errors)
+    days = int(known.any(axis=0).sum())
+    if days < MIN_DAYS:
+        return np.full(len(errors), np.inf)
+    variance = 1 + VARIANCE_A_QUARTER * np.arange(len(errors))
+    squares = (errors**2 / variance[:, None])[known]
+    return np.asarray(student.ppf(0.5 + level / 2, days) * np.sqrt(squares.mean() * variance))
 
 
 __all__ = [

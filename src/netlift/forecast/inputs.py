@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
 
@@ -12,13 +12,16 @@ import pandas as pd
 from netlift.abtest.portfolio.compute import read_whole_effects
 from netlift.abtest.stats.difference import LINES
 from netlift.config.business import BusinessSettings
+from netlift.config.decision import DecisionSettings
 from netlift.data.read import Tables
 from netlift.decisions.allocation.budget_curve import budget_path
 from netlift.decisions.allocation.problem import BUDGET
 from netlift.decisions.eligibility.consents import require_consent_sources
+from netlift.decisions.eligibility.journey_events import SENT
 from netlift.decisions.eligibility.options import Used
 from netlift.decisions.run.customers import describe_customers
 from netlift.decisions.run.decide import DecideRequest, decide_for, require_decision
+from netlift.decisions.run.journeys import read_journeys
 from netlift.decisions.run.log import Log
 from netlift.decisions.run.scores import UPLIFT, find_deciders
 from netlift.decisions.run.summary import DecisionSummary
@@ -133,10 +136,11 @@ def plan_contacts(
     """
     if settings.decision is None:
         return None, (ForecastNote(key="no_decision", values={}),)
+    told = tuple(_count_journeys(settings, settings.decision, as_of))
     try:
         log, window_days, summary = _decide(settings, tables, as_of=as_of, progress=progress)
     except GateRefusedError as refusal:
-        return None, (ForecastNote(key="no_plan", values={"reason": str(refusal)}),)
+        return None, (ForecastNote(key="no_plan", values={"reason": str(refusal)}), *told)
     profit = pd.Series(np.nan_to_num(log.money["expected_profit"]), index=pd.Index(log.ids, dtype=object))
     by_segment = profit.groupby(profit.index.map(segment_of)).sum() if segment_of else profit[:0]
     whole = float(profit.sum())
@@ -151,8 +155,22 @@ def plan_contacts(
         share_of=share_of,
         curve=_curve(log, summary.budget or summary.spend, budgets),
     )
+    if summary.forecast.unknown:
+        told = (*told, ForecastNote(key="unknown_effect", values={"contacts": summary.forecast.unknown}))
     mark = summary.observational
-    return plan, (ForecastNote(key="observational", values={"campaigns": mark}),) if mark else ()
+    return plan, (*told, ForecastNote(key="observational", values={"campaigns": mark})) if mark else told
+
+
+def _count_journeys(settings: BusinessSettings, decision: DecisionSettings, as_of: date) -> Iterator[ForecastNote]:
+    """Steps of journeys in the month before the day: no step has an effect of its own that a forecast could add."""
+    if not decision.journeys:
+        return
+    events = read_journeys(settings.state, own_key="").events
+    since, until = (np.datetime64(day, "D") for day in (month_start(as_of, -1), as_of))
+    sent = events[(events["event"] == SENT) & (events["as_of"] >= since) & (events["as_of"] < until)]
+    spent = float((sent["contact_cost"] + sent["expected_reward"]).sum())
+    counts = {"journeys": len(decision.journeys), "contacts": len(sent), "customers": sent["customer_id"].nunique()}
+    yield ForecastNote(key="journeys_apart", values={**counts, "spent": spent})
 
 
 def _decide(

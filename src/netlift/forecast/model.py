@@ -37,6 +37,10 @@ YEAR, QUARTER = 12, 3
 SHORTEST = 3
 JOIN_MONTHS = 6  # of joiners a month; three where a quarter stands for the year
 GROUPS_DIFFER = 0.2  # τ: by how much the groups' ratios differ among themselves, as a share
+GROWTH_SD = 0.3  # of the logarithm of how joining grows in a year
+SEASON_SD = 0.2  # of a month's season of joining, as a share
+DAMPING = 0.9  # of a trend from a month to the next
+TINY = np.finfo(float).tiny
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,7 +135,9 @@ def look_ahead(purchases: PurchaseHistory, month: int, group_of: Mapping[int, np
     dispersion = _dispersion(purchases, then, group_of[then], lag)
     drawn = _credible(brought[:-1], expected * level[:lag], dispersion / GROUPS_DIFFER**2)
     return Outlook(
-        margin=np.vstack([worth * level * drawn, _joiners(purchases, now, then, brought[-1])]),
+        margin=np.vstack(
+            [worth * level * drawn, _joiners(purchases, now, then, brought[-1], level, dispersion / GROUPS_DIFFER**2)]
+        ),
         kept=np.ones(HORIZON) if lag < YEAR else _kept(purchases, now, rhythm, brought[:-1].sum(axis=0), expected),
         dispersion=dispersion,
         has_season=lag == YEAR,
@@ -202,13 +208,66 @@ def _brought_by_idle(purchases: PurchaseHistory, month: int, group: np.ndarray, 
     return sums / max(int(idle.sum()), 1)
 
 
-def _joiners(purchases: PurchaseHistory, now: int, then: int, brought: np.ndarray) -> np.ndarray:
-    """What those who join later bring in each month ahead, in currency, shape (12,)."""
+def _joiners(
+    purchases: PurchaseHistory, now: int, then: int, brought: np.ndarray, season: np.ndarray, k: float
+) -> np.ndarray:
+    """What those who join later bring in each month ahead, in currency, shape (12,).
+
+    Args:
+        purchases: Of all customers.
+        now: The month of the forecast.
+        then: The month that it is compared with.
+        brought: What joiners brought from `then` to `now`, in currency, (months,).
+        season: What customers known then brought over what was expected, by month ahead, (12,).
+        k: Margin, in currency, from which joiners' own months say as much as the season of all.
+    """
     joined = np.bincount(purchases.joined[purchases.joined >= 0], minlength=now)
-    recent = joined[now - min(JOIN_MONTHS, now - then) : now].mean()
     at_age = _margin_by_age(purchases, now)
     came = np.convolve(joined[then:now], at_age)[: now - then]
-    return recent * np.cumsum(at_age) * _ratio(brought, came)
+    shape = season[: now - then]
+    whole = float(brought.sum() / max(came @ shape, TINY))
+    ratio = (brought + k * whole * shape) / (came + k) if k > 0 else _ratio(brought, came)[: now - then]
+    ratio = ratio if len(ratio) == HORIZON else np.full(HORIZON, brought.sum() / max(came.sum(), TINY))
+    return np.convolve(joining_rate(joined[purchases.whole_from :]), at_age)[:HORIZON] * ratio
+
+
+def joining_rate(joined: np.ndarray) -> np.ndarray:
+    """Customers who will join in each month ahead, shape (12,).
+
+    The level of the last six months moves on by the growth of those months over the same months a year before, drawn
+    towards none by how far chance moves such counts; it fades by a tenth a month, as a damped trend does. Each month
+    has its season of the year before, drawn towards none likewise.
+
+    Args:
+        joined: Of past months, oldest first.
+
+    References:
+        Gardner, McKenzie (1985), Forecasting trends in time series, Management Science 31(10).
+
+    Examples:
+        >>> joining_rate(np.full(24, 30.0)).round(1).tolist()[:2]
+        [30.0, 30.0]
+    """
+    joined = np.asarray(joined, dtype=np.float64)
+    recent = joined[-JOIN_MONTHS:]
+    level = np.full(HORIZON, recent.mean())
+    before = joined[-YEAR - len(recent) : -YEAR]
+    if len(before) < len(recent) or min(before.sum(), recent.sum()) <= 0:
+        return level
+    last = joined[-YEAR:]
+    growth = float(np.log(recent.sum() / before.sum()))
+    doubt = _overdispersion(joined) * (1 / recent.sum() + 1 / before.sum())
+    growth *= GROWTH_SD**2 / (GROWTH_SD**2 + doubt) / YEAR
+    ahead = np.cumsum(DAMPING ** np.arange(1, HORIZON + 1)) + (len(recent) - 1) / 2
+    fitted = recent.mean() * np.exp(growth * (np.arange(-YEAR, 0) + (len(recent) + 1) / 2))
+    k = _overdispersion(joined) / SEASON_SD**2
+    return level * np.exp(growth * ahead) * (last + k) / (fitted + k)
+
+
+def _overdispersion(joined: np.ndarray) -> float:
+    """Variance of monthly counts over their mean, of neighbouring months, 1 at least as for a Poisson count."""
+    steps = np.diff(joined)
+    return max(float(steps @ steps / len(steps) / 2 / joined.mean()), 1.0)
 
 
 def _margin_by_age(purchases: PurchaseHistory, month: int) -> np.ndarray:

@@ -303,6 +303,8 @@ class _Page:
         values = {
             name: value if isinstance(value, str) else self.words.number(value) for name, value in note.values.items()
         }
+        if "spent" in note.values:
+            values["spent"] = self._money(float(note.values["spent"]))
         return self.say(f"forecast.note.{note.key}", **values)
 
     def long_grid(self) -> Grid:

@@ -15,6 +15,7 @@ from netlift.abtest.assignment.draw import Assignment, assign
 from netlift.abtest.assignment.overlaps import ASSIGNMENTS, CONTACTS_FILE
 from netlift.abtest.assignment.page import assignment_document
 from netlift.abtest.assignment.result import ArmCount, AssignReport
+from netlift.abtest.design.journey import find_journey
 from netlift.config.business import BusinessSettings
 from netlift.config.plan import Plan, load_plan
 from netlift.data.checks.check import read_sound
@@ -90,6 +91,11 @@ def assign_campaign(
     plan = load_plan(plan_path).verify()
     if plan.currency != settings.currency:
         raise UsageError(f"{plan_path}: money is in {plan.currency}, of {settings.name} in {settings.currency}")
+    if find_journey(settings, plan.campaign_id) is not None:
+        raise UsageError(
+            f"{plan_path}: {plan.campaign_id!r} is a journey of the config: `netlift decide` draws its arms night by "
+            "night as its trigger fires, and no list is drawn beforehand"
+        )
     target = settings.state / ASSIGNMENTS / plan.campaign_id
     require_free_space(settings.state, needed_mb=200)
     lock = settings.state / "locks" / f"assign-{plan.campaign_id}.lock"

@@ -277,7 +277,7 @@ def _input_digests(
         digests["household"] = settings.readout.household
     digests |= {"data": sources.digest, "csv": "excel" if request.for_excel else "plain"}
     digests["lists"] = combine_digests(standing)
-    if asks_for_purchases(decision.asked) or any(one.when == REPLENISHMENT for one in decision.triggers):
+    if asks_for_purchases(decision.asked) or any(one.event == REPLENISHMENT for one in decision.triggers):
         digests["next_purchase"] = settings.next_purchase.digest()
     digests["names"] = settings.names.digest()
     if decision.explore.new_offers is not None:

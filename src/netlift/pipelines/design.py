@@ -211,7 +211,7 @@ def _design(settings: BusinessSettings, tables: Tables, request: DesignRequest, 
             f"--start {request.start:%Y-%m-%d}: receipts are known up to {history.end - timedelta(days=1)}, so what "
             "would be asked can be seen already; start on a later day"
         )
-    arms = plan_arms(tables, request)
+    arms = plan_arms(settings, tables, request)
     reader = _Reader(settings=settings, tables=tables, request=request, arms=arms, progress=progress)
     progress.stage("design", "who is eligible, and what customers like them spent")
     audience = reader.audience(request.start, now=True)

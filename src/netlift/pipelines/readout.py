@@ -7,10 +7,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
+from netlift.abtest.design.journey import find_journey
 from netlift.abtest.portfolio.compute import own_plans
 from netlift.abtest.readout.compute import read_campaign
 from netlift.abtest.readout.result import AmongCampaigns, CampaignReadout
@@ -18,6 +19,7 @@ from netlift.abtest.readout.rows import ReadoutRequest
 from netlift.abtest.readout_report.page import readout_brief, readout_document, readout_json, readout_workbook
 from netlift.abtest.readout_report.slides import to_pptx
 from netlift.config.business import BusinessSettings
+from netlift.config.journeys import JourneySettings
 from netlift.config.plan import PLAN_FILE, Plan, load_plan
 from netlift.data.checks.check import read_sound
 from netlift.data.checks.findings import Finding, read_findings
@@ -32,6 +34,10 @@ from netlift.data.run import (
     reading_tables,
 )
 from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.decisions.eligibility.contact_history import digest_lists
+from netlift.decisions.journeys.reach import JourneyLine, count_closed_reach
+from netlift.decisions.run.journeys import read_journeys
+from netlift.decisions.run.page_journeys import reach_section
 from netlift.errors import ConfigError, UsageError
 from netlift.progress import Progress
 from netlift.registry.locks import exclusive
@@ -145,6 +151,7 @@ def make_readout(
         request = replace(request, plans=own_plans(settings, tables, plans))
         until = order.as_of or datetime.combine(read_history(tables).end, time())
         question = tuple(_question(order, until))
+        journey = find_journey(settings, campaign)
         inputs = _input_digests(settings, request, sources, (campaign, until.isoformat(), words.language, *question))
         own = name_question(f"{file_name(campaign)}-{until:%Y-%m-%d}-{words.language}", *question)
         place = settings.state / "out" / "readouts"
@@ -159,7 +166,8 @@ def make_readout(
         request = replace(request, faults=checked.faulty, among=among)
         readout = read_campaign(settings, tables, request, progress=progress)
         progress.stage("report", "pages, slides and workbook")
-        contents = write_out(readout, words, order)
+        reach = None if journey is None else read_reach(settings, journey, until.date())
+        contents = write_out(readout, words, order, reach)
         sources.require_unchanged()
         summary = write_readout(
             place / key,
@@ -291,12 +299,28 @@ def _files(order: ReadoutOrder) -> dict[str, str]:
     return FILES | (PDF if order.pdf else {})
 
 
-def write_out(readout: CampaignReadout, words: Words, order: ReadoutOrder) -> dict[str, bytes]:
-    """The readout in every form, suffix to content."""
-    document = readout_document(readout, words)
+def read_reach(settings: BusinessSettings, journey: JourneySettings, until: date) -> JourneyLine | None:
+    """How far a journey's customers came whose window is over; None where no run that stands tells.
+
+    Raises:
+        DataError: A run of decisions is not whole.
+    """
+    return count_closed_reach(journey, read_journeys(settings.state, own_key="").events, until=until)
+
+
+def write_out(
+    readout: CampaignReadout, words: Words, order: ReadoutOrder, reach: JourneyLine | None = None
+) -> dict[str, bytes]:
+    """The readout in every form, suffix to content; of a journey also how far its customers came."""
+    document, told = readout_document(readout, words), readout_json(readout, words)
+    if reach is not None:
+        sections = [*document.sections]
+        place = next((i for i, one in enumerate(sections) if one.name == "trust"), len(sections))
+        document = replace(document, sections=(*sections[:place], reach_section(reach, words), *sections[place:]))
+        told["journey"] = to_plain(reach)
     page = to_html(document)
     contents = {
-        "json": to_json(readout_json(readout, words)),
+        "json": to_json(told),
         "md": to_markdown(document),
         "html": page,
         "xlsx": readout_workbook(readout, words),
@@ -346,6 +370,8 @@ def _input_digests(
         "decision": settings.decision.digest() if settings.decision else "",
         "segments": digest_splits(settings, _split_by(settings, request)),
     }
+    if find_journey(settings, request.campaign_id) is not None:
+        digests["lists"] = combine_digests(digest_lists(settings.state, own_key=""))
     return digests | {"inputs": combine_digests({**digests, "shape": json.dumps(shape)})}
 
 

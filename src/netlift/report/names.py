@@ -24,7 +24,9 @@ def speak_of(settings: BusinessSettings, language: str, tables: Tables | None = 
     if tables is not None and "offers" in tables and tables.has("offers", "name"):
         offers = tables["offers"].select("offer_id", "name").order_by("offer_id", "name").to_pyarrow()
         names = {f"offer.{row['offer_id']}": row["name"] for row in offers.to_pylist() if row["name"]}
-    names |= dict(settings.names.in_language(words.language))
+    own = dict(settings.names.in_language(words.language))
+    names |= {f"offer.{key.removeprefix('journey.')}": name for key, name in own.items() if key.startswith("journey.")}
+    names |= own
     cleaned = {key: clean(name) for key, name in names.items()}
     return words.with_names({key: name for key, name in cleaned.items() if name})
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from decide_world import AS_OF, configure, days, decide, make_world, read_run, table
+from decide_world import AS_OF, NOW, configure, days, decide, make_world, read_run, rewrite, table, touch
 from segment_world import HOUSE
 
+from netlift.abtest.design.request import DesignRequest
+from netlift.config.business import load
 from netlift.decisions.readout.record import load_decisions
 from netlift.decisions.run.page import decision_document
 from netlift.errors import DataError, UsageError
+from netlift.pipelines.assign import assign_campaign
+from netlift.pipelines.design import design_campaign
+from netlift.pipelines.readout import ReadoutOrder, make_readout
+from netlift.progress import Silent
 from netlift.report.exports import to_text
 from netlift.report.language import speak
 
@@ -188,3 +194,50 @@ def test_the_manifest_tells_the_journeys_as_the_screen_does(nights):
     plain = json.loads((Path(runs[1].path) / "manifest.json").read_text())
     assert [line["name"] for line in plain["summary"]["journeys"]] == list(SHIPPED)
     assert "journeys" in plain["digests"]
+
+
+def test_a_journey_is_designed_run_and_read_by_its_plan(nights, tmp_path, monkeypatch):
+    folder, _, wrote = nights
+    config = configure(folder, shipped, more=lambda content: content["score"].update(max_data_age_days=366))
+    settings = load(config)
+    asked = {"campaign_id": "journey_replenish", "offers": (), "outcome_days": 0, "hypothesis": "x", "is_journey": True}
+    asked |= {"start": datetime.combine(AS_OF + timedelta(days=1), time()), "tolerance": 500.0}
+    how = {"experiments": tmp_path, "progress": Silent(), "now": NOW, "lock_timeout": 0}
+    with pytest.raises(UsageError, match="--customers is missing: say how many the trigger 'next purchase is due'"):
+        design_campaign(settings, DesignRequest(**asked), **how)
+    touch(folder)
+    made = design_campaign(settings, DesignRequest(**asked, customers=100), **how)
+    (journey,) = [one for one in settings.decision.journeys if one.name == "journey_replenish"]
+    plan, costs = made.design.plan, table(folder, "offers").set_index("offer_id")["contact_cost"]
+    assert plan.shares == {"control": journey.control_share, journey.name: 1 - journey.control_share}
+    assert plan.outcome_days == journey.outcome_days and plan.eligible == journey.who
+    assert plan.arms[0].contact_cost == pytest.approx(sum(max(costs[[*step.offers]]) for step in journey.steps))
+    with pytest.raises(UsageError, match="is a journey of the config: `netlift decide` draws its arms"):
+        assign_campaign(settings, Path(made.path), progress=Silent(), now=NOW, lock_timeout=0)
+
+    own = tmp_path / "later"
+    shutil.copytree(folder, own)
+    later = pd.Timedelta(days=60)
+    for name in ("contacts", "campaigns"):
+        added = wrote[2][name]
+        added = added[added["campaign_id"] == journey.name]
+        rewrite(own, name, lambda rows, added=added: pd.concat([rows, added[[c for c in rows if c in added]]]))
+    rewrite(own, "transactions", lambda rows: pd.concat([rows, _later(rows, later)]))
+    moved = load(configure(own, shipped, more=lambda content: content["score"].update(max_data_age_days=366)))
+    read = make_readout(
+        moved, ReadoutOrder(target=made.path, language="en"), progress=Silent(), now=NOW, lock_timeout=0
+    )
+    told = json.loads((Path(read.path) / "readout.json").read_text(encoding="utf-8"))
+    events = pd.concat([frame["journeys"] for frame in wrote]).query("journey == @journey.name")
+    read_ids = set(wrote[2]["contacts"].query("campaign_id == @journey.name and offer_id != 'control'")["customer_id"])
+    sent = events[(events["event"] == "sent") & events["customer_id"].isin(read_ids)]
+    assert told["journey"]["entered"] == len(read_ids)
+    assert told["journey"]["sent"] == [int((sent["step"] == step).sum()) for step in (1, 2)]
+    assert told["readout"]["plan_digest"] == plan.frozen_digest
+    assert "Sent step 2" in (Path(read.path) / "readout.html").read_text(encoding="utf-8")
+
+
+def _later(rows, by):
+    """The receipts of the newest stretch once more, so long after."""
+    new = rows[rows["occurred_at"] >= rows["occurred_at"].max() - by]
+    return new.assign(occurred_at=new["occurred_at"] + by, transaction_id="later " + new["transaction_id"])

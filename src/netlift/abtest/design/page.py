@@ -246,7 +246,10 @@ class _Page:
         if plan is None:
             return
         yield say("design.frozen", path=path, digest=plan.frozen_digest[:12])
-        yield say("design.next", path=path)
+        name = request.campaign_id
+        yield (
+            say("design.next_journey", journey=name, path=path) if request.is_journey else say("design.next", path=path)
+        )
 
 
 __all__ = ["design_document"]

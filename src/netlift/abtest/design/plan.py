@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from netlift.abtest.design.journey import arm_of_journey, find_journey, request_of_journey
 from netlift.abtest.design.request import EVERY_OFFER, DesignRequest
 from netlift.abtest.design.result import PastSpend
 from netlift.abtest.design.sizing import Precision
@@ -31,6 +32,7 @@ def complete(request: DesignRequest, settings: BusinessSettings) -> DesignReques
     Raises:
         UsageError: It cannot be designed; with every mistake.
     """
+    request = request_of_journey(request, settings) if request.is_journey else request
     how = settings.readout
     standing = None if settings.decision is None else settings.decision.holdout
     mistakes = _mistaken_holdout(request, standing)
@@ -57,6 +59,7 @@ def _mistakes(request: DesignRequest, *, level: float) -> list[str]:
     unsized = asked == (None, None, None)
     sizes = "nothing says how large control has to be; give --half-width, --expect with --chance, or --control-share"
     rules = (
+        (not request.campaign_id, "nothing says which campaign is planned; give --campaign-id, or --journey"),
         (not request.offers, "--offers names no offer; name at least one of the table offers"),
         (request.tolerance is None, "nothing says which loss is immaterial; give --tolerance, or readout.tolerance"),
         (unsized, sizes),
@@ -65,7 +68,7 @@ def _mistakes(request: DesignRequest, *, level: float) -> list[str]:
         (not _within(request.half_width, 0, math.inf), f"--half-width {request.half_width}: is above zero"),
         (not _within(request.control_share, 0, 1), f"--control-share {request.control_share}: lies between 0 and 1"),
         (not _within(level, 0.5, 1), f"--level {level}: lies between 0.5 and 1"),
-        (not 1 <= days <= 366, f"--outcome-days {days}: 1 to 366"),
+        (not 1 <= days <= 366, f"--outcome-days {days}: 1 to 366; give the days whose receipts count"),
         (request.looks < 1, "--looks is at least 1"),
         (
             _SLUG.match(request.folder) is None,
@@ -129,13 +132,18 @@ def _strange_words(request: DesignRequest) -> list[str]:
     return mistakes
 
 
-def plan_arms(tables: Tables, request: DesignRequest, *, control_share: float = 0.5) -> tuple[ArmPlan, ...]:
+def plan_arms(
+    settings: BusinessSettings, tables: Tables, request: DesignRequest, *, control_share: float = 0.5
+) -> tuple[ArmPlan, ...]:
     """The arms with their channels and costs, sharing evenly what control leaves.
 
     Raises:
         DataError: There is no table of offers.
         UsageError: An offer that it does not have; says what was probably meant.
     """
+    journey = find_journey(settings, request.campaign_id) if request.is_journey else None
+    if journey is not None and settings.decision is not None:
+        return (arm_of_journey(journey, settings.decision.offers, tables, share=1 - control_share),)
     if "offers" not in tables:
         raise DataError("a design needs the table offers (offer_id, channel, contact_cost); name it in the config")
     offers = tables["offers"].select("offer_id", "channel", "contact_cost")
@@ -173,7 +181,7 @@ def make_plan(
         "start": request.start,
         "outcome_days": request.outcome_days,
         "control_share": chosen.control_share,
-        "arms": plan_arms(tables, request, control_share=chosen.control_share),
+        "arms": plan_arms(settings, tables, request, control_share=chosen.control_share),
         "fixed_cost": request.fixed_cost,
         "eligible": request.eligible,
         "customers": request.customers,

@@ -45,6 +45,7 @@ class DesignRequest:
         holdout_months: Months after which it rotates, and over which it is sized, where the config does not say.
         washout_days: Days after a rotation that are not read, where the config does not say.
         holdout_half_width: Wanted half-width of what all of CRM brings in those months.
+        is_journey: Whether the campaign is a journey of the config, of the same name.
         language: Of the texts, ru or en.
     """
 
@@ -75,6 +76,7 @@ class DesignRequest:
     holdout_months: int | None = None
     washout_days: int | None = None
     holdout_half_width: float | None = None
+    is_journey: bool = False
     language: str = "ru"
 
     @property

@@ -1,9 +1,8 @@
 """Customers with a trigger event since the last run, each event fired once.
 
 Every trigger is dated: it fires in the run whose window [as of - w days, as of) holds its moment. What is known of a
-day from its morning on, a birthday or a replenishment less its days of notice or the last day of a rhythm, fires in the
-run of that day. Runs that follow one another share no moment and leave none out; a run that was missed is caught up by
-a longer window.
+day from its morning on, a birthday or a replenishment less its days of notice, fires in the run of that day. Runs that
+follow one another share no moment and leave none out; a run that was missed is caught up by a longer window.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from datetime import date, timedelta
 import numpy as np
 from numba import njit
 
-from netlift.config.outreach import TriggerSettings
+from netlift.config.outreach import OWN_GAP, TriggerSettings
 from netlift.errors import DataError
 
 LEAST_GAPS = 2
@@ -26,7 +25,7 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "days_since_last_purchase": "whole days, NaN without a purchase",
         "days_since_last_purchase_over_gap": "the same over the customer's mean gap, NaN without two purchases",
     },
-    "rhythm": {
+    OWN_GAP: {
         "days_since_last_purchase": "whole days, NaN without a purchase",
         "median_gap_days": "median of the days between purchases, NaN without two gaps",
     },
@@ -73,13 +72,13 @@ def find_triggered(
         >>> find_triggered(welcome, facts, as_of=date(2026, 10, 5))
         array([ True, False])
     """
-    missing = [f"{name} ({what})" for name, what in NEEDS[trigger.when].items() if name not in facts]
+    missing = [f"{name} ({what})" for name, what in NEEDS[trigger.event].items() if name not in facts]
     if missing:
         raise DataError(f"trigger {trigger.name!r} ({trigger.when}) needs {', '.join(missing)}")
     days = trigger.window_days if window_days is None else window_days
     if days < 1:
         raise DataError(f"trigger {trigger.name!r}: a window of {days} days; a run looks back one day at least")
-    fired = _FIRES[trigger.when](trigger, facts, as_of, days)
+    fired = _FIRES[trigger.event](trigger, facts, as_of, days)
     if last_fired is not None and trigger.rest_days:
         rested = np.datetime64(as_of, "D") - last_fired.astype("datetime64[D]") > np.timedelta64(trigger.rest_days, "D")
         fired &= np.isnat(last_fired) | rested
@@ -173,7 +172,7 @@ def _silence(trigger: TriggerSettings, facts: Facts, _: date, days: int) -> np.n
     return _overdue(silent, trigger.over_gap * gap, days)
 
 
-def _rhythm(trigger: TriggerSettings, facts: Facts, _: date, days: int) -> np.ndarray:
+def _own_gap(trigger: TriggerSettings, facts: Facts, _: date, days: int) -> np.ndarray:
     """The next purchase has become due by the own median gap, and was not `days` ago."""
     return _overdue(facts["days_since_last_purchase"], trigger.over_gap * facts["median_gap_days"], days)
 
@@ -221,7 +220,7 @@ def _replenishment(trigger: TriggerSettings, facts: Facts, as_of: date, days: in
 _FIRES: Mapping[str, Callable[[TriggerSettings, Facts, date, int], np.ndarray]] = {
     "first_purchase": _first_purchase,
     "silence": _silence,
-    "rhythm": _rhythm,
+    OWN_GAP: _own_gap,
     "birthday": _birthday,
     "spend_step": _spend_step,
     "complaint": _complaint,

@@ -120,6 +120,23 @@ def count_reach(
     )
 
 
+def count_closed_reach(journey: JourneySettings, events: pd.DataFrame, *, until: date) -> JourneyLine | None:
+    """Count the customers whom a readout reads: first passages whose window is over; None where there is none.
+
+    Args:
+        journey: The journey.
+        events: Of all runs.
+        until: First day not seen.
+    """
+    own = events[(events["journey"] == journey.name) & (events["as_of"] <= np.datetime64(until, "D"))]
+    closed = own[own["event"] == CLOSED]
+    closed = closed.loc[closed.groupby("customer_id")["entered"].idxmin()]
+    kept = own[_are_in(own, closed)]
+    if kept.empty:
+        return None
+    return count_reach(journey, kept, as_of=until, run_key="", refused={}, put_off={})
+
+
 def _by_step(moves: pd.DataFrame, journey: JourneySettings) -> tuple[int, ...]:
     counts = np.bincount(moves["step"].to_numpy(dtype=np.int64), minlength=len(journey.steps) + 1)
     return tuple(int(count) for count in counts[1:])
@@ -131,4 +148,4 @@ def _are_in(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     return np.asarray(pd.MultiIndex.from_frame(rows[PASSAGE]).isin(pd.MultiIndex.from_frame(others[PASSAGE])))
 
 
-__all__ = ["JourneyLine", "count_reach"]
+__all__ = ["JourneyLine", "count_closed_reach", "count_reach"]

@@ -32,6 +32,22 @@ def journeys_section(summary: DecisionSummary, words: Words, *, in_full: bool) -
     )
 
 
+def reach_section(line: JourneyLine, words: Words) -> Section:
+    """How far the customers of a readout came, step by step, for the page of that readout.
+
+    Args:
+        line: Of those whose window is over.
+        words: The language, with what the business calls its journeys.
+    """
+    told = {"count": words.number(line.entered), "control": words.number(line.control)}
+    return Section(
+        name="journey",
+        title=words.say("decide.journeys.reach"),
+        paragraphs=(words.say("decide.journeys.reach_words", **told),),
+        grids=(_reach(line, words),),
+    )
+
+
 def _tonight(line: JourneyLine, words: Words) -> Iterator[str]:
     """What a journey refused, put off or ended, in words."""
     name = words.name("journey", line.name)
@@ -93,4 +109,4 @@ def _count(value: int) -> Cell:
     return Cell(kind="count", value=value)
 
 
-__all__ = ["journeys_section"]
+__all__ = ["journeys_section", "reach_section"]

@@ -79,7 +79,7 @@ def asks_when_due(decision: DecisionSettings, trigger: TriggerSettings | None, a
     """
     begin = {journey.trigger for journey in decision.journeys if journey.is_open(as_of)}
     firing = [each for each in decision.triggers if each.name in begin] if trigger is None else [trigger]
-    return any(each.when == REPLENISHMENT for each in firing)
+    return any(each.event == REPLENISHMENT for each in firing)
 
 
 def earlier_runs(state: Path, trigger: TriggerSettings, *, as_of: date, own_key: str) -> EarlierRuns:
@@ -155,7 +155,7 @@ def find_fired(
 
     days = _window_days(trigger, as_of, runs.newest)
     positions = pd.Index(scored.ids)
-    if foretold is not None and trigger.when == REPLENISHMENT:
+    if foretold is not None and trigger.event == REPLENISHMENT:
         until = as_of + timedelta(days=trigger.days_before or 0)
         facts = {"replenishment_due_on": foretold.newest_due(scored.ids, until=until)}
     else:
@@ -177,12 +177,12 @@ def _facts(
 ) -> dict[str, np.ndarray]:
     """What the trigger needs to know, as `decision.triggers.NEEDS` says."""
     end = datetime.combine(as_of, time())
-    match trigger.when:
+    match trigger.event:
         case "first_purchase":
             return {"first_purchase_at": _first_purchases(tables, positions, end)}
         case "silence":
             return {name: scored.columns[name] for name in (LAST_PURCHASE, OVER_GAP)}
-        case "rhythm":
+        case "own_gap":
             gaps = _median_gaps(tables, positions, end)
             return {LAST_PURCHASE: scored.columns[LAST_PURCHASE], "median_gap_days": gaps}
         case "birthday":
