@@ -56,6 +56,7 @@ def test_a_column_that_only_some_files_have_is_there_and_missing_in_the_others(o
         (pa.array([1], pa.int64()), pa.array([2.5], pa.float64()), [1.0, 2.5]),
         (pa.array([Decimal("1.25")], pa.decimal128(9, 2)), pa.array([2], pa.int32()), [1.25, 2.0]),
         (pa.array([True]), pa.array([0], pa.int64()), [1, 0]),
+        (pa.array([Decimal(2**60 + 1)], pa.decimal128(20, 0)), pa.array([7], pa.int64()), [2**60 + 1, 7]),
         (
             pa.array([date(2026, 1, 1)]),
             pa.array([datetime(2026, 1, 2, 3)]),

@@ -10,7 +10,7 @@ from netlift.config.business import NEWEST_ROW
 from netlift.config.settings import did_you_mean
 from netlift.data.checks.findings import Finding, Severity
 from netlift.data.contract import CONTRACT
-from netlift.errors import ConfigError
+from netlift.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -30,6 +30,7 @@ def find_complete_end(tables: Tables, until: date | str | None) -> datetime | No
 
     Raises:
         ConfigError: A column that is no moment of the tables, or that is empty.
+        DataError: Its table cannot be read.
     """
     if not isinstance(until, str):
         return None if until is None else _midnight(until) + timedelta(days=1)
@@ -38,6 +39,8 @@ def find_complete_end(tables: Tables, until: date | str | None) -> datetime | No
     else:
         table, _, column = until.partition(".")
         asked = [(table, column)]
+        if table in tables.refused:
+            raise DataError(f"data.complete_until asks {until}, and {tables.refused[table]}")
     moments = [
         (name, column.name)
         for name, contract in CONTRACT.items()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PARQUET, CSV = (".parquet",), (".csv", ".csv.gz")
 NOT_UTF8 = "where it is not UTF-8, say how it is written: data.tables.{name}.encoding, such as cp1251; else "
+MOST_DIGITS = 38  # of a decimal
 UNFINISHED = (".tmp", ".crc", ".part", "~")
 
 
@@ -70,7 +71,9 @@ def stem_of(path: Path) -> Path:
     return Path(*parts[:plain])
 
 
-def open_files(connection: Any, name: str, source: TableSource, *, scratch: Path) -> ir.Table:
+def open_files(
+    connection: Any, name: str, source: TableSource, *, scratch: Path, mixed: dict[str, str] | None = None
+) -> ir.Table:
     """A table of one file or many, as the files have it.
 
     Args:
@@ -78,6 +81,8 @@ def open_files(connection: Any, name: str, source: TableSource, *, scratch: Path
         name: Name of the table, for messages.
         source: Where it is and how it is written.
         scratch: An empty folder, for files that must be written anew in UTF-8 first; it must outlive the table.
+        mixed: Takes the columns that have no one type in all files, with what they have; each is text then. None
+            refuses them.
 
     Raises:
         DataError: No file, one that cannot be read, or files that are not one table.
@@ -102,7 +107,7 @@ def open_files(connection: Any, name: str, source: TableSource, *, scratch: Path
     hive = _is_pattern(path) or path.is_dir()
     if kinds == {CSV}:
         return _open_csv(connection, name, files, source, scratch=scratch, hive=hive)
-    return _open_parquet(connection, name, files, source, hive=hive)
+    return _open_parquet(connection, name, files, source, hive=hive, mixed=mixed)
 
 
 def read_parquet(connection: Any, name: str, path: Path, *, number_rows: bool = False) -> ir.Table:
@@ -190,7 +195,9 @@ def _is_left_out(path: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.parts) or path.name.endswith(UNFINISHED)
 
 
-def _open_parquet(connection: Any, name: str, files: Sequence[Path], source: TableSource, *, hive: bool) -> ir.Table:
+def _open_parquet(
+    connection: Any, name: str, files: Sequence[Path], source: TableSource, *, hive: bool, mixed: dict[str, str] | None
+) -> ir.Table:
     """Parquet files, those of one schema in one go."""
     groups: dict[tuple[tuple[str, str], ...], list[Path]] = {}
     for file in files:
@@ -201,12 +208,15 @@ def _open_parquet(connection: Any, name: str, files: Sequence[Path], source: Tab
         of[0]: reading(name, of[0], lambda of=of: connection.read_parquet([str(file) for file in of], **options))
         for of in groups.values()
     }
-    return _union(name, parts, zone=source.zone)
+    return _union(name, parts, zone=source.zone, mixed=mixed)
 
 
-def _union(name: str, parts: Mapping[Path, ir.Table], *, zone: str | None) -> ir.Table:
+def _union(
+    name: str, parts: Mapping[Path, ir.Table], *, zone: str | None, mixed: dict[str, str] | None
+) -> ir.Table:
     """Tables of different columns as one, each column in a type that loses nothing of any."""
     import ibis
+    import ibis.expr.datatypes as dt
 
     if len(parts) == 1:
         return next(iter(parts.values()))
@@ -216,10 +226,16 @@ def _union(name: str, parts: Mapping[Path, ir.Table], *, zone: str | None) -> ir
         if spelled.setdefault(column.casefold(), column) != column:
             first = spelled[column.casefold()]
             raise DataError(f"{name}: some files spell a column {first} and others {column}; spell it alike in all")
-    types = {}
+    types: dict[str, dt.DataType] = {}
     for column in columns:
         found = {file: part[column].type() for file, part in parts.items() if column in part.columns}
-        types[column] = _common_type(f"{name}.{column}", found, zone=zone)
+        kind = _common_type(name, found, zone=zone)
+        if isinstance(kind, str):
+            if mixed is None:
+                raise DataError(f"{name}.{column}: is {kind}")
+            mixed[column] = kind
+            kind = dt.string
+        types[column] = kind
     selected = [
         part.select(
             **{
@@ -232,8 +248,8 @@ def _union(name: str, parts: Mapping[Path, ir.Table], *, zone: str | None) -> ir
     return ibis.union(*selected, distinct=False)
 
 
-def _common_type(place: str, found: Mapping[Path, dt.DataType], *, zone: str | None) -> dt.DataType:
-    """The type that holds the values of all files; a refusal names two files whose types cannot be one."""
+def _common_type(table: str, found: Mapping[Path, dt.DataType], *, zone: str | None) -> dt.DataType | str:
+    """The type that holds the values of all files, or two files whose types cannot be one, in words."""
     import ibis.expr.datatypes as dt
 
     kinds = [kind for kind in dict.fromkeys(found.values()) if not _holds_nothing(kind)]
@@ -241,6 +257,11 @@ def _common_type(place: str, found: Mapping[Path, dt.DataType], *, zone: str | N
         return kinds[0] if kinds else next(iter(found.values()))
     if all(kind.is_integer() or kind.is_boolean() for kind in kinds):
         return dt.int64 if not any(str(kind).startswith("uint64") for kind in kinds) else dt.Decimal(20, 0)
+    if all(kind.is_integer() or kind.is_decimal() for kind in kinds):
+        sizes = [(kind.precision - kind.scale, kind.scale) if kind.is_decimal() else (20, 0) for kind in kinds]
+        whole, scale = (max(digits) for digits in zip(*sizes, strict=True))
+        if whole + scale <= MOST_DIGITS:
+            return dt.Decimal(MOST_DIGITS, scale)
     if all(kind.is_numeric() for kind in kinds):
         return dt.float64
     moments = [kind for kind in kinds if kind.is_timestamp() or kind.is_date()]
@@ -250,12 +271,11 @@ def _common_type(place: str, found: Mapping[Path, dt.DataType], *, zone: str | N
     names = {kind: next(file.name for file, own in found.items() if own == kind) for kind in kinds[:2]}
     told = " and ".join(f"{tell_type(kind)} in {file}" for kind, file in names.items())
     if len(moments) == len(kinds):
-        table = place.split(".")[0]
-        raise DataError(
-            f"{place}: {told}: some moments have a zone and others have none; say in which zone the latter are with "
+        return (
+            f"{told}: some moments have a zone and others have none; say in which zone the latter are with "
             f"data.tables.{table}.zone"
         )
-    raise DataError(f"{place}: is {told}; write the files with one type, nothing is guessed")
+    return f"{told}; write the files with one type, nothing is guessed"
 
 
 def _holds_nothing(kind: dt.DataType) -> bool:

@@ -2,8 +2,9 @@
 
 Understood are `2026-03-01`, `2026-03-01 09:30`, `20260301T0930`, `2026/3/1 9:30:15.25`, each with AM or PM behind a
 12-hour time, and with `Z`, `UTC`, `GMT`, an offset (`+03`, `+0300`, `+03:00`) or a name of the IANA list
-(`Europe/Moscow`, `[Europe/Moscow]`), alone or behind an offset that agrees with it (RFC 9557). Anything else behind a
-time makes the whole text unreadable: an abbreviation such as CST names several zones. A moment that a zone's clocks
+(`Europe/Moscow`, `[Europe/Moscow]`, `Japan`), alone or behind an offset that agrees with it or a `Z`, which says of no
+place (RFC 9557). Anything else behind a time makes the whole text unreadable: an abbreviation such as CST names several
+zones, and EST or CET, which the list has as well, is written in summer for one hour or for another. A moment that a zone's clocks
 skip or show twice is read with the offset before the change, as Python's `fold=0` does (PEP 495).
 """
 
@@ -24,7 +25,7 @@ DAY = r"(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{8})"
 CLOCK = r"(\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?|\d{4}(?:\d{2}(?:[.,]\d{1,9})?)?|\d{2})"
 HALF = r"([AaPp])\.?[Mm](?:\.|\b)"
 OFFSET = r"([Zz]|UTC|GMT|[+\-−]\d{2}(?::?\d{2})?)"
-NAME = r"\[?([A-Za-z]+(?:/[A-Za-z0-9_+\-]+){1,2})\]?"
+NAME = r"\[?([A-Za-z][A-Za-z0-9\-]+(?:/[A-Za-z0-9_+\-]+){0,2})\]?"
 WHOLE = rf"^\s*{DAY}(?:(?:[Tt]|\s+){CLOCK}(?:\s*{HALF})?(?:\s*{OFFSET})?(?:\s*{NAME})?)?\s*$"
 TAIL = rf"^\s*{DAY}(?:[Tt]|\s+){CLOCK}\s*([A-Za-z]{{1,5}}(?:[ /][A-Za-z_]{{1,14}})?)\s*$"
 GROUPS = {"day": 1, "clock": 2, "half": 3, "offset": 4, "name": 5}
@@ -66,7 +67,7 @@ def read_instants(
     if found["written"] == found["zoned"]:
         return to_local(written.try_cast("timestamp('UTC', 6)"), zone)
     names = rows.select(name=rows.text.re_extract(WHOLE, GROUPS["name"]).nullif("")).distinct()
-    named = sorted({name for name in names.to_pyarrow()["name"].to_pylist() if name} & available_timezones())
+    named = sorted(set(filter(_is_name, names.to_pyarrow()["name"].to_pylist())) & available_timezones())
     years = [max(min(int(found[end] or EARLIEST.year), LATEST.year), EARLIEST.year) for end in ("first", "last")]
     span = (datetime(years[0], 1, 1) - timedelta(days=2), datetime(years[1], 12, 31) + timedelta(days=2))
     return _general(written, zone, own_zone, {name: ZoneInfo(name) for name in named}, span)
@@ -88,7 +89,10 @@ def _general(
             seconds = ibis.ifelse(part["name"] == name, seconds_by_wall(at, own, span), seconds)
         # An offset and a name must agree; of a name alone the list must know it.
         agreed = ibis.cases(
-            (part["name"].isnull(), offset), (part["offset"].isnull(), seconds), (offset == seconds, offset), else_=None
+            (part["name"].isnull(), offset),
+            (part["offset"].isnull(), seconds),
+            ((offset == seconds) | (seconds.notnull() & part["offset"].isin(["Z", "z"])), offset),
+            else_=None,
         )
         return _bound(at - agreed.as_interval("s"), lambda utc: utc + seconds_by_utc(utc, zone, span).as_interval("s"))
 
@@ -101,6 +105,11 @@ def _general(
 
     has_no_zone = part["offset"].isnull() & part["name"].isnull()
     return _bound(plain, lambda at: ibis.ifelse(has_no_zone, bare(at), in_zone(at)))
+
+
+def _is_name(name: str | None) -> bool:
+    """Whether a word can be a zone's name; three letters are an abbreviation, and OFFSET knows the two that are none."""
+    return bool(name) and (len(str(name)) > len("UTC") or name in ("UTC", "GMT"))
 
 
 def _bound(value: Any, use: Callable[[Any], Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -117,7 +117,8 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: s
     connection = connect(engine, state=settings.state)
     try:
         with TemporaryDirectory(prefix=f"{STAGING_PREFIX}utf8-", dir=settings.state / "cache") as scratch:
-            sources, refused = _sources(connection, settings, scratch=Path(scratch))
+            mixed: dict[tuple[str, str], str] = {}
+            sources, refused = _sources(connection, settings, scratch=Path(scratch), mixed=mixed)
             if refused and not verb:
                 raise DataError("\n".join(refused.values()))
             tables = conform(
@@ -129,6 +130,7 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: s
                 attribute_types=settings.data.attribute_types,
                 contract=_contract(settings),
                 refused=refused if verb else None,
+                mixed=mixed,
             )
             tables = replace(tables, notes=(*sources.notes, *_numbers_as_text(settings, sources.tables)))
             if lost := [why for name, why in tables.refused.items() if verb in find_readers(name)]:
@@ -149,26 +151,29 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: s
 def source_files(settings: BusinessSettings) -> dict[str, Path]:
     """Every file that the tables of a business are made of, by a name that does not hold its place.
 
+    A table of the config without a file has none here: whoever opens the tables says so to the verbs that read it.
+
     Raises:
-        DataError: A file is missing.
+        DataError: A file of an adapter is missing.
     """
     data = settings.data
     if data.adapter and data.path:
         from netlift.data.adapters import adapter_files
 
         files = {name: data.path / name for name in adapter_files(data.adapter)}
-    else:
-        files = {}
-        for name, source in data.tables.items():
-            stem = stem_of(source.path)
+        missing = [str(path) for path in files.values() if not path.is_file()]
+        if missing:
+            raise DataError(f"no file at {', '.join(missing)}; point the config at it")
+        return files
+    files = {}
+    for name, source in data.tables.items():
+        stem = stem_of(source.path)
+        with suppress(DataError):
             files |= {f"{name}/{part.relative_to(stem).as_posix()}": part for part in list_files(source.path)}
-            log = source.path.with_name(f"{source.path.name}.wal")  # what DuckDB has not yet moved into its file
-            if source.table is not None and log.exists():
-                files[f"{name}/{log.name}"] = log
-    missing = [str(path) for path in files.values() if not path.is_file()]
-    if missing:
-        raise DataError(f"no file at {', '.join(missing)}; point the config at it")
-    return files
+        log = source.path.with_name(f"{source.path.name}.wal")  # what DuckDB has not yet moved into its file
+        if source.table is not None:
+            files[f"{name}/{log.name}"] = log
+    return {label: path for label, path in files.items() if path.is_file()}
 
 
 def connect(engine: EngineSettings, *, state: Path) -> Any:
@@ -198,8 +203,13 @@ def connect(engine: EngineSettings, *, state: Path) -> Any:
     )
 
 
-def _sources(connection: Any, settings: BusinessSettings, *, scratch: Path) -> tuple[Adapted, dict[str, str]]:
-    """The tables as the sources have them, with contract names where the config renames; and which of them fail."""
+def _sources(
+    connection: Any, settings: BusinessSettings, *, scratch: Path, mixed: dict[tuple[str, str], str]
+) -> tuple[Adapted, dict[str, str]]:
+    """The tables as the sources have them, with contract names where the config renames; and which of them fail.
+
+    `mixed` takes the tables' columns whose files have no one type.
+    """
     if settings.data.adapter and settings.data.path:
         from netlift.data.adapters import adapt
 
@@ -207,11 +217,14 @@ def _sources(connection: Any, settings: BusinessSettings, *, scratch: Path) -> t
     refused: dict[str, str] = {}
     found: dict[str, ir.Table] = {}
     for name, source in settings.data.tables.items():
+        unlike: dict[str, str] = {}
         try:
-            contract = _contract(settings)[name]
-            found[name] = _rename(contract, open_files(connection, name, source, scratch=scratch), source)
+            opened = open_files(connection, name, source, scratch=scratch, mixed=unlike)
+            found[name] = _rename(_contract(settings)[name], opened, source)
         except DataError as error:
             refused[name] = str(error)
+        ours = {theirs: column for column, theirs in source.columns.items()}
+        mixed |= {(name, ours.get(column, column)): told for column, told in unlike.items()}
     return Adapted(tables=found, notes=()), refused
 
 
@@ -281,6 +294,7 @@ def conform(
     attribute_types: Mapping[str, AttributeType] = MappingProxyType({}),
     contract: Mapping[str, TableContract] = CONTRACT,
     refused: Mapping[str, str] | None = None,
+    mixed: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> Tables:
     """Tables in the columns and types of the contract.
 
@@ -294,6 +308,7 @@ def conform(
         contract: What each table must hold.
         refused: Tables that could not be opened, and why, where the check counts what cannot be read; None refuses all
             of it here.
+        mixed: Table and column to the types of their files that cannot be one, in words.
 
     Raises:
         DataError: Columns are missing or of the wrong type, or values cannot be read; all of them at once. Where the
@@ -310,12 +325,15 @@ def conform(
         wanted = _wanted_columns(contract[name], source, attributes, attribute_types, wrong, quote_all=quote_all)
         found = [column for column in wanted if column.name in source.columns]
         present[name] = frozenset(column.name for column in found)
+        unlike = {column: told for (table, column), told in mixed.items() if table == name}
         for column in found:
             if column.required or not checked:
-                wrong += refusals(name, column, source[column.name])
+                told = [f"{name}.{column.name}: is {unlike[column.name]}"] if column.name in unlike else None
+                wrong += told or refusals(name, column, source[column.name])
         if not wrong:
             try:
-                rows, values = read_columns(name, source, wanted, Casting.of(written.get(name), zone))
+                casting = Casting.of(written.get(name), zone)
+                rows, values = read_columns(name, source, wanted, casting, mixed=unlike)
                 expressions[name] = _as_view(connection, name, rows)
                 unread += values
             except DataError as error:

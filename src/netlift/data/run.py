@@ -62,7 +62,7 @@ def find_sources(settings: BusinessSettings) -> SourceFiles:
     """The files of the tables, each read once for its digest.
 
     Raises:
-        DataError: A file is missing.
+        DataError: A file of an adapter is missing.
         ResourceError: One may not be read.
     """
     files = source_files(settings)
@@ -82,13 +82,10 @@ def reading_tables(
         repeatable: Read with one thread, likewise.
 
     Raises:
-        DataError: A file is missing or unreadable, or columns are missing or of the wrong type; all of it at once.
+        DataError: A file is missing or unreadable, or columns are missing or of the wrong type; all of it at once, of
+            the tables that the verb reads.
     """
-    try:
-        sources = find_sources(settings)
-    except DataError:
-        with open_tables(settings):  # says all that is wrong, and of which table
-            raise
+    sources = find_sources(settings)
     with open_tables(settings, repeatable=repeatable, verb=verb) as tables:
         yield tables, sources
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_columns(
-    table: str, source: ir.Table, wanted: Sequence[ContractColumn], casting: Casting
+    table: str, source: ir.Table, wanted: Sequence[ContractColumn], casting: Casting, *, mixed: Mapping[str, str]
 ) -> tuple[ir.Table, list[Unread]]:
     """The contract's columns, and behind those with values that cannot be read a flag of the rows.
 
@@ -25,14 +25,15 @@ def read_columns(
         source: The table as its source has it.
         wanted: The columns; one that the source does not have is empty.
         casting: How values are read.
+        mixed: Columns whose files have no one type, and which they have; none of their values is read.
 
     Raises:
         DataError: The source cannot be read to its end.
     """
     found = [column for column in wanted if column.name in source.columns]
-    typed = [column for column in found if not refusals(table, column, source[column.name])]
+    typed = [c for c in found if c.name not in mixed and not refusals(table, c, source[c.name])]
     cast = reading(table, "its source", partial(_cast, source, typed, casting))
-    unread = [*unread_values(table, source, cast), *_untyped(table, source, [c for c in found if c not in typed])]
+    unread = [*unread_values(table, source, cast), *_untyped(table, source, [c for c in found if c not in typed], mixed)]
     values = {column.name: cast[column] if column in cast else null_of(column) for column in wanted}
     rows = source.select(**values, **{f"{MARK}{each.column}": each.bad for each in unread})
     outside = impossible_moments(table, rows, typed)
@@ -43,10 +44,12 @@ def _cast(source: ir.Table, columns: Sequence[ContractColumn], casting: Casting)
     return {column: casting.cast(column, source[column.name]) for column in columns}
 
 
-def _untyped(table: str, source: ir.Table, columns: Sequence[ContractColumn]) -> Iterator[Unread]:
-    """Columns of a type that holds no value of the contract's: none is read."""
+def _untyped(
+    table: str, source: ir.Table, columns: Sequence[ContractColumn], mixed: Mapping[str, str]
+) -> Iterator[Unread]:
+    """Columns of a type that holds no value of the contract's, or of no one type: none is read."""
     for column in columns:
-        (why,) = refusals(table, column, source[column.name])
+        why = f"is {mixed[column.name]}" if column.name in mixed else refusals(table, column, source[column.name])[0]
         bad = source[column.name].notnull()
         count = int(reading(table, "its source", source.filter(bad).count().to_pyarrow).as_py())
         words = f"are in a column that {why.removeprefix(f'{table}.{column.name}: ')}"

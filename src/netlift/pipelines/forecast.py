@@ -137,7 +137,7 @@ def forecast_business(
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / f"forecast-{named}.lock"
     held = exclusive(lock, timeout_seconds=lock_timeout, holder=f"forecast {named}")
-    with held, reading_tables(settings, repeatable=True) as (tables, sources):
+    with held, reading_tables(settings, verb="forecast", repeatable=True) as (tables, sources):
         champions = find_champions(settings, [*settings.models])
         inputs = _input_digests(settings, champions[0], sources, request)
         key = find_key(place, request.run_key, request.own_key, inputs)

@@ -14,7 +14,8 @@ from netlift.data.checks.check import check_tables, read_sound
 from netlift.data.checks.findings import READS
 from netlift.data.contract import MARK
 from netlift.data.read import open_tables
-from netlift.errors import DataError
+from netlift.data.run import find_sources, reading_tables
+from netlift.errors import BusyError, DataError
 
 pytestmark = pytest.mark.slow
 
@@ -138,6 +139,49 @@ def test_a_table_that_cannot_be_read_stops_the_verbs_that_read_it(tmp_path):
         with pytest.raises(DataError, match=why) as refusal, open_tables(settings, verb=verb):
             pass
         assert "campaigns" not in str(refusal.value) or verb == "readout"
+
+
+def test_a_table_that_is_named_and_not_there_stops_the_verbs_that_read_it(tmp_path):
+    settings = configure(tmp_path, shop())
+    whole = find_sources(settings)
+    (tmp_path / "events.csv").unlink()
+    (tmp_path / "campaigns.csv").unlink()
+    (tmp_path / "campaigns.csv").mkdir()
+    with pytest.raises(BusyError, match="campaigns/campaigns.csv, events/events.csv"):
+        whole.require_unchanged()
+    with reading_tables(settings, verb="check") as (tables, sources):
+        found = {each.table: each for each in check_tables(tables, settings, as_of=None).errors if each.stops}
+    assert {name: set(each.stops) for name, each in found.items()} == {"events": FEATURES, "campaigns": COMPARED}
+    assert "no file at" in found["events"].message and "holds no Parquet or CSV file" in found["campaigns"].message
+    assert all(f"data.tables.{name}.path" in each.message for name, each in found.items())
+    for verb, table in (("score", "events"), ("portfolio", "campaigns")):
+        with pytest.raises(DataError, match=f"^{table}: [^\n]*$"), reading_tables(settings, verb=verb):
+            raise AssertionError
+    sources.require_unchanged()
+    (tmp_path / "events.csv").write_text("customer_id,occurred_at,kind\n")  # comes while somebody reads the others
+    with pytest.raises(BusyError, match="events"):
+        sources.require_unchanged()
+
+
+def test_a_column_whose_files_have_no_one_type_stops_the_verbs_that_use_it(tmp_path):
+    settings = configure(tmp_path, shop())
+    frame = shop()["customers"].assign(note=1)
+    unlike = frame.assign(points="5", consent_sms=True, note="x")
+    (tmp_path / "customers").mkdir()
+    for name, part in (("a", frame.iloc[:200]), ("b", unlike.iloc[200:])):
+        part.to_parquet(tmp_path / "customers" / f"{name}.parquet")
+    text = (tmp_path / "shop.yaml").read_text().replace("customers.csv", "customers")
+    (tmp_path / "shop.yaml").write_text(text)
+    settings = load(tmp_path / "shop.yaml")
+    with open_tables(settings, verb="check") as tables:
+        report = check_tables(tables, settings, as_of=None)
+        sound, _ = read_sound(tables, settings, verb="readout")
+        assert sound["customers"].consent_sms.count().to_pyarrow().as_py() == 0
+    assert {each.column: (each.count, set(each.stops)) for each in report.errors} == {
+        "points": (PEOPLE, FEATURES),
+        "consent_sms": (PEOPLE, {"decide", "assign"}),
+    }
+    assert all("in a.parquet and" in each.message for each in report.errors)
 
 
 def test_a_file_that_is_torn_in_its_middle_stops_those_that_read_it(tmp_path):
