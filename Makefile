@@ -132,7 +132,7 @@ fuzz: .venv/.ready  ## 2,000 mutated configs and 500 mutated tables: none may be
 	@touch $@
 
 audit: .venv-audit/.ready  ## Known vulnerabilities of what requirements.lock pins; needs the network
-	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock || { echo "make audit: not passed. Either a known vulnerability is listed above, or the advisories could not be reached, so that nothing is known" >&2; exit 1; }
 
 clean:  ## Remove everything that was made here, the demo data and models too
 	rm -rf .venv .venv-bench .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache

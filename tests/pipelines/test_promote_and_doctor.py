@@ -232,6 +232,18 @@ def leave_everything(folder, store):
     return published, place / "C1-9" / "readout.json"
 
 
+@pytest.mark.parametrize("kept", [None, 0, -2], ids=["removed", "emptied", "cut at its end"])
+def test_a_journal_that_does_not_tell_of_the_champions_is_not_well(two, kept):
+    assert examine(two)[0].well
+    journal = two / "var" / "audit.jsonl"
+    if kept is None:
+        journal.unlink()
+    else:
+        journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:kept]))
+    found, by = examine(two)
+    assert not found.well and "does not tell of the champion of" in by["audit"].words
+
+
 def test_everything_that_is_not_well_is_seen_without_fix_and_most_is_mended(two, store):
     assert examine(two)[0].well
     published, newest = leave_everything(two, store)

@@ -55,11 +55,12 @@ def draw_extract(seed: int, customers: int = 2_400) -> pd.DataFrame:
     )
 
 
-def configure(folder: Path, frame: pd.DataFrame, **data: object) -> BusinessSettings:
+def configure(folder: Path, frame: pd.DataFrame, *, gates: dict | None = None, **data: object) -> BusinessSettings:
     """A config beside the extract as CSV, with few settings to search."""
     frame.drop(columns="chance", errors="ignore").to_csv(folder / "extract.csv", index=False)
     churn = yaml.safe_load((HOUSE / "models" / "churn_flag.yaml").read_text())
     churn["search"] |= {"trials": 1, "folds": 2, "max_rounds": 20}
+    churn["gates"] |= gates or {}
     (folder / "churn.yaml").write_text(yaml.safe_dump(churn))
     columns = {"customer_id": "customerID", "churned": "Churn", "monthly_revenue": "MonthlyCharges"}
     content = {
@@ -205,6 +206,29 @@ def test_an_attribute_that_tells_the_flag_is_refused_by_name(tmp_path, leak):
     settings = configure(tmp_path, frame, attributes=[*ATTRIBUTES, "status"])
     with pytest.raises(LeakageError, match=r"customers\.status: tells by itself who left"):
         build(settings)
+
+
+def test_a_model_and_a_feature_beyond_each_bound_are_refused_by_its_key_and_raising_all_accepts(tmp_path):
+    frame = draw_extract(1)
+    status = np.where(np.arange(len(frame)) % 80 == 0, frame.Churn == "No", frame.Churn == "Yes").astype(int)
+    frame = frame.assign(status=status)
+    bounds = {"max_auc": 0.97, "max_feature_auc": 0.95, "max_gain_share": 0.8}
+    others = {"max_calibration_error": 0.2, "min_gain_over_baseline": -0.1}
+    found = {}
+    for name, gates in (("bound", bounds | others), ("raised", dict.fromkeys(bounds, 1) | others)):
+        (tmp_path / name).mkdir()
+        settings = configure(tmp_path / name, frame, gates=gates, attributes=[*ATTRIBUTES, "status"])
+        (found[name],) = train_business(settings, tasks=[], progress=Silent(), now=NOW, lock_timeout=0.0).outcomes
+    told = " ".join(found["bound"].reasons)
+    assert found["bound"].standing == "refused", told
+    assert all(f"gates.{key}" in told for key in ("max_auc", "max_feature_auc", "max_gain_share")), told
+    assert found["raised"].standing == "champion", found["raised"].reasons
+
+
+def test_an_attribute_that_tells_all_is_learned_from_where_the_definition_says_so(tmp_path):
+    frame = draw_extract(1)
+    frame = frame.assign(status=(frame.Churn == "Yes").astype(int))
+    build(configure(tmp_path, frame, gates={"max_feature_auc": 1}, attributes=[*ATTRIBUTES, "status"]))
 
 
 @pytest.mark.parametrize("name", ["Churn", "churned"])

@@ -111,18 +111,26 @@ class Population(Settings):
     max_rows: Annotated[int, Field(ge=1000, le=MOST_ROWS)] = 1_000_000
 
 
-class SuspicionGate(Settings):
-    """What makes a model too good to be true.
+class GainGate(Settings):
+    """What makes a feature too good to be true.
+
+    Attributes:
+        max_gain_share: Of the strongest feature in the model's gain.
+    """
+
+    max_gain_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+
+class SuspicionGate(GainGate):
+    """What makes a model, or a feature by itself, too good to be true.
 
     Attributes:
         max_auc: Of the model.
-        max_feature_auc: Of any single feature alone.
-        max_gain_share: Of the strongest feature in the model's gain.
+        max_feature_auc: Of any single feature alone. At 1 an attribute of an extract may tell the flag by itself.
     """
 
     max_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.99
     max_feature_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.97
-    max_gain_share: Annotated[float, Field(gt=0, le=1)] = 0.8
 
 
 def _require_activity(population: Population) -> None:
@@ -169,7 +177,7 @@ class LtvGate(SuspicionGate):
     level: Annotated[float, Field(gt=0.5, lt=1)]
 
 
-class UpliftGate(SuspicionGate):
+class UpliftGate(GainGate):
     """What an uplift model must earn on campaigns that training never saw.
 
     Attributes:

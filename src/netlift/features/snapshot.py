@@ -104,8 +104,13 @@ def order_categories(X: np.ndarray, features: Sequence[Feature], y: np.ndarray) 
     return ordered
 
 
-def refuse_the_answer(matrix: FeatureMatrix, left: np.ndarray) -> None:
+def refuse_the_answer(matrix: FeatureMatrix, left: np.ndarray, *, max_auc: float) -> None:
     """Refuse attributes that say the flag in other words: what was written down because a customer left.
+
+    Args:
+        matrix: The attributes.
+        left: 1 for who left, else 0, shape (n,).
+        max_auc: What the definition allows of any attribute; the gate judges those that tell less than `TELLS_ALL`.
 
     Raises:
         LeakageError: Names every attribute that alone tells who left.
@@ -113,12 +118,13 @@ def refuse_the_answer(matrix: FeatureMatrix, left: np.ndarray) -> None:
     told = [
         feature.name
         for i, feature in enumerate(matrix.features)
-        if _tells(matrix.X[:, i], is_code=feature.kind == "category", left=left) >= TELLS_ALL
+        if _tells(matrix.X[:, i], is_code=feature.kind == "category", left=left) >= TELLS_ALL > max_auc
     ]
     if told:
         raise LeakageError(
             f"{', '.join(f'customers.{name}' for name in told)}: tells by itself who left (customers.{FLAG}), so it "
-            "was written down when they did or after; take it out of data.attributes"
+            "was written down when they did or after; take it out of data.attributes, or, where it was not, raise "
+            "gates.max_feature_auc of the definition to 1"
         )
 
 

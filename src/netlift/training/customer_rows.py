@@ -80,7 +80,7 @@ def build_flagged_rows(tables: Tables, definition: FlagDefinition, vocabulary: V
     matrix = drop_features(found.matrix, definition.exclude)
     test = found.draw < definition.held_out_share
     _require_flags(found.left, test)
-    refuse_the_answer(matrix, found.left)
+    refuse_the_answer(matrix, found.left, max_auc=definition.gates.max_feature_auc)
     compare = ~test & (found.draw < definition.held_out_share + COMPARED_SHARE * (1 - definition.held_out_share))
     rows = LabelledRows(
         X=matrix.X,

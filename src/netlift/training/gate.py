@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from netlift.results import Estimate, format_number
 
+RIGHT = ". Where it is right as it is, gates.{} of the definition allows more."
+
 
 @dataclass(frozen=True, kw_only=True)
 class GateCheck:
@@ -200,7 +202,8 @@ def auc_believable(auc: float, *, bound: float) -> GateCheck:
     else:
         words = (
             f"ROC-AUC is {auc:.3f}, above {bound:g}: too good to be true. "
-            "Some feature probably knows the answer beforehand: find it and exclude it."
+            "Some feature probably knows the answer beforehand: find it and exclude it"
+            f"{RIGHT.format('max_auc')}"
         )
     return _bounded("auc_believable", "ROC-AUC", found=auc, bound=bound, words=words)
 
@@ -222,7 +225,7 @@ def features_believable(importance: Mapping[str, float], *, bound: float) -> Gat
     else:
         words = (
             f"One feature, {carries}, more than {_points(bound)} %: "
-            "it probably knows the answer beforehand. Check how it is made, or exclude it."
+            f"it probably knows the answer beforehand. Check how it is made, or exclude it{RIGHT.format('max_gain_share')}"
         )
     return _bounded("features_believable", "The strongest feature's share", found=share, bound=bound, words=words)
 
@@ -240,7 +243,7 @@ def feature_alone_believable(feature: str, auc: float, *, bound: float) -> GateC
         words += f"; up to {format_number(bound)} is allowed."
     else:
         words += f", above {format_number(bound)}: it probably knows the answer beforehand. "
-        words += "Check how it is made, or exclude it."
+        words += f"Check how it is made, or exclude it{RIGHT.format('max_feature_auc')}"
     return _bounded("feature_alone_believable", "The strongest single feature", found=auc, bound=bound, words=words)
 
 
