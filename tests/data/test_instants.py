@@ -44,6 +44,9 @@ def read(*texts, zone=MOSCOW, **how):
         ("2026-03-01 09:30−03:00", datetime(2026, 3, 1, 15, 30)),
         ("2026-07-01 09:30 Europe/Berlin", datetime(2026, 7, 1, 10, 30)),
         ("2026-01-01T09:30+01:00[Europe/Berlin]", datetime(2026, 1, 1, 11, 30)),
+        ("2026-01-01T09:30Z[Europe/Berlin]", datetime(2026, 1, 1, 12, 30)),
+        ("2026-01-01T09:30Z[UTC]", datetime(2026, 1, 1, 12, 30)),
+        ("2026-01-01 09:30 Japan", datetime(2026, 1, 1, 3, 30)),
     ],
 )
 def test_a_moment_is_read_whole(text, moment):
@@ -60,6 +63,8 @@ def test_a_moment_is_read_whole(text, moment):
         "2026-03-01 13:00 PM",
         "2026-03-01 0:30 AM",
         "2026-03-01 09:30 MSK",
+        "2026-07-01 09:30 CET",
+        "2026-03-01 09:30Z[Europe/Nowhere]",
         "2026-03-01 09:30 CET",
         "2026-03-01 09:30 Mars/Base",
         "2026-03-01T09:30+04:00[Europe/Moscow]",

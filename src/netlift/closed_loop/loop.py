@@ -97,7 +97,7 @@ class Loop:
     def learn(self, world: World, folder: Path, *, standing: Lesson | None) -> Lesson:
         """Check the tables and train on all contacts whose outcome windows are over; ask the gate once a quarter."""
         settings = in_folder(self._settings, folder)
-        with open_tables(settings, verb=LEARN_UPLIFT) as tables:
+        with open_tables(settings, verb=LEARN_UPLIFT, repeatable=True) as tables:
             tables, _ = read_sound(tables, settings, verb=LEARN_UPLIFT)
             study = Study(
                 as_of=world.date,

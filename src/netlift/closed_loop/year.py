@@ -165,7 +165,7 @@ def _learn_first(
     definition: UpliftDefinition = quick_definition(settings)
     books.write(folder)
     seen = datetime.combine(start.date - timedelta(days=OUTCOME_DAYS), time())
-    with open_tables(in_folder(settings, folder)) as tables:
+    with open_tables(in_folder(settings, folder), repeatable=True) as tables:
         vocabulary = learn_vocabulary(tables, before=seen)
         rows, _, _ = build_contact_rows(
             tables, definition, vocabulary, rows_per_partition=settings.engine.rows_per_partition,

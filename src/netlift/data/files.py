@@ -211,9 +211,7 @@ def _open_parquet(
     return _union(name, parts, zone=source.zone, mixed=mixed)
 
 
-def _union(
-    name: str, parts: Mapping[Path, ir.Table], *, zone: str | None, mixed: dict[str, str] | None
-) -> ir.Table:
+def _union(name: str, parts: Mapping[Path, ir.Table], *, zone: str | None, mixed: dict[str, str] | None) -> ir.Table:
     """Tables of different columns as one, each column in a type that loses nothing of any."""
     import ibis
     import ibis.expr.datatypes as dt

@@ -4,8 +4,8 @@ Understood are `2026-03-01`, `2026-03-01 09:30`, `20260301T0930`, `2026/3/1 9:30
 12-hour time, and with `Z`, `UTC`, `GMT`, an offset (`+03`, `+0300`, `+03:00`) or a name of the IANA list
 (`Europe/Moscow`, `[Europe/Moscow]`, `Japan`), alone or behind an offset that agrees with it or a `Z`, which says of no
 place (RFC 9557). Anything else behind a time makes the whole text unreadable: an abbreviation such as CST names several
-zones, and EST or CET, which the list has as well, is written in summer for one hour or for another. A moment that a zone's clocks
-skip or show twice is read with the offset before the change, as Python's `fold=0` does (PEP 495).
+zones, and EST or CET, which the list has as well, is written in summer for one hour or for another. A moment that a
+zone's clocks skip or show twice is read with the offset before the change, as Python's `fold=0` does (PEP 495).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _general(
 
 
 def _is_name(name: str | None) -> bool:
-    """Whether a word can be a zone's name; three letters are an abbreviation, and OFFSET knows the two that are none."""
+    """Whether a word can be a zone's name: but for these two, three letters are an abbreviation."""
     return bool(name) and (len(str(name)) > len("UTC") or name in ("UTC", "GMT"))
 
 

@@ -117,8 +117,7 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: s
     connection = connect(engine, state=settings.state)
     try:
         with TemporaryDirectory(prefix=f"{STAGING_PREFIX}utf8-", dir=settings.state / "cache") as scratch:
-            mixed: dict[tuple[str, str], str] = {}
-            sources, refused = _sources(connection, settings, scratch=Path(scratch), mixed=mixed)
+            sources, refused = _sources(connection, settings, scratch=Path(scratch), by_column=bool(verb))
             if refused and not verb:
                 raise DataError("\n".join(refused.values()))
             tables = conform(
@@ -130,7 +129,6 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: s
                 attribute_types=settings.data.attribute_types,
                 contract=_contract(settings),
                 refused=refused if verb else None,
-                mixed=mixed,
             )
             tables = replace(tables, notes=(*sources.notes, *_numbers_as_text(settings, sources.tables)))
             if lost := [why for name, why in tables.refused.items() if verb in find_readers(name)]:
@@ -204,11 +202,11 @@ def connect(engine: EngineSettings, *, state: Path) -> Any:
 
 
 def _sources(
-    connection: Any, settings: BusinessSettings, *, scratch: Path, mixed: dict[tuple[str, str], str]
+    connection: Any, settings: BusinessSettings, *, scratch: Path, by_column: bool
 ) -> tuple[Adapted, dict[str, str]]:
     """The tables as the sources have them, with contract names where the config renames; and which of them fail.
 
-    `mixed` takes the tables' columns whose files have no one type.
+    With `by_column` a column whose files have no one type fails as `table.column`, else its table does.
     """
     if settings.data.adapter and settings.data.path:
         from netlift.data.adapters import adapt
@@ -219,12 +217,12 @@ def _sources(
     for name, source in settings.data.tables.items():
         unlike: dict[str, str] = {}
         try:
-            opened = open_files(connection, name, source, scratch=scratch, mixed=unlike)
+            opened = open_files(connection, name, source, scratch=scratch, mixed=unlike if by_column else None)
             found[name] = _rename(_contract(settings)[name], opened, source)
         except DataError as error:
             refused[name] = str(error)
         ours = {theirs: column for column, theirs in source.columns.items()}
-        mixed |= {(name, ours.get(column, column)): told for column, told in unlike.items()}
+        refused |= {f"{name}.{ours.get(column, column)}": f"is {told}" for column, told in unlike.items()}
     return Adapted(tables=found, notes=()), refused
 
 
@@ -294,7 +292,6 @@ def conform(
     attribute_types: Mapping[str, AttributeType] = MappingProxyType({}),
     contract: Mapping[str, TableContract] = CONTRACT,
     refused: Mapping[str, str] | None = None,
-    mixed: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> Tables:
     """Tables in the columns and types of the contract.
 
@@ -306,16 +303,16 @@ def conform(
         written: How the sources write numbers, days and zones, by table; as the contract has them where it is missing.
         attribute_types: What attributes are where their source does not tell, as a CSV never does.
         contract: What each table must hold.
-        refused: Tables that could not be opened, and why, where the check counts what cannot be read; None refuses all
-            of it here.
-        mixed: Table and column to the types of their files that cannot be one, in words.
+        refused: Tables that could not be opened, and why, where the check counts what cannot be read, and as
+            `table.column` columns whose files have no one type; None refuses all of it here.
 
     Raises:
         DataError: Columns are missing or of the wrong type, or values cannot be read; all of them at once. Where the
             check counts them, only of tables that every verb reads.
     """
     checked = refused is not None
-    mistakes: dict[str, list[str]] = {name: [why] for name, why in (refused or {}).items()}
+    refused = refused or {}
+    mistakes: dict[str, list[str]] = {name: [why] for name, why in refused.items() if "." not in name}
     expressions: dict[str, ir.Table] = {}
     present: dict[str, frozenset[str]] = {}
     unread: list[Unread] = []
@@ -325,11 +322,12 @@ def conform(
         wanted = _wanted_columns(contract[name], source, attributes, attribute_types, wrong, quote_all=quote_all)
         found = [column for column in wanted if column.name in source.columns]
         present[name] = frozenset(column.name for column in found)
-        unlike = {column: told for (table, column), told in mixed.items() if table == name}
+        unlike = {c.name: refused[f"{name}.{c.name}"] for c in found if f"{name}.{c.name}" in refused}
         for column in found:
-            if column.required or not checked:
-                told = [f"{name}.{column.name}: is {unlike[column.name]}"] if column.name in unlike else None
-                wrong += told or refusals(name, column, source[column.name])
+            if column.required and column.name in unlike:
+                wrong.append(f"{name}.{column.name}: {unlike[column.name]}")
+            elif column.required or not checked:
+                wrong += refusals(name, column, source[column.name])
         if not wrong:
             try:
                 casting = Casting.of(written.get(name), zone)

@@ -25,7 +25,7 @@ def read_columns(
         source: The table as its source has it.
         wanted: The columns; one that the source does not have is empty.
         casting: How values are read.
-        mixed: Columns whose files have no one type, and which they have; none of their values is read.
+        mixed: Columns whose files have no one type, and what they are; none of their values is read.
 
     Raises:
         DataError: The source cannot be read to its end.
@@ -33,7 +33,8 @@ def read_columns(
     found = [column for column in wanted if column.name in source.columns]
     typed = [c for c in found if c.name not in mixed and not refusals(table, c, source[c.name])]
     cast = reading(table, "its source", partial(_cast, source, typed, casting))
-    unread = [*unread_values(table, source, cast), *_untyped(table, source, [c for c in found if c not in typed], mixed)]
+    untyped = _untyped(table, source, [column for column in found if column not in typed], mixed)
+    unread = [*unread_values(table, source, cast), *untyped]
     values = {column.name: cast[column] if column in cast else null_of(column) for column in wanted}
     rows = source.select(**values, **{f"{MARK}{each.column}": each.bad for each in unread})
     outside = impossible_moments(table, rows, typed)
@@ -49,7 +50,7 @@ def _untyped(
 ) -> Iterator[Unread]:
     """Columns of a type that holds no value of the contract's, or of no one type: none is read."""
     for column in columns:
-        why = f"is {mixed[column.name]}" if column.name in mixed else refusals(table, column, source[column.name])[0]
+        why = mixed[column.name] if column.name in mixed else refusals(table, column, source[column.name])[0]
         bad = source[column.name].notnull()
         count = int(reading(table, "its source", source.filter(bad).count().to_pyarrow).as_py())
         words = f"are in a column that {why.removeprefix(f'{table}.{column.name}: ')}"

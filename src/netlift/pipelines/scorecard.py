@@ -144,7 +144,7 @@ def make_scorecard(
     require_free_space(settings.state, needed_mb=100)
     lock = settings.state / "locks" / "scorecard.lock"
     held = exclusive(lock, timeout_seconds=lock_timeout, holder="scorecard")
-    with held, reading_tables(settings, verb="scorecard") as (tables, files):
+    with held, reading_tables(settings, verb="scorecard", repeatable=True) as (tables, files):
         words = speak_of(settings, request.language, tables)
         span = plan_months(read_history(tables), months=request.months, until=request.until, words=words)
         champions = find_champions(settings, [task for task in TASKS if task in settings.models])

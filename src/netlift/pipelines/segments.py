@@ -172,7 +172,7 @@ def segment_business(
         target = place / key
         if target.exists():
             return _standing(target, standing, key, files)
-        with open_tables(settings, verb="segments") as tables:
+        with open_tables(settings, verb="segments", repeatable=True) as tables:
             words = speak_of(settings, request.language, tables)
             progress.stage("check", "holding the tables against the contract")
             tables, checked = read_sound(tables, settings, verb="segments")

@@ -225,7 +225,8 @@ def features_believable(importance: Mapping[str, float], *, bound: float) -> Gat
     else:
         words = (
             f"One feature, {carries}, more than {_points(bound)} %: "
-            f"it probably knows the answer beforehand. Check how it is made, or exclude it{RIGHT.format('max_gain_share')}"
+            "it probably knows the answer beforehand. Check how it is made, or exclude it"
+            f"{RIGHT.format('max_gain_share')}"
         )
     return _bounded("features_believable", "The strongest feature's share", found=share, bound=bound, words=words)
 
