@@ -158,6 +158,12 @@ def test_a_table_that_is_named_and_not_there_stops_the_verbs_that_read_it(tmp_pa
         with pytest.raises(DataError, match=f"^{table}: [^\n]*$"), reading_tables(settings, verb=verb):
             raise AssertionError
     sources.require_unchanged()
+    (tmp_path / "campaigns.csv").rmdir()
+    shop()["campaigns"].to_csv(tmp_path / "campaigns.csv", index=False)
+    by_events = settings.data.model_copy(update={"complete_until": "events.occurred_at"})
+    with pytest.raises(DataError, match=r"complete_until asks events\.occurred_at, and events: no file"):
+        with open_tables(settings.model_copy(update={"data": by_events}), verb="readout"):
+            raise AssertionError
     (tmp_path / "events.csv").write_text("customer_id,occurred_at,kind\n")  # comes while somebody reads the others
     with pytest.raises(BusyError, match="events"):
         sources.require_unchanged()
