@@ -22,10 +22,10 @@ from netlift.decisions.next_best_offer.upkeep import find_stale, offer_of_histor
 from netlift.errors import BusyError, NetliftError
 from netlift.pipelines.erase import cut_off_erasures, mend_erasures
 from netlift.pipelines.readout import find_behind
-from netlift.registry.audit import MOVED, read_entries
+from netlift.registry.audit import read_entries
 from netlift.registry.locks import all_jobs, find_abandoned, find_holders
 from netlift.registry.models import CHAMPION, aliases, load, resolve, sweep_models
-from netlift.registry.promotion import INTENDED, audit_path, find_unfinished, finish_promotion
+from netlift.registry.promotion import audit_path, find_unfinished, find_untold, finish_promotion
 from netlift.registry.store import Store, open_store
 from netlift.registry.tracking import find_orphans, mark_orphans
 from netlift.results import Table, Told
@@ -123,14 +123,7 @@ def _audit(store: Store, tasks: Sequence[str]) -> StoreFinding:
         entries = read_entries(audit_path(store))
     except NetliftError as error:
         return StoreFinding(what="audit", well=False, words=str(error))
-    told: dict[str, set[int]] = {}
-    for entry in entries:  # of a promotion that was killed half-way the champion is old or new
-        if entry["event"] == MOVED:
-            told[entry["task"]] = {entry["version"]}
-        elif entry["event"] == INTENDED:
-            told.setdefault(entry["task"], set()).add(entry["version"])
-    lead = {task: aliases(store, task).get(CHAMPION) for task in tasks}
-    odd = [f"{task} (version {lead[task]})" for task in tasks if lead[task] and lead[task] not in told.get(task, set())]
+    odd = find_untold(store, tasks)
     if odd:
         words = f"does not tell of the champion of {', '.join(odd)}: lines are missing at its end; bring it back from a"
         return StoreFinding(what="audit", well=False, words=f"{words} backup")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -121,6 +122,22 @@ def finish_promotion(store: Store, task: str, *, at: datetime, lock_timeout_seco
     with refusals(store.state), exclusive(store.lock, timeout_seconds=lock_timeout_seconds, holder=f"promote {task}"):
         _close_open_entry(store, task, current=aliases(store, task).get(CHAMPION), at=at)
     return True
+
+
+def find_untold(store: Store, tasks: Sequence[str]) -> list[str]:
+    """Champions of the store that the journal does not tell of: lines were cut off at its end, which break no chain.
+
+    Raises:
+        ModelIntegrityError: The journal was changed.
+    """
+    told: dict[str, set[int]] = {}
+    for entry in read_entries(audit_path(store)):
+        if entry["event"] == MOVED:
+            told[entry["task"]] = {entry["version"]}
+        elif entry["event"] == INTENDED:  # killed half-way: the champion is old or new
+            told.setdefault(entry["task"], set()).add(entry["version"])
+    lead = {task: aliases(store, task).get(CHAMPION) for task in tasks}
+    return [f"{task} (version {lead[task]})" for task in tasks if lead[task] and lead[task] not in told.get(task, set())]
 
 
 def find_unfinished(store: Store, task: str) -> int | None:
