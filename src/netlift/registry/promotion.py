@@ -137,7 +137,9 @@ def find_untold(store: Store, tasks: Sequence[str]) -> list[str]:
         elif entry["event"] == INTENDED:  # killed half-way: the champion is old or new
             told.setdefault(entry["task"], set()).add(entry["version"])
     lead = {task: aliases(store, task).get(CHAMPION) for task in tasks}
-    return [f"{task} (version {lead[task]})" for task in tasks if lead[task] and lead[task] not in told.get(task, set())]
+    return [
+        f"{task} (version {lead[task]})" for task in tasks if lead[task] and lead[task] not in told.get(task, set())
+    ]
 
 
 def find_unfinished(store: Store, task: str) -> int | None:
