@@ -14,10 +14,10 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 82_700,
+    "lines": 83_100,
     "files in the largest folder": 21,
     "lines of the largest file": 570,
-    "lines of pipelines": 4_560,
+    "lines of pipelines": 4_570,
     "circles of modules": 1,
     "circles of folders": 1,
     "median lines of a function": 7,
