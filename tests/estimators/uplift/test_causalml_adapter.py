@@ -11,8 +11,8 @@ from contact_world import SEARCH, make_world
 from netlift.errors import ConfigError
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift.causalml import PARAMS, fit_causalml, fit_pairs
-from netlift.estimators.uplift.causalml_forest import fit_causalml_forest, grow_forest, write_forest
+from netlift.estimators.uplift.causalml.forest import fit_causalml_forest, grow_forest, write_forest
+from netlift.estimators.uplift.causalml.meta_learners import PARAMS, fit_causalml, fit_pairs
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +97,7 @@ def test_trees_that_never_split_are_a_level(world):
 def test_importing_causalml_leaves_the_style_of_matplotlib_alone():
     code = (
         "import matplotlib; before = dict(matplotlib.rcParams)\n"
-        "from netlift.estimators.uplift.causalml import import_causalml; import_causalml('tree')\n"
+        "from netlift.estimators.uplift.causalml.meta_learners import import_causalml; import_causalml('tree')\n"
         "assert dict(matplotlib.rcParams) == before"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

@@ -17,9 +17,9 @@ from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.own_learner import fit_own_uplift
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.uplift.arm_outcomes import ArmOutcomes, learn_outcomes
-from netlift.estimators.uplift.causalml import Kind as CausalmlKind
-from netlift.estimators.uplift.causalml import fit_causalml
-from netlift.estimators.uplift.causalml_forest import fit_causalml_forest
+from netlift.estimators.uplift.causalml.forest import fit_causalml_forest
+from netlift.estimators.uplift.causalml.meta_learners import Kind as CausalmlKind
+from netlift.estimators.uplift.causalml.meta_learners import fit_causalml
 from netlift.estimators.uplift.meta_learners import Kind, fit_meta_learner
 from netlift.estimators.uplift.pairwise.averaged import fit_averaged_effects
 from netlift.estimators.uplift.pairwise.learner import fit_paired_effects

@@ -25,7 +25,7 @@ from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.expression import Expression, booster, constant, write_files
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import Candidate, ContactRows
-from netlift.estimators.uplift.causalml import import_causalml
+from netlift.estimators.uplift.causalml.meta_learners import import_causalml
 from netlift.estimators.uplift.linear_terms import mean_gain_shares
 from netlift.estimators.uplift.randomization import pair_of
 
