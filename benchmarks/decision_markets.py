@@ -153,10 +153,13 @@ class _Moment:
     X: np.ndarray
 
 
+# Those of the catalogue, so that learners know what they are of; windows are as `_look` draws them.
 NAMES = [
-    "purchases_30d", "purchases_90d", "purchases_365d", "days_since_last_purchase", "recency_over_gap", "promo_share",
-    "mean_basket", "margin_365d", "visits_30d", "visits_180d", "contacts_90d", "opened_90d", "days_since_contact",
-    "age", "tenure_days", *(f"other_{i}" for i in range(6)),
+    "purchases_30d", "purchases_90d", "purchases_365d", "days_since_last_purchase",
+    "days_since_last_purchase_over_gap", "promo_share_365d", "mean_purchase_all", "margin_all", "events_visit_30d",
+    "events_visit_365d", "contacts_365d", "openings_365d", "days_since_last_contact", "age_years", "tenure_days",
+    *(f"other_{i}" for i in range(6)), "purchase_days_all", "days_since_first_purchase",
+    "age_at_last_purchase_days",
 ]  # fmt: skip
 
 
@@ -192,10 +195,13 @@ def _look(people: _People, rng: np.random.Generator) -> _Moment:
     rested = np.where(contacts > 0, rng.uniform(1, 90, n), rng.uniform(90, 365, n))
     gap = 1.0 / people.rate
     none = year == 0
+    since = np.minimum(people.tenure, 365) - recency  # of the year, before the newest purchase: the others lie in it
+    rhythm = rng.spawn(1)[0].random(n) ** (1 / np.maximum(year - 1, 1)) * np.clip(since, 0, None) * (year > 1)
     X = np.column_stack([
         month, quarter, year, recency, np.where(none, np.nan, recency * year / np.minimum(people.tenure, 365)),
         np.where(none, np.nan, promo), np.where(none, np.nan, seen), 0.3 * seen * year, recent, visits, contacts,
         opened, rested, people.age, people.tenure, people.noise,
+        year, np.where(none, np.nan, recency + rhythm), np.where(none, np.nan, rhythm),
     ])  # fmt: skip
     return _Moment(
         people=people, gone_days=gone, late=recency / gap, rested=rested, X=np.asfortranarray(X, dtype=np.float32)

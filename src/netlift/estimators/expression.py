@@ -59,6 +59,19 @@ def booster(
     return expression | ({"extra": list(extra)} if extra else {})
 
 
+def extend_boosters(expression: Expression, extra: Sequence[Expression]) -> Expression:
+    """The expression with `extra` behind the features of each booster in it that has no columns of its own.
+
+    Examples:
+        >>> extend_boosters(product([constant(2.0), booster("trees.txt")]), [column("age")])["of"][1]["extra"]
+        [{'op': 'column', 'name': 'age'}]
+    """
+    if not extra:
+        return expression
+    inside = {name: [extend_boosters(one, extra) for one in of] for name, of in expression.items() if name == "of"}
+    return expression | inside | ({"extra": list(extra)} if expression["op"] == "booster" else {})
+
+
 def ziln(
     file: str, *, init: Sequence[float], sigma: float | None = None, extra: Sequence[Expression] = ()
 ) -> Expression:

@@ -65,17 +65,12 @@ class LabelledRows:
 
     def add_columns(self, values: np.ndarray, features: tuple[Feature, ...]) -> LabelledRows:
         """The same rows with columns behind their features, values of shape (n, k) for k features."""
-        return LabelledRows(
-            X=np.asfortranarray(np.column_stack([self.X, values.astype(np.float32)])),
-            features=(*self.features, *features),
-            y=self.y,
-            customer=self.customer,
-            cutoff=self.cutoff,
-        )
+        X = np.asfortranarray(np.column_stack([self.X, values.astype(np.float32)]))
+        return replace(self, X=X, features=(*self.features, *features))
 
     def relabel(self, y: np.ndarray) -> LabelledRows:
         """The same rows with another label, shape (n,)."""
-        return LabelledRows(X=self.X, features=self.features, y=y, customer=self.customer, cutoff=self.cutoff)
+        return replace(self, y=y)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +151,16 @@ class ContactRows:
             annoyed=None if self.annoyed is None else self.annoyed[rows],
             window_days=self.window_days,
         )
+
+    def column(self, name: str) -> np.ndarray:
+        """The values of one feature, shape (n,)."""
+        names = [feature.name for feature in self.features]
+        return np.asarray(self.X[:, names.index(name)])
+
+    def add_columns(self, values: np.ndarray, features: tuple[Feature, ...]) -> ContactRows:
+        """The same rows with columns behind their features, values of shape (n, k) for k features."""
+        X = np.asfortranarray(np.column_stack([self.X, values.astype(np.float32)]))
+        return replace(self, X=X, features=(*self.features, *features))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -216,13 +216,20 @@ class StoredModel:
 
     def _scores(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
         """Raw scores of a booster, shape (n,) or (n, 3), on the features, its extra columns and its constants."""
-        extra = [values.astype(np.float32) for values in self._evaluate_all(node.get("extra", []), X, known)]
+        extra = [self._extra(of, X, known) for of in node.get("extra", [])]
         found = None if self._forests is None else self._forests.score(node, X, extra, known)
         if found is not None:
             return np.asarray(found)
         extra += [np.full(len(X), value, dtype=np.float32) for value in node.get("append", [])]
         wide = np.column_stack([X, *extra]) if extra else X
         return np.asarray(self._booster(node["file"]).predict(wide, raw_score=True, num_threads=self._threads))
+
+    def _extra(self, node: Node, X: np.ndarray, known: Known) -> np.ndarray:
+        """An extra column, float32, shape (n,), computed once for all boosters."""
+        key = f"extra {json.dumps(node, sort_keys=True)}"
+        if key not in known:
+            known[key] = self._evaluate(node, X, known).astype(np.float32)
+        return known[key]
 
     def _booster(self, name: str) -> Any:
         if name not in self._boosters:

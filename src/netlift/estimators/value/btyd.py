@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from netlift.errors import DataError
 from netlift.estimators.expression import Expression, linear, product, purchase_process, ratio, spend, write_files
-from netlift.estimators.rows import LabelledRows
+from netlift.estimators.rows import ContactRows, LabelledRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.value.bg_nbd import PurchaseProcess, fit_purchases
 from netlift.estimators.value.btyd_columns import group_histories
@@ -28,6 +29,7 @@ MARGIN = "margin_all"
 DAYS_PER_WEEK = 7
 DAYS_PER_YEAR = 365.25
 STEP_DAYS = 28
+Rows = TypeVar("Rows", LabelledRows, ContactRows)
 KEPT = 4  # fits: of the histories searched on, compared on, and judged on
 
 
@@ -79,11 +81,11 @@ class Processes:
         return linear(0.0, weights, [self.count(from_days=a, to_days=b) for a, b in steps])
 
 
-def fit_processes(rows: LabelledRows) -> Processes:
+def fit_processes(rows: Rows) -> Processes:
     """Fit the probability models on the histories of some rows, one per customer; labels are not looked at.
 
     Args:
-        rows: Customers as of one cutoff.
+        rows: Customers, each as of one cutoff.
 
     Raises:
         DataError: A feature that the models need is excluded, nobody bought twice, or a fit does not converge.
@@ -132,7 +134,7 @@ def newest_of(rows: LabelledRows) -> LabelledRows:
 
 
 def evaluate_expressions(
-    rows: LabelledRows, expressions: Mapping[str, Expression], boosters: Mapping[str, str] | None = None
+    rows: Rows, expressions: Mapping[str, Expression], boosters: Mapping[str, str] | None = None
 ) -> dict[str, np.ndarray]:
     """Values of stored expressions for rows, each of shape (n,)."""
     outputs = [(name, "", expression) for name, expression in expressions.items()]
@@ -140,8 +142,10 @@ def evaluate_expressions(
     return StoredModel(files).predict_matrix(rows.X)
 
 
-def add_expressions(rows: LabelledRows, expressions: Mapping[str, Expression]) -> LabelledRows:
+def add_expressions(rows: Rows, expressions: Mapping[str, Expression]) -> Rows:
     """The rows with further columns, behind the others, that a stored model computes anew by the same expressions."""
+    if not expressions:
+        return rows
     values = evaluate_expressions(rows, expressions)
     features = tuple(
         Feature(name=name, unit="ratio", source="probability models", formula=name) for name in expressions
@@ -149,7 +153,7 @@ def add_expressions(rows: LabelledRows, expressions: Mapping[str, Expression]) -
     return rows.add_columns(np.column_stack([values[name] for name in expressions]), features)
 
 
-def _column(rows: LabelledRows, name: str) -> np.ndarray:
+def _column(rows: Rows, name: str) -> np.ndarray:
     if all(feature.name != name for feature in rows.features):
         raise DataError(
             f"the feature {name} is needed by the probability models and not there: take it out of `exclude`, or drop "

@@ -316,7 +316,7 @@ def _fit_boosted(
     notes: tuple[str, ...] = ()
     if processes is not None and name == "stack":
         columns, notes = _columns_of(processes, horizon), processes.notes
-    seen = add_expressions(rows, columns) if columns else rows
+    seen = add_expressions(rows, columns)
     fold = folds.draw(rows.customer, seed=machine.seed)
     fitted = fit_parts(
         BOOSTED[name],

@@ -20,10 +20,11 @@ import numpy as np
 from netlift.config.definitions import Search
 from netlift.estimators.boosting.folds import draw_folds
 from netlift.estimators.boosting.lightgbm import Machine
-from netlift.estimators.expression import Expression, booster, constant, linear, product
+from netlift.estimators.expression import Expression, booster, constant, extend_boosters, linear, product
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.uplift.calibration import Calibration, calibrate, effect_scores, keep_ranking
+from netlift.estimators.uplift.drivers import Drivers, learn_drivers
 from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, LearnedPurchases, learn_purchases
 from netlift.estimators.uplift.pairwise.contrasts import (
     LearnedContrast,
@@ -35,6 +36,7 @@ from netlift.estimators.uplift.pairwise.contrasts import (
 from netlift.estimators.uplift.purchase_model import PARTS, ExpectedPurchases, PurchaseModel
 from netlift.estimators.uplift.tuning import Progress
 from netlift.estimators.uplift.two_part import fit_rest, share_importance, store_effects
+from netlift.estimators.value.btyd import add_expressions
 
 COMMON = 4  # basis functions before those of the contrasts: 1, p, p·m, p·m·(1 - p)
 PURCHASE_DRAWS = 2  # at most: what customers bring anyway is learned from all arms and needs less averaging
@@ -57,7 +59,8 @@ def fit_paired_effects(
     Raises:
         DataError: Fewer customers than folds.
     """
-    boosting = CaseControlContacts(rows, machine, search.fixed)
+    drivers = learn_drivers(rows)
+    boosting = CaseControlContacts(add_expressions(rows, drivers.columns), machine, search.fixed)
     draws = draw_folds(rows.customer, folds=folds, seed=machine.seed, draws=seeds)
     expected = learn_purchases(boosting, draws[:PURCHASE_DRAWS])
     progress(0.4, "who buys and how much is learned")
@@ -74,10 +77,16 @@ def fit_paired_effects(
     boosters = {one.contrast.file: trees for one, trees in zip(used, fitted, strict=True)}
     return Candidate(
         name="paired_effects",
-        files=store_effects(rows, purchases, partial(_expression, purchases, learned), final, boosters),
+        files=store_effects(rows, purchases, partial(_expression, purchases, learned, drivers), final, boosters),
         params=_params(learned),
-        notes=(*boosting.outcome_notes(), *_thinned(boosting), *calibration.notes, *(one.note for one in learned)),
-        importance=share_importance(purchases, boosters, rows),
+        notes=(
+            *boosting.outcome_notes(),
+            *drivers.notes,
+            *_thinned(boosting),
+            *calibration.notes,
+            *(one.note for one in learned),
+        ),
+        importance=share_importance(purchases, boosters, boosting.rows),
     )
 
 
@@ -126,7 +135,9 @@ def _calibrate(
     return keep_ranking(raw, scores, found, customer=rows.customer, available=rows.available), coefficients
 
 
-def _expression(purchases: PurchaseModel, learned: Sequence[LearnedContrast], weights: np.ndarray) -> Expression:
+def _expression(
+    purchases: PurchaseModel, learned: Sequence[LearnedContrast], drivers: Drivers, weights: np.ndarray
+) -> Expression:
     if not np.any(weights[1:]):
         return constant(weights[0])
     chance, amount = purchases.chance.expression(), purchases.amount.expression()
@@ -138,7 +149,8 @@ def _expression(purchases: PurchaseModel, learned: Sequence[LearnedContrast], we
     odds = product([linear(1.0, [-1.0], [chance]), linear(*effect("chance", weights[CHANCE]))])
     level, slopes, trees = effect("amount", weights[AMOUNT])
     relative = linear(level, [*slopes, 1.0], [*trees, odds])
-    return linear(weights[0], [weights[1], 1.0], [chance, product([chance, amount, relative])])
+    uplift = linear(weights[0], [weights[1], 1.0], [chance, product([chance, amount, relative])])
+    return extend_boosters(uplift, list(drivers.columns.values()))
 
 
 def _params(learned: Sequence[LearnedContrast]) -> dict[str, float | int | str]:
