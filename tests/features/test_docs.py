@@ -20,7 +20,8 @@ HEAD = """# The features
 Checked by `tests/features/test_docs.py` against `src/netlift/features/catalogue.py`. `c` is the cutoff: only rows
 strictly before it, and known by then, are seen. The catalogue is that of a business with one category (groceries), one
 channel (store), one channel of contact (sms), one kind of events (visit) and one attribute (region); each further value
-adds its own features.
+adds its own features. The uplift learner adds posterior means of rates and shares, see ADR 31; they are part of the
+model, not of this list.
 
 """
 
