@@ -11,8 +11,8 @@ from purchase_world import draw_purchases, draw_spend
 
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift.drivers import learn_drivers, population_share
 from netlift.estimators.uplift.fit import fit_uplift
+from netlift.estimators.uplift.pairwise.drivers import learn_drivers, population_share
 from netlift.estimators.value.btyd import add_expressions, evaluate_expressions
 from netlift.features.matrix import Feature
 

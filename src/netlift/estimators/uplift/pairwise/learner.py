@@ -24,7 +24,6 @@ from netlift.estimators.expression import Expression, booster, constant, extend_
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.uplift.calibration import Calibration, calibrate, effect_scores, keep_ranking
-from netlift.estimators.uplift.drivers import Drivers, learn_drivers
 from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, LearnedPurchases, learn_purchases
 from netlift.estimators.uplift.pairwise.contrasts import (
     LearnedContrast,
@@ -33,6 +32,7 @@ from netlift.estimators.uplift.pairwise.contrasts import (
     list_contrasts,
     reconcile,
 )
+from netlift.estimators.uplift.pairwise.drivers import Drivers, learn_drivers
 from netlift.estimators.uplift.purchase_model import PARTS, ExpectedPurchases, PurchaseModel
 from netlift.estimators.uplift.tuning import Progress
 from netlift.estimators.uplift.two_part import fit_rest, share_importance, store_effects
