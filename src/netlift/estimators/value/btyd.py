@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -93,21 +93,33 @@ def fit_processes(rows: Rows) -> Processes:
     return _fit_columns(*(_column(rows, name).tobytes() for name in (PURCHASE_DAYS, LAST_AGE, AGE, MARGIN)))
 
 
-@lru_cache(maxsize=KEPT)
-def _fit_columns(*columns: bytes) -> Processes:
-    """The fit to purchase days, age at the last, age and margin as float32; every candidate asks for the same one."""
-    days, last, age, margin = (np.frombuffer(column, dtype=np.float32).astype(np.float64) for column in columns)
-    known = days >= 1
-    bought = known & (margin > 0)
+def fit_loyalty(rows: Rows) -> PurchaseProcess:
+    """MBG/NBD alone: whether customers still are some. Rows and errors as in `fit_processes`."""
+    return _fit_rhythm("mbg_nbd", *(_column(rows, name).tobytes() for name in (PURCHASE_DAYS, LAST_AGE, AGE)))
+
+
+@lru_cache(maxsize=2 * KEPT)
+def _fit_rhythm(family: Literal["bg_nbd", "mbg_nbd"], *columns: bytes) -> PurchaseProcess:
+    """One family fitted to purchase days, age at the last and age as float32."""
+    days, last, age = (np.frombuffer(column, dtype=np.float32).astype(np.float64) for column in columns)
     if not np.any(days > 1):
         raise DataError(
             f"probability models: none of {len(days):,} customers bought on a second day, a rhythm cannot be learnt; "
             "drop bg_nbd, stack, p_alive and extrapolate_to_days from the definition, or bring more history"
         )
-    x, t_x, T = days[known] - 1, last[known] / DAYS_PER_WEEK, age[known] / DAYS_PER_WEEK
-    histories = group_histories(x, t_x, T)
-    purchases = fit_purchases(histories, family="bg_nbd")
-    loyalty = fit_purchases(histories, family="mbg_nbd")
+    known = days >= 1
+    histories = group_histories(days[known] - 1, last[known] / DAYS_PER_WEEK, age[known] / DAYS_PER_WEEK)
+    return fit_purchases(histories, family=family)
+
+
+@lru_cache(maxsize=KEPT)
+def _fit_columns(*columns: bytes) -> Processes:
+    """The fit to purchase days, age at the last, age and margin as float32; every candidate asks for the same one."""
+    days, margin = (np.frombuffer(columns[i], dtype=np.float32).astype(np.float64) for i in (0, 3))
+    known = days >= 1
+    bought = known & (margin > 0)
+    purchases = _fit_rhythm("bg_nbd", *columns[:3])
+    loyalty = _fit_rhythm("mbg_nbd", *columns[:3])
     money = fit_spend(margin[bought] / days[bought], days[bought])
     notes = [
         f"purchases: BG/NBD r {purchases.r:.3f}, alpha {purchases.alpha:.2f} weeks, a {purchases.a:.3f}, "

@@ -27,12 +27,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from netlift.errors import DataError
-from netlift.estimators.expression import Expression, column, constant, linear, maximum, product, ratio
+from netlift.estimators.expression import (
+    Expression,
+    column,
+    constant,
+    linear,
+    maximum,
+    product,
+    purchase_process,
+    ratio,
+)
 from netlift.estimators.rows import ContactRows
-from netlift.estimators.value.btyd import AGE, LAST_AGE, MARGIN, PURCHASE_DAYS, evaluate_expressions, fit_processes
+from netlift.estimators.value.btyd import AGE, LAST_AGE, PURCHASE_DAYS, evaluate_expressions, fit_loyalty
 
 PURCHASES, CONTACTS, TENURE, LAST = "purchases_365d", "contacts_365d", "tenure_days", "days_since_last_purchase"
-PROCESS = {PURCHASE_DAYS, LAST_AGE, AGE, MARGIN}
+PROCESS = {PURCHASE_DAYS, LAST_AGE, AGE}
 YEAR = 365.0
 EVENTS, CHANNEL, IN_YEAR = "events_", "share_channel_", "_365d"
 SHARES = {"promo_share_365d": PURCHASES, "response_share_365d": CONTACTS}
@@ -78,7 +87,7 @@ def learn_drivers(rows: ContactRows) -> Drivers:
     notes: tuple[str, ...] = ()
     if known >= PROCESS:
         try:
-            columns["alive"] = fit_processes(newest).p_alive
+            columns["alive"] = purchase_process(fit_loyalty(newest), "p_alive")
         except DataError as error:
             notes = (f"learned without P(alive): {error}",)
     return Drivers(columns={f"posterior_{name}": of for name, of in columns.items()}, notes=notes)
