@@ -66,7 +66,7 @@ def test_another_question_about_the_same_campaign_has_a_key_of_its_own_and_no_de
         return found[0]
 
     monkeypatch.setattr(readout_files, "read_campaign", read_once)
-    monkeypatch.setattr(readout_files, "write_out", lambda found, words, order: dict.fromkeys(FILES, b"{}"))
+    monkeypatch.setattr(readout_files, "write_out", lambda found, words, order, reach: dict.fromkeys(FILES, b"{}"))
     plain = make_readout(settings, ReadoutOrder(target="K1", language="en"), **asked)
     questions = [
         {"split_by": ("region",)},
