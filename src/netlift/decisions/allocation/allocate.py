@@ -35,6 +35,7 @@ POLISHES = 3
 MOST_ENTRIES = 4_000
 NEAR, FAR = 20.0, 1e3
 EQUAL = 1e-10
+ROUNDING = 1e-6  # %, below which a gap is that of floating point
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +68,7 @@ class Allocation:
         given = int(np.count_nonzero(self.choice >= 0))
         return (
             f"{format_number(self.profit)} from {given:,} of {len(self.choice):,} customers, "
-            f"at most {100 * self.gap:.2g} % below the best possible"
+            f"at most {max(100 * self.gap, ROUNDING):.2g} % below the best possible"
         )
 
 
