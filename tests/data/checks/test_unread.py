@@ -206,3 +206,30 @@ def test_a_file_that_is_torn_in_its_middle_stops_those_that_read_it(tmp_path):
     report.raise_for_errors("readout")
     with pytest.raises(DataError, match="events"):
         report.raise_for_errors("score")
+
+
+def allowing(settings, **limits):
+    return settings.model_copy(update={"check": settings.check.model_copy(update=limits)})
+
+
+def test_receipts_of_unknown_customers_stop_beyond_max_orphan_share_and_not_where_more_is_allowed(tmp_path):
+    frames = shop()
+    frames["transactions"].loc[:29, "customer_id"] = "nobody"  # a tenth
+    settings = configure(tmp_path, frames)
+    with open_tables(settings, verb="check") as tables:
+        with pytest.raises(DataError, match=r"transactions\.customer_id.*30 of 300"):
+            read_sound(tables, allowing(settings, max_orphan_share=0.09), verb="train")
+        _, report = read_sound(tables, allowing(settings, max_orphan_share=0.11), verb="train")
+    assert report.errors == ()
+
+
+def test_a_skewed_split_alarms_below_srm_alarm_and_not_where_the_config_asks_for_less(tmp_path):
+    frames = shop()
+    arms = np.where(np.arange(PEOPLE) < 115, "control", "sms")  # 115 of 300 at one half: p is 5e-5
+    frames["contacts"]["offer_id"] = arms
+    settings = configure(tmp_path, frames)
+    with open_tables(settings, verb="check") as tables:
+        alarmed = check_tables(tables, allowing(settings, srm_alarm=0.001), as_of=None).sample_ratios.rows[0]
+        calm = check_tables(tables, allowing(settings, srm_alarm=0.00001), as_of=None).sample_ratios.rows[0]
+    assert 1e-5 < alarmed.p_value < 1e-3
+    assert (alarmed.alarm, calm.alarm) == (True, False)
