@@ -138,7 +138,7 @@ def test_what_is_missing_is_named_by_question(tmp_path):
 
 
 def test_tables_that_hold_neither_customers_nor_receipts_are_refused_by_their_columns(tmp_path):
-    pd.DataFrame({"sku": [1, 2], "shelf": ["a", "b"]}).to_csv(tmp_path / "stock.csv", index=False)
+    pd.DataFrame({"sku": [1, 2], "shelf": ["a", "b"]}).to_parquet(tmp_path / "stock.parquet")
     with pytest.raises(UsageError, match=r"stock: sku, shelf.*customer_id"):
         found(tmp_path)
 
@@ -207,3 +207,10 @@ def test_the_only_moment_and_the_only_number_are_taken_whatever_they_are_called_
     }
     ORDERS.assign(discount=0.5).to_csv(tmp_path / "orders.csv", index=False)
     assert found(tmp_path).tables["transactions"].columns["margin"] == "OrderTotal"
+
+
+def test_the_first_row_of_a_csv_without_header_is_not_quoted(tmp_path):
+    ORDERS.assign(ClientID="CANARY").to_csv(tmp_path / "orders.csv", index=False, header=False)
+    with pytest.raises(UsageError, match=r"orders: 4 columns") as refusal:
+        found(tmp_path)
+    assert "CANARY" not in str(refusal.value)

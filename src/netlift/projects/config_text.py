@@ -74,10 +74,7 @@ def write_config(proposal: Proposal, choices: Choices, *, folder: Path) -> str:
         **{**vars(choices), "segments": segments},
         is_snapshot=proposal.is_snapshot,
         tables=[_table(found, folder) for found in proposal.tables.values()],
-        unused=[
-            f"{_place(source.path, folder)} ({', '.join(_inert(column.name) for column in source.columns)})"
-            for source in proposal.unused
-        ],
+        unused=[f"{_place(source.path, folder)} ({_inert(source.headings)})" for source in proposal.unused],
         attributes=attributes,
         attribute_types=types,
         candidates=[] if people is None else [_inert(column.name) for column in people.attributes],

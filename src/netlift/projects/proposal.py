@@ -137,7 +137,7 @@ def propose(sources: Sequence[FoundSource]) -> Proposal:
     if extract is not None:
         tables, used = {"customers": extract}, {sources.index(extract.source)}
     if "customers" not in tables and "transactions" not in tables:
-        held = "; ".join(f"{one.name}: {', '.join(column.name for column in one.columns)}" for one in sources)
+        held = "; ".join(f"{one.name}: {one.headings}" for one in sources)
         raise UsageError(
             f"neither customers nor receipts were recognized among {len(sources)} tables ({held}); rename the column "
             "that identifies a customer to customer_id, or write data.tables by hand as docs/how-to/own-data.md says"
@@ -237,7 +237,7 @@ def _may_be(table: TableContract, column: str, own: FoundColumn) -> bool:
 
 def _consents(source: FoundSource) -> Iterator[tuple[str, str]]:
     for column in source.columns:
-        words = [word for word in words_of(column.name)]
+        words = words_of(column.name)
         if column.kind in ("flag", "empty") and any(word in CONSENT for word in words):
             for channel in (WORDS_OF_CHANNELS.get(word, word) for word in words):
                 if channel in CHANNELS or column.name == f"{CONSENT_PREFIX}{channel}":

@@ -75,6 +75,12 @@ class FoundSource:
     encoding: str | None = None
     is_text: bool = False
 
+    @property
+    def headings(self) -> str:
+        """Its columns for messages; of a CSV their number alone: without a header its first row stands there."""
+        names = ", ".join(column.name for column in self.columns)
+        return f"{len(self.columns)} columns" if self.is_text else names
+
     def column(self, name: str) -> FoundColumn:
         """The column of that name."""
         return next(column for column in self.columns if column.name == name)

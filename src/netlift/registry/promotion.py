@@ -148,8 +148,13 @@ def find_unfinished(store: Store, task: str) -> int | None:
     Raises:
         ModelIntegrityError: The journal was changed.
     """
+    entry = _open_entry(store, task)
+    return None if entry is None else int(entry["version"])
+
+
+def _open_entry(store: Store, task: str) -> dict[str, Any] | None:
     entries = [entry for entry in read_entries(audit_path(store)) if entry["task"] == task]
-    return entries[-1]["version"] if entries and entries[-1]["event"] == INTENDED else None
+    return entries[-1] if entries and entries[-1]["event"] == INTENDED else None
 
 
 def audit_path(store: Store) -> Path:
@@ -198,13 +203,12 @@ def _drop_challenger(store: Store, task: str, *, version: int) -> None:
 
 def _close_open_entry(store: Store, task: str, *, current: int | None, at: datetime) -> None:
     """Write what became of a promotion that was killed half-way."""
-    if find_unfinished(store, task) is None:
+    if (entry := _open_entry(store, task)) is None:
         return
-    entries = [entry for entry in read_entries(audit_path(store)) if entry["task"] == task]
-    event = MOVED if entries[-1]["version"] == current else ABANDONED
+    event = MOVED if entry["version"] == current else ABANDONED
     if current is not None and event == MOVED:
         _drop_challenger(store, task, version=current)
-    kept = {key: value for key, value in entries[-1].items() if key != "previous"}
+    kept = {key: value for key, value in entry.items() if key != "previous"}
     append_entry(audit_path(store), {**kept, "event": event, "closed_at": at.isoformat()})
 
 
