@@ -312,19 +312,17 @@ def write_out(
     readout: CampaignReadout, words: Words, order: ReadoutOrder, reach: JourneyLine | None = None
 ) -> dict[str, bytes]:
     """The readout in every form, suffix to content; of a journey also how far its customers came."""
-    document, told = readout_document(readout, words), readout_json(readout, words)
+    more = () if reach is None else (reach_section(reach, words),)
+    document, told = readout_document(readout, words, more=more), readout_json(readout, words)
     if reach is not None:
-        sections = [*document.sections]
-        place = next((i for i, one in enumerate(sections) if one.name == "trust"), len(sections))
-        document = replace(document, sections=(*sections[:place], reach_section(reach, words), *sections[place:]))
         told["journey"] = to_plain(reach)
     page = to_html(document)
     contents = {
         "json": to_json(told),
         "md": to_markdown(document),
         "html": page,
-        "xlsx": readout_workbook(readout, words),
-        "pptx": to_pptx(readout, words),
+        "xlsx": readout_workbook(readout, words, more=more),
+        "pptx": to_pptx(readout, words, more=more),
     }
     return contents | ({"pdf": to_pdf(page, browser=order.browser)} if order.pdf else {})
 
