@@ -328,7 +328,7 @@ def _section_slide(deck: Any, section: Section, grid: Grid, head: Headline, say:
     """A section's words and one of its tables."""
     slide = _slide(deck, head)
     _text(slide, [(section.title, 24, INK, True)], box=(MARGIN, 1.5, 12.1, 0.6))
-    widths = (12.1 / len(grid.columns),) * len(grid.columns)
+    widths = (7.1, *(5.0 / (len(grid.columns) - 1),) * (len(grid.columns) - 1))
     _table(slide, grid, head, widths=widths, rows=MOST_ROWS, height=0.31, points=11)
     words = [(_cut(text, LONGEST), 12, QUIET, False) for text in section.paragraphs]
     _text(slide, words, box=(MARGIN, 6.5, 12.1, 0.45))
