@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netlift.abtest.design.journey import find_journey
-from netlift.abtest.portfolio.compute import own_plans
+from netlift.abtest.portfolio.compute import own_plans, read_among
 from netlift.abtest.readout.compute import read_campaign
 from netlift.abtest.readout.result import AmongCampaigns, CampaignReadout
 from netlift.abtest.readout.rows import ReadoutRequest
@@ -163,7 +163,12 @@ def make_readout(
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="readout")
         checked.require_campaign(campaign)
-        request = replace(request, faults=checked.faulty, among=among)
+
+        def ask(until: datetime) -> Mapping[str, Mapping[str, AmongCampaigns]]:
+            how = {"plans": request.plans, "until": until, "faulty": tuple(checked.faulty)}
+            return read_among(settings, tables, **how, progress=progress) if among is None else among
+
+        request = replace(request, faults=checked.faulty, among=ask)
         readout = read_campaign(settings, tables, request, progress=progress)
         progress.stage("report", "pages, slides and workbook")
         reach = None if journey is None else read_reach(settings, journey, until.date())

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
-from netlift.abtest.portfolio.compute import read_among
 from netlift.abtest.readout.advice import best_in_total
 from netlift.abtest.readout.advice_limits import advise_arms, channels_of
 from netlift.abtest.readout.arms import (
@@ -33,7 +32,6 @@ from netlift.abtest.readout.other_campaigns import INSIDE, find_touches, read_ov
 from netlift.abtest.readout.overlaps import Touch
 from netlift.abtest.readout.result import (
     ALL_ARMS,
-    AmongCampaigns,
     ArmReadout,
     Assumption,
     CampaignReadout,
@@ -227,8 +225,8 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         each = 1 - (1 - how.level) / len(arms_of(cells))
         of_arm = bounds([look.information for look in taken], level=each)[-1]
         terms = replace(terms, bound=taken[-1].bound, bound_of_arm=of_arm)
-    if randomized:
-        terms = replace(terms, among=_among_campaigns(reading, progress))
+    if randomized and request.among is not None:
+        terms = replace(terms, among=request.among(campaign.until).get(campaign.campaign_id, {}))
     progress.stage("readout", "lines of sensitivity, segments, days")
     arms = gather_arm_cells(rows, cells, reading.arms_of, cap=how.cap)
     weighted = bool(reading.chances.unequal)
@@ -439,18 +437,6 @@ def _looks(reading: Reading, terms: Terms) -> Iterator[Look]:
         cells = by_arm(reading.cells(seen, figures=figures))
         scores.append(campaign_score(cells, covariates=terms.covariates, fixed=terms.fixed))
     yield from looks_at([share for share, _ in due], scores, planned=plan.looks, level=plan.level)
-
-
-def _among_campaigns(reading: Reading, progress: Progress) -> dict[str, AmongCampaigns]:
-    """Arm, `ALL_ARMS` for the campaign, to what the portfolio of the same day says of it."""
-    own, among = reading.campaign, reading.request.among
-    if among is None:
-        faulty = tuple(reading.request.faults or ())
-        among = read_among(
-            reading.business, reading.tables, plans=reading.request.plans, until=own.until, faulty=faulty,
-            progress=progress,
-        )  # fmt: skip
-    return dict(among.get(own.campaign_id, {}))
 
 
 def _segments(reading: Reading, whole: Mapping[str, Moments], read: ArmsRead, terms: Terms) -> Iterator[SegmentEffects]:
