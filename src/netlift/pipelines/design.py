@@ -35,12 +35,17 @@ from netlift.data.checks.findings import Finding
 from netlift.data.checks.quality import is_revenue_based
 from netlift.data.history import History, read_history
 from netlift.data.read import Tables
-from netlift.data.run import MANIFEST_FILE, combine_digests, find_key, name_question, read_standing, reading_tables
-from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.data.run import (
+    RunFolder,
+    combine_digests,
+    name_question,
+    reading_tables,
+)
+from netlift.data.write import write_bytes
 from netlift.errors import ConfigError, GateRefusedError, HistoryTooShortError, UsageError
 from netlift.progress import Progress
-from netlift.registry.locks import exclusive
-from netlift.report.exports import to_json, to_text
+from netlift.registry.locks import job
+from netlift.report.exports import to_text
 from netlift.report.files import name_files, write_out
 from netlift.report.language import speak
 from netlift.report.names import speak_of
@@ -134,9 +139,8 @@ def design_campaign(
     speak(request.language)
     request = complete(request, settings)
     target = experiments / request.folder / PLAN_FILE
-    require_free_space(settings.state, needed_mb=100)
-    lock = settings.state / "locks" / f"design-{request.folder}.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder=f"design {request.folder}"):
+    lock, holder = f"design-{request.folder}", f"design {request.folder}"
+    with job(settings.state, lock, holder=holder, timeout_seconds=lock_timeout):
         standing = _standing(target)
         with reading_tables(settings, verb="design") as (tables, sources):
             progress.stage("design", "holding the tables against the contract")
@@ -182,17 +186,10 @@ def _write_pages(
     inputs = digests | {"inputs": combine_digests(digests)}
     place = settings.state / "out" / "designs"
     own = name_question(f"{request.folder}-{request.language}", "pdf" if "pdf" in contents else "")
-    key = find_key(place, "", own, inputs)
-    if (place / key).exists():
-        read_standing(place / key, inputs, key, files=files)
-        return place / key
-    with staged_directory(place / key) as staging:
-        for suffix, name in files.items():
-            write_bytes(staging / name, contents[suffix])
-        written = {suffix: file_digest(staging / name) for suffix, name in files.items()}
-        manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), "run_key": key}
-        write_bytes(staging / MANIFEST_FILE, to_json({**manifest, "digests": {**made_from, **inputs, **written}}))
-    return place / key
+    run = RunFolder.find(place, "", own, inputs=inputs, files=files)
+    if not run.read():
+        run.write(contents, {"run_key": run.key, "digests": made_from}, now=now)
+    return run.target
 
 
 def _standing(target: Path) -> Plan | None:

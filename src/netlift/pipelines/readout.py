@@ -22,30 +22,29 @@ from netlift.config.business import BusinessSettings
 from netlift.config.journeys import JourneySettings
 from netlift.config.plan import PLAN_FILE, Plan, load_plan
 from netlift.data.checks.check import read_sound
-from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.history import read_history
 from netlift.data.run import (
     MANIFEST_FILE,
+    RunFolder,
     SourceFiles,
     combine_digests,
-    find_key,
     name_question,
-    read_standing,
     reading_tables,
 )
-from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.data.write import file_digest, write_bytes
 from netlift.decisions.eligibility.contact_history import digest_lists
 from netlift.decisions.journeys.reach import JourneyLine, count_closed_reach
 from netlift.decisions.run.journeys import read_journeys
 from netlift.decisions.run.page_journeys import reach_section
 from netlift.errors import ConfigError, UsageError
 from netlift.progress import Progress
-from netlift.registry.locks import exclusive
+from netlift.registry.locks import job
 from netlift.report.exports import to_html, to_json, to_markdown, to_text
 from netlift.report.language import Words, speak
 from netlift.report.names import speak_of
 from netlift.report.pdf import to_pdf
-from netlift.results import SCHEMA_VERSION, Told, to_plain
+from netlift.report.run import ReportRun
+from netlift.results import to_plain
 from netlift.segments.splits import digest_splits
 
 FILES = {suffix: f"readout.{suffix}" for suffix in ("json", "md", "html", "xlsx", "pptx")}
@@ -79,33 +78,23 @@ class ReadoutOrder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadoutSummary(Told):
+class ReadoutSummary(ReportRun):
     """What the verb wrote.
 
     Attributes:
-        run_key: Name of the output's folder.
-        language: Of the texts.
-        path: The folder.
         text: The readout on one screen.
-        digests: What it was made from, and of the files themselves.
         readout: The readout, as in its JSON file.
-        written: False where it stood already, made from the same inputs.
-        left_out: What of the tables was not read, as the check found it.
     """
 
-    run_key: str
-    language: str
-    path: str
     text: str
-    digests: Mapping[str, str]
     readout: Mapping[str, Any]
-    written: bool
-    left_out: tuple[Finding, ...] = ()
 
-    def to_text(self) -> str:
-        """The readout on one screen, and where the rest is."""
-        where = speak(self.language).say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
-        return f"{self.text}\n\n{where}"
+    RESULT = "readout"
+
+    @property
+    def first_read(self) -> str:
+        """The readout on one screen."""
+        return self.text
 
 
 def make_readout(
@@ -143,9 +132,7 @@ def make_readout(
     request = ReadoutRequest(
         campaign_id=campaign, plan=plan, as_of=order.as_of, split_by=order.split_by, tolerance=order.tolerance
     )
-    require_free_space(settings.state, needed_mb=100)
-    lock = settings.state / "locks" / "readout.lock"
-    held = exclusive(lock, timeout_seconds=lock_timeout, holder="readout")
+    held = job(settings.state, "readout", timeout_seconds=lock_timeout)
     with held, reading_tables(settings, verb="readout", repeatable=True) as (tables, sources):
         words = speak_of(settings, order.language, tables)
         request = replace(request, plans=own_plans(settings, tables, plans))
@@ -155,18 +142,19 @@ def make_readout(
         inputs = _input_digests(settings, request, sources, (campaign, until.isoformat(), words.language, *question))
         own = name_question(f"{file_name(campaign)}-{until:%Y-%m-%d}-{words.language}", *question)
         place = settings.state / "out" / "readouts"
-        key = find_key(place, order.run_key, own, inputs)
-        if (place / key).exists():
-            standing = standing_readout(place / key, inputs, files=_files(order))
-            _publish(place, campaign, folder, place / key)  # the job that wrote it may have been killed just before
+        run = RunFolder.find(place, order.run_key, own, inputs=inputs, files=FILES | (PDF if order.pdf else {}))
+        if standing := ReadoutSummary.read(run):
+            _publish(place, campaign, folder, run.target)  # the job that wrote it may have been killed just before
             return standing
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="readout")
         checked.require_campaign(campaign)
 
         def ask(until: datetime) -> Mapping[str, Mapping[str, AmongCampaigns]]:
-            how = {"plans": request.plans, "until": until, "faulty": tuple(checked.faulty)}
-            return read_among(settings, tables, **how, progress=progress) if among is None else among
+            if among is not None:
+                return among
+            faulty = tuple(checked.faulty)
+            return read_among(settings, tables, plans=request.plans, until=until, faulty=faulty, progress=progress)
 
         request = replace(request, faults=checked.faulty, among=ask)
         readout = read_campaign(settings, tables, request, progress=progress)
@@ -174,80 +162,16 @@ def make_readout(
         reach = None if journey is None else read_reach(settings, journey, until.date())
         contents = write_out(readout, words, order, reach)
         sources.require_unchanged()
-        summary = write_readout(
-            place / key,
+        summary = ReadoutSummary.write(
+            run,
             contents,
-            files=_files(order),
-            text=to_text(readout_brief(readout, words)),
             language=words.language,
-            inputs=inputs,
-            now=now,
+            text=to_text(readout_brief(readout, words)),
             left_out=checked.left_out_of("readout", campaign=campaign),
+            now=now,
         )
-        _publish(place, campaign, folder, place / key)
+        _publish(place, campaign, folder, run.target)
         return summary
-
-
-def write_readout(
-    target: Path,
-    contents: Mapping[str, bytes],
-    *,
-    files: Mapping[str, str],
-    text: str,
-    language: str,
-    inputs: Mapping[str, str],
-    now: datetime,
-    left_out: tuple[Finding, ...] = (),
-) -> ReadoutSummary:
-    """Write a readout and its manifest, all or none.
-
-    Args:
-        target: The folder that will stand; its name is the run key.
-        contents: Suffix to content, `json` among them.
-        files: Suffix to file name.
-        text: The readout on one screen.
-        language: Of the texts.
-        inputs: Digests of what it was made from.
-        now: Time of the call.
-        left_out: What of the tables was not read.
-    """
-    with staged_directory(target) as staging:
-        for suffix, name in files.items():
-            write_bytes(staging / name, contents[suffix])
-        summary = ReadoutSummary(
-            run_key=target.name,
-            language=language,
-            path=str(target),
-            text=text,
-            digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in files.items()}},
-            readout=json.loads(contents["json"]),
-            written=True,
-            left_out=left_out,
-        )
-        manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(summary)}
-        del manifest["readout"]
-        write_bytes(staging / MANIFEST_FILE, to_json(manifest))
-    return summary
-
-
-def standing_readout(target: Path, inputs: Mapping[str, str], *, files: Mapping[str, str]) -> ReadoutSummary:
-    """What was written there before, if it was made from the same inputs and is whole.
-
-    Raises:
-        UsageError: It was made from other inputs.
-        GateRefusedError: A file is missing or is not what was written.
-    """
-    manifest = read_standing(target, inputs, target.name, files=files)
-    return ReadoutSummary(
-        run_key=target.name,
-        language=manifest["language"],
-        path=str(target),
-        text=manifest["text"],
-        digests=manifest["digests"],
-        readout=json.loads((target / files["json"]).read_text(encoding="utf-8")),
-        written=False,
-        left_out=read_findings(manifest.get("left_out", ())),
-    )
 
 
 def _publish(place: Path, campaign: str, folder: Path | None, written: Path) -> None:
@@ -298,10 +222,6 @@ def _is_behind(published: Path, runs: Sequence[tuple[datetime, str]]) -> bool:
     digest, (newest, current) = file_digest(published), max(runs)
     is_older = published.stat().st_mtime < newest.timestamp()
     return digest not in {each for _, each in runs} or (digest != current and is_older)
-
-
-def _files(order: ReadoutOrder) -> dict[str, str]:
-    return FILES | (PDF if order.pdf else {})
 
 
 def read_reach(settings: BusinessSettings, journey: JourneySettings, until: date) -> JourneyLine | None:
@@ -393,5 +313,4 @@ def _question(order: ReadoutOrder, until: datetime) -> Iterator[str]:
 
 __all__ = [
     "FILES", "ReadoutOrder", "ReadoutSummary", "file_name", "find_behind", "find_plan", "make_readout",
-    "standing_readout", "write_readout",
 ]  # fmt: skip

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,32 +15,30 @@ from netlift.config.business import BusinessSettings
 from netlift.config.definitions import ChurnDefinition, load_definition
 from netlift.config.segments import SegmentSettings
 from netlift.data.checks.check import read_sound
-from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.history import History, read_history
 from netlift.data.read import Tables, open_tables
 from netlift.data.run import (
-    MANIFEST_FILE,
+    RunFolder,
     SourceFiles,
     combine_digests,
-    find_key,
     find_sources,
     name_question,
-    read_standing,
     safe_key,
 )
-from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
+from netlift.data.write import parquet_writer
 from netlift.errors import UsageError
 from netlift.features.labels import build_labels
 from netlift.features.queries import queries_at
 from netlift.pipelines.score import require_fresh
 from netlift.progress import Progress
 from netlift.registry.champions import Champion, find_champions
-from netlift.registry.locks import exclusive
-from netlift.report.exports import to_json, to_text
+from netlift.registry.locks import job
+from netlift.report.exports import to_text
 from netlift.report.files import name_files, write_out
 from netlift.report.language import speak
 from netlift.report.names import speak_of
-from netlift.results import SCHEMA_VERSION, Estimate, Table, Told, to_plain
+from netlift.report.run import ReportRun
+from netlift.results import SCHEMA_VERSION, Estimate, Table, to_plain
 from netlift.segments.economics import SegmentRow, Valuation, observed_share, summarize_segment
 from netlift.segments.edges import read_edges
 from netlift.segments.figures import Note
@@ -94,33 +92,23 @@ class SegmentRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentRun(Told):
+class SegmentRun(ReportRun):
     """What a job of the segments verb did.
 
     Attributes:
-        run_key: The job's key.
-        language: Of the texts.
-        path: The folder that it wrote.
         text: What is read first.
-        digests: What it was made from, and of the files themselves.
         report: What it found, as in its JSON file.
-        written: False where this key had been written before from the same inputs; nothing was written again.
-        left_out: What of the tables was not read, as the check found it.
     """
 
-    run_key: str
-    language: str
-    path: str
     text: str
-    digests: Mapping[str, str]
     report: Mapping[str, Any]
-    written: bool
-    left_out: tuple[Finding, ...] = ()
 
-    def to_text(self) -> str:
-        """What is read first, and where the rest is."""
-        where = speak(self.language).say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
-        return f"{self.text}\n\n{where}"
+    RESULT = "report"
+
+    @property
+    def first_read(self) -> str:
+        """What is read first."""
+        return self.text
 
 
 def segment_business(
@@ -154,11 +142,10 @@ def segment_business(
     require_segments(settings)
     if previous is not None and previous >= as_of:
         raise UsageError(f"--previous {previous} must be before --as-of {as_of}")
-    place, own, files = settings.state / "out" / "segments", request.own_key, request.files
+    place, own = settings.state / "out" / "segments", request.own_key
     named = safe_key(request.run_key or own)
-    require_free_space(settings.state, needed_mb=200)
-    lock = settings.state / "locks" / f"segments-{named}.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder=f"segments {named}"):
+    lock = f"segments-{named}"
+    with job(settings.state, lock, holder=f"segments {named}", timeout_seconds=lock_timeout, needed_mb=200):
         champions = find_champions(settings, [task for task in TASKS if task in settings.models])
         sources = find_sources(settings)
         inputs = _input_digests(settings, champions[0], sources, request)
@@ -167,11 +154,10 @@ def segment_business(
                 f"run key {named} was written over the edges as they stand; give --refit another --run-key"
             )
         edges = read_edges(settings.state / EDGES_FILE)
-        standing = _with_edges(inputs, edges.digest if edges else "")
-        key = find_key(place, request.run_key, own, standing)
-        target = place / key
-        if target.exists():
-            return _standing(target, standing, key, files)
+        asked = _with_edges(inputs, edges.digest if edges else "")
+        run = RunFolder.find(place, request.run_key, own, inputs=asked, files=request.files)
+        if standing := SegmentRun.read(run):
+            return standing
         with open_tables(settings, verb="segments", repeatable=True) as tables:
             words = speak_of(settings, request.language, tables)
             progress.stage("check", "holding the tables against the contract")
@@ -191,28 +177,15 @@ def segment_business(
         document = segments_document(report, words)
         result = {"schema_version": SCHEMA_VERSION, **to_plain(report)}
         contents = write_out(document, result, pdf=request.pdf, browser=request.browser)
-        with staged_directory(target, access=settings.ids_readable_by) as staging:
-            _write_customers(staging / CUSTOMERS["customers"], snapshots.frames[as_of])
-            for suffix, content in contents.items():
-                write_bytes(staging / files[suffix], content)
-            run = SegmentRun(
-                run_key=key,
-                language=words.language,
-                path=str(target),
-                text=to_text(replace(document, sections=document.sections[:1])),
-                digests={
-                    **_with_edges(inputs, snapshots.edges.digest),
-                    **{name: file_digest(staging / file) for name, file in files.items()},
-                },
-                report=json.loads(contents["json"]),
-                written=True,
-                left_out=checked.left_out_of("segments"),
-            )
-            about = {"written_at": now.isoformat(), "as_of": as_of, "customers": report.total.customers}
-            manifest = {"schema_version": SCHEMA_VERSION, **to_plain(about), **to_plain(run)}
-            del manifest["report"]
-            write_bytes(staging / MANIFEST_FILE, to_json(manifest))
-    return run
+        return SegmentRun.write(
+            replace(run, inputs=_with_edges(inputs, snapshots.edges.digest), access=settings.ids_readable_by),
+            {**contents, "customers": partial(_write_customers, frame=snapshots.frames[as_of])},
+            language=words.language,
+            text=to_text(replace(document, sections=document.sections[:1])),
+            left_out=checked.left_out_of("segments"),
+            now=now,
+            about={"as_of": as_of, "customers": report.total.customers},
+        )
 
 
 def analyse_segments(
@@ -385,11 +358,8 @@ def _write_customers(path: Path, frame: pd.DataFrame) -> None:
     wordless = (pa.types.is_null, pa.types.is_large_string)
     schema = [f.with_type(pa.string()) if any(is_(f.type) for is_ in wordless) else f for f in found.schema]
     table = found.cast(pa.schema(schema))
-    writer = parquet_writer(path, table.schema)
-    try:
+    with parquet_writer(path, table.schema) as writer:
         writer.write_table(table)
-    finally:
-        writer.close()
 
 
 def _input_digests(
@@ -410,18 +380,3 @@ def _input_digests(
 def _with_edges(inputs: dict[str, str], edges: str) -> dict[str, str]:
     digests = {**inputs, "edges": edges}
     return digests | {"inputs": combine_digests(digests)}
-
-
-def _standing(target: Path, inputs: dict[str, str], key: str, files: Mapping[str, str]) -> SegmentRun:
-    """What was written under this key before, if it was made from the same inputs and edges and is whole."""
-    manifest = read_standing(target, inputs, key, files=files)
-    return SegmentRun(
-        run_key=key,
-        language=manifest["language"],
-        path=str(target),
-        text=manifest["text"],
-        digests=manifest["digests"],
-        report=json.loads((target / files["json"]).read_text(encoding="utf-8")),
-        written=False,
-        left_out=read_findings(manifest.get("left_out", ())),
-    )
