@@ -25,7 +25,7 @@ from netlift.data.run import (
 from netlift.data.write import file_digest
 from netlift.decisions.eligibility.contact_history import digest_lists
 from netlift.errors import UsageError
-from netlift.forecast.compose import Basis, forecast_margin
+from netlift.forecast.compose import ForecastBasis, forecast_margin
 from netlift.forecast.inputs import group_customers, plan_contacts, read_campaigns
 from netlift.forecast.model import YEAR, lag_of
 from netlift.forecast.page import forecast_document
@@ -194,7 +194,7 @@ def make_forecast(
     )
     if asked is not None and (plan is None or not plan.curve):
         raise UsageError(f"--budget {asked:g}: there is no plan of contacts to spend it on; leave --budget out")
-    basis = Basis(
+    basis = ForecastBasis(
         business=settings.name,
         as_of=as_of,
         currency=settings.currency,

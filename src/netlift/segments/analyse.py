@@ -17,7 +17,7 @@ from netlift.features.queries import queries_at
 from netlift.progress import Progress
 from netlift.registry.champions import Champion
 from netlift.results import Estimate, Table
-from netlift.segments.economics import SegmentRow, Valuation, observed_share, summarize_segment
+from netlift.segments.economics import SegmentEconomics, Valuation, observed_share, summarize_segment
 from netlift.segments.figures import Note
 from netlift.segments.migration import trace_migration
 from netlift.segments.payback import Cohorts, find_payback, read_cohorts
@@ -111,11 +111,11 @@ def _segment_rows(
     valuation: Valuation,
     cohorts: Cohorts,
     lost: dict[str, Estimate | None],
-) -> list[SegmentRow]:
+) -> list[SegmentEconomics]:
     """A row per segment, and last that of all."""
     segment_of = frame.set_index("customer_id")["segment"].reindex(cohorts.customer_id).to_numpy()
 
-    def row(name: str, own: pd.DataFrame, acquired: Cohorts, strategy: str) -> SegmentRow:
+    def row(name: str, own: pd.DataFrame, acquired: Cohorts, strategy: str) -> SegmentEconomics:
         return summarize_segment(
             own,
             segment=name,

@@ -48,7 +48,7 @@ from netlift.abtest.readout.rows import (
 )
 from netlift.abtest.stats.adjustment import Adjustment
 from netlift.abtest.stats.aggregate import Cells, MomentCell, aggregate, by_arm
-from netlift.abtest.stats.heterogeneity import SegmentEffects, Whole, segment_effects
+from netlift.abtest.stats.heterogeneity import SegmentEffects, WholeArm, segment_effects
 from netlift.abtest.stats.moments import OUTCOMES, Moments
 from netlift.abtest.stats.outcomes import COVARIATES, campaign_contacts, count_left_out
 from netlift.abtest.stats.sequential import Look, bounds
@@ -462,7 +462,7 @@ def _segments(reading: Reading, whole: Mapping[str, Moments], read: ArmsRead, te
                 minimum_buyers=reading.settings.minimum_buyers,
                 level=terms.level,
                 currency=terms.currency,
-                whole=Whole(
+                whole=WholeArm(
                     treated=whole[arm],
                     control=control_of(whole, arm),
                     covariates=used[arm],
