@@ -183,17 +183,7 @@ def _decide(
     require_consent_sources(tables, decision, {offer.channel for offer in decision.offers.values()})
     kept = find_champions_file(settings, champions[UPLIFT])
     held_out = None if kept is None else read_proof_rows(kept.path, asked=[*decision.asked, SINCE])
-    known = describe_customers(
-        settings,
-        tables,
-        champions,
-        as_of=as_of,
-        key=request.key,
-        trigger=None,
-        held_out=held_out,
-        progress=progress,
-        rested=True,
-    )
+    known = describe_customers(settings, tables, champions, request, held_out=held_out, progress=progress, rested=True)
     known = replace(known, used=Used())
     log, summary = decide_for(settings, request, known, None, champions, without, held_out, progress)
     return log, known.outcome_days, summary

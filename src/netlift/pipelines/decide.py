@@ -168,16 +168,7 @@ def decide_business(
             _require_sound(settings, decision, tables, champions, request.as_of, replenishment=due)
             progress.stage("decide", f"features and effects as of {request.as_of}")
             held_out = None if kept is None else read_proof_rows(kept.path, asked=[*decision.asked, SINCE])
-            known = describe_customers(
-                settings,
-                tables,
-                champions,
-                as_of=request.as_of,
-                key=request.key,
-                trigger=trigger,
-                held_out=held_out,
-                progress=progress,
-            )
+            known = describe_customers(settings, tables, champions, request, held_out=held_out, progress=progress)
             night = move_journeys(settings, decision, known, as_of=request.as_of, run_key=request.key)
             known = known if night is None else known.after(night)
             log, summary = decide_for(settings, request, known, night, champions, without, held_out, progress)

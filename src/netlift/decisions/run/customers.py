@@ -43,6 +43,7 @@ from netlift.decisions.run.inputs import (
 )
 from netlift.decisions.run.journeys import JourneyHistory, ask_journeys, read_journeys
 from netlift.decisions.run.new_offers import read_new_offers
+from netlift.decisions.run.request import DecideRequest
 from netlift.decisions.run.scores import (
     LAST_PURCHASE,
     OVER_GAP,
@@ -52,7 +53,7 @@ from netlift.decisions.run.scores import (
     ltv_days,
     score_customers,
 )
-from netlift.decisions.run.trigger_lists import asks_when_due, earlier_runs, find_fired
+from netlift.decisions.run.trigger_lists import asks_when_due, earlier_runs, find_fired, find_trigger
 from netlift.errors import ConfigError
 from netlift.evaluation.policy.added_effects import SINCE, AddedEffect, find_added_effects
 from netlift.evaluation.policy.off_policy import choose_arms
@@ -140,14 +141,12 @@ def names_known(tables: Tables, champion: Champion) -> frozenset[str]:
     return own | feature_names(champion) | frozenset(SCORES) | {SEGMENT} | frozenset(FIELDS)
 
 
-def describe_customers(  # noqa: PLR0913 - all that one decision is made from
+def describe_customers(
     settings: BusinessSettings,
     tables: Tables,
     champions: Mapping[str, Champion],
+    request: DecideRequest,
     *,
-    as_of: date,
-    key: str,
-    trigger: TriggerSettings | None,
     held_out: ProofRows | None,
     progress: Progress,
     rested: bool = False,
@@ -158,9 +157,8 @@ def describe_customers(  # noqa: PLR0913 - all that one decision is made from
         settings: The business, with its decision block.
         tables: Its tables, checked.
         champions: Task to its champion; uplift is among them.
-        as_of: First day not seen.
-        key: Run key, whose own list is not counted.
-        trigger: Only customers for whom it fires, and its offers; None for all.
+        request: What is asked: of a trigger only customers for whom it fires, and its offers. The own list of its key
+            is not counted.
         held_out: Contacts that the model never saw, which tell how soon offers may follow another contact; None where
             the training kept none, and every offer waits for the window to be over.
         progress: Who watches.
@@ -172,7 +170,8 @@ def describe_customers(  # noqa: PLR0913 - all that one decision is made from
         UsageError: The trigger has run for the day under another key, or the key is a campaign's that is logged.
         DataError: Customers that are there twice, or nobody.
     """
-    decision = _decision_of(settings)
+    decision, as_of, key = _decision_of(settings), request.as_of, request.key
+    trigger = find_trigger(decision, request.trigger)
     every = make_options(decision, offers_known(tables))
     options = tuple(o for o in every if trigger is None or o.offer_id in trigger.offers)
     costs = read_past_costs(tables, as_of=as_of)
