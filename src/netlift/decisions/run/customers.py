@@ -33,6 +33,7 @@ from netlift.decisions.eligibility.open_windows import OpenWindows, Rest, days_t
 from netlift.decisions.eligibility.options import Option, Used, make_options
 from netlift.decisions.journeys.night import JourneyFacts, Night
 from netlift.decisions.new_offers.plan import NewOffers
+from netlift.decisions.request import DecideRequest
 from netlift.decisions.run.inputs import (
     PastCosts,
     bought_on,
@@ -43,7 +44,6 @@ from netlift.decisions.run.inputs import (
 )
 from netlift.decisions.run.journeys import JourneyHistory, ask_journeys, read_journeys
 from netlift.decisions.run.new_offers import read_new_offers
-from netlift.decisions.run.request import DecideRequest
 from netlift.decisions.run.scores import (
     LAST_PURCHASE,
     OVER_GAP,

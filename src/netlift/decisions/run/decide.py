@@ -14,9 +14,9 @@ from netlift.decisions.choice.choose import choose
 from netlift.decisions.journeys.night import Night, NightRequest, run_night
 from netlift.decisions.launch_check.check import prove_run
 from netlift.decisions.launch_check.forecast import evidence_of, read_evidence
+from netlift.decisions.request import DecideRequest
 from netlift.decisions.run.customers import Known
 from netlift.decisions.run.log import Log
-from netlift.decisions.run.request import DecideRequest
 from netlift.decisions.run.scores import UPLIFT
 from netlift.decisions.run.summarize import summarize
 from netlift.decisions.run.summary import DecisionSummary
