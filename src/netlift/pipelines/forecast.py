@@ -40,7 +40,7 @@ from netlift.report.exports import to_text
 from netlift.report.files import name_files, write_out
 from netlift.report.language import speak
 from netlift.report.names import speak_of
-from netlift.report.run import ReportRun
+from netlift.report.run import TextRun
 from netlift.results import SCHEMA_VERSION, to_plain
 from netlift.segments.snapshots import EDGES_FILE
 
@@ -76,23 +76,16 @@ class ForecastRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForecastRun(ReportRun):
+class ForecastRun(TextRun):
     """What a job of the forecast verb did.
 
     Attributes:
-        text: What is read first.
         forecast: What it found, as in its JSON file.
     """
 
-    text: str
     forecast: Mapping[str, Any]
 
     RESULT = "forecast"
-
-    @property
-    def first_read(self) -> str:
-        """What is read first."""
-        return self.text
 
 
 def forecast_business(

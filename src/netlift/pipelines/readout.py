@@ -43,7 +43,7 @@ from netlift.report.exports import to_html, to_json, to_markdown, to_text
 from netlift.report.language import Words, speak
 from netlift.report.names import speak_of
 from netlift.report.pdf import to_pdf
-from netlift.report.run import ReportRun
+from netlift.report.run import TextRun
 from netlift.results import to_plain
 from netlift.segments.splits import digest_splits
 
@@ -78,23 +78,16 @@ class ReadoutOrder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadoutSummary(ReportRun):
+class ReadoutSummary(TextRun):
     """What the verb wrote.
 
     Attributes:
-        text: The readout on one screen.
         readout: The readout, as in its JSON file.
     """
 
-    text: str
     readout: Mapping[str, Any]
 
     RESULT = "readout"
-
-    @property
-    def first_read(self) -> str:
-        """The readout on one screen."""
-        return self.text
 
 
 def make_readout(

@@ -31,7 +31,7 @@ from netlift.report.exports import to_text
 from netlift.report.files import name_files, write_out
 from netlift.report.language import speak
 from netlift.report.names import speak_of
-from netlift.report.run import ReportRun
+from netlift.report.run import TextRun
 from netlift.results import SCHEMA_VERSION, to_plain
 from netlift.segments.analyse import analyse_segments
 from netlift.segments.edges import read_edges
@@ -77,23 +77,16 @@ class SegmentRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentRun(ReportRun):
+class SegmentRun(TextRun):
     """What a job of the segments verb did.
 
     Attributes:
-        text: What is read first.
         report: What it found, as in its JSON file.
     """
 
-    text: str
     report: Mapping[str, Any]
 
     RESULT = "report"
-
-    @property
-    def first_read(self) -> str:
-        """What is read first."""
-        return self.text
 
 
 def segment_business(

@@ -99,4 +99,20 @@ class ReportRun(Told):
         return cls(**own | {"path": str(run.target), "written": written, "left_out": left_out})
 
 
-__all__ = ["ReportRun"]
+@dataclass(frozen=True, kw_only=True)
+class TextRun(ReportRun):
+    """A run that keeps what is read first as one text.
+
+    Attributes:
+        text: It.
+    """
+
+    text: str
+
+    @property
+    def first_read(self) -> str:
+        """What is read first."""
+        return self.text
+
+
+__all__ = ["ReportRun", "TextRun"]
