@@ -1,11 +1,14 @@
-"""What is asked of a run of decisions."""
+"""What is asked of a run of decisions, and the rules that it needs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
 
+from netlift.config.business import BusinessSettings
+from netlift.config.decision import DecisionSettings
 from netlift.data.run import safe_key
+from netlift.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +34,17 @@ class DecideRequest:
         """The run key as a folder name."""
         own = "".join(letter if letter.isalnum() else "-" for letter in self.trigger)
         return safe_key(self.run_key or "-".join(filter(None, [self.as_of.isoformat(), own])))
+
+
+def require_decision(settings: BusinessSettings) -> DecisionSettings:
+    """The config's decision block.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    if settings.decision is None:
+        raise ConfigError(
+            f"config {settings.name}: no decision block, so nobody has said which offers may go out; write one, as in "
+            "configs/demo.yaml"
+        )
+    return settings.decision

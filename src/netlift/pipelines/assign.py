@@ -104,7 +104,7 @@ def assign_campaign(
     plan = load_plan(plan_path).verify()
     if plan.currency != settings.currency:
         raise UsageError(f"{plan_path}: money is in {plan.currency}, of {settings.name} in {settings.currency}")
-    if find_journey(settings, plan.campaign_id) is not None:
+    if find_journey(settings.decision, plan.campaign_id) is not None:
         raise UsageError(
             f"{plan_path}: {plan.campaign_id!r} is a journey of the config: `netlift decide` draws its arms night by "
             "night as its trigger fires, and no list is drawn beforehand"

@@ -131,7 +131,7 @@ def make_readout(
         request = replace(request, plans=own_plans(settings, tables, plans))
         until = order.as_of or datetime.combine(read_history(tables).end, time())
         question = tuple(_question(order, until))
-        journey = find_journey(settings, campaign)
+        journey = find_journey(settings.decision, campaign)
         inputs = _input_digests(settings, request, sources, (campaign, until.isoformat(), words.language, *question))
         own = name_question(f"{file_name(campaign)}-{until:%Y-%m-%d}-{words.language}", *question)
         place = settings.state / "out" / "readouts"
@@ -286,7 +286,7 @@ def _input_digests(
         "decision": settings.decision.digest() if settings.decision else "",
         "segments": digest_splits(settings, _split_by(settings, request)),
     }
-    if find_journey(settings, request.campaign_id) is not None:
+    if find_journey(settings.decision, request.campaign_id) is not None:
         digests["lists"] = combine_digests(digest_lists(settings.state, own_key=""))
     return digests | {"inputs": combine_digests({**digests, "shape": json.dumps(shape)})}
 

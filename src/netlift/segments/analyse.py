@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +50,7 @@ def analyse_segments(
     Arguments and refusals are those of `segment_business` and `take_snapshots`.
     """
     segments, history = require_segments(settings), read_history(tables)
-    churn, mature, notes = _mature_cutoff(settings, as_of, history)
+    churn, mature, notes = _mature_cutoff(settings.models.get("churn"), as_of, history)
     days = [day for day in (as_of, previous, mature) if day is not None]
     snapshots = take_snapshots(settings, tables, as_of=days, progress=progress, refit=refit, champions=champions)
     frame = snapshots.frames[as_of]
@@ -134,12 +135,12 @@ def _segment_rows(
 
 
 def _mature_cutoff(
-    settings: BusinessSettings, as_of: date, history: History
+    path: Path | None, as_of: date, history: History
 ) -> tuple[ChurnDefinition | None, date | None, list[Note]]:
     """The newest day whose label of churn is whole by `as_of`."""
-    if "churn" not in settings.models:
+    if path is None:
         return None, None, []
-    definition = load_definition(settings.models["churn"], "churn")
+    definition = load_definition(path, "churn")
     if not isinstance(definition, ChurnDefinition):
         return None, None, []
     windows = definition.windows

@@ -141,7 +141,7 @@ def plan_arms(
         DataError: There is no table of offers.
         UsageError: An offer that it does not have; says what was probably meant.
     """
-    journey = find_journey(settings, request.campaign_id) if request.is_journey else None
+    journey = find_journey(settings.decision, request.campaign_id) if request.is_journey else None
     if journey is not None and settings.decision is not None:
         return (arm_of_journey(journey, settings.decision.offers, tables, share=1 - control_share),)
     if "offers" not in tables:

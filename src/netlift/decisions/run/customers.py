@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,6 @@ from netlift.abtest.assignment.audience import read_segments
 from netlift.abtest.assignment.holdout import is_held_out, period_of
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT
-from netlift.config.decision import DecisionSettings
 from netlift.config.outreach import TriggerSettings
 from netlift.data.read import Tables
 from netlift.decisions.choice.value import AtRisk, OptionValues, TrainedCosts, value_options
@@ -33,7 +33,7 @@ from netlift.decisions.eligibility.open_windows import OpenWindows, Rest, days_t
 from netlift.decisions.eligibility.options import Option, Used, make_options
 from netlift.decisions.journeys.night import JourneyFacts, Night
 from netlift.decisions.new_offers.plan import NewOffers
-from netlift.decisions.request import DecideRequest
+from netlift.decisions.request import DecideRequest, require_decision
 from netlift.decisions.run.inputs import (
     PastCosts,
     bought_on,
@@ -170,7 +170,7 @@ def describe_customers(
         UsageError: The trigger has run for the day under another key, or the key is a campaign's that is logged.
         DataError: Customers that are there twice, or nobody.
     """
-    decision, as_of, key = _decision_of(settings), request.as_of, request.key
+    decision, as_of, key = require_decision(settings), request.as_of, request.key
     trigger = find_trigger(decision, request.trigger)
     every = make_options(decision, offers_known(tables))
     options = tuple(o for o in every if trigger is None or o.offer_id in trigger.offers)
@@ -241,7 +241,7 @@ def describe_customers(
         proven=tuple(one.offer_id for one in added if one.share),
         lists=history.lists,
         drifted=scored.drifted,
-        used=_used(settings, history, tables, as_of, key),
+        used=_used(settings.state, history, tables, as_of, key),
         next_purchase=None if foretold is None else foretold.evaluation,
         journeys=journeys,
         facts=facts,
@@ -258,7 +258,7 @@ def _with_next_purchases(
     progress: Progress,
 ) -> tuple[Scored, Foretold | None]:
     """The customers with the fields of next purchases and of the recommender that lists and conditions ask for."""
-    decision = _decision_of(settings)
+    decision = require_decision(settings)
     asked = [name for name in decision.asked if name not in tables.present["customers"]]
     found: dict[str, np.ndarray] = {}
     foretold = None
@@ -272,12 +272,6 @@ def _with_next_purchases(
     return replace(scored, columns={**scored.columns, **wanted}), foretold
 
 
-def _decision_of(settings: BusinessSettings) -> DecisionSettings:
-    if settings.decision is None:
-        raise ConfigError(f"config {settings.name}: no decision block")
-    return settings.decision
-
-
 def _customers(
     settings: BusinessSettings,
     tables: Tables,
@@ -289,7 +283,7 @@ def _customers(
     trigger: TriggerSettings | None,
 ) -> Customers:
     """What eligibility asks of the customers."""
-    decision = _decision_of(settings)
+    decision = require_decision(settings)
     positions, policy = _index(scored.ids), decision.contact_policy
     answered = trigger.answers if trigger and trigger.despite_quiet_days else None
     consents = {channel: decision.consent_column(channel) for channel in dict.fromkeys(o.channel for o in options)}
@@ -342,16 +336,16 @@ def added_on(rows: ProofRows, options: Sequence[Option], *, window_days: int) ->
 def _log_of(settings: BusinessSettings, tables: Tables, history: ContactHistory, scored: Scored) -> ContactLog:
     """All contacts that were made or promised, by position of customer and channel."""
     channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
-    return contact_log(history, _index(scored.ids), channel_of, (*_decision_of(settings).channels, OTHER_CHANNEL))
+    return contact_log(history, _index(scored.ids), channel_of, (*require_decision(settings).channels, OTHER_CHANNEL))
 
 
-def _used(settings: BusinessSettings, history: ContactHistory, tables: Tables, day: date, key: str) -> Used:
+def _used(state: Path, history: ContactHistory, tables: Tables, day: date, key: str) -> Used:
     """What other runs have used of what the day and its calendar month allow."""
     first = day.replace(day=1)
     return Used(
         today=_made_between(history, tables, day, day + timedelta(days=1)),
         month=_made_between(history, tables, first, (first + timedelta(days=31)).replace(day=1)),
-        spent=spent_by_runs(settings.state, month=day, own_key=key),
+        spent=spent_by_runs(state, month=day, own_key=key),
     )
 
 
@@ -395,7 +389,7 @@ def _unless(answered: bool, days: np.ndarray) -> np.ndarray:  # noqa: FBT001 - o
 
 def _held_out(settings: BusinessSettings, tables: Tables, ids: np.ndarray, as_of: date) -> np.ndarray:
     """Whom the universal holdout has: whole households where readouts go by households, as plans draw it too."""
-    holdout = _decision_of(settings).holdout
+    holdout = require_decision(settings).holdout
     period = period_of(as_of, rotate_months=holdout.rotate_months, washout_days=holdout.washout_days)
     household = settings.readout.household if settings.readout else None
     units = None

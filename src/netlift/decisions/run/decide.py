@@ -14,13 +14,12 @@ from netlift.decisions.choice.choose import choose
 from netlift.decisions.journeys.night import Night, NightRequest, run_night
 from netlift.decisions.launch_check.check import prove_run
 from netlift.decisions.launch_check.forecast import evidence_of, read_evidence
-from netlift.decisions.request import DecideRequest
+from netlift.decisions.request import DecideRequest, require_decision
 from netlift.decisions.run.customers import Known
 from netlift.decisions.run.log import Log
 from netlift.decisions.run.scores import UPLIFT
 from netlift.decisions.run.summarize import summarize
 from netlift.decisions.run.summary import DecisionSummary
-from netlift.errors import ConfigError
 from netlift.progress import Progress
 from netlift.registry.champions import Champion
 from netlift.training.uplift.evidence_rows import ProofRows
@@ -63,20 +62,6 @@ def move_journeys(
             draw=draw,
         )
     )
-
-
-def require_decision(settings: BusinessSettings) -> DecisionSettings:
-    """The config's decision block.
-
-    Raises:
-        ConfigError: It has none.
-    """
-    if settings.decision is None:
-        raise ConfigError(
-            f"config {settings.name}: no decision block, so nobody has said which offers may go out; write one, as in "
-            "configs/demo.yaml"
-        )
-    return settings.decision
 
 
 def decide_for(

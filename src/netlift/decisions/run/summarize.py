@@ -21,6 +21,7 @@ from netlift.decisions.eligibility.reasons import count_reasons
 from netlift.decisions.journeys.night import Night
 from netlift.decisions.launch_check.check import RunProof
 from netlift.decisions.new_offers.plan import NewOffers
+from netlift.decisions.request import require_decision
 from netlift.decisions.run.customers import Known
 from netlift.decisions.run.log import Log
 from netlift.decisions.run.summary import (
@@ -33,7 +34,7 @@ from netlift.decisions.run.summary import (
     PartLine,
     RunNote,
 )
-from netlift.errors import ConfigError, GateRefusedError
+from netlift.errors import GateRefusedError
 from netlift.next_purchase.evaluation import Evaluation
 from netlift.results import Estimate
 
@@ -61,9 +62,7 @@ def summarize(
         observational: Campaigns that nobody randomized behind the effects; empty for none.
         without: Tasks of the config without a champion.
     """
-    decision, decided = settings.decision, log.decided
-    if decision is None:
-        raise ConfigError(f"config {settings.name}: no decision block")
+    decision, decided = require_decision(settings), log.decided
     draw = decided.draw
     given = np.flatnonzero(draw.option >= 0)
     profit = log.money["expected_profit"]
