@@ -14,10 +14,10 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 83_300,
+    "lines": 83_280,
     "files in the largest folder": 21,
     "lines of the largest file": 520,
-    "lines of pipelines": 3_920,
+    "lines of pipelines": 3_895,
     "circles of modules": 0,
     "circles of folders": 0,
     "median lines of a function": 7,

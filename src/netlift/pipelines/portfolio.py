@@ -103,7 +103,7 @@ def make_portfolio(
         words = speak_of(settings, request.language, tables)
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="portfolio")
-        own = own_plans(settings, tables, plans)
+        own = own_plans(settings.currency, tables, plans)
         until = request.as_of or datetime.combine(read_history(tables).end, time())
         universal = find_holdout(settings, own, decided_days(settings.state))
         inputs = _input_digests(settings, own, universal, sources, f"{until.isoformat()} {words.language}")

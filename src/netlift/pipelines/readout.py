@@ -128,7 +128,7 @@ def make_readout(
     held = job(settings.state, "readout", timeout_seconds=lock_timeout)
     with held, reading_tables(settings, verb="readout", repeatable=True) as (tables, sources):
         words = speak_of(settings, order.language, tables)
-        request = replace(request, plans=own_plans(settings, tables, plans))
+        request = replace(request, plans=own_plans(settings.currency, tables, plans))
         until = order.as_of or datetime.combine(read_history(tables).end, time())
         question = tuple(_question(order, until))
         journey = find_journey(settings.decision, campaign)
