@@ -17,7 +17,7 @@ BOUNDS = {
     "lines": 83_280,
     "files in the largest folder": 21,
     "lines of the largest file": 520,
-    "lines of pipelines": 3_895,
+    "lines of pipelines": 4_000,
     "circles of modules": 0,
     "circles of folders": 0,
     "median lines of a function": 7,
