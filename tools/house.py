@@ -14,14 +14,14 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 83_300,
+    "lines": 83_280,
     "files in the largest folder": 21,
-    "lines of the largest file": 570,
-    "lines of pipelines": 4_570,
-    "circles of modules": 1,
-    "circles of folders": 1,
+    "lines of the largest file": 520,
+    "lines of pipelines": 4_000,
+    "circles of modules": 0,
+    "circles of folders": 0,
     "median lines of a function": 7,
-    "class names that stand twice": 7,
+    "class names that stand twice": 0,
     "public functions without a docstring": 0,
 }  # what stands today or a little more: lower one when the house gets tidier, never raise one
 

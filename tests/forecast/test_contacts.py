@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlift.forecast.ahead import budget_line
-from netlift.forecast.compose import Basis, forecast_margin
+from netlift.forecast.compose import ForecastBasis, forecast_margin
 from netlift.forecast.contacts import BudgetLine, ContactPlan, PastCampaign, added_before, shares_by_month
 from netlift.forecast.result import ALL, JOINERS, KNOWN, WhatIf
 from netlift.results import Estimate
 
 AS_OF = date(2026, 10, 1)
-BASIS = Basis(business="w", as_of=AS_OF, currency="RUB", level=0.95, revenue_based=False, groups=(KNOWN,))
+BASIS = ForecastBasis(business="w", as_of=AS_OF, currency="RUB", level=0.95, revenue_based=False, groups=(KNOWN,))
 PROFIT = Estimate(point=100.0, ci_lower=40.0, ci_upper=160.0, level=0.95, unit="RUB", method="by hand")
 PLAN = ContactPlan(
     profit=PROFIT,

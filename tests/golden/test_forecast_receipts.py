@@ -11,7 +11,7 @@ import pytest
 from netlift.config.business import load
 from netlift.data.history import read_history
 from netlift.data.read import open_tables
-from netlift.forecast.compose import Basis, forecast_margin
+from netlift.forecast.compose import ForecastBasis, forecast_margin
 from netlift.forecast.purchases import read_purchases
 from netlift.forecast.result import KNOWN
 
@@ -32,7 +32,7 @@ def forecast(name, folder):
         history = read_history(tables)
         purchases = read_purchases(tables, as_of=history.end, first=history.first)
     groups = {month: np.where(purchases.joined < month, 0, -1) for month in range(purchases.months + 1)}
-    basis = Basis(
+    basis = ForecastBasis(
         business=name, as_of=history.end, currency=settings.currency, level=0.95, revenue_based=True, groups=(KNOWN,)
     )
     return forecast_margin(basis, purchases, groups), purchases

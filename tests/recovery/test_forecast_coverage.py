@@ -9,13 +9,15 @@ import pytest
 from forecast_world import make_world, one_group
 
 from netlift.forecast.backtest import METHODS, MODEL, naive_forecasts
-from netlift.forecast.compose import Basis, forecast_margin
+from netlift.forecast.compose import ForecastBasis, forecast_margin
 from netlift.forecast.result import ALL, JOINERS, KNOWN
 
 pytestmark = pytest.mark.slow
 
 WORLDS = 8
-BASIS = Basis(business="w", as_of=date(2026, 10, 1), currency="RUB", level=0.95, revenue_based=False, groups=(KNOWN,))
+BASIS = ForecastBasis(
+    business="w", as_of=date(2026, 10, 1), currency="RUB", level=0.95, revenue_based=False, groups=(KNOWN,)
+)
 
 
 @pytest.fixture(scope="module")

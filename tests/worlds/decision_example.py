@@ -27,9 +27,9 @@ from netlift.decisions.run.summary import (
     Forecast,
     NewOfferLine,
     NewOffersPart,
-    Note,
     OfferLine,
     PartLine,
+    RunNote,
 )
 from netlift.evaluation.policy.added_effects import AddedEffect
 from netlift.results import Estimate, Table
@@ -169,12 +169,12 @@ def make_summary(
         versions={"uplift": 1},
         observational="",
         notes=(
-            Note(key="untrained_refuse", values={"offers": (second,)}),
-            Note(key="empty_strategy", values={"strategies": (strategy,)}),
-            Note(key="no_future", values={"customers": 12, "offers": (first,)}),
-            Note(key="reward_moved", values={"offer": first, "times": 1.5}),
-            Note(key="thinned", values={"offers": offers, "least": 0.82}),
-            Note(key="drifted", values={"count": 2, "features": ("contacts_30d", attribute)}),
+            RunNote(key="untrained_refuse", values={"offers": (second,)}),
+            RunNote(key="empty_strategy", values={"strategies": (strategy,)}),
+            RunNote(key="no_future", values={"customers": 12, "offers": (first,)}),
+            RunNote(key="reward_moved", values={"offer": first, "times": 1.5}),
+            RunNote(key="thinned", values={"offers": offers, "least": 0.82}),
+            RunNote(key="drifted", values={"count": 2, "features": ("contacts_30d", attribute)}),
         ),
         new_offers=NewOffersPart(
             lines=(new_offer(first, "learning", 600, needed=2100, share=0.7), new_offer(second, "retired", 700)),

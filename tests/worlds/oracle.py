@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.data.read import Tables
-from netlift.features.catalogue import build_catalogue, purchase_entries
+from netlift.features.catalogue import build_catalogue, engagement_entries, purchase_entries
 from netlift.features.queries import Queries
 from netlift.features.vocabulary import OTHER, Vocabulary
 
@@ -171,8 +171,6 @@ class Oracle:
         return t.filter(t.offer_id != "control", t.was)
 
     def _contacts(self) -> None:
-        from netlift.features.catalogue import engagement_entries
-
         names = iter([e.feature.name for e in engagement_entries(self.vocabulary)][4:])
         for days in (7, 30, 90, 365):
             t = self._within(self._sent(), days)
@@ -189,13 +187,17 @@ class Oracle:
 
     def _responses(self) -> None:
         t = self._within(self._sent(), 365)
-        ended = t.filter(t.at <= t.cutoff - ibis.interval(days=14)).select("query", "campaign_id", "at")
+        ended = t.filter(t.at <= t.cutoff - ibis.interval(days=14)).select("query", "campaign_id", "at", "channel")
         bought = self._visible(36_500)
         bought = bought.filter(~bought.back).select("query", bought_at=bought.occurred_at)
         pairs = ended.left_join(bought, "query")
         follows = (pairs.bought_at >= pairs["at"]) & (pairs.bought_at < pairs["at"] + ibis.interval(days=14))
-        each = pairs.group_by("query", "campaign_id").agg(followed=follows.fill_null(False).max())
+        each = pairs.group_by("query", "campaign_id", "channel").agg(followed=follows.fill_null(False).max())
         self._take(each.group_by("query").agg(response_share_365d=each.followed.mean()))
+        names = [e.feature.name for e in engagement_entries(self.vocabulary) if "response_share_" in e.feature.name]
+        for name, channel in zip(names[1:], self.vocabulary.contact_channels, strict=True):
+            own = each.filter(each.channel == channel)
+            self._take(own.group_by("query").agg(**{name: own.followed.mean()}))
 
     def _events(self) -> None:
         t = self.asked.join(self.tables["events"].rename(at="occurred_at"), "customer_id")

@@ -7,7 +7,7 @@ from datetime import date
 
 from netlift.report.language import speak
 from netlift.results import Estimate, Table
-from netlift.segments.economics import SegmentRow
+from netlift.segments.economics import SegmentEconomics
 from netlift.segments.figures import Note
 from netlift.segments.migration import ENTERED, Flow
 from netlift.segments.pages.page import segments_document
@@ -22,9 +22,9 @@ def an_estimate(point: float, half: float) -> Estimate:
     return Estimate(point=point, ci_lower=point - half, ci_upper=point + half, level=0.95, unit="EUR", method="m")
 
 
-def a_row(segment: str, strategy: str, size: float) -> SegmentRow:
+def a_row(segment: str, strategy: str, size: float) -> SegmentEconomics:
     payback = Payback(months=2, ci_lower=1, ci_upper=None, within_months=24, level=0.95, customers=90)
-    return SegmentRow(
+    return SegmentEconomics(
         segment=segment, strategy=strategy, customers=int(100 * size), share=size / 4, margin_365d=123_456.0 * size,
         ltv_customers=int(90 * size), ltv_total=an_estimate(61_728.0 * size, 5_000.0),
         ltv_mean=an_estimate(617.28, 50.0), average_receipt=40.5, purchases_a_year=6.2, margin_rate=0.31,

@@ -66,7 +66,7 @@ class HoldoutPlan(Settings):
     washout_days: Annotated[int, Field(ge=0, le=366)]
 
 
-class Basis(Settings):
+class PlanBasis(Settings):
     """What was known when the plan was made, to be held against what came out.
 
     Attributes:
@@ -140,7 +140,7 @@ class Plan(Settings):
     tolerance: Money
     holdout: HoldoutPlan | None = None
     salt: Annotated[str, Field(min_length=1, max_length=200)]
-    basis: Basis | None = None
+    basis: PlanBasis | None = None
     frozen_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", exclude=True)]
 
     @field_validator("start")
@@ -249,4 +249,4 @@ def dump_plan(plan: Plan) -> bytes:
     return (_HEAD + yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=120)).encode()
 
 
-__all__ = ["PLAN_FILE", "ArmPlan", "Basis", "HoldoutPlan", "Plan", "dump_plan", "freeze_plan", "load_plan"]
+__all__ = ["PLAN_FILE", "ArmPlan", "HoldoutPlan", "Plan", "PlanBasis", "dump_plan", "freeze_plan", "load_plan"]

@@ -15,7 +15,7 @@ from netlift.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from netlift.data.read import Tables
+    from netlift.data.tables import Tables
 
 ROWS_TELL = ("customers", "transactions", "events", "surveys")
 """Tables whose newest row says up to when the data go; campaigns and contacts may be planned ahead."""

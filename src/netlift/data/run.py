@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from netlift.config.business import BusinessSettings
 from netlift.data.read import Tables, open_tables, source_files
-from netlift.data.write import file_digest, resource_error
+from netlift.data.write import Access, file_digest, resource_error, staged_directory, write_bytes
 from netlift.errors import BusyError, DataError, GateRefusedError, UsageError
+from netlift.results import SCHEMA_VERSION, to_plain
 
 SHOWN = 3
 
@@ -135,6 +137,7 @@ def git_commit() -> str:
 
 MANIFEST_FILE = "manifest.json"
 SHORT = 6
+Content = bytes | Callable[[Path], None]
 BRING_BACK = "bring it back from a backup"
 OTHERWISE = f"{BRING_BACK}, or give another --run-key"
 
@@ -221,3 +224,88 @@ def read_standing(target: Path, inputs: Mapping[str, str], key: str, *, files: M
         if manifest["digests"].get(name) != digest:
             raise GateRefusedError(f"{target / files[name]} is not what was written; {OTHERWISE}")
     return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """Where a run of a verb stands or will stand, and what it is made from.
+
+    Attributes:
+        target: The folder; its name is the run key.
+        inputs: Digests of what would be made now; `inputs` is that of all of them together.
+        files: Name in the manifest's digests to the file it is of.
+        access: Who may read the files.
+    """
+
+    target: Path
+    inputs: Mapping[str, str]
+    files: Mapping[str, str]
+    access: Access = "everyone"
+
+    @classmethod
+    def find(
+        cls, place: Path, asked: str, own: str, *, inputs: Mapping[str, str], files: Mapping[str, str]
+    ) -> RunFolder:
+        """The folder below `place` of the key asked for, else of the question's own, as `find_key` says.
+
+        Raises:
+            UsageError: The key is no name of a folder.
+        """
+        return cls(target=place / find_key(place, asked, own, inputs), inputs=inputs, files=files)
+
+    @property
+    def key(self) -> str:
+        """The run key."""
+        return self.target.name
+
+    def read(self) -> dict[str, Any] | None:
+        """The manifest of what stands there, made from the same inputs and whole; None where nothing stands.
+
+        Raises:
+            UsageError: It was made from other inputs.
+            GateRefusedError: A file is missing or is not what was written.
+        """
+        return read_standing(self.target, self.inputs, self.key, files=self.files) if self.target.exists() else None
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """A folder to write the files and, by `seal`, the manifest into; it becomes the run when the block ends well.
+
+        Raises:
+            ResourceError: The disk is full or the place cannot be written.
+        """
+        with staged_directory(self.target, access=self.access) as staging:
+            yield staging
+
+    def seal(self, staging: Path, told: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+        """Write the manifest of files that are written, and return it.
+
+        Args:
+            staging: The folder that they were written into.
+            told: What the manifest says beside its version, its time and the digests of inputs and files.
+            now: Time of the call.
+        """
+        written = {name: file_digest(staging / file) for name, file in self.files.items()}
+        head = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat()}
+        digests = {**told.get("digests", {}), **self.inputs, **written}
+        manifest: dict[str, Any] = to_plain({**head, **told, "digests": digests})
+        content = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
+        write_bytes(staging / MANIFEST_FILE, content.encode())
+        return manifest
+
+    def write(self, contents: Mapping[str, Content], told: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+        """Write files and manifest, all or none, and return the manifest.
+
+        Args:
+            contents: Name in `files` to content, or to what writes it at a path.
+            told: What the manifest says, as in `seal`.
+            now: Time of the call.
+
+        Raises:
+            ResourceError: The disk is full or the place cannot be written.
+        """
+        with self.staged() as staging:
+            for name, content in contents.items():
+                path = staging / self.files[name]
+                write_bytes(path, content) if isinstance(content, bytes) else content(path)
+            return self.seal(staging, told, now=now)

@@ -10,7 +10,7 @@ from netlift.data.casting import null_of
 from netlift.data.contract import CONTRACT, MONTHLY_MONEY
 
 if TYPE_CHECKING:
-    from netlift.data.read import Tables
+    from netlift.data.tables import Tables
 
 
 def complete_snapshot(tables: Tables, day: date) -> Tables:

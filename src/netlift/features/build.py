@@ -16,7 +16,7 @@ from netlift.features.catalogue import (
     engagement_entries,
     purchase_entries,
 )
-from netlift.features.customers import Customers, fill_customers, load_customers, locate_customers
+from netlift.features.customers import LoadedCustomers, fill_customers, load_customers, locate_customers
 from netlift.features.engagement import fill_engagement
 from netlift.features.kernel import DAY, fill_purchases
 from netlift.features.matrix import Feature, FeatureMatrix
@@ -170,7 +170,7 @@ class FeatureBuilder:
     def __init__(
         self,
         tables: Tables,
-        customers: Customers,
+        customers: LoadedCustomers,
         vocabulary: Vocabulary,
         reach: _Reach,
         *,

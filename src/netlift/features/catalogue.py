@@ -155,20 +155,21 @@ def _mix(what: str, values: tuple[str, ...]) -> list[Entry]:
 def engagement_entries(vocabulary: Vocabulary) -> list[Entry]:
     """Features of contacts, events and surveys, in the order of `kernel.fill_engagement`."""
     sent = "offers other than control with assigned_at < c and delivered_at < c (assigned_at where the source has none)"
+    channels = [*zip(_slugs(vocabulary.contact_channels), vocabulary.contact_channels, strict=True)]
+    followed = f"of 365 days followed by a purchase within {RESPONSE_DAYS} days, over those whose"
+    over = f"{RESPONSE_DAYS} days ended by c"
     return [
         *(_other("contacts", f"contacts_{days}d", "contacts", f"{sent}, in {days} days") for days in CONTACT_DAYS),
         *(
             _other("contacts", f"contacts_{slug}_{days}d", "contacts", f"contacts by {channel!r} in {days} days")
-            for slug, channel in zip(_slugs(vocabulary.contact_channels), vocabulary.contact_channels, strict=True)
+            for slug, channel in channels
             for days in CHANNEL_CONTACT_DAYS
         ),
         _other("contacts", "days_since_last_contact", "days", "local day of c less local day of the last contact"),
-        _other(
-            "contacts",
-            "response_share_365d",
-            "share",
-            f"contacts of 365 days followed by a purchase within {RESPONSE_DAYS} days, over those whose "
-            f"{RESPONSE_DAYS} days ended by c",
+        _other("contacts", "response_share_365d", "share", f"contacts {followed} {over}"),
+        *(
+            _other("contacts", f"response_share_{slug}_365d", "share", f"contacts by {channel!r} {followed} {over}")
+            for slug, channel in channels
         ),
         *(
             _other("events", f"openings_{days}d", "events", f"events of kind {OPEN!r} in {days} days")

@@ -21,7 +21,7 @@ DAYS_PER_YEAR = 365.25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Customers:
+class LoadedCustomers:
     """Customers in the order in which everything else refers to them.
 
     Attributes:
@@ -41,7 +41,7 @@ class Customers:
     unseen: dict[str, int]
 
 
-def locate_customers(tables: Tables, vocabulary: Vocabulary, queries: Queries) -> tuple[Customers, np.ndarray]:
+def locate_customers(tables: Tables, vocabulary: Vocabulary, queries: Queries) -> tuple[LoadedCustomers, np.ndarray]:
     """The customers of some queries, and the position of each query's customer among them, shape (n,).
 
     Raises:
@@ -56,7 +56,7 @@ def locate_customers(tables: Tables, vocabulary: Vocabulary, queries: Queries) -
     return load_customers(tables, vocabulary, np.asarray(ids, dtype=object)), asked.astype(np.int64)
 
 
-def load_customers(tables: Tables, vocabulary: Vocabulary, ids: np.ndarray | None = None) -> Customers:
+def load_customers(tables: Tables, vocabulary: Vocabulary, ids: np.ndarray | None = None) -> LoadedCustomers:
     """The given customers in the given order, or all of them in the order of ids.
 
     Raises:
@@ -84,7 +84,7 @@ def load_customers(tables: Tables, vocabulary: Vocabulary, ids: np.ndarray | Non
         row[:] = rows[column].to_numpy(zero_copy_only=False)
         if known is not None:
             unseen[name] = int((row == len(known)).sum())
-    return Customers(
+    return LoadedCustomers(
         customer_id=rows["customer_id"].to_numpy(zero_copy_only=False),
         hashes=to_numpy(rows["hashed"].combine_chunks(), "customers.customer_id"),
         joined_at=to_numpy(rows["joined_at"].combine_chunks(), "customers.joined_at"),
@@ -113,7 +113,7 @@ def _to_days(dates: np.ndarray) -> np.ndarray:
 
 
 def fill_customers(
-    customers: Customers, asked: np.ndarray, cutoffs: np.ndarray, position: np.ndarray, out: np.ndarray
+    customers: LoadedCustomers, asked: np.ndarray, cutoffs: np.ndarray, position: np.ndarray, out: np.ndarray
 ) -> None:
     """Features of the customer and of the calendar.
 

@@ -11,7 +11,8 @@ from netlift.features.streams import AT, CODES, FIRST, KNOWN
 
 SENT, OPENED, COMPLAINED, ANSWERED = 0, 1, 2, 3
 KINDS = 4
-SCORE, ENDED, RESPONDED, FACTS = 0, 1, 2, 3
+SCORE, FACTS = 0, 1
+ENDED, FOLLOWED = 0, 1
 RESPONSE = RESPONSE_DAYS * DAY
 
 
@@ -45,14 +46,15 @@ def fill_engagement(
     kinds = KINDS + known[0]
     facts = np.empty(FACTS + kinds)
     counts = np.empty((kinds + known[1] + 1, len(CONTACT_DAYS)))
+    responses = np.empty((known[1] + 1, 2))
     buffer = np.empty((len(position), BUFFERED), dtype=np.float32)
     for customer in range(len(offsets) - 1):
         own = offsets[customer], offsets[customer + 1]
         bought = receipts[2][customer], receipts[2][customer + 1]
         for query in range(query_offsets[customer], query_offsets[customer + 1]):
             _walk(words, values, own, (cutoffs[query], observation), kinds, counts, facts)
-            _follow_up(words, own, (cutoffs[query], observation), receipts[0], bought, facts)
-            _describe(buffer[:, query % BUFFERED], counts, facts, kinds)
+            _follow_up(words, own, (cutoffs[query], observation), receipts[0], bought, responses)
+            _describe(buffer[:, query % BUFFERED], counts, facts, responses)
             if query % BUFFERED == BUFFERED - 1 or query == len(cutoffs) - 1:
                 flush(buffer, query, position, out, start)
 
@@ -95,18 +97,19 @@ def _follow_up(
     when: tuple[int, int],
     receipts: np.ndarray,
     bought: tuple[int, int],
-    facts: np.ndarray,
+    responses: np.ndarray,
 ) -> None:
-    """Contacts of the year whose response time has ended, and those of them that a purchase followed."""
+    """By channel, contacts of the year whose response time has ended, and those of them that a purchase followed."""
     cutoff, observation = when
-    facts[ENDED] = facts[RESPONDED] = 0.0
+    responses[:] = 0.0
     for i in range(own[0], own[1]):
         age = cutoff - words[i, AT]
         if age < RESPONSE:
             break
         if (words[i, CODES] >> 8) & 255 == SENT and age <= min(observation, 365 * DAY):
-            facts[ENDED] += 1
-            facts[RESPONDED] += _is_followed(receipts, bought, words[i, AT], cutoff)
+            channel = min(words[i, CODES] & 255, len(responses) - 1)
+            responses[channel, ENDED] += 1
+            responses[channel, FOLLOWED] += _is_followed(receipts, bought, words[i, AT], cutoff)
 
 
 @njit(cache=True, nogil=True)
@@ -128,8 +131,9 @@ def _is_followed(receipts: np.ndarray, bought: tuple[int, int], sent: int, cutof
 
 
 @njit(cache=True, nogil=True)
-def _describe(column: np.ndarray, counts: np.ndarray, facts: np.ndarray, kinds: int) -> None:
+def _describe(column: np.ndarray, counts: np.ndarray, facts: np.ndarray, responses: np.ndarray) -> None:
     last = facts[FACTS:]
+    kinds = len(counts) - len(responses)
     year = len(CONTACT_DAYS) - 1
     skipped = len(CONTACT_DAYS) - len(CHANNEL_CONTACT_DAYS)
     k = 0
@@ -141,8 +145,13 @@ def _describe(column: np.ndarray, counts: np.ndarray, facts: np.ndarray, kinds: 
             column[k] = counts[channel, w]
             k += 1
     column[k] = last[SENT]
-    column[k + 1] = facts[RESPONDED] / facts[ENDED] if facts[ENDED] > 0 else np.nan
+    ended = responses[:, ENDED].sum()
+    column[k + 1] = responses[:, FOLLOWED].sum() / ended if ended > 0 else np.nan
     k += 2
+    for channel in range(len(responses) - 1):
+        ended = responses[channel, ENDED]
+        column[k] = responses[channel, FOLLOWED] / ended if ended > 0 else np.nan
+        k += 1
     for w in range(skipped, year + 1):
         column[k] = counts[OPENED, w]
         k += 1

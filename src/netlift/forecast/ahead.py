@@ -30,7 +30,7 @@ TINY = 1.0  # currency: nothing forecast is by chance within it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Basis:
+class ForecastBasis:
     """What a forecast is of.
 
     Attributes:
@@ -70,7 +70,7 @@ class Ahead:
         runs: Runs of the plan by month, shape (12,).
     """
 
-    basis: Basis
+    basis: ForecastBasis
     margin: np.ndarray
     kept: np.ndarray
     spread: Mapping[str, np.ndarray]
@@ -84,7 +84,7 @@ class Ahead:
     @classmethod
     def of(
         cls,
-        basis: Basis,
+        basis: ForecastBasis,
         purchases: PurchaseHistory,
         look: Outlook,
         test: Backtest,
@@ -319,4 +319,4 @@ def _spreads(
     return spreads_of(np.array(sums), level=level), spreads_of(np.array(months), level=level)
 
 
-__all__ = ["SPANS", "Ahead", "Basis", "budget_line"]
+__all__ = ["SPANS", "Ahead", "ForecastBasis", "budget_line"]

@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from netlift.forecast.ahead import SPANS, Ahead, Basis
+from netlift.forecast.ahead import SPANS, Ahead, ForecastBasis
 from netlift.forecast.backtest import METHODS, MODEL, Backtest, compare, run_backtest, trusted_days
 from netlift.forecast.contacts import ContactPlan, PastCampaign
 from netlift.forecast.model import QUARTER, Outlook, look_ahead
@@ -19,7 +19,7 @@ PAST_MONTHS = 24
 
 
 def forecast_margin(
-    basis: Basis,
+    basis: ForecastBasis,
     purchases: PurchaseHistory,
     group_of: Mapping[int, np.ndarray],
     *,
@@ -81,7 +81,7 @@ def _shown(purchases: PurchaseHistory) -> range:
     return range(max(purchases.whole_from, purchases.months - PAST_MONTHS), purchases.months)
 
 
-def _beside(test: Backtest, counts: np.ndarray, span: Span, basis: Basis) -> Iterator[Beside]:
+def _beside(test: Backtest, counts: np.ndarray, span: Span, basis: ForecastBasis) -> Iterator[Beside]:
     """The forecast beside each naive one; the nearest of them is used where it was nearer than the forecast."""
     own, *naive = test.errors(SPANS[span].start, SPANS[span].stop)[:, counts]
     found = {name: compare(own, errors, level=basis.level) for name, errors in zip(METHODS[1:], naive, strict=True)}
@@ -141,4 +141,4 @@ def _notes(look: Outlook, test: Backtest, counts: np.ndarray) -> Iterator[Foreca
         yield ForecastNote(key="days_without_season", values={"days": int((counts & ~test.has_season).sum())})
 
 
-__all__ = ["Basis", "forecast_margin"]
+__all__ = ["ForecastBasis", "forecast_margin"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -136,7 +137,7 @@ def plan_contacts(
     """
     if settings.decision is None:
         return None, (ForecastNote(key="no_decision", values={}),)
-    told = tuple(_count_journeys(settings, settings.decision, as_of))
+    told = tuple(_count_journeys(settings.state, settings.decision, as_of))
     try:
         log, window_days, summary = _decide(settings, tables, as_of=as_of, progress=progress)
     except GateRefusedError as refusal:
@@ -161,11 +162,11 @@ def plan_contacts(
     return plan, (*told, ForecastNote(key="observational", values={"campaigns": mark})) if mark else told
 
 
-def _count_journeys(settings: BusinessSettings, decision: DecisionSettings, as_of: date) -> Iterator[ForecastNote]:
+def _count_journeys(state: Path, decision: DecisionSettings, as_of: date) -> Iterator[ForecastNote]:
     """Steps of journeys in the month before the day: no step has an effect of its own that a forecast could add."""
     if not decision.journeys:
         return
-    events = read_journeys(settings.state, own_key="").events
+    events = read_journeys(state, own_key="").events
     since, until = (np.datetime64(day, "D") for day in (month_start(as_of, -1), as_of))
     sent = events[(events["event"] == SENT) & (events["as_of"] >= since) & (events["as_of"] < until)]
     spent = float((sent["contact_cost"] + sent["expected_reward"]).sum())
@@ -183,17 +184,7 @@ def _decide(
     require_consent_sources(tables, decision, {offer.channel for offer in decision.offers.values()})
     kept = find_champions_file(settings, champions[UPLIFT])
     held_out = None if kept is None else read_proof_rows(kept.path, asked=[*decision.asked, SINCE])
-    known = describe_customers(
-        settings,
-        tables,
-        champions,
-        as_of=as_of,
-        key=request.key,
-        trigger=None,
-        held_out=held_out,
-        progress=progress,
-        rested=True,
-    )
+    known = describe_customers(settings, tables, champions, request, held_out=held_out, progress=progress, rested=True)
     known = replace(known, used=Used())
     log, summary = decide_for(settings, request, known, None, champions, without, held_out, progress)
     return log, known.outcome_days, summary

@@ -1,19 +1,13 @@
-"""How the learners of the frames tune LightGBM: few trials in a small space, as the definitions of the demo do."""
+"""How the learners of the frames tune LightGBM: as the shipped definition of uplift does, with smaller leaves."""
 
 from __future__ import annotations
 
-from netlift.config.definitions import Range, Search
+import yaml
 
-SEARCH = Search(
-    trials=6,
-    folds=3,
-    max_rounds=300,
-    patience=30,
-    space={
-        "learning_rate": Range(low=0.03, high=0.15, log=True),
-        "num_leaves": Range(low=4, high=31, whole=True),
-        "min_data_in_leaf": Range(low=20, high=500, log=True, whole=True),
-        "feature_fraction": Range(low=0.4, high=1.0),
-        "lambda_l2": Range(low=0.1, high=100, log=True),
-    },
-)
+from netlift.config.definitions import Range, Search
+from netlift.projects.shipped import read_shipped
+
+_SHIPPED = Search.model_validate(yaml.safe_load(read_shipped("models/uplift.yaml"))["search"])
+_SMALL_LEAVES = Range(low=20, high=500, log=True, whole=True)  # a frame has fewer rows than a business
+
+SEARCH = _SHIPPED.model_copy(update={"space": {**_SHIPPED.space, "min_data_in_leaf": _SMALL_LEAVES}})

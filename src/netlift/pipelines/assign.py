@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlift.abtest.assignment.audience import Audience, Question, read_audience, read_segments
 from netlift.abtest.assignment.contact_list import campaigns_table, contacts_table
@@ -24,15 +25,27 @@ from netlift.data.checks.sample_ratio import ArmTotals, judge_sample_ratio
 from netlift.data.csv_lists import to_csv
 from netlift.data.history import read_history
 from netlift.data.read import Tables, open_tables
-from netlift.data.run import BRING_BACK, MANIFEST_FILE, SourceFiles, combine_digests, find_sources, read_standing
-from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
+from netlift.data.run import (
+    BRING_BACK,
+    MANIFEST_FILE,
+    Content,
+    RunFolder,
+    SourceFiles,
+    combine_digests,
+    find_sources,
+    read_standing,
+)
+from netlift.data.write import parquet_writer
 from netlift.errors import GateRefusedError, UsageError
 from netlift.progress import Progress
-from netlift.registry.locks import exclusive
+from netlift.registry.locks import job
 from netlift.report.exports import to_text
 from netlift.report.names import speak_of
-from netlift.results import Told, to_plain
+from netlift.results import Told
 from netlift.segments.splits import digest_splits
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FILES = {"contacts": CONTACTS_FILE, "contacts_csv": "contacts.csv", "campaigns": "campaigns.parquet"}
 
@@ -91,15 +104,14 @@ def assign_campaign(
     plan = load_plan(plan_path).verify()
     if plan.currency != settings.currency:
         raise UsageError(f"{plan_path}: money is in {plan.currency}, of {settings.name} in {settings.currency}")
-    if find_journey(settings, plan.campaign_id) is not None:
+    if find_journey(settings.decision, plan.campaign_id) is not None:
         raise UsageError(
             f"{plan_path}: {plan.campaign_id!r} is a journey of the config: `netlift decide` draws its arms night by "
             "night as its trigger fires, and no list is drawn beforehand"
         )
     target = settings.state / ASSIGNMENTS / plan.campaign_id
-    require_free_space(settings.state, needed_mb=200)
-    lock = settings.state / "locks" / f"assign-{plan.campaign_id}.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder=f"assign {plan.campaign_id}"):
+    lock, holder = f"assign-{plan.campaign_id}", f"assign {plan.campaign_id}"
+    with job(settings.state, lock, holder=holder, timeout_seconds=lock_timeout, needed_mb=200):
         if target.exists():
             return _standing(target, settings, plan, language)
         sources = find_sources(settings)
@@ -118,10 +130,16 @@ def assign_campaign(
             strata=_strata(audience, plan),
             cluster=audience.clusters(plan.cluster),
         )
-        content = {**_content(plan, audience, drawn), "left_out": checked.left_out_of("assign")}
-        inputs = _inputs(settings, plan, sources)
-        _write(target, settings, plan, audience, drawn, content=content, inputs=inputs, now=now)
-    return _report(target, settings, language, written=True)
+        contacts = contacts_table(plan, audience, drawn)
+        contents: dict[str, Content] = {
+            "contacts": partial(_write_table, table=contacts),
+            "campaigns": partial(_write_table, table=campaigns_table(plan)),
+            "contacts_csv": to_csv(contacts),
+        }
+        told = {**_content(plan, audience, drawn), "left_out": checked.left_out_of("assign")}
+        inputs, access = _inputs(settings, plan, sources), settings.ids_readable_by
+        manifest = RunFolder(target=target, inputs=inputs, files=FILES, access=access).write(contents, told, now=now)
+    return _report(target, manifest, settings, language, written=True)
 
 
 def _refuse_late(tables: Tables, plan: Plan) -> None:
@@ -215,26 +233,9 @@ def _sample_ratio(plan: Plan, drawn: Assignment) -> float | None:
     return judge_sample_ratio(plan.campaign_id, totals, alarm=0.001).p_value
 
 
-def _write(
-    target: Path,
-    settings: BusinessSettings,
-    plan: Plan,
-    audience: Audience,
-    drawn: Assignment,
-    *,
-    content: Mapping[str, Any],
-    inputs: Mapping[str, str],
-    now: datetime,
-) -> None:
-    contacts = contacts_table(plan, audience, drawn)
-    with staged_directory(target, access=settings.ids_readable_by) as staging:
-        for name, table in (("contacts", contacts), ("campaigns", campaigns_table(plan))):
-            with parquet_writer(staging / FILES[name], table.schema) as writer:
-                writer.write_table(table)
-        write_bytes(staging / FILES["contacts_csv"], to_csv(contacts))
-        digests = {**inputs, **{name: file_digest(staging / file) for name, file in FILES.items()}}
-        manifest = {"schema_version": 1, "written_at": now.isoformat(), **content, "digests": digests}
-        write_bytes(staging / MANIFEST_FILE, json.dumps(to_plain(manifest), indent=1, ensure_ascii=False).encode())
+def _write_table(path: Path, table: pa.Table) -> None:
+    with parquet_writer(path, table.schema) as writer:
+        writer.write_table(table)
 
 
 def _inputs(settings: BusinessSettings, plan: Plan, sources: SourceFiles) -> dict[str, str]:
@@ -256,13 +257,14 @@ def _standing(target: Path, settings: BusinessSettings, plan: Plan, language: st
             f"{target}: campaign {plan.campaign_id!r} was drawn before from another plan ({before['plan'][:12]}, this "
             f"one is {plan.frozen_digest[:12]}); customers are drawn once. Give the new plan another campaign id"
         )
-    read_standing(target, before, plan.campaign_id, files=FILES)
-    return _report(target, settings, language, written=False)
+    manifest = read_standing(target, before, plan.campaign_id, files=FILES)
+    return _report(target, manifest, settings, language, written=False)
 
 
-def _report(target: Path, settings: BusinessSettings, language: str, *, written: bool) -> AssignRun:
+def _report(
+    target: Path, manifest: Mapping[str, Any], settings: BusinessSettings, language: str, *, written: bool
+) -> AssignRun:
     """The report of what stands in the folder, so that a rerun says what the run said."""
-    manifest = json.loads((target / MANIFEST_FILE).read_text())
     names = ("campaign_id", "plan_digest", "steps", "held_out", "strata", "merged", "clusters", "srm_p_value")
     drawn = AssignReport(
         **{name: manifest[name] for name in names},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from time import perf_counter
@@ -16,8 +16,8 @@ from netlift.config.decision import DecisionSettings
 from netlift.data.checks.check import read_sound
 from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.read import Tables, open_tables
-from netlift.data.run import MANIFEST_FILE, SourceFiles, combine_digests, find_sources, read_standing
-from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.data.run import MANIFEST_FILE, RunFolder, SourceFiles, combine_digests, find_sources
+from netlift.data.write import write_bytes
 from netlift.decisions.eligibility.conditions import require_known
 from netlift.decisions.eligibility.consents import (
     consent_updated_at,
@@ -47,12 +47,12 @@ from netlift.next_purchase.fields import asks_for_purchases, require_sources
 from netlift.pipelines.score import require_fresh
 from netlift.progress import Progress
 from netlift.registry.champions import Champion
-from netlift.registry.locks import exclusive
+from netlift.registry.locks import job
 from netlift.registry.scoring_contract import require_same_schema
 from netlift.report.exports import to_html, to_text
 from netlift.report.language import LANGUAGES, Words, speak
 from netlift.report.names import speak_of
-from netlift.results import Told, to_plain
+from netlift.results import Told
 from netlift.segments.splits import digest_splits
 from netlift.training.uplift.evidence_file import ProofFile, find_champions_file, read_proof_rows
 
@@ -141,24 +141,24 @@ def decide_business(
     decision = require_decision(settings)
     trigger = find_trigger(decision, request.trigger)
     target = settings.state / DECISIONS / request.key
-    require_free_space(settings.state, needed_mb=200)
     files = export_files([*decision.channels], is_list=bool(request.trigger)) | PAGES
-    lock = settings.state / "locks" / "decide.lock"
-    with exclusive(lock, timeout_seconds=lock_timeout, holder=f"decide {request.key}"):
+    holder = f"decide {request.key}"
+    with job(settings.state, "decide", holder=holder, timeout_seconds=lock_timeout, needed_mb=200):
         champions, without = find_deciders(settings)
         require_consent_files(settings, decision, now=now)
         sources = find_sources(settings)
-        standing = digest_lists(settings.state, own_key=request.key, only=_known_lists(target))
+        counted = digest_lists(settings.state, own_key=request.key, only=_known_lists(target))
         with open_tables(settings, verb="decide") as tables:
             require_consent_sources(tables, decision, {offer.channel for offer in decision.offers.values()})
             updated_at = consent_updated_at(settings, decision)
             require_fresh_consent(updated_at, now=now, max_age_hours=decision.consent.max_age_hours)
             kept = find_champions_file(settings, champions[UPLIFT])
-            inputs = _input_digests(settings, decision, champions, request, kept, sources, standing)
+            inputs = _input_digests(settings, decision, champions, request, kept, sources, counted)
             names = speak_of(settings, request.language, tables).names
             _require_same(scored or {}, inputs)
-            if target.exists():
-                return _standing(target, inputs, request, files, names)
+            run = RunFolder(target=target, inputs=inputs, files=files, access=settings.ids_readable_by)
+            if standing := _read(run):
+                return _run(run, standing, request, names, written=False)
             progress.stage("decide", "holding the tables against the contract")
             whole = tables
             tables, checked = read_sound(whole, settings, verb="decide")
@@ -168,21 +168,12 @@ def decide_business(
             _require_sound(settings, decision, tables, champions, request.as_of, replenishment=due)
             progress.stage("decide", f"features and effects as of {request.as_of}")
             held_out = None if kept is None else read_proof_rows(kept.path, asked=[*decision.asked, SINCE])
-            known = describe_customers(
-                settings,
-                tables,
-                champions,
-                as_of=request.as_of,
-                key=request.key,
-                trigger=trigger,
-                held_out=held_out,
-                progress=progress,
-            )
+            known = describe_customers(settings, tables, champions, request, held_out=held_out, progress=progress)
             night = move_journeys(settings, decision, known, as_of=request.as_of, run_key=request.key)
             known = known if night is None else known.after(night)
             log, summary = decide_for(settings, request, known, night, champions, without, held_out, progress)
             progress.stage("decide", "writing, and reading back who may be contacted")
-            with staged_directory(target, access=settings.ids_readable_by) as staging:
+            with run.staged() as staging:
                 lists = channel_lists(
                     log,
                     decision.channels,
@@ -195,29 +186,25 @@ def decide_business(
                 write_pages(staging, summary, [speak_of(settings, language, whole) for language in LANGUAGES])
                 prove_exports(staging, tables, decision, log.decided, known.customers, known.positions)
                 # once more, with the edges of segments that were frozen meanwhile
-                inputs = _input_digests(settings, decision, champions, request, kept, sources, standing)
-                manifest = {
-                    "schema_version": 1,
-                    "written_at": now.isoformat(),
+                inputs = _input_digests(settings, decision, champions, request, kept, sources, counted)
+                told = {
                     "run_key": request.key,
                     "as_of": request.as_of,
                     "trigger": request.trigger,
                     "consents_updated_at": None if updated_at is None else updated_at.isoformat(),
-                    "lists": standing,
+                    "lists": counted,
                     "lists_counted": known.lists,
                     "left_out": checked.left_out_of("decide"),
                     "next_purchase": known.next_purchase,
                     "drawn_by": _chances(decision, log),
                     "summary": summary,
-                    "digests": {**inputs, **{name: file_digest(staging / file) for name, file in files.items()}},
                     "seconds": round(perf_counter() - started, 3),
                 }
-                content = json.dumps(to_plain(manifest), ensure_ascii=False, indent=1)
-                write_bytes(staging / MANIFEST_FILE, content.encode())
+                manifest = replace(run, inputs=inputs).seal(staging, told, now=now)
                 sources.require_unchanged()
-                if digest_lists(settings.state, own_key=request.key) != standing:
+                if digest_lists(settings.state, own_key=request.key) != counted:
                     raise BusyError("a campaign was drawn while this run counted contacts; nothing was written, rerun")
-    return _run(target, json.loads(content), request, files, names, written=True)
+    return _run(run, manifest, request, names, written=True)
 
 
 def _require_same(scored: Mapping[str, str], decided: Mapping[str, str]) -> None:
@@ -296,34 +283,21 @@ def _known_lists(target: Path) -> tuple[str, ...] | None:
         return None
 
 
-def _standing(
-    target: Path,
-    inputs: Mapping[str, str],
-    request: DecideRequest,
-    files: Mapping[str, str],
-    names: Mapping[str, str],
-) -> DecideRun:
-    """What was written under this key before, if it was made from the same inputs and is whole."""
+def _read(run: RunFolder) -> dict[str, Any] | None:
+    """The manifest of what was written under this key before, if it was made from the same inputs and is whole."""
     try:
-        manifest = read_standing(target, inputs, request.key, files=files)
+        return run.read()
     except UsageError as refusal:
         raise UsageError(f"{refusal}, which decides anew and counts these decisions as contacts") from refusal
-    return _run(target, manifest, request, files, names, written=False)
 
 
 def _run(
-    target: Path,
-    manifest: Mapping[str, Any],
-    request: DecideRequest,
-    files: Mapping[str, str],
-    names: Mapping[str, str],
-    *,
-    written: bool,
+    run: RunFolder, manifest: Mapping[str, Any], request: DecideRequest, names: Mapping[str, str], *, written: bool
 ) -> DecideRun:
     return DecideRun(
         summary=DecisionSummary.from_plain(manifest["summary"]),
-        path=str(target),
-        files=files,
+        path=str(run.target),
+        files=run.files,
         seconds=manifest["seconds"],
         written=written,
         language=request.language,

@@ -11,12 +11,12 @@ from pathlib import Path
 from netlift.config.business import BusinessSettings
 from netlift.data.checks.check import read_sound
 from netlift.data.history import read_history
-from netlift.data.run import MANIFEST_FILE, combine_digests, find_key, name_question, reading_tables
-from netlift.data.write import file_digest, require_free_space
+from netlift.data.run import MANIFEST_FILE, RunFolder, combine_digests, name_question, reading_tables
+from netlift.data.write import file_digest
 from netlift.decisions.eligibility.contact_history import DECISIONS
-from netlift.pipelines.readout import ReadoutOrder, ReadoutSummary, file_name, standing_readout, write_readout
+from netlift.pipelines.readout import ReadoutOrder, ReadoutSummary, file_name
 from netlift.progress import Progress
-from netlift.registry.locks import exclusive
+from netlift.registry.locks import job
 from netlift.report.exports import to_html, to_json, to_markdown, to_text
 from netlift.report.language import speak
 from netlift.report.names import speak_of
@@ -54,9 +54,7 @@ def make_decision_readout(
     from netlift.registry.champions import find_champions
 
     speak(order.language)
-    require_free_space(settings.state, needed_mb=100)
-    lock = settings.state / "locks" / "readout.lock"
-    held = exclusive(lock, timeout_seconds=lock_timeout, holder="readout")
+    held = job(settings.state, "readout", timeout_seconds=lock_timeout)
     with held, reading_tables(settings, verb="readout", repeatable=True) as (tables, sources):
         words = speak_of(settings, order.language, tables)
         until = order.as_of or datetime.combine(read_history(tables).end, time())
@@ -74,9 +72,9 @@ def make_decision_readout(
         inputs = digests | {"inputs": combine_digests({**digests, "shape": f"{order.target} {until} {words.language}"})}
         own = name_question(f"decisions-{file_name(order.target)}-{until:%Y-%m-%d}-{words.language}", moment)
         place = settings.state / "out" / "readouts"
-        target = place / find_key(place, order.run_key, own, inputs)
-        if target.exists():
-            return standing_readout(target, inputs, files=FILES)
+        folder = RunFolder.find(place, order.run_key, own, inputs=inputs, files=FILES)
+        if standing := ReadoutSummary.read(folder):
+            return standing
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="readout")
         progress.stage("readout", f"decisions {order.target}: what was promised and what came")
@@ -88,13 +86,11 @@ def make_decision_readout(
             "md": to_markdown(document),
             "html": to_html(document),
         }
-        return write_readout(
-            target,
+        return ReadoutSummary.write(
+            folder,
             contents,
-            files=FILES,
-            text=to_text(document),
             language=words.language,
-            inputs=inputs,
+            text=to_text(document),
             now=now,
             left_out=checked.left_out_of("readout", campaign=order.target),
         )

@@ -14,11 +14,11 @@ from netlift.closed_loop.page import demo_document
 from netlift.closed_loop.year import DemoRequest, live_year
 from netlift.config.business import BusinessSettings
 from netlift.config.settings import did_you_mean, read_yaml
-from netlift.data.run import MANIFEST_FILE, combine_digests, find_key, read_standing
-from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.data.run import RunFolder, combine_digests
+from netlift.data.write import write_bytes
 from netlift.errors import UsageError
 from netlift.progress import Progress
-from netlift.registry.locks import exclusive
+from netlift.registry.locks import job
 from netlift.report.exports import to_html, to_json, to_markdown, to_text
 from netlift.report.names import speak_of
 from netlift.results import Told, to_plain
@@ -79,30 +79,21 @@ def run_demo(
     words = speak_of(settings, request.language)
     words = words.with_names({**{f"offer.{offer.offer_id}": offer.name for offer in OFFERS}, **words.names})
     inputs = _digests(settings, request)
-    key = find_key(settings.state / FOLDER, request.run_key, request.key, inputs)
-    request = replace(request, run_key=key)
-    target = settings.state / FOLDER / key
-    require_free_space(settings.state, needed_mb=100 + MB_PER_CUSTOMER * request.customers)
-    with exclusive(settings.state / "locks" / "demo.lock", timeout_seconds=lock_timeout, holder=f"demo {request.key}"):
-        if target.exists():
-            return _standing(target, inputs, request)
-        with staged_directory(target) as staging:
+    run = RunFolder.find(settings.state / FOLDER, request.run_key, request.key, inputs=inputs, files=FILES)
+    request = replace(request, run_key=run.key)
+    needed = 100 + MB_PER_CUSTOMER * request.customers
+    with job(settings.state, "demo", holder=f"demo {run.key}", timeout_seconds=lock_timeout, needed_mb=needed):
+        if standing := run.read():
+            return _run(run, standing, written=False)
+        with run.staged() as staging:
             report = live_year(settings, request, folder=staging / "books", progress=progress)
             shutil.rmtree(staging / "books")
             document = demo_document(report, words, path=f"{settings.state.name}/{FOLDER}/{request.key}")
             written = {"json": to_json(report), "md": to_markdown(document), "html": to_html(document)}
             for suffix, content in written.items():
                 write_bytes(staging / FILES[suffix], content)
-            digests = {**inputs, **{suffix: file_digest(staging / FILES[suffix]) for suffix in FILES}}
-            manifest = {
-                "schema_version": 1,
-                "written_at": now.isoformat(),
-                "run_key": request.key,
-                "text": to_text(document),
-                "digests": digests,
-            }
-            write_bytes(staging / MANIFEST_FILE, json.dumps(to_plain(manifest), ensure_ascii=False, indent=1).encode())
-    return _run(target, manifest, written=True)
+            manifest = run.seal(staging, {"run_key": run.key, "text": to_text(document)}, now=now)
+    return _run(run, manifest, written=True)
 
 
 def write_study(run: DemoRun, folder: Path) -> None:
@@ -167,16 +158,11 @@ def _digests(settings: BusinessSettings, request: DemoRequest) -> dict[str, str]
     return {**digests, "inputs": combine_digests(digests)}
 
 
-def _standing(target: Path, inputs: Mapping[str, str], request: DemoRequest) -> DemoRun:
-    """What was written under this key before, if it was made from the same request and is whole."""
-    return _run(target, read_standing(target, inputs, request.key, files=FILES), written=False)
-
-
-def _run(target: Path, manifest: Mapping[str, Any], *, written: bool) -> DemoRun:
+def _run(run: RunFolder, manifest: Mapping[str, Any], *, written: bool) -> DemoRun:
     return DemoRun(
         run_key=manifest["run_key"],
-        path=str(target),
-        report=json.loads((target / FILES["json"]).read_text()),
+        path=str(run.target),
+        report=json.loads((run.target / FILES["json"]).read_text()),
         text=manifest["text"],
         digests=manifest["digests"],
         written=written,

@@ -10,25 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.config.business import BusinessSettings
 from netlift.data.checks.check import read_sound
-from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.checks.quality import is_revenue_based
 from netlift.data.csv_lists import to_csv
 from netlift.data.history import read_history
 from netlift.data.read import Tables
 from netlift.data.run import (
-    MANIFEST_FILE,
+    RunFolder,
     SourceFiles,
     combine_digests,
-    find_key,
     name_question,
-    read_standing,
     reading_tables,
     safe_key,
 )
-from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.data.write import file_digest
 from netlift.decisions.eligibility.contact_history import digest_lists
 from netlift.errors import UsageError
-from netlift.forecast.compose import Basis, forecast_margin
+from netlift.forecast.compose import ForecastBasis, forecast_margin
 from netlift.forecast.inputs import group_customers, plan_contacts, read_campaigns
 from netlift.forecast.model import YEAR, lag_of
 from netlift.forecast.page import forecast_document
@@ -37,13 +34,14 @@ from netlift.forecast.result import MarginForecast, WhatIf
 from netlift.pipelines.score import require_fresh
 from netlift.progress import Progress
 from netlift.registry.champions import Champion, find_champions
-from netlift.registry.locks import exclusive
+from netlift.registry.locks import job
 from netlift.report.document import Document, Section
-from netlift.report.exports import to_json, to_text
+from netlift.report.exports import to_text
 from netlift.report.files import name_files, write_out
 from netlift.report.language import speak
 from netlift.report.names import speak_of
-from netlift.results import SCHEMA_VERSION, Told, to_plain
+from netlift.report.run import TextRun
+from netlift.results import SCHEMA_VERSION, to_plain
 from netlift.segments.snapshots import EDGES_FILE
 
 if TYPE_CHECKING:
@@ -78,33 +76,16 @@ class ForecastRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForecastRun(Told):
+class ForecastRun(TextRun):
     """What a job of the forecast verb did.
 
     Attributes:
-        run_key: The job's key.
-        language: Of the texts.
-        path: The folder that it wrote.
-        text: What is read first.
-        digests: What it was made from, and of the files themselves.
         forecast: What it found, as in its JSON file.
-        written: False where the same forecast stood already.
-        left_out: What of the tables was not read, as the check found it.
     """
 
-    run_key: str
-    language: str
-    path: str
-    text: str
-    digests: Mapping[str, str]
     forecast: Mapping[str, Any]
-    written: bool
-    left_out: tuple[Finding, ...] = ()
 
-    def to_text(self) -> str:
-        """What is read first, and where the rest is."""
-        where = speak(self.language).say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
-        return f"{self.text}\n\n{where}"
+    RESULT = "forecast"
 
 
 def forecast_business(
@@ -134,16 +115,13 @@ def forecast_business(
     speak(request.language)
     require_possible(request.what_if, settings)
     place, named = settings.state / "out" / "forecasts", safe_key(request.run_key or request.own_key)
-    require_free_space(settings.state, needed_mb=100)
-    lock = settings.state / "locks" / f"forecast-{named}.lock"
-    held = exclusive(lock, timeout_seconds=lock_timeout, holder=f"forecast {named}")
+    held = job(settings.state, f"forecast-{named}", holder=f"forecast {named}", timeout_seconds=lock_timeout)
     with held, reading_tables(settings, verb="forecast", repeatable=True) as (tables, sources):
         champions = find_champions(settings, [*settings.models])
         inputs = _input_digests(settings, champions[0], sources, request)
-        key = find_key(place, request.run_key, request.own_key, inputs)
-        target = place / key
-        if target.exists():
-            return _standing(target, inputs, key)
+        run = RunFolder.find(place, request.run_key, request.own_key, inputs=inputs, files=FILES)
+        if standing := ForecastRun.read(run):
+            return standing
         words = speak_of(settings, request.language, tables)
         progress.stage("check", "holding the tables against the contract")
         sound, report = read_sound(tables, settings, verb="forecast")
@@ -155,23 +133,14 @@ def forecast_business(
         contents["csv"] = to_csv(_rows(found))
         sources.require_unchanged()
         inputs = _input_digests(settings, champions[0], sources, request)  # with edges that were frozen meanwhile
-        with staged_directory(target) as staging:
-            for suffix, name in FILES.items():
-                write_bytes(staging / name, contents[suffix])
-            run = ForecastRun(
-                run_key=key,
-                language=words.language,
-                path=str(target),
-                text=to_text(replace(document, sections=_first_read(document))),
-                digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
-                forecast=json.loads(contents["json"]),
-                written=True,
-                left_out=report.left_out_of("forecast"),
-            )
-            manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(run)}
-            del manifest["forecast"]
-            write_bytes(staging / MANIFEST_FILE, to_json(manifest))
-    return run
+        return ForecastRun.write(
+            replace(run, inputs=inputs),
+            contents,
+            language=words.language,
+            text=to_text(replace(document, sections=_first_read(document))),
+            left_out=report.left_out_of("forecast"),
+            now=now,
+        )
 
 
 def make_forecast(
@@ -218,7 +187,7 @@ def make_forecast(
     )
     if asked is not None and (plan is None or not plan.curve):
         raise UsageError(f"--budget {asked:g}: there is no plan of contacts to spend it on; leave --budget out")
-    basis = Basis(
+    basis = ForecastBasis(
         business=settings.name,
         as_of=as_of,
         currency=settings.currency,
@@ -277,21 +246,6 @@ def _input_digests(
     digests |= {"language": request.language, "as_of": request.as_of.isoformat()}
     digests["asked"] = json.dumps(to_plain(request.what_if))
     return digests | {"inputs": combine_digests(digests)}
-
-
-def _standing(target: Any, inputs: Mapping[str, str], key: str) -> ForecastRun:
-    """What was written under this key before, if it was made from the same inputs and is whole."""
-    manifest = read_standing(target, inputs, key, files=FILES)
-    return ForecastRun(
-        run_key=key,
-        language=manifest["language"],
-        path=str(target),
-        text=manifest["text"],
-        digests=manifest["digests"],
-        forecast=json.loads((target / FILES["json"]).read_text(encoding="utf-8")),
-        written=False,
-        left_out=read_findings(manifest.get("left_out", ())),
-    )
 
 
 __all__ = ["ForecastRequest", "ForecastRun", "forecast_business", "make_forecast", "require_possible"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netlift.abtest.design.journey import find_journey
-from netlift.abtest.portfolio.compute import own_plans
+from netlift.abtest.portfolio.compute import own_plans, read_among
 from netlift.abtest.readout.compute import read_campaign
 from netlift.abtest.readout.result import AmongCampaigns, CampaignReadout
 from netlift.abtest.readout.rows import ReadoutRequest
@@ -22,30 +22,29 @@ from netlift.config.business import BusinessSettings
 from netlift.config.journeys import JourneySettings
 from netlift.config.plan import PLAN_FILE, Plan, load_plan
 from netlift.data.checks.check import read_sound
-from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.history import read_history
 from netlift.data.run import (
     MANIFEST_FILE,
+    RunFolder,
     SourceFiles,
     combine_digests,
-    find_key,
     name_question,
-    read_standing,
     reading_tables,
 )
-from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.data.write import file_digest, write_bytes
 from netlift.decisions.eligibility.contact_history import digest_lists
 from netlift.decisions.journeys.reach import JourneyLine, count_closed_reach
 from netlift.decisions.run.journeys import read_journeys
 from netlift.decisions.run.page_journeys import reach_section
 from netlift.errors import ConfigError, UsageError
 from netlift.progress import Progress
-from netlift.registry.locks import exclusive
+from netlift.registry.locks import job
 from netlift.report.exports import to_html, to_json, to_markdown, to_text
 from netlift.report.language import Words, speak
 from netlift.report.names import speak_of
 from netlift.report.pdf import to_pdf
-from netlift.results import SCHEMA_VERSION, Told, to_plain
+from netlift.report.run import TextRun
+from netlift.results import to_plain
 from netlift.segments.splits import digest_splits
 
 FILES = {suffix: f"readout.{suffix}" for suffix in ("json", "md", "html", "xlsx", "pptx")}
@@ -79,33 +78,16 @@ class ReadoutOrder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadoutSummary(Told):
+class ReadoutSummary(TextRun):
     """What the verb wrote.
 
     Attributes:
-        run_key: Name of the output's folder.
-        language: Of the texts.
-        path: The folder.
-        text: The readout on one screen.
-        digests: What it was made from, and of the files themselves.
         readout: The readout, as in its JSON file.
-        written: False where it stood already, made from the same inputs.
-        left_out: What of the tables was not read, as the check found it.
     """
 
-    run_key: str
-    language: str
-    path: str
-    text: str
-    digests: Mapping[str, str]
     readout: Mapping[str, Any]
-    written: bool
-    left_out: tuple[Finding, ...] = ()
 
-    def to_text(self) -> str:
-        """The readout on one screen, and where the rest is."""
-        where = speak(self.language).say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
-        return f"{self.text}\n\n{where}"
+    RESULT = "readout"
 
 
 def make_readout(
@@ -143,106 +125,46 @@ def make_readout(
     request = ReadoutRequest(
         campaign_id=campaign, plan=plan, as_of=order.as_of, split_by=order.split_by, tolerance=order.tolerance
     )
-    require_free_space(settings.state, needed_mb=100)
-    lock = settings.state / "locks" / "readout.lock"
-    held = exclusive(lock, timeout_seconds=lock_timeout, holder="readout")
+    held = job(settings.state, "readout", timeout_seconds=lock_timeout)
     with held, reading_tables(settings, verb="readout", repeatable=True) as (tables, sources):
         words = speak_of(settings, order.language, tables)
-        request = replace(request, plans=own_plans(settings, tables, plans))
+        request = replace(request, plans=own_plans(settings.currency, tables, plans))
         until = order.as_of or datetime.combine(read_history(tables).end, time())
         question = tuple(_question(order, until))
-        journey = find_journey(settings, campaign)
+        journey = find_journey(settings.decision, campaign)
         inputs = _input_digests(settings, request, sources, (campaign, until.isoformat(), words.language, *question))
         own = name_question(f"{file_name(campaign)}-{until:%Y-%m-%d}-{words.language}", *question)
         place = settings.state / "out" / "readouts"
-        key = find_key(place, order.run_key, own, inputs)
-        if (place / key).exists():
-            standing = standing_readout(place / key, inputs, files=_files(order))
-            _publish(place, campaign, folder, place / key)  # the job that wrote it may have been killed just before
+        run = RunFolder.find(place, order.run_key, own, inputs=inputs, files=FILES | (PDF if order.pdf else {}))
+        if standing := ReadoutSummary.read(run):
+            _publish(place, campaign, folder, run.target)  # the job that wrote it may have been killed just before
             return standing
         progress.stage("check", "holding the tables against the contract")
         tables, checked = read_sound(tables, settings, verb="readout")
         checked.require_campaign(campaign)
-        request = replace(request, faults=checked.faulty, among=among)
+
+        def ask(until: datetime) -> Mapping[str, Mapping[str, AmongCampaigns]]:
+            if among is not None:
+                return among
+            faulty = tuple(checked.faulty)
+            return read_among(settings, tables, plans=request.plans, until=until, faulty=faulty, progress=progress)
+
+        request = replace(request, faults=checked.faulty, among=ask)
         readout = read_campaign(settings, tables, request, progress=progress)
         progress.stage("report", "pages, slides and workbook")
         reach = None if journey is None else read_reach(settings, journey, until.date())
         contents = write_out(readout, words, order, reach)
         sources.require_unchanged()
-        summary = write_readout(
-            place / key,
+        summary = ReadoutSummary.write(
+            run,
             contents,
-            files=_files(order),
-            text=to_text(readout_brief(readout, words)),
             language=words.language,
-            inputs=inputs,
-            now=now,
+            text=to_text(readout_brief(readout, words)),
             left_out=checked.left_out_of("readout", campaign=campaign),
+            now=now,
         )
-        _publish(place, campaign, folder, place / key)
+        _publish(place, campaign, folder, run.target)
         return summary
-
-
-def write_readout(
-    target: Path,
-    contents: Mapping[str, bytes],
-    *,
-    files: Mapping[str, str],
-    text: str,
-    language: str,
-    inputs: Mapping[str, str],
-    now: datetime,
-    left_out: tuple[Finding, ...] = (),
-) -> ReadoutSummary:
-    """Write a readout and its manifest, all or none.
-
-    Args:
-        target: The folder that will stand; its name is the run key.
-        contents: Suffix to content, `json` among them.
-        files: Suffix to file name.
-        text: The readout on one screen.
-        language: Of the texts.
-        inputs: Digests of what it was made from.
-        now: Time of the call.
-        left_out: What of the tables was not read.
-    """
-    with staged_directory(target) as staging:
-        for suffix, name in files.items():
-            write_bytes(staging / name, contents[suffix])
-        summary = ReadoutSummary(
-            run_key=target.name,
-            language=language,
-            path=str(target),
-            text=text,
-            digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in files.items()}},
-            readout=json.loads(contents["json"]),
-            written=True,
-            left_out=left_out,
-        )
-        manifest = {"schema_version": SCHEMA_VERSION, "written_at": now.isoformat(), **to_plain(summary)}
-        del manifest["readout"]
-        write_bytes(staging / MANIFEST_FILE, to_json(manifest))
-    return summary
-
-
-def standing_readout(target: Path, inputs: Mapping[str, str], *, files: Mapping[str, str]) -> ReadoutSummary:
-    """What was written there before, if it was made from the same inputs and is whole.
-
-    Raises:
-        UsageError: It was made from other inputs.
-        GateRefusedError: A file is missing or is not what was written.
-    """
-    manifest = read_standing(target, inputs, target.name, files=files)
-    return ReadoutSummary(
-        run_key=target.name,
-        language=manifest["language"],
-        path=str(target),
-        text=manifest["text"],
-        digests=manifest["digests"],
-        readout=json.loads((target / files["json"]).read_text(encoding="utf-8")),
-        written=False,
-        left_out=read_findings(manifest.get("left_out", ())),
-    )
 
 
 def _publish(place: Path, campaign: str, folder: Path | None, written: Path) -> None:
@@ -295,10 +217,6 @@ def _is_behind(published: Path, runs: Sequence[tuple[datetime, str]]) -> bool:
     return digest not in {each for _, each in runs} or (digest != current and is_older)
 
 
-def _files(order: ReadoutOrder) -> dict[str, str]:
-    return FILES | (PDF if order.pdf else {})
-
-
 def read_reach(settings: BusinessSettings, journey: JourneySettings, until: date) -> JourneyLine | None:
     """How far a journey's customers came whose window is over; None where no run that stands tells.
 
@@ -312,19 +230,17 @@ def write_out(
     readout: CampaignReadout, words: Words, order: ReadoutOrder, reach: JourneyLine | None = None
 ) -> dict[str, bytes]:
     """The readout in every form, suffix to content; of a journey also how far its customers came."""
-    document, told = readout_document(readout, words), readout_json(readout, words)
+    more = () if reach is None else (reach_section(reach, words),)
+    document, told = readout_document(readout, words, more=more), readout_json(readout, words)
     if reach is not None:
-        sections = [*document.sections]
-        place = next((i for i, one in enumerate(sections) if one.name == "trust"), len(sections))
-        document = replace(document, sections=(*sections[:place], reach_section(reach, words), *sections[place:]))
         told["journey"] = to_plain(reach)
     page = to_html(document)
     contents = {
         "json": to_json(told),
         "md": to_markdown(document),
         "html": page,
-        "xlsx": readout_workbook(readout, words),
-        "pptx": to_pptx(readout, words),
+        "xlsx": readout_workbook(readout, words, more=more),
+        "pptx": to_pptx(readout, words, more=more),
     }
     return contents | ({"pdf": to_pdf(page, browser=order.browser)} if order.pdf else {})
 
@@ -370,7 +286,7 @@ def _input_digests(
         "decision": settings.decision.digest() if settings.decision else "",
         "segments": digest_splits(settings, _split_by(settings, request)),
     }
-    if find_journey(settings, request.campaign_id) is not None:
+    if find_journey(settings.decision, request.campaign_id) is not None:
         digests["lists"] = combine_digests(digest_lists(settings.state, own_key=""))
     return digests | {"inputs": combine_digests({**digests, "shape": json.dumps(shape)})}
 
@@ -390,5 +306,4 @@ def _question(order: ReadoutOrder, until: datetime) -> Iterator[str]:
 
 __all__ = [
     "FILES", "ReadoutOrder", "ReadoutSummary", "file_name", "find_behind", "find_plan", "make_readout",
-    "standing_readout", "write_readout",
 ]  # fmt: skip

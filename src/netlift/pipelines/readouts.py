@@ -139,7 +139,11 @@ def _find(
     """The campaigns, and what the portfolio says of each that can be read."""
     with open_tables(settings, verb="portfolio", repeatable=True) as tables:
         sound, checked = read_sound(tables, settings, verb="portfolio")
-        own, until, faulty = own_plans(settings, sound, plans), seen_until(sound, order.as_of), tuple(checked.faulty)
+        own, until, faulty = (
+            own_plans(settings.currency, sound, plans),
+            seen_until(sound, order.as_of),
+            tuple(checked.faulty),
+        )
         found = find_campaigns(sound, own, until=until, faulty=faulty)
         return found, read_among(settings, sound, plans=own, until=until, faulty=faulty, progress=progress)
 

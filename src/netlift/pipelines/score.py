@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -18,9 +17,15 @@ from netlift.data.checks.check import read_sound
 from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.history import read_history
 from netlift.data.read import Tables, open_tables
-from netlift.data.run import MANIFEST_FILE, SourceFiles, combine_digests, find_sources, read_standing, safe_key
+from netlift.data.run import (
+    RunFolder,
+    SourceFiles,
+    combine_digests,
+    find_sources,
+    safe_key,
+)
 from netlift.data.snapshot import monthly_money
-from netlift.data.write import file_digest, parquet_writer, require_free_space, staged_directory, write_bytes
+from netlift.data.write import parquet_writer
 from netlift.errors import DataError, GateRefusedError
 from netlift.evaluation.value.retention import RetentionEconomics, churn_threshold, retention_profit
 from netlift.features.build import iterate_features
@@ -28,14 +33,15 @@ from netlift.features.matrix import FeatureMatrix
 from netlift.features.profile import WHAT_HELPS, Drift, DriftWatch
 from netlift.progress import Progress
 from netlift.registry.champions import Champion, in_population, load_champions, select_features
-from netlift.registry.locks import exclusive
+from netlift.registry.locks import job
 from netlift.registry.scoring_contract import require_same_schema
-from netlift.results import Told, to_plain
+from netlift.results import Told
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SCORES_FILE = "scores.parquet"
+FILES = {"scores": SCORES_FILE}
 SHOWN_DRIFTS = 10
 
 
@@ -127,48 +133,51 @@ def score_business(
     started = perf_counter()
     key = run_key or as_of.isoformat()
     target = settings.state / "out" / "scores" / safe_key(key)
-    require_free_space(settings.state, needed_mb=200)
-    with exclusive(settings.state / "locks" / f"score-{key}.lock", timeout_seconds=lock_timeout, holder=f"score {key}"):
+    lock, holder = f"score-{key}", f"score {key}"
+    with job(settings.state, lock, holder=holder, timeout_seconds=lock_timeout, needed_mb=200):
         champions, without = load_champions(settings)
         sources = find_sources(settings)
-        inputs = _input_digests(settings, champions, sources, as_of)
-        if target.exists():
-            return _standing(target, inputs, key)
+        run = RunFolder(
+            target=target,
+            inputs=_input_digests(settings, champions, sources, as_of),
+            files=FILES,
+            access=settings.ids_readable_by,
+        )
+        if standing := run.read():
+            return _summary(standing, written=False)
         with open_tables(settings, verb="score") as tables:
             require_same_schema([champion.contract for champion in champions], tables)
             progress.stage("check", "holding the tables against the contract")
             tables, report = read_sound(tables, settings, verb="score")
             require_fresh(tables, as_of, settings.score.max_data_age_days)
-            job = _Job(champions, tables, settings, as_of, progress)
-            with staged_directory(target, access=settings.ids_readable_by) as staging:
-                job.write(staging / SCORES_FILE)
-                job.require_sound()
-                summary = ScoreSummary(
-                    run_key=key,
-                    as_of=as_of,
-                    path=str(target / SCORES_FILE),
-                    rows=job.rows,
-                    customers=job.customers,
-                    versions={champion.task: champion.version for champion in champions},
-                    without_champion=without,
-                    observational={c.task: c.contract.observational for c in champions if c.contract.observational},
-                    routes={champion.task: dict(champion.model.routes) for champion in champions},
-                    outside_population=job.outside,
-                    unseen=job.unseen,
-                    drifted=job.drifts[:SHOWN_DRIFTS],
-                    drifted_features=sum(drift.is_news for drift in job.drifts),
-                    digests={**inputs, "scores": file_digest(staging / SCORES_FILE)},
-                    seconds=round(perf_counter() - started, 3),
-                    written=True,
-                    left_out=report.left_out_of("score"),
-                )
-                manifest = {"schema_version": 1, "written_at": now.isoformat(), **to_plain(summary)}
-                write_bytes(staging / MANIFEST_FILE, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+            scoring = _Scoring(champions, tables, settings, as_of, progress)
+            with run.staged() as staging:
+                scoring.write(staging / SCORES_FILE)
+                scoring.require_sound()
+                told = {
+                    "run_key": key,
+                    "as_of": as_of,
+                    "path": str(target / SCORES_FILE),
+                    "rows": scoring.rows,
+                    "customers": scoring.customers,
+                    "versions": {champion.task: champion.version for champion in champions},
+                    "without_champion": without,
+                    "outside_population": scoring.outside,
+                    "unseen": scoring.unseen,
+                    "drifted": scoring.drifts[:SHOWN_DRIFTS],
+                    "drifted_features": sum(drift.is_news for drift in scoring.drifts),
+                    "seconds": round(perf_counter() - started, 3),
+                    "written": True,
+                    "observational": {c.task: c.contract.observational for c in champions if c.contract.observational},
+                    "routes": {champion.task: dict(champion.model.routes) for champion in champions},
+                    "left_out": report.left_out_of("score"),
+                }
+                manifest = run.seal(staging, told, now=now)
                 sources.require_unchanged()
-    return summary
+    return _summary(manifest, written=True)
 
 
-class _Job:
+class _Scoring:
     """One pass over all customers: features once per vocabulary, scores of every champion, counts along the way."""
 
     def __init__(
@@ -361,9 +370,8 @@ def _input_digests(
     return digests | {"inputs": combine_digests({**digests, "as_of": as_of.isoformat()})}
 
 
-def _standing(target: Path, inputs: Mapping[str, str], key: str) -> ScoreSummary:
-    """What was written under this key before, if it was made from the same inputs and is whole."""
-    manifest = read_standing(target, inputs, key, files={"scores": SCORES_FILE})
+def _summary(manifest: Mapping[str, Any], *, written: bool) -> ScoreSummary:
+    """What a manifest tells of the scores beside it."""
     fields = {name: manifest[name] for name in ScoreSummary.__dataclass_fields__ if name in manifest}
     return ScoreSummary(
         **fields
@@ -372,6 +380,6 @@ def _standing(target: Path, inputs: Mapping[str, str], key: str) -> ScoreSummary
             "without_champion": tuple(manifest["without_champion"]),
             "drifted": tuple(Drift(**drift) for drift in manifest["drifted"]),
             "left_out": read_findings(manifest.get("left_out", ())),
-            "written": False,
+            "written": written,
         }
     )

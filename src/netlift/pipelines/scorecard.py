@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from netlift.config.business import BusinessSettings
 from netlift.config.definitions import ChurnDefinition, load_definition
 from netlift.data.checks.check import read_sound
-from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.checks.quality import measure_quality
 from netlift.data.history import History, read_history
 from netlift.data.read import Tables
-from netlift.data.run import MANIFEST_FILE, SourceFiles, combine_digests, find_key, read_standing, reading_tables
-from netlift.data.write import file_digest, require_free_space, staged_directory, write_bytes
+from netlift.data.run import (
+    RunFolder,
+    SourceFiles,
+    combine_digests,
+    reading_tables,
+)
+from netlift.data.write import file_digest
 from netlift.progress import Progress
 from netlift.registry.champions import Champion, find_champions
-from netlift.registry.locks import exclusive
+from netlift.registry.locks import job
 from netlift.report.document import Document
-from netlift.report.exports import to_json
 from netlift.report.files import name_files, write_out
 from netlift.report.language import speak
 from netlift.report.names import speak_of
-from netlift.results import Told, to_plain
+from netlift.report.run import ReportRun
 from netlift.scorecards.build import build_scorecard
 from netlift.scorecards.campaign_effects import read_effects, read_readouts
 from netlift.scorecards.months import Span, plan_months
@@ -46,38 +48,28 @@ CUSTOMERS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScorecardSummary(Told):
+class ScorecardSummary(ReportRun):
     """What the verb wrote.
 
     Attributes:
-        run_key: Name of the output's folder.
         until: The newest month shown, its first day.
         months: How many are shown.
-        language: Of the texts.
-        path: The folder.
         lines: What is read first: the money, and what changed.
-        digests: What it was made from, and of the files themselves.
         scorecard: The scorecard, as in its JSON file.
-        written: False where it stood already, made from the same inputs.
-        left_out: What of the tables was not read, as the check found it.
     """
 
-    run_key: str
     until: date
     months: int
-    language: str
-    path: str
     lines: tuple[str, ...]
-    digests: Mapping[str, str]
     scorecard: Mapping[str, Any]
-    written: bool
-    left_out: tuple[Finding, ...] = ()
 
-    def to_text(self) -> str:
-        """What is read first, and where the rest is."""
-        words = speak(self.language)
-        where = words.say("scorecard.saved" if self.written else "scorecard.stood", path=self.path)
-        return "\n".join([*self.lines, where])
+    RESULT = "scorecard"
+    CONVERTED: ClassVar = {"until": date.fromisoformat, "lines": tuple}
+
+    @property
+    def first_read(self) -> str:
+        """What is read first."""
+        return "\n".join(self.lines).rstrip("\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +133,7 @@ def make_scorecard(
     """
     speak(request.language)
     require_segments(settings)
-    require_free_space(settings.state, needed_mb=100)
-    lock = settings.state / "locks" / "scorecard.lock"
-    held = exclusive(lock, timeout_seconds=lock_timeout, holder="scorecard")
+    held = job(settings.state, "scorecard", timeout_seconds=lock_timeout)
     with held, reading_tables(settings, verb="scorecard", repeatable=True) as (tables, files):
         words = speak_of(settings, request.language, tables)
         span = plan_months(read_history(tables), months=request.months, until=request.until, words=words)
@@ -151,10 +141,10 @@ def make_scorecard(
         shape = f"{span.shown[0]}..{span.shown[-1]} {words.language}"
         inputs = _input_digests(settings, champions, files, readouts, shape)
         place = settings.state / "out" / "scorecard"
-        key = find_key(place, request.run_key, f"{span.shown[-1]}-{len(span.shown)}m-{words.language}", inputs)
-        target = place / key
-        if target.exists():
-            return _standing(target, inputs, key)
+        own = f"{span.shown[-1]}-{len(span.shown)}m-{words.language}"
+        run = RunFolder.find(place, request.run_key, own, inputs=inputs, files=FILES)
+        if standing := ScorecardSummary.read(run):
+            return standing
         progress.stage("check", "holding the tables against the contract")
         sound, report = read_sound(tables, settings, verb="scorecard")
         effects, partial = read_effects(sound, read_readouts(readouts), (*span.shown, *span.compared), words)
@@ -167,25 +157,16 @@ def make_scorecard(
         contents = write_out(document, {**card.to_document(), "quality": quality.to_dicts()})
         files.require_unchanged()
         inputs = _input_digests(settings, champions, files, readouts, shape)  # with the edges frozen meanwhile
-        with staged_directory(target) as staging:
-            for suffix, name in FILES.items():
-                write_bytes(staging / name, contents[suffix])
-            summary = ScorecardSummary(
-                run_key=key,
-                until=card.newest,
-                months=len(card.months),
-                language=words.language,
-                path=str(target),
-                lines=tuple(first_lines(document)),
-                digests={**inputs, **{suffix: file_digest(staging / name) for suffix, name in FILES.items()}},
-                scorecard=json.loads(contents["json"]),
-                written=True,
-                left_out=report.left_out_of("scorecard"),
-            )
-            manifest = {"schema_version": 1, "written_at": now.isoformat(), **to_plain(summary)}
-            del manifest["scorecard"]
-            write_bytes(staging / MANIFEST_FILE, to_json(manifest))
-    return summary
+        return ScorecardSummary.write(
+            replace(run, inputs=inputs),
+            contents,
+            until=card.newest,
+            months=len(card.months),
+            language=words.language,
+            lines=[*first_lines(document)],
+            left_out=report.left_out_of("scorecard"),
+            now=now,
+        )
 
 
 def compute_scorecard(
@@ -310,19 +291,3 @@ def _input_digests(
     digests["edges"] = file_digest(edges) if edges.exists() else ""
     digests["readouts"] = combine_digests({str(i): file_digest(path) for i, path in enumerate(readouts)})
     return digests | {"inputs": combine_digests({**digests, "shape": shape})}
-
-
-def _standing(target: Path, inputs: Mapping[str, str], key: str) -> ScorecardSummary:
-    manifest = read_standing(target, inputs, key, files=FILES)
-    return ScorecardSummary(
-        run_key=key,
-        until=date.fromisoformat(manifest["until"]),
-        months=manifest["months"],
-        language=manifest["language"],
-        path=str(target),
-        lines=tuple(manifest["lines"]),
-        digests=manifest["digests"],
-        scorecard=json.loads((target / FILES["json"]).read_text()),
-        written=False,
-        left_out=read_findings(manifest.get("left_out", ())),
-    )

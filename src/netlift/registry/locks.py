@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from netlift.data.write import write_bytes
+from netlift.data.write import require_free_space, write_bytes
 from netlift.errors import BusyError, ResourceError
 
 
@@ -121,6 +121,28 @@ def exclusive(path: Path, *, timeout_seconds: float, holder: str) -> Iterator[No
         with suppress(OSError):  # the note of who has gone says nothing
             note.unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def job(
+    state: Path, name: str, *, timeout_seconds: float, holder: str = "", needed_mb: float = 100.0
+) -> Iterator[None]:
+    """Hold the lock of a job that writes below a state folder, where the disk has room for it.
+
+    Args:
+        state: The folder of a business.
+        name: Of the lock; two jobs of one name wait for each other.
+        timeout_seconds: How long to wait for another.
+        holder: What the job does, for those who wait; its name where it is empty.
+        needed_mb: Room that it needs.
+
+    Raises:
+        BusyError: Another job of that name ran for all that time.
+        ResourceError: Less room is free, or the place cannot be written.
+    """
+    require_free_space(state, needed_mb=needed_mb)
+    with exclusive(state / "locks" / f"{name}.lock", timeout_seconds=timeout_seconds, holder=holder or name):
+        yield
 
 
 @contextmanager

@@ -11,7 +11,17 @@ from typing import Any
 import pandas as pd
 
 from netlift.results import Estimate, Table
-from netlift.segments.figures import TOTAL, Against, Basis, CampaignEffect, Change, ChannelCost, Figure, Note, Scorecard
+from netlift.segments.figures import (
+    TOTAL,
+    Against,
+    Basis,
+    CampaignEffect,
+    Change,
+    ChannelCost,
+    Note,
+    Scorecard,
+    SegmentFigure,
+)
 from netlift.segments.metrics import METRICS, MONEY_FIRST, MetricRequest, SegmentMetric
 from netlift.segments.monthly import JOINED, OUTSIDE, Month
 from netlift.segments.sums import LEVEL, Measured, Z, mean_of
@@ -94,7 +104,7 @@ def _order(basis: Basis, sums: Mapping[Month, pd.DataFrame]) -> tuple[str, ...]:
 
 def _figures(
     basis: Basis, month: Month, segment: str, sums: pd.DataFrame, effect: CampaignEffect | None
-) -> Iterator[Figure]:
+) -> Iterator[SegmentFigure]:
     asked_of = sums.index if segment == TOTAL else sums.index.intersection([segment])
     row = sums.loc[asked_of].sum().to_dict()
     asked = MetricRequest(
@@ -111,12 +121,12 @@ def _figures(
         yield _figure(metric, asked, month, segment, basis.currency)
 
 
-def _figure(metric: SegmentMetric, asked: MetricRequest, month: Month, segment: str, currency: str) -> Figure:
+def _figure(metric: SegmentMetric, asked: MetricRequest, month: Month, segment: str, currency: str) -> SegmentFigure:
     answer = metric.answer(asked)
     unit = "/".join(part for part in (currency * (metric.kind == "money"), metric.per) if part)
     measured = answer if isinstance(answer, Measured) else None
     ends = measured.half_width if measured else None
-    return Figure(
+    return SegmentFigure(
         month=month.first,
         segment=segment,
         metric=metric.name,
@@ -131,7 +141,7 @@ def _figure(metric: SegmentMetric, asked: MetricRequest, month: Month, segment: 
     )
 
 
-def _changes(figures: Sequence[Figure], segments: Sequence[str], *, newest: Month) -> Iterator[Change]:
+def _changes(figures: Sequence[SegmentFigure], segments: Sequence[str], *, newest: Month) -> Iterator[Change]:
     at = {(figure.month, figure.segment, figure.metric): figure for figure in figures}
     for segment in segments:
         for metric in METRICS:
@@ -142,7 +152,7 @@ def _changes(figures: Sequence[Figure], segments: Sequence[str], *, newest: Mont
                     yield _change(metric, now, then, against)
 
 
-def _change(metric: SegmentMetric, now: Figure, then: Figure, against: Against) -> Change:
+def _change(metric: SegmentMetric, now: SegmentFigure, then: SegmentFigure, against: Against) -> Change:
     value, earlier = now.value or 0.0, then.value or 0.0
     relates = metric.kind not in ("share", "score") and earlier != 0
     half = _half_width(now, then)
@@ -160,7 +170,7 @@ def _change(metric: SegmentMetric, now: Figure, then: Figure, against: Against) 
     )
 
 
-def _half_width(now: Figure, then: Figure) -> float:
+def _half_width(now: SegmentFigure, then: SegmentFigure) -> float:
     """Half the width of the difference's interval, the two figures taken as independent; 0 for counts and sums."""
     return Z * math.sqrt(sum(_squared_error(figure.estimate) for figure in (now, then) if figure.estimate))
 

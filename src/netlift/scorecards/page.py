@@ -18,7 +18,7 @@ from netlift.scorecards.page_tables import (
     quality_grid,
     segments_grid,
 )
-from netlift.segments.figures import TOTAL, Change, Figure, Scorecard
+from netlift.segments.figures import TOTAL, Change, Scorecard, SegmentFigure
 from netlift.segments.metrics import METRIC, MONEY_FIRST, SegmentMetric
 from netlift.segments.pages.figure_text import MOST_TIMES, FigureWords, say_horizon, say_note, tone_of
 
@@ -73,7 +73,7 @@ def draw_pictures(card: Scorecard, say: FigureWords, *, level: str) -> Iterator[
         yield picture("loyalty", svg, intervals=True)
 
 
-def _point(figure: Figure, scale: float) -> Point:
+def _point(figure: SegmentFigure, scale: float) -> Point:
     def scaled(value: float | None) -> float | None:
         return None if value is None else value / scale
 
@@ -168,7 +168,7 @@ def _size(change: Change, say: FigureWords) -> str:
     return f"{money} ({', '.join(told)})" if told else money
 
 
-def _newest_known(card: Scorecard, metric: SegmentMetric) -> Figure:
+def _newest_known(card: Scorecard, metric: SegmentMetric) -> SegmentFigure:
     """The figure of all customers in the newest month; of what readouts tell weeks later the newest that they told."""
     figures = card.index()
     now = figures[card.newest, TOTAL, metric.name]

@@ -37,7 +37,7 @@ class Valuation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentRow:
+class SegmentEconomics:
     """One segment; a figure is None where its source is missing.
 
     Attributes:
@@ -98,7 +98,7 @@ def summarize_segment(
     valuation: Valuation,
     payback: Payback | None,
     lost: Estimate | None,
-) -> SegmentRow:
+) -> SegmentEconomics:
     """The row of a segment.
 
     Args:
@@ -113,7 +113,7 @@ def summarize_segment(
     textbook = _textbook(frame, valuation.lifetime_years)
     cac = acquisition_cost(frame, valuation)
     value = textbook.get("textbook_ltv")
-    return SegmentRow(
+    return SegmentEconomics(
         segment=segment,
         strategy=strategy,
         customers=len(frame),

@@ -18,7 +18,7 @@ Against = Literal["month", "year"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class SegmentFigure:
     """One figure of one segment in one month.
 
     Attributes:
@@ -193,7 +193,7 @@ class Scorecard:
     basis: Basis
     months: tuple[date, ...]
     segments: tuple[str, ...]
-    figures: Table[Figure]
+    figures: Table[SegmentFigure]
     changes: Table[Change]
     highlights: Table[Change]
     channels: Table[ChannelCost]
@@ -204,7 +204,7 @@ class Scorecard:
         """The newest month."""
         return self.months[-1]
 
-    def index(self) -> dict[tuple[date, str, str], Figure]:
+    def index(self) -> dict[tuple[date, str, str], SegmentFigure]:
         """The figures by month, segment and metric."""
         return {(figure.month, figure.segment, figure.metric): figure for figure in self.figures}
 

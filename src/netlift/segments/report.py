@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from netlift.results import Estimate, Table
-from netlift.segments.economics import SegmentRow
+from netlift.segments.economics import SegmentEconomics
 from netlift.segments.figures import Note
 from netlift.segments.migration import Flow
 from netlift.segments.value_segments import RecencyFrequency, ValueRisk
@@ -69,8 +69,8 @@ class SegmentReport:
     lifetime_years: float
     level: float
     revenue_based: bool
-    segments: Table[SegmentRow]
-    total: SegmentRow
+    segments: Table[SegmentEconomics]
+    total: SegmentEconomics
     recency_frequency: Table[RecencyFrequency]
     value_by_risk: Table[ValueRisk]
     flow_value: str

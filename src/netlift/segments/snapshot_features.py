@@ -57,7 +57,7 @@ def read_cutoffs(
     import pandas as pd
 
     parts: dict[date, list[pd.DataFrame]] = {cutoff: [] for cutoff in cutoffs}
-    for own, asked in _partitions(tables, settings, segments, champions, cutoffs):
+    for own, asked in _partitions(tables, settings.engine.rows_per_partition, segments, champions, cutoffs):
         frame = _own_columns(own)
         for champion, matrix in zip(champions, asked, strict=True):
             frame = frame.assign(**_predictions(champion, matrix))
@@ -77,7 +77,7 @@ def read_cutoffs(
 
 def _partitions(
     tables: Tables,
-    settings: BusinessSettings,
+    per_partition: int,
     segments: SegmentSettings,
     champions: Sequence[Champion],
     cutoffs: Sequence[date],
@@ -88,7 +88,6 @@ def _partitions(
     sources = ("contacts",) if "contacts" in tables else ()
     names = [*OWN_FEATURES, *([CONTACTS] if sources else [])]
     instants = np.array(cutoffs, dtype="datetime64[us]")
-    per_partition = settings.engine.rows_per_partition
     streams = [
         iterate_features(
             tables,

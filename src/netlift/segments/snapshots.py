@@ -156,12 +156,12 @@ def take_snapshots(
     days = sorted(set(as_of))
     landmark = landmark_of(segments.lost, as_of=days[-1])
     revenue_based = is_revenue_based(tables)
-    notes = [*_missing(settings, without), *_too_short(segments, history, landmark), *_sources(tables)]
+    notes = [*_missing(settings.models, without), *_too_short(segments, history, landmark), *_sources(tables)]
     if revenue_based:
         notes.append(Note(code="revenue_based"))
     followed = landmark if not _too_short(segments, history, landmark) else None
     wanted = {*days, *([followed] if followed else [])}
-    standing = _standing_edges(settings, segments, asked, refit=refit)
+    standing = _standing_edges(settings.state, segments, asked, refit=refit)
     divided, frozen = _divide_all(settings, tables, asked, wanted, standing, progress, peopled=days)
     if standing is None:
         write_edges(settings.state / EDGES_FILE, frozen)
@@ -208,7 +208,7 @@ def name_segments(
         UsageError: The frozen edges are stale.
     """
     segments = require_segments(settings)
-    standing = _standing_edges(settings, segments, champions, refit=False)
+    standing = _standing_edges(settings.state, segments, champions, refit=False)
     divided, _ = _divide_all(settings, tables, champions, set(as_of), standing, progress)
     return {day: divided[day][["customer_id", "segment", "strategy"]] for day in sorted(set(as_of))}
 
@@ -245,11 +245,11 @@ def _divide_all(
 
 
 def _standing_edges(
-    settings: BusinessSettings, segments: SegmentSettings, champions: Sequence[Champion], *, refit: bool
+    state: Path, segments: SegmentSettings, champions: Sequence[Champion], *, refit: bool
 ) -> FrozenEdges | None:
     if refit:
         return None
-    edges = read_edges(settings.state / EDGES_FILE)
+    edges = read_edges(state / EDGES_FILE)
     if edges is not None:
         require_current(edges, _made_from(segments, champions))
     return edges
@@ -359,8 +359,8 @@ def _level_sd(champion: Champion | None) -> float:
     return float("nan") if found is None else found
 
 
-def _missing(settings: BusinessSettings, without: Sequence[str]) -> list[Note]:
-    absent = [task for task in TASKS if task not in settings.models]
+def _missing(models: Collection[str], without: Sequence[str]) -> list[Note]:
+    absent = [task for task in TASKS if task not in models]
     return [
         *(Note(code=f"no_champion_{task}") for task in without),
         *(Note(code=f"no_model_{task}") for task in absent),

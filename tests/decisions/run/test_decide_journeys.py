@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
@@ -235,6 +236,10 @@ def test_a_journey_is_designed_run_and_read_by_its_plan(nights, tmp_path, monkey
     assert told["journey"]["sent"] == [int((sent["step"] == step).sum()) for step in (1, 2)]
     assert told["readout"]["plan_digest"] == plan.frozen_digest
     assert "Sent step 2" in (Path(read.path) / "readout.html").read_text(encoding="utf-8")
+    workbook, deck = (zipfile.ZipFile(Path(read.path) / f"readout.{form}") for form in ("xlsx", "pptx"))
+    assert "Sent step 2" in workbook.read("xl/sharedStrings.xml").decode()
+    slides = [deck.read(name).decode() for name in deck.namelist() if name.startswith("ppt/slides/slide")]
+    assert sum("Sent step 2" in slide for slide in slides) == 1
 
 
 def _later(rows, by):

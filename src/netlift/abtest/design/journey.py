@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from netlift.abtest.design.request import DesignRequest
 from netlift.config.business import BusinessSettings
+from netlift.config.decision import DecisionSettings
 from netlift.config.journeys import JourneySettings
 from netlift.config.outreach import OfferSettings
 from netlift.config.plan import ArmPlan
@@ -15,9 +16,9 @@ from netlift.data.read import Tables
 from netlift.errors import ConfigError, UsageError
 
 
-def find_journey(settings: BusinessSettings, name: str) -> JourneySettings | None:
+def find_journey(decision: DecisionSettings | None, name: str) -> JourneySettings | None:
     """The journey of the config of that name; None where no journey is called so."""
-    journeys = settings.decision.journeys if settings.decision else ()
+    journeys = decision.journeys if decision else ()
     return next((journey for journey in journeys if journey.name == name), None)
 
 
@@ -31,7 +32,7 @@ def request_of_journey(request: DesignRequest, settings: BusinessSettings) -> De
     Raises:
         UsageError: No such journey, something that only its config may say, or no count of customers.
     """
-    journey = find_journey(settings, request.campaign_id)
+    journey = find_journey(settings.decision, request.campaign_id)
     if journey is None:
         names = [one.name for one in settings.decision.journeys] if settings.decision else []
         known = did_you_mean(request.campaign_id, names) or f"; the config has {', '.join(names) or 'none'}"

@@ -16,7 +16,7 @@ from netlift.abtest.design.result import PastSpend
 from netlift.abtest.design.sizing import Precision
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SPLITS, parse_criterion
-from netlift.config.plan import ArmPlan, Basis, HoldoutPlan, Plan, freeze_plan
+from netlift.config.plan import ArmPlan, HoldoutPlan, Plan, PlanBasis, freeze_plan
 from netlift.config.settings import did_you_mean
 from netlift.data.read import Tables
 from netlift.errors import DataError, UsageError
@@ -141,7 +141,7 @@ def plan_arms(
         DataError: There is no table of offers.
         UsageError: An offer that it does not have; says what was probably meant.
     """
-    journey = find_journey(settings, request.campaign_id) if request.is_journey else None
+    journey = find_journey(settings.decision, request.campaign_id) if request.is_journey else None
     if journey is not None and settings.decision is not None:
         return (arm_of_journey(journey, settings.decision.offers, tables, share=1 - control_share),)
     if "offers" not in tables:
@@ -193,7 +193,7 @@ def make_plan(
         "tolerance": request.tolerance,
         "holdout": request.holdout,
         "salt": f"{settings.name}/{request.campaign_id}",
-        "basis": Basis(
+        "basis": PlanBasis(
             window_from=past.window.start,
             window_to=past.window.end,
             customers=past.customers,

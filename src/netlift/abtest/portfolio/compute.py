@@ -244,11 +244,11 @@ def read_arm_effects(
     return tuple(arms.effects)
 
 
-def own_plans(settings: BusinessSettings, tables: Tables, plans: Sequence[Path]) -> tuple[Plan, ...]:
+def own_plans(currency: str, tables: Tables, plans: Sequence[Path]) -> tuple[Plan, ...]:
     """Plans of campaigns that the tables have, in the business's currency.
 
     Args:
-        settings: The business.
+        currency: Of the business.
         tables: Its tables.
         plans: Files that may be plans of its campaigns; those of others are passed by.
     """
@@ -258,7 +258,7 @@ def own_plans(settings: BusinessSettings, tables: Tables, plans: Sequence[Path])
     # Plans of offline studies stand in the same folders and name no campaign.
     named = [path for path in sorted(plans) if read_yaml(path).get("campaign_id") in known]
     found = [load_plan(path) for path in named]
-    return tuple(plan for plan in found if plan.currency == settings.currency)
+    return tuple(plan for plan in found if plan.currency == currency)
 
 
 def find_campaigns(

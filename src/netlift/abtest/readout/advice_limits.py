@@ -8,6 +8,7 @@ from netlift.abtest.readout.advice import Limits, Seen, advise
 from netlift.abtest.readout.arms import ArmsRead
 from netlift.abtest.readout.result import ArmAdvice, Rollout
 from netlift.config.business import BusinessSettings
+from netlift.config.decision import DecisionSettings
 from netlift.data.read import Tables
 
 
@@ -33,7 +34,7 @@ def advise_arms(
     channels = channels_of(tables)
     after = {found.arm: found for found in read.pull_forward}
     for arm, customer, forecast in zip(read.arms, read.customers, rollout, strict=True):
-        limits = _limits(settings, arm.arm, channels.get(arm.arm, ""))
+        limits = _limits(settings.decision, arm.arm, channels.get(arm.arm, ""))
         yield advise(
             Seen(
                 arm=arm, customer=customer, after=after.get(arm.arm), rollout=forecast, fixed=fixed, control=control,
@@ -49,8 +50,7 @@ def channels_of(tables: Tables) -> Mapping[str, str]:
     return {row["offer_id"]: row["channel"] for row in tables["offers"].to_pyarrow().to_pylist() if row["channel"]}
 
 
-def _limits(settings: BusinessSettings, offer_id: str, channel: str) -> Limits:
-    rules = settings.decision
+def _limits(rules: DecisionSettings | None, offer_id: str, channel: str) -> Limits:
     if rules is None:
         return Limits(channel_name=channel)
     offer = rules.offers.get(offer_id)

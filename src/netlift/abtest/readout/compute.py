@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
-from netlift.abtest.portfolio.compute import read_among
 from netlift.abtest.readout.advice import best_in_total
 from netlift.abtest.readout.advice_limits import advise_arms, channels_of
 from netlift.abtest.readout.arms import (
@@ -33,7 +32,6 @@ from netlift.abtest.readout.other_campaigns import INSIDE, find_touches, read_ov
 from netlift.abtest.readout.overlaps import Touch
 from netlift.abtest.readout.result import (
     ALL_ARMS,
-    AmongCampaigns,
     ArmReadout,
     Assumption,
     CampaignReadout,
@@ -50,7 +48,7 @@ from netlift.abtest.readout.rows import (
 )
 from netlift.abtest.stats.adjustment import Adjustment
 from netlift.abtest.stats.aggregate import Cells, MomentCell, aggregate, by_arm
-from netlift.abtest.stats.heterogeneity import SegmentEffects, Whole, segment_effects
+from netlift.abtest.stats.heterogeneity import SegmentEffects, WholeArm, segment_effects
 from netlift.abtest.stats.moments import OUTCOMES, Moments
 from netlift.abtest.stats.outcomes import COVARIATES, campaign_contacts, count_left_out
 from netlift.abtest.stats.sequential import Look, bounds
@@ -227,8 +225,8 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         each = 1 - (1 - how.level) / len(arms_of(cells))
         of_arm = bounds([look.information for look in taken], level=each)[-1]
         terms = replace(terms, bound=taken[-1].bound, bound_of_arm=of_arm)
-    if randomized:
-        terms = replace(terms, among=_among_campaigns(reading, progress))
+    if randomized and request.among is not None:
+        terms = replace(terms, among=request.among(campaign.until).get(campaign.campaign_id, {}))
     progress.stage("readout", "lines of sensitivity, segments, days")
     arms = gather_arm_cells(rows, cells, reading.arms_of, cap=how.cap)
     weighted = bool(reading.chances.unequal)
@@ -441,18 +439,6 @@ def _looks(reading: Reading, terms: Terms) -> Iterator[Look]:
     yield from looks_at([share for share, _ in due], scores, planned=plan.looks, level=plan.level)
 
 
-def _among_campaigns(reading: Reading, progress: Progress) -> dict[str, AmongCampaigns]:
-    """Arm, `ALL_ARMS` for the campaign, to what the portfolio of the same day says of it."""
-    own, among = reading.campaign, reading.request.among
-    if among is None:
-        faulty = tuple(reading.request.faults or ())
-        among = read_among(
-            reading.business, reading.tables, plans=reading.request.plans, until=own.until, faulty=faulty,
-            progress=progress,
-        )  # fmt: skip
-    return dict(among.get(own.campaign_id, {}))
-
-
 def _segments(reading: Reading, whole: Mapping[str, Moments], read: ArmsRead, terms: Terms) -> Iterator[SegmentEffects]:
     figures = (*OUTCOMES, *COVARIATES)
     used = {arm.arm: adjustment.used for arm, adjustment in zip(read.arms, read.adjustments, strict=True)}
@@ -476,7 +462,7 @@ def _segments(reading: Reading, whole: Mapping[str, Moments], read: ArmsRead, te
                 minimum_buyers=reading.settings.minimum_buyers,
                 level=terms.level,
                 currency=terms.currency,
-                whole=Whole(
+                whole=WholeArm(
                     treated=whole[arm],
                     control=control_of(whole, arm),
                     covariates=used[arm],

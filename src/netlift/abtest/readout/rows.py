@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ class ReadoutRequest:
         tolerance: Loss that is immaterial, in currency; None for that of plan or config.
         plans: Plans of other campaigns of the business, which name their fixed costs.
         faults: Campaign to the errors that the check found of it; None where nobody checked.
-        among: Campaign and arm to what the portfolio of the same day says of them; None where it must be asked.
+        among: Asks the portfolio, as of a moment, what it says of each campaign and arm; None where nobody does.
     """
 
     campaign_id: str
@@ -48,7 +48,7 @@ class ReadoutRequest:
     tolerance: float | None = None
     plans: tuple[Plan, ...] = ()
     faults: Mapping[str, Sequence[Finding]] | None = None
-    among: Mapping[str, Mapping[str, AmongCampaigns]] | None = None
+    among: Callable[[datetime], Mapping[str, Mapping[str, AmongCampaigns]]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,15 +30,17 @@ from netlift.results import SCHEMA_VERSION, to_plain
 BEYOND_CHANCE = 0.05
 
 
-def readout_document(readout: CampaignReadout, words: Words) -> Document:
+def readout_document(readout: CampaignReadout, words: Words, *, more: tuple[Section, ...] = ()) -> Document:
     """The readout in a language.
 
     Args:
         readout: The readout.
         words: The language.
+        more: Sections of whoever ran the campaign, before the checks.
     """
     say = ReadoutWords(words=words, currency=readout.currency)
-    return _document(readout, say, tuple(_sections(readout, say, drawn=True)), tuple(segments_sheet(readout, say)))
+    sections = tuple(_sections(readout, say, drawn=True, more=more))
+    return _document(readout, say, sections, tuple(segments_sheet(readout, say)))
 
 
 def readout_brief(readout: CampaignReadout, words: Words) -> Document:
@@ -103,15 +105,16 @@ def readout_json(readout: CampaignReadout, words: Words) -> dict[str, Any]:
     }
 
 
-def readout_workbook(readout: CampaignReadout, words: Words) -> bytes:
+def readout_workbook(readout: CampaignReadout, words: Words, *, more: tuple[Section, ...] = ()) -> bytes:
     """The readout as a workbook, its waterfall in live formulas behind the cover.
 
     Args:
         readout: The readout.
         words: The language.
+        more: Sections of whoever ran the campaign, before the checks.
     """
     say = ReadoutWords(words=words, currency=readout.currency)
-    sections = tuple(_sections(readout, say, drawn=False))
+    sections = tuple(_sections(readout, say, drawn=False, more=more))
     document = _document(readout, say, sections, tuple(segments_sheet(readout, say)))
     return to_xlsx(document, calculate=lambda workbook: write_calculator(workbook, readout, say))
 
@@ -132,7 +135,9 @@ def _document(
     )
 
 
-def _sections(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> Iterator[Section]:
+def _sections(
+    readout: CampaignReadout, say: ReadoutWords, *, drawn: bool, more: tuple[Section, ...]
+) -> Iterator[Section]:
     """The sections in the order of reading; without what is drawn, for who cannot show it."""
     head, many = write_headline(readout, say), len(readout.arms) > 1
     tested = (say.say("hypothesis", text=clean(readout.hypothesis)),) if readout.hypothesis else ()
@@ -161,6 +166,7 @@ def _sections(readout: CampaignReadout, say: ReadoutWords, *, drawn: bool) -> It
         yield _time(readout, say, drawn=drawn)
     if readout.segments:
         yield _responders(readout, say, drawn=drawn)
+    yield from more
     yield trust_section(readout, say)
     if readout.rollout:
         yield _rollout(readout, say)

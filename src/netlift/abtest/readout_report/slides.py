@@ -17,7 +17,7 @@ from netlift.abtest.readout_report.checks import checks_grid
 from netlift.abtest.readout_report.figures import waterfall_steps
 from netlift.abtest.readout_report.headline import Headline, write_headline
 from netlift.abtest.readout_report.sentences import ReadoutWords, is_bounded
-from netlift.report.document import Cell, Grid, scale_money
+from netlift.report.document import Cell, Grid, Section, scale_money
 from netlift.report.language import Words
 from netlift.report.palette import LIGHT
 from netlift.results import Estimate
@@ -227,15 +227,16 @@ INK, QUIET, SOFT, GOOD, BAD, WARN, BLUE = (
 )
 COLORS = {"good": GOOD, "bad": BAD, "warn": WARN, "muted": QUIET, "": BLUE}
 EPOCH = (1980, 1, 1, 0, 0, 0)
-MOST_ARMS, MOST_CHECKS, LONGEST, SHORT = 6, 11, 160, 45
+MOST_ARMS, MOST_CHECKS, MOST_ROWS, LONGEST, SHORT = 6, 11, 13, 160, 45
 
 
-def to_pptx(readout: CampaignReadout, words: Words) -> bytes:
+def to_pptx(readout: CampaignReadout, words: Words, *, more: tuple[Section, ...] = ()) -> bytes:
     """The readout as slides; the same readout gives the same bytes.
 
     Args:
         readout: The readout.
         words: The language.
+        more: Sections of whoever ran the campaign, a slide for each table, before the checks.
     """
     from pptx import Presentation
     from pptx.util import Inches
@@ -254,6 +255,9 @@ def to_pptx(readout: CampaignReadout, words: Words) -> bytes:
     _money_slide(deck, readout, head, say)
     if len(readout.arms) > 1:
         _arms_slide(deck, readout, head, say)
+    for section in more:
+        for grid in section.grids:
+            _section_slide(deck, section, grid, head, say)
     _trust_slide(deck, readout, head, say)
     buffer = io.BytesIO()
     deck.save(buffer)
@@ -318,6 +322,17 @@ def _advice_slide(deck: Any, readout: CampaignReadout, head: Headline, say: Read
     _text(slide, [(say.say("advice"), 24, INK, True)], box=(MARGIN, 1.5, 12.1, 0.6))
     _table(slide, grid, head, widths=(1.9, 1.6, 1.8, 1.8, 1.9, 3.1), rows=MOST_ARMS, height=0.62, points=12)
     _say_rest(slide, say.say("more_arms", n=say.words.number(len(grid.rows) - MOST_ARMS)), grid, MOST_ARMS)
+
+
+def _section_slide(deck: Any, section: Section, grid: Grid, head: Headline, say: ReadoutWords) -> None:
+    """A section's words and one of its tables."""
+    slide = _slide(deck, head)
+    _text(slide, [(section.title, 24, INK, True)], box=(MARGIN, 1.5, 12.1, 0.6))
+    widths = (7.1, *(5.0 / (len(grid.columns) - 1),) * (len(grid.columns) - 1))
+    _table(slide, grid, head, widths=widths, rows=MOST_ROWS, height=0.31, points=11)
+    words = [(_cut(text, LONGEST), 12, QUIET, False) for text in section.paragraphs]
+    _text(slide, words, box=(MARGIN, 6.5, 12.1, 0.45))
+    _say_rest(slide, say.say("more_rows", n=say.words.number(len(grid.rows) - MOST_ROWS)), grid, MOST_ROWS)
 
 
 def _trust_slide(deck: Any, readout: CampaignReadout, head: Headline, say: ReadoutWords) -> None:

@@ -105,7 +105,7 @@ class Pool:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Whole:
+class WholeArm:
     """An arm as a whole, whose slopes its segments are adjusted by.
 
     Attributes:
@@ -188,7 +188,7 @@ def _errors_about(shrunken: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndar
 
 def segment_effects(
     dimension: str, arm: str, cells: Mapping[str, tuple[Moments, Moments]], *, planned: bool, minimum_buyers: int,
-    level: float, currency: str, whole: Whole | None = None,
+    level: float, currency: str, whole: WholeArm | None = None,
 ) -> SegmentEffects:  # fmt: skip
     """Profit per treated customer in each segment, as measured and shrunken; fixed cost belongs to no segment.
 
@@ -228,7 +228,7 @@ def segment_effects(
     )
 
 
-def _contrast(treated: Moments, control: Moments, whole: Whole | None, *, arm: str) -> Contrast:
+def _contrast(treated: Moments, control: Moments, whole: WholeArm | None, *, arm: str) -> Contrast:
     if whole is None:
         return contrast(treated, control, arm=arm)
     centre = merge(treated, control) if whole.of_everybody else treated

@@ -80,16 +80,16 @@ def measure_quality(
     rows: list[MonthQuality] = []
     for name, contract in CONTRACT.items():
         if name in tables and contract.time is not None:
-            rows += _measure(tables, contract, settings, months)
+            rows += _measure(tables, contract, settings.check.max_orphan_share, months)
     return Table(name="data quality", rows=tuple(rows))
 
 
 def _measure(
-    tables: Tables, contract: TableContract, settings: BusinessSettings, months: Sequence[tuple[date, date]]
+    tables: Tables, contract: TableContract, most_orphans: float, months: Sequence[tuple[date, date]]
 ) -> list[MonthQuality]:
     name, dated_by = contract.name, str(contract.time)
     rows = with_references(_within(tables, name, dated_by, months), tables, name)
-    rules = make_rules(tables, name, rows, as_of=None, max_orphan_share=settings.check.max_orphan_share)
+    rules = make_rules(tables, name, rows, as_of=None, max_orphan_share=most_orphans)
     counts = {f"rule_{i}": rule.broken_by.sum() for i, rule in enumerate(rules) if rule.severity != "info"}
     by_month = rows.group_by(month=_month(rows[dated_by])).aggregate(
         rows=rows.count(), days=rows[dated_by].date().nunique(), **_delays(tables, name, rows), **counts

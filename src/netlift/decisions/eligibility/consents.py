@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlift.config.business import BusinessSettings
+from netlift.config.business import BusinessSettings, DataSettings
 from netlift.config.decision import DecisionSettings
 from netlift.data.files import list_files, read_parquet
 from netlift.data.read import Tables, connect, source_files
@@ -42,7 +42,7 @@ def require_consent_files(settings: BusinessSettings, decision: DecisionSettings
     """
     connection = connect(settings.engine, state=settings.state)
     try:
-        for name in _consent_tables(settings, decision):
+        for name in _consent_tables(settings.data, decision):
             source = settings.data.tables[name]
             files = list_files(source.path)
             missing = [str(path) for path in files if not _has_content(path)]
@@ -68,13 +68,11 @@ def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _consent_tables(settings: BusinessSettings, decision: DecisionSettings) -> list[str]:
+def _consent_tables(data: DataSettings, decision: DecisionSettings) -> list[str]:
     """Tables of the config that consents are known from; none where an adapter makes them."""
-    if settings.data.adapter:
+    if data.adapter:
         return []
-    return [
-        name for name in ("customers", *(["events"] if opt_out_kinds(decision) else [])) if name in settings.data.tables
-    ]
+    return [name for name in ("customers", *(["events"] if opt_out_kinds(decision) else [])) if name in data.tables]
 
 
 def consent_updated_at(settings: BusinessSettings, decision: DecisionSettings) -> datetime | None:

@@ -19,7 +19,8 @@ from netlift.decisions.readout.compute import DecisionReading, read_decisions
 from netlift.decisions.readout.outcomes import gather_outcomes
 from netlift.decisions.readout.record import load_decisions
 from netlift.decisions.readout.result import DecisionReadout
-from netlift.errors import ConfigError, DataError
+from netlift.decisions.request import require_decision
+from netlift.errors import DataError
 from netlift.results import Estimate
 
 LOG_FILE = "decisions.parquet"
@@ -49,8 +50,7 @@ def read_run(
     """
     folder = settings.state / DECISIONS / safe_key(key)
     record = load_decisions(folder / LOG_FILE)
-    if settings.decision is None:
-        raise ConfigError(f"config {settings.name}: no decision block, so nobody has said what contacts cost")
+    require_decision(settings)
     manifest = _read(folder / MANIFEST_FILE)
     how = settings.readout or ReadoutSettings(tolerance=0.0)
     outcomes = gather_outcomes(

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,6 @@ from netlift.abtest.assignment.audience import read_segments
 from netlift.abtest.assignment.holdout import is_held_out, period_of
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT
-from netlift.config.decision import DecisionSettings
 from netlift.config.outreach import TriggerSettings
 from netlift.data.read import Tables
 from netlift.decisions.choice.value import AtRisk, OptionValues, TrainedCosts, value_options
@@ -33,6 +33,7 @@ from netlift.decisions.eligibility.open_windows import OpenWindows, Rest, days_t
 from netlift.decisions.eligibility.options import Option, Used, make_options
 from netlift.decisions.journeys.night import JourneyFacts, Night
 from netlift.decisions.new_offers.plan import NewOffers
+from netlift.decisions.request import DecideRequest, require_decision
 from netlift.decisions.run.inputs import (
     PastCosts,
     bought_on,
@@ -52,7 +53,7 @@ from netlift.decisions.run.scores import (
     ltv_days,
     score_customers,
 )
-from netlift.decisions.run.trigger_lists import asks_when_due, earlier_runs, find_fired
+from netlift.decisions.run.trigger_lists import asks_when_due, earlier_runs, find_fired, find_trigger
 from netlift.errors import ConfigError
 from netlift.evaluation.policy.added_effects import SINCE, AddedEffect, find_added_effects
 from netlift.evaluation.policy.off_policy import choose_arms
@@ -140,14 +141,12 @@ def names_known(tables: Tables, champion: Champion) -> frozenset[str]:
     return own | feature_names(champion) | frozenset(SCORES) | {SEGMENT} | frozenset(FIELDS)
 
 
-def describe_customers(  # noqa: PLR0913 - all that one decision is made from
+def describe_customers(
     settings: BusinessSettings,
     tables: Tables,
     champions: Mapping[str, Champion],
+    request: DecideRequest,
     *,
-    as_of: date,
-    key: str,
-    trigger: TriggerSettings | None,
     held_out: ProofRows | None,
     progress: Progress,
     rested: bool = False,
@@ -158,9 +157,8 @@ def describe_customers(  # noqa: PLR0913 - all that one decision is made from
         settings: The business, with its decision block.
         tables: Its tables, checked.
         champions: Task to its champion; uplift is among them.
-        as_of: First day not seen.
-        key: Run key, whose own list is not counted.
-        trigger: Only customers for whom it fires, and its offers; None for all.
+        request: What is asked: of a trigger only customers for whom it fires, and its offers. The own list of its key
+            is not counted.
         held_out: Contacts that the model never saw, which tell how soon offers may follow another contact; None where
             the training kept none, and every offer waits for the window to be over.
         progress: Who watches.
@@ -172,7 +170,8 @@ def describe_customers(  # noqa: PLR0913 - all that one decision is made from
         UsageError: The trigger has run for the day under another key, or the key is a campaign's that is logged.
         DataError: Customers that are there twice, or nobody.
     """
-    decision = _decision_of(settings)
+    decision, as_of, key = require_decision(settings), request.as_of, request.key
+    trigger = find_trigger(decision, request.trigger)
     every = make_options(decision, offers_known(tables))
     options = tuple(o for o in every if trigger is None or o.offer_id in trigger.offers)
     costs = read_past_costs(tables, as_of=as_of)
@@ -242,7 +241,7 @@ def describe_customers(  # noqa: PLR0913 - all that one decision is made from
         proven=tuple(one.offer_id for one in added if one.share),
         lists=history.lists,
         drifted=scored.drifted,
-        used=_used(settings, history, tables, as_of, key),
+        used=_used(settings.state, history, tables, as_of, key),
         next_purchase=None if foretold is None else foretold.evaluation,
         journeys=journeys,
         facts=facts,
@@ -259,7 +258,7 @@ def _with_next_purchases(
     progress: Progress,
 ) -> tuple[Scored, Foretold | None]:
     """The customers with the fields of next purchases and of the recommender that lists and conditions ask for."""
-    decision = _decision_of(settings)
+    decision = require_decision(settings)
     asked = [name for name in decision.asked if name not in tables.present["customers"]]
     found: dict[str, np.ndarray] = {}
     foretold = None
@@ -273,12 +272,6 @@ def _with_next_purchases(
     return replace(scored, columns={**scored.columns, **wanted}), foretold
 
 
-def _decision_of(settings: BusinessSettings) -> DecisionSettings:
-    if settings.decision is None:
-        raise ConfigError(f"config {settings.name}: no decision block")
-    return settings.decision
-
-
 def _customers(
     settings: BusinessSettings,
     tables: Tables,
@@ -290,7 +283,7 @@ def _customers(
     trigger: TriggerSettings | None,
 ) -> Customers:
     """What eligibility asks of the customers."""
-    decision = _decision_of(settings)
+    decision = require_decision(settings)
     positions, policy = _index(scored.ids), decision.contact_policy
     answered = trigger.answers if trigger and trigger.despite_quiet_days else None
     consents = {channel: decision.consent_column(channel) for channel in dict.fromkeys(o.channel for o in options)}
@@ -343,16 +336,16 @@ def added_on(rows: ProofRows, options: Sequence[Option], *, window_days: int) ->
 def _log_of(settings: BusinessSettings, tables: Tables, history: ContactHistory, scored: Scored) -> ContactLog:
     """All contacts that were made or promised, by position of customer and channel."""
     channel_of = {offer: row["channel"] for offer, row in offers_known(tables).items()}
-    return contact_log(history, _index(scored.ids), channel_of, (*_decision_of(settings).channels, OTHER_CHANNEL))
+    return contact_log(history, _index(scored.ids), channel_of, (*require_decision(settings).channels, OTHER_CHANNEL))
 
 
-def _used(settings: BusinessSettings, history: ContactHistory, tables: Tables, day: date, key: str) -> Used:
+def _used(state: Path, history: ContactHistory, tables: Tables, day: date, key: str) -> Used:
     """What other runs have used of what the day and its calendar month allow."""
     first = day.replace(day=1)
     return Used(
         today=_made_between(history, tables, day, day + timedelta(days=1)),
         month=_made_between(history, tables, first, (first + timedelta(days=31)).replace(day=1)),
-        spent=spent_by_runs(settings.state, month=day, own_key=key),
+        spent=spent_by_runs(state, month=day, own_key=key),
     )
 
 
@@ -396,7 +389,7 @@ def _unless(answered: bool, days: np.ndarray) -> np.ndarray:  # noqa: FBT001 - o
 
 def _held_out(settings: BusinessSettings, tables: Tables, ids: np.ndarray, as_of: date) -> np.ndarray:
     """Whom the universal holdout has: whole households where readouts go by households, as plans draw it too."""
-    holdout = _decision_of(settings).holdout
+    holdout = require_decision(settings).holdout
     period = period_of(as_of, rotate_months=holdout.rotate_months, washout_days=holdout.washout_days)
     household = settings.readout.household if settings.readout else None
     units = None

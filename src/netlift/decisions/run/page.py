@@ -13,7 +13,7 @@ from netlift.decisions.run.page_journeys import journeys_section
 from netlift.decisions.run.page_launch_check import before_launch_section, say_check, warn_before_launch
 from netlift.decisions.run.page_new_offers import new_offers_section
 from netlift.decisions.run.page_parts import parts_section
-from netlift.decisions.run.summary import DecisionSummary, MonthLine, Note, OfferLine
+from netlift.decisions.run.summary import DecisionSummary, MonthLine, OfferLine, RunNote
 from netlift.features.matrix import Feature
 from netlift.report.document import Banner, Card, Cell, Document, Grid, Section, Tone, text_cell
 from netlift.report.language import Words
@@ -275,7 +275,7 @@ def _reasons(summary: DecisionSummary, words: Words) -> Grid:
     return Grid(name="reasons", title="", columns=_heads(words, "reason", "customers", "share"), rows=rows)
 
 
-def _note(note: Note, words: Words) -> str:
+def _note(note: RunNote, words: Words) -> str:
     values = {name: _written(name, value, words) for name, value in note.values.items()}
     return words.say(f"decide.note.{note.key}", **values)
 

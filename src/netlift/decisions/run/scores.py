@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netlift.config.business import BusinessSettings, TaskName
+from netlift.config.business import BusinessSettings, ScoreSettings, TaskName
 from netlift.data.read import Tables
 from netlift.errors import DataError, GateRefusedError
 from netlift.features.build import iterate_features
@@ -132,7 +132,7 @@ def score_customers(
     parts: list[dict[str, np.ndarray]] = []
     watches = {task: champion.profile.watch() for task, champion in champions.items()}
     rows = 0
-    for matrices in _partitions(settings, tables, champions, as_of):
+    for matrices in _partitions(tables, champions, as_of, rows_per_partition=settings.engine.rows_per_partition):
         for task, watch in watches.items():
             watch.see(matrices[task].take(in_population(champions[task].contract, matrices[task])))
         parts.append(_score(champions, matrices, offers, asked))
@@ -141,7 +141,7 @@ def score_customers(
     if not rows:
         raise DataError(f"customers: nobody had joined before {as_of}; check --as-of and joined_at")
     joined = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
-    drifted = _require_familiar(settings, champions, watches)
+    drifted = _require_familiar(settings.score, champions, watches)
     return Scored(
         ids=joined.pop("ids"),
         uplift=joined.pop("uplift"),
@@ -159,7 +159,9 @@ def score_churn(settings: BusinessSettings, tables: Tables, champion: Champion, 
     import pandas as pd
 
     parts = []
-    for matrices in _partitions(settings, tables, {champion.task: champion}, as_of):
+    for matrices in _partitions(
+        tables, {champion.task: champion}, as_of, rows_per_partition=settings.engine.rows_per_partition
+    ):
         matrix = matrices[champion.task]
         there = matrix.take(in_population(champion.contract, matrix))
         told = champion.model.predict_matrix(select_features(there, champion.model.names))
@@ -168,7 +170,7 @@ def score_churn(settings: BusinessSettings, tables: Tables, champion: Champion, 
 
 
 def _partitions(
-    settings: BusinessSettings, tables: Tables, champions: Mapping[str, Champion], as_of: date
+    tables: Tables, champions: Mapping[str, Champion], as_of: date, *, rows_per_partition: int
 ) -> Iterator[dict[str, FeatureMatrix]]:
     """One matrix per champion of each partition of customers; the same pass where vocabularies agree."""
     shapes = {task: (c.contract.vocabulary, c.contract.observation_days) for task, c in champions.items()}
@@ -182,7 +184,7 @@ def _partitions(
             np.array([as_of], dtype="datetime64[us]"),
             vocabulary,  # type: ignore[arg-type]
             observation_days=observation_days,
-            rows_per_partition=settings.engine.rows_per_partition,
+            rows_per_partition=rows_per_partition,
         )
         for vocabulary, observation_days in distinct
     ]
@@ -239,14 +241,13 @@ def _column(matrix: FeatureMatrix, name: str) -> np.ndarray:
 
 
 def _require_familiar(
-    settings: BusinessSettings, champions: Mapping[str, Champion], watches: Mapping[str, DriftWatch]
+    limits: ScoreSettings, champions: Mapping[str, Champion], watches: Mapping[str, DriftWatch]
 ) -> tuple[str, ...]:
     """Refuse customers whom training had not seen the like of; which features have drifted.
 
     Only drift of champions that have a population closes. Uplift learns from whom campaigns chose, so that all
     customers differ from its rows by design.
     """
-    limits = settings.score
     asked = [task for task, champion in champions.items() if champion.contract.active_within_days]
     drifts = [drift for task in asked for drift in watches[task].drifts()]
     reasons = [

@@ -21,6 +21,7 @@ from netlift.decisions.eligibility.reasons import count_reasons
 from netlift.decisions.journeys.night import Night
 from netlift.decisions.launch_check.check import RunProof
 from netlift.decisions.new_offers.plan import NewOffers
+from netlift.decisions.request import require_decision
 from netlift.decisions.run.customers import Known
 from netlift.decisions.run.log import Log
 from netlift.decisions.run.summary import (
@@ -29,11 +30,11 @@ from netlift.decisions.run.summary import (
     MonthLine,
     NewOfferLine,
     NewOffersPart,
-    Note,
     OfferLine,
     PartLine,
+    RunNote,
 )
-from netlift.errors import ConfigError, GateRefusedError
+from netlift.errors import GateRefusedError
 from netlift.next_purchase.evaluation import Evaluation
 from netlift.results import Estimate
 
@@ -61,9 +62,7 @@ def summarize(
         observational: Campaigns that nobody randomized behind the effects; empty for none.
         without: Tasks of the config without a champion.
     """
-    decision, decided = settings.decision, log.decided
-    if decision is None:
-        raise ConfigError(f"config {settings.name}: no decision block")
+    decision, decided = require_decision(settings), log.decided
     draw = decided.draw
     given = np.flatnonzero(draw.option >= 0)
     profit = log.money["expected_profit"]
@@ -257,7 +256,7 @@ def _parts(decided: Decided, profit: np.ndarray, part: np.ndarray, names: Sequen
         )
 
 
-def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[str, ...]) -> Iterator[Note]:
+def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[str, ...]) -> Iterator[RunNote]:
     decided = log.decided
     new = () if known.new is None else [one.offer_id for one in known.new.offers]
     has_effect = np.asarray(known.customers.has_effect.any(axis=0))
@@ -265,36 +264,36 @@ def _notes(decision: DecisionSettings, log: Log, known: Known, without: tuple[st
         o.offer_id for o, has in zip(decided.options, has_effect, strict=True) if not has and o.offer_id not in new
     ]
     if untrained:
-        yield Note(key=f"untrained_{decision.explore.untrained}", values={"offers": tuple(untrained)})
+        yield RunNote(key=f"untrained_{decision.explore.untrained}", values={"offers": tuple(untrained)})
     empty = [name for name, customers in decided.eligibility.strategies.items() if not customers]
     if empty and len(log.ids):
-        yield Note(key="empty_strategy", values={"strategies": tuple(empty)})
+        yield RunNote(key="empty_strategy", values={"strategies": tuple(empty)})
     claims = [name for name, offer in decision.offers.items() if offer.save_rate]
     if claims and known.values.unknown_value:
-        yield Note(key="no_future", values={"customers": known.values.unknown_value, "offers": tuple(claims)})
+        yield RunNote(key="no_future", values={"customers": known.values.unknown_value, "offers": tuple(claims)})
     for task in without:
         if task in ("churn", "ltv") and claims:
-            yield Note(key="no_champion", values={"task": task})
+            yield RunNote(key="no_champion", values={"task": task})
     if known.windows.is_open.any():
         days = int(known.outcome_days + 0.5)
-        yield Note(key="open_windows", values={"count": int(known.windows.is_open.sum()), "days": days})
+        yield RunNote(key="open_windows", values={"count": int(known.windows.is_open.sum()), "days": days})
         if known.proven:
-            yield Note(key="added", values={"offers": known.proven})
+            yield RunNote(key="added", values={"offers": known.proven})
     if known.lists:
-        yield Note(key="lists", values={"lists": known.lists[:5], "count": len(known.lists)})
+        yield RunNote(key="lists", values={"lists": known.lists[:5], "count": len(known.lists)})
     moved = known.values.reward_changed
     for j, one in enumerate(decided.options):
         if np.isfinite(moved[j]) and abs(moved[j] - 1) > REWARD_MOVED:
-            yield Note(key="reward_moved", values={"offer": one.offer_id, "times": float(moved[j])})
+            yield RunNote(key="reward_moved", values={"offer": one.offer_id, "times": float(moved[j])})
     thin = [o.offer_id for o, kept in zip(decided.options, decided.exploration.kept, strict=True) if kept < 1]
     if thin:
-        yield Note(key="thinned", values={"offers": tuple(thin), "least": float(decided.exploration.kept.min())})
+        yield RunNote(key="thinned", values={"offers": tuple(thin), "least": float(decided.exploration.kept.min())})
     yield from _next_purchase_notes(known.next_purchase)
     if known.drifted:
-        yield Note(key="drifted", values={"count": len(known.drifted), "features": known.drifted[:3]})
+        yield RunNote(key="drifted", values={"count": len(known.drifted), "features": known.drifted[:3]})
 
 
-def _next_purchase_notes(found: Evaluation | None) -> Iterator[Note]:
+def _next_purchase_notes(found: Evaluation | None) -> Iterator[RunNote]:
     """How well next purchases were foretold out of time, and by what: the model, or a rule that was better."""
     if found is None:
         return
@@ -313,13 +312,13 @@ def _next_purchase_notes(found: Evaluation | None) -> Iterator[Note]:
                 name.format("model"): contest.model,
                 name.format("simple"): contest.baselines[contest.best],
             }
-            yield Note(key=key, values=values | ({"inside_share": coverage.point} if coverage else {}))
+            yield RunNote(key=key, values=values | ({"inside_share": coverage.point} if coverage else {}))
 
 
-def _still(decision: DecisionSettings, known: Known) -> Iterator[Note]:
+def _still(decision: DecisionSettings, known: Known) -> Iterator[RunNote]:
     """That journeys stand still, in a run for a day before one that has moved them."""
     if known.facts is not None and known.facts.stands_still and decision.journeys:
-        yield Note(key="journeys_still", values={"day": known.journeys.days[-1].isoformat()})
+        yield RunNote(key="journeys_still", values={"day": known.journeys.days[-1].isoformat()})
 
 
 __all__ = ["summarize"]

@@ -160,7 +160,7 @@ class MonthLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
+class RunNote:
     """Something that a reader must know, by the key of its text.
 
     Attributes:
@@ -225,7 +225,7 @@ class DecisionSummary:
     sensitivity: tuple[Sensitivity, ...]
     versions: Mapping[str, int]
     observational: str
-    notes: tuple[Note, ...]
+    notes: tuple[RunNote, ...]
     segments: tuple[PartLine, ...] = ()
     strategies: tuple[PartLine, ...] = ()
     month: tuple[MonthLine, ...] = ()
@@ -248,7 +248,7 @@ class DecisionSummary:
                 "prices": tuple(Price(**_numbers(one, float("inf"))) for one in own["prices"]),
                 "offers": tuple(OfferLine(**_numbers(one, float("nan"))) for one in own["offers"]),
                 "sensitivity": tuple(Sensitivity(**one) for one in own["sensitivity"]),
-                "notes": tuple(Note(key=one["key"], values=_with_tuples(one["values"])) for one in own["notes"]),
+                "notes": tuple(RunNote(key=one["key"], values=_with_tuples(one["values"])) for one in own["notes"]),
                 "segments": tuple(PartLine(**one) for one in own.get("segments", ())),
                 "strategies": tuple(PartLine(**one) for one in own.get("strategies", ())),
                 "month": tuple(MonthLine(**one) for one in own.get("month", ())),
@@ -268,5 +268,13 @@ def _numbers(plain: Mapping[str, Any], missing: float) -> dict[str, Any]:
     return {name: missing if value is None else value for name, value in plain.items()}
 
 
-__all__ = ["DecisionSummary", "Forecast", "MonthLine", "NewOfferLine", "NewOffersPart", "Note",
-           "OfferLine", "PartLine"]  # fmt: skip
+__all__ = [
+    "DecisionSummary",
+    "Forecast",
+    "MonthLine",
+    "NewOfferLine",
+    "NewOffersPart",
+    "OfferLine",
+    "PartLine",
+    "RunNote",
+]  # fmt: skip

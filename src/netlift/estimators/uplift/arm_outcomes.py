@@ -101,7 +101,7 @@ class Common:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class NuisanceEstimates:
     """What a learner of effects starts from, all of it out of fold.
 
     Attributes:
@@ -120,13 +120,13 @@ class Known:
     profit: np.ndarray
     scores: np.ndarray
 
-    def sample(self, most: int) -> Known:
+    def sample(self, most: int) -> NuisanceEstimates:
         """At most so many rows, whole customers drawn at random; itself where they fit."""
         rows, machine = self.boosting.rows, self.boosting.machine
         if len(rows) <= most:
             return self
         drawn = sample_customers(rows.customer, most=most, seed=machine.seed)
-        return Known(
+        return NuisanceEstimates(
             boosting=MoneyContacts(rows.take(drawn), machine, self.boosting.fixed, floor=self.boosting.floor),
             fold=self.fold[drawn],
             score=self.score[drawn],
@@ -165,7 +165,7 @@ class ArmOutcomes:
         arms: How they differ.
     """
 
-    known: Known
+    known: NuisanceEstimates
     common: Common
     arms: ArmTrees
 
@@ -189,7 +189,7 @@ def learn_outcomes(rows: ContactRows, *, search: Search, folds: int, machine: Ma
     arms = ArmTasks(boosting, fold, score, common.season).learn(WEAK)
     profit = expected_profit(arms.margin * np.exp(common.season)[:, None], arms.profit)
     drawn = {"y": rows.y, "arm": rows.arm, "propensity": rows.propensity, "available": rows.available}
-    known = Known(
+    known = NuisanceEstimates(
         boosting=boosting,
         fold=fold,
         score=score,

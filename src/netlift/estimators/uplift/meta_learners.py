@@ -37,8 +37,8 @@ from netlift.estimators.uplift.arm_outcomes import (
     ArmTasks,
     ArmTrees,
     Common,
-    Known,
     MoneyContacts,
+    NuisanceEstimates,
     contrast_lines,
 )
 from netlift.estimators.uplift.lightgbm_folds import BinnedTask, Grown, LightgbmParams, LightgbmTask, grow_on_all
@@ -101,14 +101,14 @@ def fit_meta_learner(kind: Kind, outcomes: ArmOutcomes, *, search: Search, progr
     return calibrate_and_store(f"{kind}_learner", told, known.scores, known.boosting.rows)
 
 
-def prepare(kind: Kind, known: Known, common: Common) -> Learn:
+def prepare(kind: Kind, known: NuisanceEstimates, common: Common) -> Learn:
     """A learner, a function of settings, its rows sorted into bins once for all of them."""
     if kind == "s":
         return prepare_single(known)
     return prepare_two(known, common) if kind == "t" else prepare_imputed(IMPUTE[kind], known)
 
 
-def prepare_two(known: Known, common: Common) -> Learn:
+def prepare_two(known: NuisanceEstimates, common: Common) -> Learn:
     """The T-learner: the margin expected under each arm."""
     boosting = known.boosting
     tasks = ArmTasks(boosting, known.fold, known.score, known.season)
@@ -143,7 +143,7 @@ def _money(file: str, fitted: Any, level: float) -> Expression:
     return constant(float(np.exp(level))) if fitted is None else booster(file, link="exp", init=float(level))
 
 
-def impute_x(known: Known, arm: int) -> Imputed:
+def impute_x(known: NuisanceEstimates, arm: int) -> Imputed:
     """Profit seen less profit expected under the other arm."""
     rows, use = known.boosting.rows, pair_of(known.boosting.rows, arm)
     offered, share = rows.arm == arm, pair_propensity(rows, arm)
@@ -151,14 +151,14 @@ def impute_x(known: Known, arm: int) -> Imputed:
     return _imputed(use & ~np.isnan(share), label, np.where(offered, 1.0 - share, share) / rows.propensity)
 
 
-def impute_r(known: Known, arm: int) -> Imputed:
+def impute_r(known: NuisanceEstimates, arm: int) -> Imputed:
     """Profit less the middle of the two arms, over ±1/2."""
     rows, use = known.boosting.rows, pair_of(known.boosting.rows, arm)
     middle = 0.5 * (known.profit[:, arm] + known.profit[:, 0])
     return _imputed(use, (rows.y - middle) / np.where(rows.arm == arm, 0.5, -0.5), 1.0 / rows.propensity)
 
 
-def impute_dr(known: Known, arm: int) -> Imputed:
+def impute_dr(known: NuisanceEstimates, arm: int) -> Imputed:
     """The doubly robust score of the offer less that of control."""
     label = known.scores[:, arm] - known.scores[:, 0]
     return _imputed(known.boosting.rows.available[:, arm], label, np.ones(len(label)))
@@ -180,7 +180,7 @@ class OfferEffect:
     note: str
 
 
-def prepare_imputed(impute: Callable[[Known, int], Imputed], known: Known) -> Learn:
+def prepare_imputed(impute: Callable[[NuisanceEstimates, int], Imputed], known: NuisanceEstimates) -> Learn:
     """X, R or DR: trees of the effect of each offer, shrunk to its mean."""
     boosting, offers = known.boosting, known.boosting.rows.offers
     tasks = [_effect_task(impute(known, arm)) for arm in range(1, len(offers) + 1)]
@@ -230,10 +230,10 @@ def _refit_effects(boosting: MoneyContacts, effects: Sequence[OfferEffect], used
     return StoredTerms(expressions=[booster(file) for file in files], boosters=dict(zip(fits, fitted, strict=True)))
 
 
-def _notes(known: Known) -> tuple[str, ...]:
+def _notes(known: NuisanceEstimates) -> tuple[str, ...]:
     share = known.boosting.kept_share
     words = f"customers who did not buy thinned to {share:.0%} and re-weighted to learn margins"
     return (*(() if share == 1 else (words,)), *known.boosting.outcome_notes())
 
 
-IMPUTE: Mapping[Kind, Callable[[Known, int], Imputed]] = {"x": impute_x, "r": impute_r, "dr": impute_dr}
+IMPUTE: Mapping[Kind, Callable[[NuisanceEstimates, int], Imputed]] = {"x": impute_x, "r": impute_r, "dr": impute_dr}

@@ -22,8 +22,8 @@ import numpy as np
 from netlift.estimators.expression import booster
 from netlift.estimators.rows import ContactRows
 from netlift.estimators.uplift.arm_outcomes import (
-    Known,
     MoneyContacts,
+    NuisanceEstimates,
     contrast_lines,
     margin_levels,
     profit_lines,
@@ -51,7 +51,7 @@ class _Try:
     loss: float
 
 
-def prepare_single(known: Known) -> Callable[[Sequence[LightgbmParams]], LearnedTerms]:
+def prepare_single(known: NuisanceEstimates) -> Callable[[Sequence[LightgbmParams]], LearnedTerms]:
     """The S-learner, a function of settings: the margin expected under each arm, by one model.
 
     Args:
@@ -97,7 +97,7 @@ def _flags(offers: int) -> np.ndarray:
     return np.eye(offers + 1)[:, 1:]
 
 
-def _try(known: Known, binned: BinnedTask, level: float, setting: LightgbmParams) -> list[_Try]:
+def _try(known: NuisanceEstimates, binned: BinnedTask, level: float, setting: LightgbmParams) -> list[_Try]:
     """What a setting says after so many trees."""
     rows, offers = known.boosting.rows, len(known.boosting.rows.offers)
     score = np.zeros((len(CHECKPOINTS), len(rows), offers + 1))
@@ -124,7 +124,7 @@ def _scores_at_checkpoints(grown: Any, X: np.ndarray) -> np.ndarray:
     return np.cumsum(parts, axis=0)
 
 
-def _judge(known: Known, setting: LightgbmParams, rounds: int, margin: np.ndarray) -> _Try:
+def _judge(known: NuisanceEstimates, setting: LightgbmParams, rounds: int, margin: np.ndarray) -> _Try:
     lines = profit_lines(known.boosting, margin * np.exp(known.season)[:, None])
     coefficients = contrast_lines(lines)
     uplift = coefficients[0] + margin @ coefficients[1:]

@@ -7,7 +7,7 @@ from datetime import date
 
 from netlift.report.document import Cell, CellKind, Tone, text_cell, write_number
 from netlift.report.language import Words
-from netlift.segments.figures import Change, Figure, Note
+from netlift.segments.figures import Change, Note, SegmentFigure
 from netlift.segments.metrics import METRIC, SegmentMetric
 
 DIGITS = {"money": 0, "share": 1, "count": 0, "ratio": 2, "score": 1}
@@ -43,7 +43,7 @@ class FigureWords:
         """A place without a figure of a kind, and why."""
         return Cell(kind=kind, value=None, text=self.words.say(f"absent.{reason}"), tone="muted")
 
-    def cell(self, figure: Figure) -> Cell:
+    def cell(self, figure: SegmentFigure) -> Cell:
         """A figure with its interval, or the reason why there is none."""
         metric = METRIC[figure.metric]
         if figure.value is None:
@@ -57,7 +57,7 @@ class FigureWords:
             note=self.words.count("noun.answers", figure.n) if metric.name in ANSWERED else "",
         )
 
-    def short_cell(self, figure: Figure) -> Cell:
+    def short_cell(self, figure: SegmentFigure) -> Cell:
         """Money of a figure in thousands or millions with its interval, or the reason why there is none."""
         cell = self.cell(figure)
         if figure.value is None:

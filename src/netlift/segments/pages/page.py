@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from netlift.report.document import Card, Document, Section, Tone
 from netlift.report.language import Words
-from netlift.segments.economics import SegmentRow
+from netlift.segments.economics import SegmentEconomics
 from netlift.segments.pages.figure_text import say_note
 from netlift.segments.pages.figures import SegmentPictures
 from netlift.segments.pages.tables import SegmentGrids
@@ -167,7 +167,7 @@ class _Page:
                 )
                 yield say.say(key, move=move)
 
-    def _at_risk(self, rows: Sequence[SegmentRow]) -> Iterator[str]:
+    def _at_risk(self, rows: Sequence[SegmentEconomics]) -> Iterator[str]:
         risks = {row: row.value_at_risk.point for row in rows if row.value_at_risk is not None}
         total = self._report.total.value_at_risk
         if not risks or total is None or total.point <= 0:

@@ -9,7 +9,7 @@ import numpy as np
 from netlift.config.segments import RISKS, SEGMENTS, TIERS
 from netlift.report.document import Cell, Grid, Tone, text_cell
 from netlift.results import Estimate
-from netlift.segments.economics import SegmentRow
+from netlift.segments.economics import SegmentEconomics
 from netlift.segments.figures import TOTAL
 from netlift.segments.migration import ENTERED, LEFT, Flow, migration_matrix
 from netlift.segments.pages.text import SegmentWords, ends_of
@@ -227,10 +227,10 @@ class SegmentGrids:
         return Grid(name="NPS, CSI", title="", columns=tuple(map(say.head, ("segment", "nps", "csi"))), rows=rows)
 
     @property
-    def _rows(self) -> list[SegmentRow]:
+    def _rows(self) -> list[SegmentEconomics]:
         return [*self._report.segments, self._report.total]
 
-    def _name(self, row: SegmentRow) -> Cell:
+    def _name(self, row: SegmentEconomics) -> Cell:
         is_total = row is self._report.total
         return text_cell(self._words.name("segment", TOTAL if is_total else row.segment))
 
@@ -240,7 +240,7 @@ class SegmentGrids:
         return Cell(kind="count", value=cell.customers, note=self._say.thousands(cell.value_at_risk))
 
 
-def _tone(row: SegmentRow) -> Tone:
+def _tone(row: SegmentEconomics) -> Tone:
     """Good where even the lower end is no less than three, bad where even the upper end is less than one."""
     ratio = row.ltv_to_cac
     if ratio is None:

@@ -17,7 +17,7 @@ from netlift.results import Estimate
 WINDOW = re.compile(r"(?P<stem>\w+?)_(?:(?P<days>\d+)d|(?P<all>all))")
 TREND = re.compile(r"(?P<stem>\w+_trend)_(?P<short>\d+)d_(?P<long>\d+)d")
 MIX = re.compile(r"share of (?P<what>category|channel) (?P<quote>['\"])(?P<value>.+)(?P=quote) in purchase revenue of")
-SENT = re.compile(r"contacts by (?P<quote>['\"])(?P<value>.+)(?P=quote) in \d+ days")
+SENT = re.compile(r"contacts by (?P<quote>['\"])(?P<value>.+)(?P=quote) (?:in|of) \d+ days")
 EVENTS = re.compile(r"(?:events|.* of the last event) of kind (?P<quote>['\"])(?P<value>.+)(?P=quote)(?: in \d+ days)?")
 DIGITS = 4
 BEST_OFFER = "the best offer"
@@ -54,7 +54,8 @@ def say_feature(feature: Feature, words: Words) -> str:
         if mix:
             return words.say(f"feature.share_{mix['what']}", value=mix["value"], span=span)
         if sent:
-            return words.say("feature.contacts_by", value=words.name("channel", sent["value"]), span=span)
+            told = "response_by" if window["stem"].startswith("response") else "contacts_by"
+            return words.say(f"feature.{told}", value=words.name("channel", sent["value"]), span=span)
         if words.has(f"feature.{window['stem']}"):
             return words.say(f"feature.{window['stem']}", span=span)
     called = words.name("attribute", name)

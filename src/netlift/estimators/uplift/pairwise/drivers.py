@@ -44,7 +44,8 @@ PURCHASES, CONTACTS, TENURE, LAST = "purchases_365d", "contacts_365d", "tenure_d
 PROCESS = {PURCHASE_DAYS, LAST_AGE, AGE}
 YEAR = 365.0
 EVENTS, CHANNEL, IN_YEAR = "events_", "share_channel_", "_365d"
-SHARES = {"promo_share_365d": PURCHASES, "response_share_365d": CONTACTS}
+RESPONSE, SENT = "response_share_", "contacts_"  # of all contacts, and of those by each channel
+SHARES = {"promo_share_365d": PURCHASES}
 COUNTS = {"openings_365d": CONTACTS}
 MOST = 10_000  # customers from whom the population is learned
 
@@ -77,7 +78,12 @@ def learn_drivers(rows: ContactRows) -> Drivers:
     if TENURE in known:
         per_day = [PURCHASES, *sorted(n for n in known if n.startswith(EVENTS) and n.endswith(IN_YEAR))]
         trials |= {name: (column(name), year) for name in per_day if name in known}
-    for name, count in {**SHARES, **{n: PURCHASES for n in sorted(known) if n.startswith(CHANNEL)}}.items():
+    responses = {n: n.replace(RESPONSE, SENT) for n in sorted(known) if n.startswith(RESPONSE)}
+    for name, count in {
+        **SHARES,
+        **responses,
+        **{n: PURCHASES for n in sorted(known) if n.startswith(CHANNEL)},
+    }.items():
         if {name, count} <= known:
             trials[name] = product([column(name), column(count)]), column(count)
     trials |= {name: (column(name), column(count)) for name, count in COUNTS.items() if {name, count} <= known}
