@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide forecast demo test test-fast check lint types imports house format bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout studies fuzz audit clean
+.PHONY: help setup lock data train score decide forecast demo test test-fast check lint types imports house format bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout serve studies fuzz audit clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ calibrate: .venv/.ready  ## Do the readouts' intervals and verdicts hold, on dra
 
 faults: .venv/.ready  ## Kill every verb before every file event, and put every fault upon it; EVERY=10 for a tenth, an hour without
 	@$(BIN)/python -W ignore tests/faults/run.py $(if $(EVERY),--every $(EVERY)) --json var/faults.json --readout experiments/2026-11-faults/readout.md
+
+serve: data  ## The marketers' desk in a browser, on the demo or CONFIG=...; Ctrl-C ends it
+	@$(NETLIFT) serve --config $(CONFIG) $(if $(PORT),--port $(PORT))
 
 readout: .venv/.ready  ## What a campaign earned, CAMPAIGN=C08 or a plan; LANG_OF=en
 	@$(NETLIFT) readout $(CAMPAIGN) --config $(CONFIG) $(if $(LANG_OF),--lang $(LANG_OF))

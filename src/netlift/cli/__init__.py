@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from netlift.cli import decisions, experiments
+from netlift.cli import decisions, desk, experiments
 from netlift.cli import demo as demo_verb
 from netlift.cli import forecast as forecast_verb
 from netlift.cli.terminal import (
@@ -298,6 +298,7 @@ experiments.register(app)
 decisions.register(app)
 forecast_verb.register(app)
 demo_verb.register(app)
+desk.register(app)
 
 
 @app.command()

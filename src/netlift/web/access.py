@@ -11,10 +11,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, get_args
 
+import yaml
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from netlift.config.settings import Settings, load_settings
+from netlift.data.write import write_bytes
 from netlift.errors import ConfigError, UsageError
+from netlift.text import clean
 
 Role = Literal["reader", "analyst", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -106,6 +109,11 @@ class Access:
         """Whether people sign in with a token."""
         return self.settings is not None and bool(self.settings.tokens)
 
+    @property
+    def is_behind_tls(self) -> bool:
+        """Whether browsers come through a proxy, which speaks TLS to them."""
+        return self.settings is not None and self.settings.proxy is not None
+
     def identify(self, headers: Mapping[str, str], address: str, session: str, now: datetime) -> Person | None:
         """The person of a request; None where nobody is known.
 
@@ -194,6 +202,31 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def grant_token(path: Path, *, name: str, role: str, token: str) -> None:
+    """Keep the hash of a person's token in the access file, in place of the one they had; the file is laid out anew.
+
+    Args:
+        path: The file; made where it is missing.
+        name: Who holds the token.
+        role: What they may.
+        token: Random text.
+
+    Raises:
+        UsageError: No such role, or a name that cannot be shown.
+        ConfigError: The file that stands cannot be read.
+    """
+    known = next((each for each in ROLES if each == role), None)
+    if known is None:
+        raise UsageError(f"--role {role}: one of {', '.join(ROLES)}")
+    if not name.strip() or clean(name) != name:
+        raise UsageError("the name is empty or holds letters that cannot be shown; give another")
+    settings = load_settings(path, AccessSettings) if path.exists() else AccessSettings()
+    others = tuple(each for each in settings.tokens if each.name != name)
+    held = (*others, TokenSettings(name=name, role=known, sha256=hash_token(token)))
+    content = settings.model_copy(update={"tokens": held}).model_dump(mode="json", exclude_none=True)
+    write_bytes(path, yaml.safe_dump(content, allow_unicode=True, sort_keys=False).encode(), mode=0o600)
+
+
 def require_access(host: str, path: Path | None) -> AccessSettings | None:
     """The access that a bind address needs; None on loopback without an access file.
 
@@ -225,4 +258,16 @@ def _is_address(host: str) -> bool:
     return True
 
 
-__all__ = ["ROLES", "Access", "AccessSettings", "Person", "Role", "TooManyWrongError", "hash_token", "require_access"]
+__all__ = [
+    "ROLES",
+    "Access",
+    "AccessSettings",
+    "Person",
+    "ProxySettings",
+    "Role",
+    "TokenSettings",
+    "TooManyWrongError",
+    "grant_token",
+    "hash_token",
+    "require_access",
+]

@@ -25,7 +25,7 @@ from netlift.web.access import Access, TooManyWrongError
 from netlift.web.guard import Guard
 from netlift.web.jobs import Jobs
 from netlift.web.pages import PAGES
-from netlift.web.store import NotStoredError, Store
+from netlift.web.store import NotStoredError, RunStore
 from netlift.web.visit import Desk, SignInNeededError, show_plain
 
 HERE = Path(__file__).parent
@@ -59,7 +59,7 @@ def create_app(
         settings=settings,
         config=config,
         experiments=experiments,
-        store=Store(settings.state),
+        store=RunStore(settings.state),
         jobs=Jobs(settings.state, access.secret),
         access=access,
         clock=clock,

@@ -81,7 +81,8 @@ def _refusal(scope: Scope, headers: Headers) -> PlainTextResponse | None:
     if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_URL:
         return PlainTextResponse("the address is too long", status_code=414)
     origin = headers.get("origin")
-    if scope["method"] not in SAFE and origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
+    is_foreign = origin is not None and urlsplit(origin).netloc != headers.get("host", "")
+    if scope["method"] not in SAFE and (is_foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site")):
         return PlainTextResponse("the request comes from another site", status_code=403)
     return None
 

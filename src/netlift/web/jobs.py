@@ -181,7 +181,7 @@ class Jobs:
 
     def has_worker(self) -> bool:
         """Whether a worker lives that will take jobs."""
-        return any(holder.startswith("worker ") for holder in find_holders(self.state / "locks"))
+        return any(holder.startswith("worker ") for holder in find_holders(self.state / "desk"))
 
     def recover(self) -> tuple[Job, ...]:
         """Queue again what a killed server or worker left behind; call it while no other worker runs.

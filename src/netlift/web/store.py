@@ -98,7 +98,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Store:
+class RunStore:
     """The run folders of a business.
 
     Attributes:
@@ -166,4 +166,4 @@ def read_page(content: bytes) -> StoredPage:
     )
 
 
-__all__ = ["NotStoredError", "Run", "Store", "StoredPage", "read_page"]
+__all__ = ["NotStoredError", "Run", "RunStore", "StoredPage", "read_page"]

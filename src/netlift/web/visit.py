@@ -23,7 +23,7 @@ from netlift.report.language import LANGUAGES, Words
 from netlift.text import clean
 from netlift.web.access import SESSION_HOURS, Access, Person, Role
 from netlift.web.jobs import Job, Jobs
-from netlift.web.store import Store
+from netlift.web.store import RunStore
 
 Theme = Literal["auto", "light", "dark"]
 THEMES: tuple[Theme, ...] = ("auto", "light", "dark")
@@ -52,7 +52,7 @@ class Desk:
     settings: BusinessSettings
     config: Path
     experiments: Path
-    store: Store
+    store: RunStore
     jobs: Jobs
     access: Access
     clock: Callable[[], datetime]
@@ -103,7 +103,7 @@ class Visit:
     is_new: bool
 
     @property
-    def store(self) -> Store:
+    def store(self) -> RunStore:
         """Stored runs."""
         return self.desk.store
 
@@ -271,7 +271,11 @@ Form = Annotated[FormFields, Depends(read_form)]
 def render(desk: Desk, request: Request, template: str, /, **context: Any) -> str:
     """A template in the reader's language and theme."""
     return desk.templates.get_template(template).render(
-        words=desk.words[language_of(request)], theme=theme_of(request), path=request.url.path, **context
+        words=desk.words[language_of(request)],
+        theme=theme_of(request),
+        path=request.url.path,
+        signs_in=desk.access.signs_in,
+        **context,
     )
 
 
@@ -297,7 +301,7 @@ def begin_session(answer: Response, request: Request, nonce: str, name: str = ""
         name: Of the token's holder; empty where nobody signed in.
     """
     desk: Desk = request.app.state.desk
-    content, secure = desk.access.open_session(nonce, name, desk.clock()), request.url.scheme == "https"
+    content, secure = desk.access.open_session(nonce, name, desk.clock()), desk.access.is_behind_tls
     life = SESSION_HOURS * 3600
     answer.set_cookie(SESSION, content, max_age=life, httponly=True, samesite="strict", secure=secure)
 

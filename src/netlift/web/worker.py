@@ -33,7 +33,7 @@ def run_worker(jobs: Jobs, config: Path, *, clock: Callable[[], datetime], paren
     Raises:
         BusyError: Another worker of this business runs.
     """
-    with exclusive(jobs.state / "locks" / "worker.lock", timeout_seconds=0, holder="worker of the desk"):
+    with exclusive(jobs.state / "desk" / "worker.lock", timeout_seconds=0, holder="worker of the desk"):
         jobs.recover()
         queue = jobs.queue(lambda job_id: run_job(jobs, job_id, config, clock=clock))
         consumer = queue.huey.create_consumer(workers=AT_ONCE, max_delay=1.0, periodic=False, graceful_signal="TERM")
@@ -87,8 +87,9 @@ def _ended(jobs: Jobs, job: Job, code: int, output: bytes, now: str) -> Job:
 def _result(output: bytes) -> tuple[str, str]:
     """Kind and key of the run folder that a verb says it wrote."""
     try:
-        path = Path(json.loads(output)["path"])
-    except (ValueError, TypeError, KeyError):
+        told = json.loads(output)
+        path = Path(told.get("pages") or told["path"])
+    except (ValueError, TypeError, KeyError, AttributeError):
         return "", ""
     return path.parent.name, path.name
 

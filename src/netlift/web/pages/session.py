@@ -40,6 +40,12 @@ def sign_in(request: Request, form: Form) -> Response:
     return answer
 
 
+@router.get("/sign-out")
+def ask_sign_out(visit: Reader) -> Response:
+    """The form that ends the session."""
+    return visit.render("sign_out.html")
+
+
 @router.post("/sign-out")
 def sign_out(visit: Reader, form: Form) -> Response:
     """End the session."""
