@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class Run:
     kind: str
     key: str
     folder: Path
-    manifest: Mapping[str, Any]
+    manifest: Mapping[str, Any] = field(compare=False)
     mark: int
 
     @property
@@ -93,8 +94,8 @@ class Run:
         return json.loads(self.path(name).read_bytes())
 
     def page(self, name: str) -> StoredPage:
-        """The body of a page of the run."""
-        return read_page(self.path(name).read_bytes())
+        """The body of a page of the run, read and held against the manifest once a version."""
+        return _read_page(self, name)
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,11 @@ class RunStore:
         run = Run(kind=kind, key=path.parent.name, folder=path.parent, manifest=manifest, mark=mark)
         self._read[path] = run
         return run
+
+
+@lru_cache(maxsize=64)
+def _read_page(run: Run, name: str) -> StoredPage:
+    return read_page(run.path(name).read_bytes())
 
 
 def read_page(content: bytes) -> StoredPage:

@@ -1,22 +1,77 @@
-"""Readouts: the list of those stored, and one in the desk's frame."""
+"""Readouts: the list of those stored, one in the desk's frame, its files, and what was decided upon it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fastapi import APIRouter, Response
 
-from netlift.web.visit import Reader
+from netlift.web.decisions_taken import DECISIONS, read_decisions_taken, take_decision
+from netlift.web.exports import TYPES, list_exports, read_export
+from netlift.web.readouts import KIND, PAGE_FILE, find_earlier, list_stored, read_stored
+from netlift.web.visit import Analyst, Form, Reader, Visit
 
 router = APIRouter(prefix="/readouts", include_in_schema=False)
+MOST_SHOWN = 200
 
 
 @router.get("")
-def list_readouts(visit: Reader) -> Response:
-    """All stored readouts, newest first."""
-    return visit.render("readouts.html", runs=visit.store.runs("readouts"))
+def list_readouts(visit: Reader, search: str = "") -> Response:
+    """Stored readouts, newest first, with verdict and profit."""
+    found = list_stored(visit.store, search=search)
+    return visit.render(
+        "readouts.html", readouts=found[:MOST_SHOWN], more=len(found[MOST_SHOWN:]), search=search, any=bool(found)
+    )
 
 
 @router.get("/{key}")
 def show_readout(visit: Reader, key: str) -> Response:
-    """One readout as the verb wrote it."""
-    run = visit.store.run("readouts", key)
-    return visit.render("readout.html", run=run, page=run.page("readout.html"))
+    """One readout as the verb wrote it, with its files, its history and what was decided."""
+    run = visit.store.run(KIND, key)
+    readout = read_stored(run)
+    earlier = find_earlier(visit.store, readout)
+    return visit.render(
+        "readout.html",
+        run=run,
+        page=run.page(PAGE_FILE),
+        readout=readout,
+        exports=list_exports(run),
+        earlier=earlier,
+        changed=readout.changed_since(earlier[0]) if earlier else (),
+        taken=read_decisions_taken(visit.desk.settings.state, readout.campaign_id),
+        decisions=DECISIONS,
+    )
+
+
+@router.get("/{key}/files/{name}")
+def take_file(visit: Reader, key: str, name: str) -> Response:
+    """A file of a readout; the journal keeps who took it."""
+    return give_file(visit, KIND, key, name)
+
+
+@router.post("/{key}/decisions")
+def decide(visit: Analyst, key: str, form: Form) -> Response:
+    """Record what was decided upon a readout."""
+    readout = read_stored(visit.store.run(KIND, key))
+    take_decision(
+        visit.desk.settings.state,
+        readout.campaign_id,
+        who=visit.person.name,
+        key=key,
+        arms={arm: form.text(f"arm:{arm}") for arm in readout.advice},
+        advice=readout.advice,
+        review=form.text("review"),
+        note=form.text("note"),
+        now=visit.now,
+    )
+    return visit.go(f"/readouts/{key}#decided")
+
+
+def give_file(visit: Visit, kind: str, key: str, name: str) -> Response:
+    """A file of a run to save; the journal keeps who took it."""
+    run = visit.store.run(kind, key)
+    content = read_export(run, name, visit.desk.settings.state)
+    visit.record("export", kind=kind, key=key, file=name)
+    saved = f"{key}{Path(name).suffix}" if Path(name).stem in (kind, kind.removesuffix("s")) else f"{key}-{name}"
+    headers = {"content-disposition": f'attachment; filename="{saved}"'}
+    return visit.keep(Response(content, media_type=TYPES[Path(name).suffix[1:]], headers=headers))
