@@ -15,7 +15,7 @@ from netlift.errors import ModelIntegrityError
 from netlift.registry.audit import read_entries
 from netlift.web import exports
 from netlift.web.access import AccessSettings, hash_token
-from netlift.web.decisions_taken import read_decisions_taken, take_decision
+from netlift.web.decisions_taken import DecisionTaken, read_decisions_taken, take_decision
 from netlift.web.store import RunStore
 
 pytestmark = pytest.mark.slow
@@ -72,9 +72,8 @@ def test_every_file_is_given_as_it_was_written_and_the_journal_says_to_whom(shop
         assert answer.content == (run.folder / name).read_bytes()
         assert answer.headers["content-disposition"].startswith("attachment")
     entries = read_entries(run.folder.parents[2] / "desk" / "journal.jsonl")
-    assert [(entry["act"], entry["who"], entry["file"]) for entry in entries] == [
-        ("export", "R", n) for n in run.files()
-    ]
+    assert [(entry["act"], entry["who"]) for entry in entries] == [("export", "R")] * len(run.files())
+    assert [entry["file"] for entry in entries] == list(run.files())
     assert browser.get(f"{address}/files/manifest.json").status_code == 404
     assert browser.get(f"{address}/files/..%2fmanifest.json").status_code == 404
 
@@ -118,7 +117,7 @@ def test_what_stands_in_a_name_is_text(shop_to_change):
 
 
 def test_a_later_readout_says_what_changed_since_the_one_before(shop_to_change):
-    run, told, address = stored(shop_to_change)
+    run, _, address = stored(shop_to_change)
     later = (run.written_at + timedelta(days=1)).isoformat()
     add_readout(shop_to_change, "later", lambda told: None, written_at=later, digests={"data": "other"})
     browser = browse(open_desk(shop_to_change))
@@ -139,10 +138,7 @@ def test_a_decision_is_recorded_with_who_when_and_whether_as_advised(shop_to_cha
         answer = send(browser, address, f"{address}/decisions", review=day, note=note, **fields)
         assert answer.status_code == 303
     newest, first = read_decisions_taken(load(shop_to_change).state, "K1")
-    assert (newest.follows_advice, first.follows_advice) == (
-        False,
-        all(code in ("scale_up", "keep_testing", "stop") for code in advice.values()),
-    )
+    assert (newest.follows_advice, first.follows_advice) == (False, True)
     assert (newest.who, newest.review, newest.note, newest.arms) == ("local", day, "the shop needs it", other)
     assert newest.at.startswith("2026-05-02T12:00")
     page = browser.get(address).text
@@ -173,8 +169,8 @@ def test_a_reader_sees_no_form_and_may_not_decide(shop_with_readout):
 
 def test_decisions_at_once_are_all_kept_and_a_changed_record_is_refused(tmp_path):
     def decide(number):
-        told = {"arms": {"a": "stop"}, "advice": {"a": "stop"}, "review": "", "now": NOW}
-        return take_decision(tmp_path, "K1", who=f"person {number}", key="k", note="", **told)
+        told = {"arms": {"a": "stop"}, "advice": {"a": "stop"}, "at": NOW.isoformat()}
+        take_decision(tmp_path, "K1", DecisionTaken(who=f"person {number}", key="k", **told))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(decide, range(20)))

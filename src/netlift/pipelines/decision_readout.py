@@ -40,13 +40,13 @@ def make_decision_readout(
         order: The run's key as its target; as of when, in which language.
         progress: Who watches.
         now: Time of the call, for the manifest.
-        lock_timeout: Seconds to wait for another readout of this business.
+        lock_timeout: Seconds to wait for another readout of this campaign.
 
     Raises:
         UsageError: No such run, or a key that was written before from other inputs.
         ConfigError: No decision block, or another than that of the run.
         DataError: The window is not over, or log, contacts and customers do not fit together.
-        BusyError: Another readout is being made.
+        BusyError: Another readout of this campaign is being made.
     """
     from netlift.decisions.readout.find import read_run
     from netlift.decisions.readout.page import decision_readout_document
@@ -54,7 +54,7 @@ def make_decision_readout(
     from netlift.registry.champions import find_champions
 
     speak(order.language)
-    held = job(settings.state, "readout", timeout_seconds=lock_timeout)
+    held = job(settings.state, f"readout-decisions-{file_name(order.target)}", timeout_seconds=lock_timeout)
     with held, reading_tables(settings, verb="readout", repeatable=True) as (tables, sources):
         words = speak_of(settings, order.language, tables)
         until = order.as_of or datetime.combine(read_history(tables).end, time())

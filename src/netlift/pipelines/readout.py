@@ -109,7 +109,7 @@ def make_readout(
         order: Which campaign, as of when, in which language.
         progress: Who watches.
         now: Time of the call, for the manifest.
-        lock_timeout: Seconds to wait for another readout of this business.
+        lock_timeout: Seconds to wait for another readout of this campaign.
         plans: Files that may be plans of the business's other campaigns; those of others are passed by.
         among: What the portfolio of the same day says of each campaign; None where it must be asked.
 
@@ -117,7 +117,7 @@ def make_readout(
         UsageError: An unknown campaign, column or language, or a key that was written before from other inputs.
         ConfigError: A plan that cannot be read, no tolerance, or no browser for the PDF.
         DataError: The tables break the contract, or hold no two arms of the campaign.
-        BusyError: Another readout is being made, or somebody wrote the tables meanwhile; nothing was written.
+        BusyError: Another readout of this campaign is being made, or somebody wrote the tables meanwhile; nothing was written.
     """
     speak(order.language)
     plan, folder = find_plan(order.target)
@@ -125,7 +125,7 @@ def make_readout(
     request = ReadoutRequest(
         campaign_id=campaign, plan=plan, as_of=order.as_of, split_by=order.split_by, tolerance=order.tolerance
     )
-    held = job(settings.state, "readout", timeout_seconds=lock_timeout)
+    held = job(settings.state, f"readout-{file_name(campaign)}", timeout_seconds=lock_timeout)
     with held, reading_tables(settings, verb="readout", repeatable=True) as (tables, sources):
         words = speak_of(settings, order.language, tables)
         request = replace(request, plans=own_plans(settings.currency, tables, plans))

@@ -102,7 +102,7 @@ def make_readouts(
         order: As of when, in which language; its target is passed by.
         progress: Who watches.
         now: Time of the call, for the manifests.
-        lock_timeout: Seconds to wait for another readout of this business.
+        lock_timeout: Seconds to wait for another readout of these campaigns.
         plans: Files that may be plans of the business's campaigns; a campaign that has one is read by it.
 
     Raises:

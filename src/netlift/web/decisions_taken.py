@@ -23,7 +23,7 @@ class DecisionTaken:
     """A decision upon a readout.
 
     Attributes:
-        at: When, ISO 8601.
+        at: When, ISO 8601, in the business's zone.
         who: Who decided.
         key: Run key of the readout.
         arms: What was decided of each arm.
@@ -46,30 +46,13 @@ class DecisionTaken:
         return all(self.advice.get(arm) == decided for arm, decided in self.arms.items())
 
 
-def take_decision(
-    state: Path,
-    campaign: str,
-    *,
-    who: str,
-    key: str,
-    arms: Mapping[str, str],
-    advice: Mapping[str, str],
-    review: str,
-    note: str,
-    now: datetime,
-) -> DecisionTaken:
+def take_decision(state: Path, campaign: str, taken: DecisionTaken) -> None:
     """Add a decision to a campaign's record.
 
     Args:
         state: Folder of the business's state.
         campaign: Its id.
-        who: Who decides.
-        key: Run key of the readout that was read.
-        arms: What is decided of each arm.
-        advice: What that readout advises of each.
-        review: Day on which to look again, ISO 8601; empty for none.
-        note: Why.
-        now: Time of the decision, in the business's zone.
+        taken: The decision.
 
     Raises:
         UsageError: An arm that the readout does not advise on, or one left out; no such decision; a day that is none
@@ -77,26 +60,19 @@ def take_decision(
         ModelIntegrityError: The record was changed.
         BusyError: Another process wrote it for ten seconds.
     """
-    if set(arms) != set(advice) or not arms:
-        raise UsageError(f"decide of each arm of {campaign} once: {', '.join(advice) or 'its readout advises on none'}")
-    if strange := sorted(set(arms.values()) - set(DECISIONS)):
+    if set(taken.arms) != set(taken.advice) or not taken.arms:
+        named = ", ".join(taken.advice) or "its readout advises on none"
+        raise UsageError(f"decide of each arm of {campaign} once: {named}")
+    if strange := sorted(set(taken.arms.values()) - set(DECISIONS)):
         raise UsageError(f"decision {strange[0]!r}: one of {', '.join(DECISIONS)}")
-    if review and _day(review) <= now.date():
-        raise UsageError(f"review {review}: give a day after today, {now.date()}")
-    if len(note) > LONGEST_NOTE:
-        raise UsageError(f"the note has {len(note):,} letters; at most {LONGEST_NOTE}")
-    taken = DecisionTaken(
-        at=now.isoformat(),
-        who=who,
-        key=key,
-        arms=dict(arms),
-        advice=dict(advice),
-        review=review,
-        note=clean(note).strip(),
-    )
+    today = datetime.fromisoformat(taken.at).date()
+    if taken.review and _day(taken.review) <= today:
+        raise UsageError(f"review {taken.review}: give a day after today, {today}")
+    if len(taken.note) > LONGEST_NOTE:
+        raise UsageError(f"the note has {len(taken.note):,} letters; at most {LONGEST_NOTE}")
+    entry = {**asdict(taken), "note": clean(taken.note).strip()}
     with exclusive(state / "locks" / "decided.lock", timeout_seconds=WAIT_SECONDS, holder="desk decision"):
-        append_entry(_path(state, campaign), asdict(taken))
-    return taken
+        append_entry(_path(state, campaign), entry)
 
 
 def read_decisions_taken(state: Path, campaign: str) -> list[DecisionTaken]:

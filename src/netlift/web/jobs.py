@@ -27,6 +27,21 @@ OWNER_ONLY = 0o600
 
 
 @dataclass(frozen=True, kw_only=True)
+class Command:
+    """A verb with its arguments, as somebody may order it.
+
+    Attributes:
+        verb: Of the command line.
+        arguments: Behind it, without `--config`; what people typed stands behind `--` or `=`.
+        subject: What it is about, as people call it.
+    """
+
+    verb: str
+    arguments: tuple[str, ...]
+    subject: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """A verb that somebody ordered.
 
@@ -97,24 +112,25 @@ class Jobs:
         """Where the records stand."""
         return self.state / "desk" / "jobs"
 
-    def order(
-        self, job_id: str, verb: str, arguments: tuple[str, ...], *, subject: str, who: str, now: datetime
-    ) -> Job:
-        """Write a job down and queue it.
+    def order(self, job_id: str, command: Command, *, who: str, now: datetime) -> Job:
+        """Write a job down and queue it; where the same waits or runs, that job.
 
         Args:
             job_id: Random text, its own.
-            verb: Of the command line.
-            arguments: Behind it, without `--config`.
-            subject: What it is about, as people call it.
+            command: What to run.
             who: Who orders it.
             now: Time of the order.
 
         Raises:
             ResourceError: The disk is full or the place cannot be written.
         """
+        asked = (command.verb, command.arguments)
+        same = [job for job in self.all() if not job.is_over and (job.verb, job.arguments) == asked]
+        if same:
+            return same[0]
+        subject, ordered = clean(command.subject), now.isoformat()
         job = Job(
-            id=job_id, verb=verb, arguments=arguments, subject=clean(subject), who=who, ordered_at=now.isoformat()
+            id=job_id, verb=command.verb, arguments=command.arguments, subject=subject, who=who, ordered_at=ordered
         )
         self.write(job)
         self.enqueue(job_id)
@@ -217,4 +233,4 @@ class Jobs:
         return job
 
 
-__all__ = ["MOST_ATTEMPTS", "Job", "Jobs"]
+__all__ = ["MOST_ATTEMPTS", "Command", "Job", "Jobs"]

@@ -22,7 +22,7 @@ from netlift.registry.locks import exclusive
 from netlift.report.language import LANGUAGES, Words
 from netlift.text import clean
 from netlift.web.access import SESSION_HOURS, Access, Person, Role
-from netlift.web.jobs import Job, Jobs
+from netlift.web.jobs import Command, Job, Jobs
 from netlift.web.store import RunStore
 
 Theme = Literal["auto", "light", "dark"]
@@ -157,17 +157,9 @@ class Visit:
         """Add an act of the person to the journal; nothing of customers in it."""
         self.desk.record(self.person, act, **fields)
 
-    def order(self, verb: str, arguments: tuple[str, ...], *, subject: str) -> Job:
-        """Order a verb as a job; jobs of one campaign wait for each other by the verb's own lock.
-
-        Args:
-            verb: Of the command line.
-            arguments: Behind it, without `--config`; what people typed stands behind `--`.
-            subject: What it is about, as people call it.
-        """
-        return self.desk.jobs.order(
-            self.desk.fresh(), verb, arguments, subject=subject, who=self.person.name, now=self.desk.clock()
-        )
+    def order(self, command: Command) -> Job:
+        """Order a verb as a job; jobs of one campaign wait for each other by the verb's own lock."""
+        return self.desk.jobs.order(self.desk.fresh(), command, who=self.person.name, now=self.desk.clock())
 
 
 class SignInNeededError(Exception):
@@ -234,6 +226,10 @@ class FormFields:
     def texts(self, name: str) -> tuple[str, ...]:
         """All values of a field that may be chosen several times."""
         return tuple(text for text in map(clean, self._fields.get(name, ())) if text)
+
+    def plain(self, *names: str) -> dict[str, str]:
+        """Fields that are not empty, by name."""
+        return {name: text for name in names if (text := self.text(name).strip())}
 
     def number(self, name: str) -> float | None:
         """The field's number, with a decimal comma or point; None where it is empty.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import APIRouter, Response
 
-from netlift.web.decisions_taken import DECISIONS, read_decisions_taken, take_decision
+from netlift.errors import UsageError
+from netlift.web.decisions_taken import DECISIONS, DecisionTaken, read_decisions_taken, take_decision
 from netlift.web.exports import TYPES, list_exports, read_export
+from netlift.web.orders import ReadoutAsked, known_campaigns, known_plans, split_columns
 from netlift.web.readouts import KIND, PAGE_FILE, find_earlier, list_stored, read_stored
 from netlift.web.visit import Analyst, Form, Reader, Visit
 
@@ -22,6 +25,25 @@ def list_readouts(visit: Reader, search: str = "") -> Response:
     return visit.render(
         "readouts.html", readouts=found[:MOST_SHOWN], more=len(found[MOST_SHOWN:]), search=search, any=bool(found)
     )
+
+
+@router.get("/new")
+def ask_readout(visit: Analyst, campaign: str = "") -> Response:
+    """The form that requests a readout."""
+    return _show_form(visit, {"campaign": campaign, "language": visit.words.language})
+
+
+@router.post("/new")
+def request_readout(visit: Analyst, form: Form) -> Response:
+    """Order a readout as a job; what is asked for already is not ordered twice."""
+    given = form.plain("campaign", "plan", "language", "as_of", "tolerance", "pdf") | {
+        "segments": form.texts("segments")
+    }
+    try:
+        job = visit.order(ReadoutAsked.read(given).command(visit.desk))
+    except UsageError as error:
+        return _show_form(visit, given, error=str(error))
+    return visit.go(f"/jobs/{job.id}")
 
 
 @router.get("/{key}")
@@ -53,18 +75,32 @@ def take_file(visit: Reader, key: str, name: str) -> Response:
 def decide(visit: Analyst, key: str, form: Form) -> Response:
     """Record what was decided upon a readout."""
     readout = read_stored(visit.store.run(KIND, key))
-    take_decision(
-        visit.desk.settings.state,
-        readout.campaign_id,
+    taken = DecisionTaken(
+        at=visit.now.isoformat(),
         who=visit.person.name,
         key=key,
         arms={arm: form.text(f"arm:{arm}") for arm in readout.advice},
         advice=readout.advice,
         review=form.text("review"),
         note=form.text("note"),
-        now=visit.now,
     )
+    take_decision(visit.desk.settings.state, readout.campaign_id, taken)
     return visit.go(f"/readouts/{key}#decided")
+
+
+def _show_form(visit: Visit, given: Mapping[str, object], *, error: str = "") -> Response:
+    desk = visit.desk
+    return visit.render(
+        "readout_new.html",
+        status=400 if error else 200,
+        given=given,
+        error=error,
+        campaigns=known_campaigns(desk),
+        plans=known_plans(desk),
+        columns=split_columns(desk.settings),
+        always=desk.settings.readout.segments if desk.settings.readout else (),
+        tolerance=desk.settings.readout.tolerance if desk.settings.readout else None,
+    )
 
 
 def give_file(visit: Visit, kind: str, key: str, name: str) -> Response:
