@@ -48,6 +48,7 @@ def test_the_page_holds_the_body_that_the_verb_wrote_and_the_list_its_verdict(sh
     body = written.partition("<main>")[2].partition("</main>")[0]
     assert body in page
     assert page.index(escape(told["headline"]["verdict"])) < page.index("<svg")
+    assert "\n".join([escape(told["headline"]["verdict"]), *map(escape, told["headline"]["sentences"])]) in page
     assert len(page.encode()) < 150_000
     listed = browser.get("/readouts").text
     assert told["headline"]["verdict"] in listed

@@ -128,10 +128,8 @@ class Jobs:
         same = [job for job in self.all() if not job.is_over and (job.verb, job.arguments) == asked]
         if same:
             return same[0]
-        subject, ordered = clean(command.subject), now.isoformat()
-        job = Job(
-            id=job_id, verb=command.verb, arguments=command.arguments, subject=subject, who=who, ordered_at=ordered
-        )
+        said = replace(command, subject=clean(command.subject))
+        job = Job(id=job_id, who=who, ordered_at=now.isoformat(), **asdict(said))
         self.write(job)
         self.enqueue(job_id)
         return job

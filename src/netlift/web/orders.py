@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -141,12 +141,14 @@ class DesignAsked(Asked):
         """
         if comma := [text for text in (*self.offers, *self.segments) if "," in text]:
             raise UsageError(f"{clean(comma[0])}: no comma may stand in the id of an offer or a column")
-        start = (
-            f"{self.start:%Y-%m-%d}" if self.start.time().isoformat() == "00:00:00" else f"{self.start:%Y-%m-%dT%H:%M}"
-        )
+        form = "%Y-%m-%d" if self.start.time() == time() else "%Y-%m-%dT%H:%M"
         plain = self.model_dump(exclude={"language", "offers", "segments", "eligible", "start"})
         given = {name.replace("_", "-"): value for name, value in plain.items()}
-        given |= {"start": start, "offers": ",".join(self.offers), "segments": ",".join(self.segments)}
+        given |= {
+            "start": self.start.strftime(form),
+            "offers": ",".join(self.offers),
+            "segments": ",".join(self.segments),
+        }
         conditions = [f"--eligible={text}" for text in self.eligible]
         arguments = (*_options({"lang": self.language, **given}), *conditions)
         return Command(verb="design", arguments=arguments, subject=self.name or self.campaign_id)

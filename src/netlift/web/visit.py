@@ -227,6 +227,11 @@ class FormFields:
         """All values of a field that may be chosen several times."""
         return tuple(text for text in map(clean, self._fields.get(name, ())) if text)
 
+    def lines(self, name: str) -> tuple[str, ...]:
+        """The lines of a field that are not empty."""
+        written = self._fields.get(name, [""])[-1].splitlines()
+        return tuple(text for line in written if (text := clean(line).strip()))
+
     def plain(self, *names: str) -> dict[str, str]:
         """Fields that are not empty, by name."""
         return {name: text for name in names if (text := self.text(name).strip())}

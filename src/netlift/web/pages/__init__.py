@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from netlift.web.access import Role
-from netlift.web.pages import jobs, readouts, session, start
+from netlift.web.pages import api, designs, jobs, readouts, session, start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,10 @@ class Page:
 PAGES = (
     Page(name="start", path="/", router=start.router),
     Page(name="readouts", path="/readouts", router=readouts.router),
+    Page(name="designs", path="/designs", router=designs.router),
     Page(name="jobs", path="/jobs", role="analyst", router=jobs.router),
     Page(name="session", router=session.router),
+    Page(name="api", router=api.router),
 )
 
 __all__ = ["PAGES", "Page"]

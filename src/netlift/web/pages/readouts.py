@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from fastapi import APIRouter, Response
+from markupsafe import Markup, escape
 
 from netlift.errors import UsageError
+from netlift.text import clean_lines
 from netlift.web.decisions_taken import DECISIONS, DecisionTaken, read_decisions_taken, take_decision
 from netlift.web.exports import TYPES, list_exports, read_export
 from netlift.web.orders import ReadoutAsked, known_campaigns, known_plans, split_columns
@@ -36,9 +39,8 @@ def ask_readout(visit: Analyst, campaign: str = "") -> Response:
 @router.post("/new")
 def request_readout(visit: Analyst, form: Form) -> Response:
     """Order a readout as a job; what is asked for already is not ordered twice."""
-    given = form.plain("campaign", "plan", "language", "as_of", "tolerance", "pdf") | {
-        "segments": form.texts("segments")
-    }
+    given: dict[str, object] = {**form.plain("campaign", "plan", "language", "as_of", "tolerance", "pdf")}
+    given |= {"segments": form.texts("segments")}
     try:
         job = visit.order(ReadoutAsked.read(given).command(visit.desk))
     except UsageError as error:
@@ -47,8 +49,11 @@ def request_readout(visit: Analyst, form: Form) -> Response:
 
 
 @router.get("/{key}")
-def show_readout(visit: Reader, key: str) -> Response:
-    """One readout as the verb wrote it, with its files, its history and what was decided."""
+async def show_readout(visit: Reader, key: str) -> Response:
+    """One readout as the verb wrote it, with its files, its history and what was decided.
+
+    Not handed to a thread: what it reads is small and known, and the way there would take as long as all the rest.
+    """
     run = visit.store.run(KIND, key)
     readout = read_stored(run)
     earlier = find_earlier(visit.store, readout)
@@ -57,6 +62,7 @@ def show_readout(visit: Reader, key: str) -> Response:
         run=run,
         page=run.page(PAGE_FILE),
         readout=readout,
+        message=_keep_lines(readout.message()),
         exports=list_exports(run),
         earlier=earlier,
         changed=readout.changed_since(earlier[0]) if earlier else (),
@@ -86,6 +92,12 @@ def decide(visit: Analyst, key: str, form: Form) -> Response:
     )
     take_decision(visit.desk.settings.state, readout.campaign_id, taken)
     return visit.go(f"/readouts/{key}#decided")
+
+
+@lru_cache(maxsize=256)
+def _keep_lines(text: str) -> Markup:
+    """Text of several lines, inert, for a template, which makes one line of any other."""
+    return escape(clean_lines(text))
 
 
 def _show_form(visit: Visit, given: Mapping[str, object], *, error: str = "") -> Response:
