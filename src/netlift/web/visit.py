@@ -236,14 +236,10 @@ class FormFields:
         """Fields that are not empty, by name."""
         return {name: text for name in names if (text := self.text(name).strip())}
 
-    def number(self, name: str) -> float | None:
-        """The field's number, with a decimal comma or point; None where it is empty.
-
-        Raises:
-            ValueError: It is none.
-        """
-        text = self.text(name).replace("\xa0", "").replace(" ", "").replace(",", ".")
-        return float(text) if text else None
+    def numbers(self, *names: str) -> dict[str, str]:
+        """Fields that are not empty, by name, as a program writes numbers: a decimal point, and nothing between."""
+        blank = str.maketrans(",", ".", " \xa0\u202f")
+        return {name: text.translate(blank) for name, text in self.plain(*names).items()}
 
 
 async def read_form(request: Request) -> FormFields:

@@ -15,11 +15,11 @@ from netlift.web.store import NotStoredError
 from netlift.web.visit import Analyst, Form, Reader, Visit
 
 router = APIRouter(prefix="/designs", include_in_schema=False)
-FIELDS = (
-    "campaign_id", "hypothesis", "start", "outcome_days", "name", "expect", "chance", "half_width", "control_share",
-    "customers", "reward", "reward_share", "fixed_cost", "tolerance", "language",
+TEXTS = ("campaign_id", "hypothesis", "start", "name", "language")
+NUMBERS = (
+    "outcome_days", "expect", "chance", "half_width", "control_share", "customers", "reward", "reward_share",
+    "fixed_cost", "tolerance",
 )  # fmt: skip
-NUMBERS = frozenset(FIELDS[5:-1]) | {"outcome_days"}
 
 
 @router.get("")
@@ -38,8 +38,7 @@ def ask_design(visit: Analyst) -> Response:
 @router.post("/new")
 def request_design(visit: Analyst, form: Form) -> Response:
     """Order a design as a job."""
-    given: dict[str, object] = {**form.plain(*FIELDS)}
-    given |= {name: str(given[name]).replace(" ", "").replace(",", ".") for name in NUMBERS if name in given}
+    given: dict[str, object] = {**form.plain(*TEXTS), **form.numbers(*NUMBERS)}
     given |= {"offers": form.texts("offers"), "segments": form.texts("segments"), "eligible": form.lines("eligible")}
     try:
         job = visit.order(DesignAsked.read(given).command(visit.desk))

@@ -39,8 +39,8 @@ def ask_readout(visit: Analyst, campaign: str = "") -> Response:
 @router.post("/new")
 def request_readout(visit: Analyst, form: Form) -> Response:
     """Order a readout as a job; what is asked for already is not ordered twice."""
-    given: dict[str, object] = {**form.plain("campaign", "plan", "language", "as_of", "tolerance", "pdf")}
-    given |= {"segments": form.texts("segments")}
+    given: dict[str, object] = {**form.plain("campaign", "plan", "language", "as_of", "pdf")}
+    given |= {**form.numbers("tolerance"), "segments": form.texts("segments")}
     try:
         job = visit.order(ReadoutAsked.read(given).command(visit.desk))
     except UsageError as error:
