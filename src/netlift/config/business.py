@@ -22,6 +22,8 @@ from netlift.config.settings import Settings, did_you_mean, load_settings
 TABLE_NAMES = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys", "item_scores")
 REQUIRED_TABLES = ("customers", "transactions")
 AttributeType = Literal["number", "text"]
+ColumnType = Literal["id", "instant", "date", "money", "number", "flag", "text"]
+TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 LONGEST_PATH, LONGEST_PART = 1000, 255
 NEWEST_ROW = "newest_row"
 FLAG = "churned"
@@ -75,6 +77,7 @@ class TableSource(Settings):
         decimal: What stands before the fraction of numbers that are text; with a comma, spaces may group thousands.
         date_format: How days that are text are written where it is not ISO 8601: %d, %m and %Y once each.
         zone: Of moments that name none; None for the business's.
+        also: Columns beyond the contract that own features and metrics read, and what each is.
     """
 
     path: ConfigPath = Field(exclude=True)
@@ -84,6 +87,7 @@ class TableSource(Settings):
     decimal: Literal[".", ","] = "."
     date_format: str | None = None
     zone: str | None = None
+    also: dict[TableName, ColumnType] = Field(default_factory=dict)
 
     @field_validator("encoding")
     @classmethod
@@ -114,6 +118,8 @@ class DataSettings(Settings):
 
     Attributes:
         tables: Source of each contract table.
+        own_tables: Source of each table beyond the contract that own features and metrics read: rows of customers
+            (`customer_id`), dated by `occurred_at`, with the columns that `also` names.
         adapter: Name of the adapter, when the files are not in the contract's form.
         path: The adapter's folder.
         attributes: Columns of `customers` that become features beside the contract's own.
@@ -125,6 +131,7 @@ class DataSettings(Settings):
     """
 
     tables: dict[str, TableSource] = Field(default_factory=dict)
+    own_tables: dict[TableName, TableSource] = Field(default_factory=dict)
     adapter: Literal["cdnow", "online_retail", "complete_journey", "hillstrom"] | None = None
     path: ConfigPath | None = Field(default=None, exclude=True)
     attributes: tuple[str, ...] = ()
@@ -155,12 +162,26 @@ class DataSettings(Settings):
             raise ValueError(f"unknown table {unknown[0]!r}{did_you_mean(unknown[0], list(TABLE_NAMES))}")
         return tables
 
+    @field_validator("own_tables")
+    @classmethod
+    def _beyond_the_contract(cls, tables: dict[str, TableSource]) -> dict[str, TableSource]:
+        if taken := [name for name in tables if name in TABLE_NAMES]:
+            raise ValueError(f"{taken[0]!r} is a table of the contract: name it under tables")
+        return tables
+
+    @property
+    def sources(self) -> dict[str, TableSource]:
+        """Where every table is, those beyond the contract last."""
+        return {**self.tables, **self.own_tables}
+
     @model_validator(mode="after")
     def _one_source(self) -> DataSettings:
         if (self.adapter is None) == (not self.tables):
             raise ValueError("give either tables or an adapter with its path")
         if self.adapter and self.path is None:
             raise ValueError(f"adapter {self.adapter} needs the path of the folder that holds its files")
+        if self.adapter and self.own_tables:
+            raise ValueError("own_tables stand beside tables; an adapter makes all there are itself")
         if self.snapshot_of is not None:
             self._require_snapshot()
         missing = [name for name in REQUIRED_TABLES if self.tables and name not in self.tables]
@@ -172,7 +193,7 @@ class DataSettings(Settings):
         return self
 
     def _require_snapshot(self) -> None:
-        if set(self.tables) != {"customers"} or self.complete_until is not None:
+        if set(self.sources) != {"customers"} or self.complete_until is not None:
             raise ValueError("snapshot_of is for a single table, customers; with receipts leave it out")
         if not self.attributes:
             raise ValueError("snapshot_of needs attributes: the columns of customers that a model may learn from")

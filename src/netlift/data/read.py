@@ -17,7 +17,7 @@ from netlift.data.adapters.adapted import Adapted, AdapterNote
 from netlift.data.casting import Casting, Unread, refusals
 from netlift.data.checks.findings import find_readers
 from netlift.data.completeness import find_complete_end
-from netlift.data.contract import CONSENT_PREFIX, CONTRACT, SNAPSHOT, ContractColumn, TableContract
+from netlift.data.contract import CONSENT_PREFIX, CONTRACT, ContractColumn, TableContract, contract_of
 from netlift.data.files import CSV, list_files, machine_error, open_files, stem_of
 from netlift.data.memory import LIBRARIES_MB, require_memory
 from netlift.data.snapshot import complete_snapshot
@@ -65,9 +65,9 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: s
                 sources.tables,
                 attributes=settings.data.attributes,
                 zone=ZoneInfo(settings.time_zone),
-                written=settings.data.tables,
+                written=settings.data.sources,
                 attribute_types=settings.data.attribute_types,
-                contract=_contract(settings),
+                contract=contract_of(settings.data),
                 refused=refused if verb else None,
             )
             tables = replace(tables, notes=(*sources.notes, *_numbers_as_text(settings, sources.tables)))
@@ -104,7 +104,7 @@ def source_files(settings: BusinessSettings) -> dict[str, Path]:
             raise DataError(f"no file at {', '.join(missing)}; point the config at it")
         return files
     files = {}
-    for name, source in data.tables.items():
+    for name, source in data.sources.items():
         stem = stem_of(source.path)
         with suppress(DataError):
             files |= {f"{name}/{part.relative_to(stem).as_posix()}": part for part in list_files(source.path)}
@@ -154,20 +154,17 @@ def _sources(
         return adapt(settings.data.adapter, connection, settings.data.path), {}
     refused: dict[str, str] = {}
     found: dict[str, ir.Table] = {}
-    for name, source in settings.data.tables.items():
+    known = contract_of(settings.data)
+    for name, source in settings.data.sources.items():
         unlike: dict[str, str] = {}
         try:
             opened = open_files(connection, name, source, scratch=scratch, mixed=unlike if by_column else None)
-            found[name] = _rename(_contract(settings)[name], opened, source)
+            found[name] = _rename(known[name], opened, source)
         except DataError as error:
             refused[name] = str(error)
         ours = {theirs: column for column, theirs in source.columns.items()}
         refused |= {f"{name}.{ours.get(column, column)}": f"is {told}" for column, told in unlike.items()}
     return Adapted(tables=found, notes=()), refused
-
-
-def _contract(settings: BusinessSettings) -> Mapping[str, TableContract]:
-    return CONTRACT if settings.data.snapshot_of is None else SNAPSHOT
 
 
 def _rename(contract: TableContract, table: ir.Table, source: TableSource) -> ir.Table:
@@ -191,7 +188,7 @@ def _numbers_as_text(settings: BusinessSettings, sources: Mapping[str, ir.Table]
     data = settings.data
     if "customers" not in data.tables:
         return
-    known = _contract(settings)["customers"]
+    known = contract_of(data)["customers"]
     customers, casting = sources["customers"], Casting.of(data.tables["customers"], ZoneInfo(settings.time_zone))
     asked = [
         name
@@ -292,6 +289,7 @@ def conform(
         unknown={name: tuple(c for c in sources[name].columns if c not in present[name]) for name in kept},
         refused=lost,
         unread={(each.table, each.column): each.words for each in unread if each.table in kept},
+        known=contract,
     )
 
 

@@ -10,7 +10,7 @@ from netlift.errors import SchemaDriftError
 from netlift.features.customers import encode
 from netlift.features.engagement import ANSWERED, COMPLAINED, KINDS, OPENED, SENT
 from netlift.features.kernel import PROMO, RETURN
-from netlift.features.own_features import load_features
+from netlift.features.own_features import load_features, require_customer_rows
 from netlift.features.streams import hash_id
 from netlift.features.vocabulary import COMPLAINT, NPS, OPEN, Vocabulary, is_present
 
@@ -37,7 +37,9 @@ def check_sources(tables: Tables, vocabulary: Vocabulary) -> None:
             missing.append(f"transactions.{column}")
     if vocabulary.contact_channels and "offers" not in tables:
         missing.append("offers")
-    missing += [own.table for own in load_features(vocabulary.own) if own.table not in tables]
+    for own in load_features(vocabulary.own):
+        require_customer_rows(tables, own.table, what=f"the own feature {own.name}")
+        missing += [] if own.table in tables else [own.table]
     if missing:
         raise SchemaDriftError(
             f"{', '.join(missing)}: present when the vocabulary was learned, missing now; restore the source or retrain"

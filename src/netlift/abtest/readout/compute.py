@@ -28,6 +28,7 @@ from netlift.abtest.readout.checks import (
 )
 from netlift.abtest.readout.comparison import campaign_score
 from netlift.abtest.readout.days import follow_arms, read_days
+from netlift.abtest.readout.metrics import check_guardrails, find_metric, hold_guardrails, read_metric, with_metric
 from netlift.abtest.readout.other_campaigns import INSIDE, find_touches, read_overlaps
 from netlift.abtest.readout.overlaps import Touch
 from netlift.abtest.readout.result import (
@@ -36,6 +37,7 @@ from netlift.abtest.readout.result import (
     Assumption,
     CampaignReadout,
     Check,
+    MetricReadout,
     SegmentRemainder,
 )
 from netlift.abtest.readout.rows import (
@@ -245,7 +247,9 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     )
     withheld: Literal["blocked", "observational"] | None = "blocked" if blocked(checks) else None
     withheld = withheld if randomized else "observational"
-    read = read_arms(arms, replace(terms, withheld=withheld), **others)
+    metrics = tuple(_metrics(reading, terms, progress))
+    checks = (*checks, *check_guardrails(metrics))
+    read = hold_guardrails(read_arms(arms, replace(terms, withheld=withheld), **others), metrics)
     segments = list(_segments(reading, cells, read, terms))
     fixed = {arm.arm: _fixed(arm.assigned, read.arms, campaign) for arm in read.arms}
     people = int(tables["customers"].count().to_pyarrow().as_py())
@@ -254,7 +258,11 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         read_rollout(arm, pair, found.contrast, eligible=facts.assigned, outside=people - facts.assigned, terms=terms)
         for arm, found, pair in zip(read.arms, read.averages, shrunken, strict=True)
     )
-    advice = tuple(advise_arms(settings, tables, read, rollout, fixed=campaign.fixed_cost, control=cells[CONTROL].n))
+    advice = tuple(
+        advise_arms(
+            settings, tables, read, rollout, fixed=campaign.fixed_cost, control=cells[CONTROL].n, metrics=metrics
+        )
+    )
     return CampaignReadout(
         campaign_id=campaign.campaign_id,
         name=campaign.name,
@@ -296,7 +304,18 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
             level=how.level, currency=settings.currency,
         ),
         among=terms.among.get(ALL_ARMS),
+        metrics=metrics,
     )  # fmt: skip
+
+
+def _metrics(reading: Reading, terms: Terms, progress: Progress) -> Iterator[MetricReadout]:
+    """The metrics of the config, each in a pass of its own over the rows."""
+    for name, each in reading.settings.metrics.items():
+        progress.stage("readout", f"metric {name}")
+        metric = find_metric(name, each)
+        rows = with_metric(reading.tables, reading.rows, metric, until=reading.campaign.until)
+        cells = by_arm(reading.cells(rows, figures=(*OUTCOMES, *COVARIATES)))
+        yield from read_metric(name, each, metric.unit, cells, terms)
 
 
 def _how_to_read(settings: BusinessSettings, request: ReadoutRequest) -> ReadoutSettings:

@@ -61,6 +61,11 @@ class RowRule:
     among: ir.BooleanValue | None = None
 
 
+def references_of(table: str) -> tuple[str, ...]:
+    """The tables that rows of a table refer to; those beyond the contract are rows of customers."""
+    return REFERENCES.get(table, () if table in CONTRACT else ("customers",))
+
+
 def make_rules(
     tables: Tables, name: str, rows: ir.Table, *, as_of: datetime | None, max_orphan_share: float
 ) -> list[RowRule]:
@@ -220,7 +225,7 @@ def _reference_rules(name: str, rows: ir.Table, max_orphan_share: float) -> Iter
         "tolerated_share": max_orphan_share,
     }
     reach = {"customers": of_customers, "campaigns": {}, "offers": of_campaign}
-    for reference in REFERENCES.get(name, ()):
+    for reference in references_of(name):
         key = CONTRACT[reference].key[0]
         if f"known_{key}" not in rows.columns:
             continue
