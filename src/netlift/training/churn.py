@@ -16,7 +16,7 @@ from netlift.estimators.cross_fit import Folds
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.value.churn import fit_tuned_churn, tune_churn
 from netlift.evaluation.churn.metrics import compare_probabilities, evaluate_probabilities, log_loss, tabulate_tenths
-from netlift.evaluation.churn.money_at_risk import MoneyAtRisk, money_at_risk
+from netlift.evaluation.churn.money_at_risk import MoneyAtRisk, compare_found, money_at_risk
 from netlift.report.charts import calibration_chart
 from netlift.results import Estimate, Table, format_number
 from netlift.training.gate import Cutoffs, GateCheck, auc_believable, calibration_over_cutoffs, calibration_within
@@ -86,6 +86,14 @@ class ChurnJudge(Judge[ChurnTask]):
     def compare(self, p: np.ndarray, against: np.ndarray) -> Estimate:
         differences = compare_probabilities(self.test.y, p, against, customer=self.test.customer, level=self.level)
         return by_name(differences)["roc_auc"]
+
+    @property
+    def held(self) -> str:
+        """The money that a list is judged by."""
+        return f"the {self._worth.words or 'customers'} lost"
+
+    def compare_money(self, p: np.ndarray, against: np.ndarray) -> Estimate:
+        return compare_found(p, against, self.test.y, self._worth.values, list_share=LIST_SHARE, level=self.level)
 
     @cached_property
     def _worth(self) -> MoneyAtStake:

@@ -78,6 +78,11 @@ class Judge(ABC, Generic[AnyDefinition]):
         return watch
 
     @property
+    @abstractmethod
+    def held(self) -> str:
+        """The held-out money that a list of a tenth is judged by, in words."""
+
+    @property
     def machine(self) -> Machine:
         """Seed and threads of every fit."""
         settings = self.assignment.settings
@@ -121,6 +126,10 @@ class Judge(ABC, Generic[AnyDefinition]):
     @abstractmethod
     def compare(self, predicted: np.ndarray, against: np.ndarray) -> Estimate:
         """Paired difference of `measure`, this less the other."""
+
+    @abstractmethod
+    def compare_money(self, predicted: np.ndarray, against: np.ndarray) -> Estimate:
+        """Paired difference of the share of the money that a list of a tenth holds, this less the other."""
 
     @abstractmethod
     def say(self, name: str, predicted: np.ndarray) -> str:

@@ -103,6 +103,15 @@ class LtvJudge(Judge[LtvDefinition]):
         differences = compare_values(self.test.y, predicted, against, customer=self.test.customer, level=self.level)
         return by_name(differences)["normalized_gini"]
 
+    @property
+    def held(self) -> str:
+        """The money that a list is judged by."""
+        return f"the {self.assignment.money} that came"
+
+    def compare_money(self, predicted: np.ndarray, against: np.ndarray) -> Estimate:
+        differences = compare_values(self.test.y, predicted, against, customer=self.test.customer, level=self.level)
+        return by_name(differences)["capture_top_10"]
+
     def say(self, name: str, predicted: np.ndarray) -> str:
         currency = self.assignment.settings.currency
         return (

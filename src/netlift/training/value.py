@@ -28,7 +28,13 @@ from netlift.training.customer_rows import (
     build_labelled_rows,
     require_blind_features,
 )
-from netlift.training.gate import GateCheck, beats_baseline, feature_alone_believable, features_believable
+from netlift.training.gate import (
+    GateCheck,
+    beats_baseline,
+    feature_alone_believable,
+    features_believable,
+    money_agrees,
+)
 from netlift.training.judge import Earlier, Judge
 from netlift.training.ltv import LtvJudge
 from netlift.training.task import TrainedModel, TrainingTask
@@ -60,10 +66,12 @@ class Paired:
     Attributes:
         against: The other.
         difference: By how much the chosen one's figure is higher, paired by customer.
+        money_in_top_tenth: How much more of the held-out money its list of a tenth holds, as a share, paired likewise.
     """
 
     against: str
     difference: Estimate
+    money_in_top_tenth: Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,8 +338,11 @@ def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence
     gain = judge.compare(board[learner], board[rival])
     least = judge.definition.gates.min_gain_over_baseline
     check = beats_baseline(gain, baseline=f"the baseline {rival}", measure=judge.measure, at_least=least)
+    money = money_agrees(
+        judge.compare_money(board[learner], board[rival]), baseline=f"the baseline {rival}", held=judge.held
+    )
     if check.passed:
-        return learner, [check]
+        return learner, [check, money]
     tied = [name for name in baselines if name == rival or judge.compare(board[name], board[rival]).ci_upper >= 0]
     nearest = max(tied, key=lambda name: score[name])
     if gain.ci_upper >= 0 and score[learner] > score[nearest]:
@@ -339,7 +350,7 @@ def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence
             f"{learner} orders customers as well as the baseline {rival}, and came nearer to what happened at the "
             f"cutoff where candidates were compared. {check.words}"
         )
-        return learner, [replace(check, passed=True, words=words)]
+        return learner, [replace(check, passed=True, words=words), money]
     return nearest, [
         replace(check, passed=True, words=f"The simple {nearest} is taken, {learner} does not beat it. {check.words}")
     ]
@@ -348,7 +359,11 @@ def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence
 def _pair(judge: Judge[Any], board: Mapping[str, np.ndarray], chosen: str) -> Table[Paired]:
     """The chosen candidate less each other one, on the same customers."""
     rows = [
-        Paired(against=name, difference=judge.compare(board[chosen], predicted))
+        Paired(
+            against=name,
+            difference=judge.compare(board[chosen], predicted),
+            money_in_top_tenth=judge.compare_money(board[chosen], predicted),
+        )
         for name, predicted in board.items()
         if name != chosen
     ]
