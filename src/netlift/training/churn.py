@@ -90,7 +90,7 @@ class ChurnJudge(Judge[ChurnTask]):
     @property
     def held(self) -> str:
         """The money that a list is judged by."""
-        return f"the {self._worth.words or 'customers'} lost"
+        return f"the {self._worth.words or 'customers'} that left"
 
     def compare_money(self, p: np.ndarray, against: np.ndarray) -> Estimate:
         return compare_found(p, against, self.test.y, self._worth.values, list_share=LIST_SHARE, level=self.level)

@@ -107,8 +107,11 @@ def money_agrees(gain: Estimate, *, baseline: str, held: str) -> GateCheck:
         The tenth named first holds 1.2 percentage points more of the margin that came than by last_period
         (-0.4 to 2.8).
     """
-    share, low, high = map(_points, (gain.point, gain.ci_lower, gain.ci_upper))
-    words = f"The tenth named first holds {share} percentage points more of {held} than by {baseline} ({low} to {high})"
+    share, low, high = map(_points, (abs(gain.point), gain.ci_lower, gain.ci_upper))
+    more = "less" if gain.point < 0 else "more"
+    words = (
+        f"The tenth named first holds {share} percentage points {more} of {held} than by {baseline} ({low} to {high})"
+    )
     passed = not gain.ci_upper < 0
     words += "." if passed else ": it orders better and holds less of the money."
     return GateCheck(name="money_agrees", passed=passed, found=gain.ci_upper, needed=0.0, words=words)
