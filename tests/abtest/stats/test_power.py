@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from money_world import customers
 
 from netlift.abtest.design import power
-from netlift.abtest.design.power import Spread, ArmSizes
+from netlift.abtest.design.power import ArmSizes, Spread
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.difference import contrast, money
 from netlift.abtest.stats.moments import OUTCOMES, PROFIT, of_rows

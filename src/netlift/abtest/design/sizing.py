@@ -22,8 +22,8 @@ from scipy.special import ndtr
 
 from netlift.abtest.design.power import (
     MOST_CUSTOMERS,
-    Spread,
     ArmSizes,
+    Spread,
     chance_of_made_money,
     gamma_of,
     half_width,
