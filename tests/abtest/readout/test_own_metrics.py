@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from own_shop import WRITTEN, open_shop
-from readout_world import ASSIGNED, DAYS, make_market, settings
+from readout_world import ASSIGNED, DAYS, NIGHT, make_market, settings
 
 from netlift.abtest.readout.arms import Terms
 from netlift.abtest.readout.compute import read_campaign
-from netlift.abtest.readout.metrics import OwnMetric, read_metric, with_metric
+from netlift.abtest.readout.metrics import OwnMetric, find_metric, read_metric, with_metric
 from netlift.abtest.readout.rows import ReadoutRequest
 from netlift.abtest.readout_report.page import readout_document, readout_json
-from netlift.abtest.stats.aggregate import aggregate
+from netlift.abtest.stats.aggregate import aggregate, by_arm
 from netlift.abtest.stats.moments import OUTCOMES
 from netlift.config.business import DataSettings
 from netlift.config.readout import MetricSettings
@@ -108,15 +108,29 @@ def test_metrics_are_what_raw_rows_give_and_a_broken_guardrail_takes_the_verdict
         assert b"complaints" not in to_html(page)
 
 
-def test_a_guardrail_that_is_open_keeps_an_arm_in_test_and_no_guardrail_gives_what_was_withheld(tables) -> None:
+def test_a_guardrail_that_is_open_keeps_an_arm_in_test(tables) -> None:
     how = settings(metrics={"complaints": {"events": "complaint", "at_most": MORE}})
     readout = read_campaign(how, tables, ReadoutRequest(campaign_id="K1"), progress=Silent())
     assert (readout.metrics[0].status, readout.verdict.code) == ("warned", "made_money")
     assert (readout.advice[0].code, readout.advice[0].reason) == ("keep_testing", "guardrail_open")
+
+
+def test_a_kind_or_table_that_is_not_there_is_refused_and_what_never_happens_keeps_no_bound(tables) -> None:
+    def of(table, value):
+        contacts = tables["contacts"]
+        assigned = contacts.mutate(arm=contacts.offer_id, ends_at=contacts.assigned_at + ibis.interval(days=DAYS))
+        metric = OwnMetric(table=table, unit="events", formula="x", value=value)
+        return with_metric(tables, assigned, metric, until=NIGHT)
+
+    for kind, match in (("complain", "did you mean complaint"), ("opt_out", "there are complaint, visit")):
+        with pytest.raises(ConfigError, match=f"readout.metrics.x: no event is of kind '{kind}'.*{match}"):
+            find_metric(tables, "x", MetricSettings(events=kind))
     with pytest.raises(ConfigError, match=r"is of the table 'parcel': name it .* did you mean parcels"):
-        with_metric(
-            tables, tables["contacts"], OwnMetric(table="parcel", unit="", formula="x", value=len), until=datetime.max
-        )
+        of("parcel", lambda seen: seen.count())
+    cells = by_arm(aggregate(of("events", lambda seen: (seen.value > 1).sum()), figures=OUTCOMES))
+    terms = Terms(currency="", level=0.95, tolerance=0.0, fixed=0.0, covariates=())
+    asked = MetricSettings(events="x", at_most=0.1)
+    assert [one.status for one in read_metric("x", asked, "events", cells, terms)] == ["not_checked"]
 
 
 CAMPAIGNS, PEOPLE = 250, 500

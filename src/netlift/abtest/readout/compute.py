@@ -312,7 +312,7 @@ def _metrics(reading: Reading, terms: Terms, progress: Progress) -> Iterator[Met
     """The metrics of the config, each in a pass of its own over the rows."""
     for name, each in reading.settings.metrics.items():
         progress.stage("readout", f"metric {name}")
-        metric = find_metric(name, each)
+        metric = find_metric(reading.tables, name, each)
         rows = with_metric(reading.tables, reading.rows, metric, until=reading.campaign.until)
         cells = by_arm(reading.cells(rows, figures=(*OUTCOMES, *COVARIATES)))
         yield from read_metric(name, each, metric.unit, cells, terms)

@@ -32,6 +32,7 @@ from netlift.abtest.stats.simultaneous import critical_value
 from netlift.abtest.stats.skew import critical
 from netlift.config.own_parts import load_own, own_path
 from netlift.config.readout import MetricSettings
+from netlift.config.settings import did_you_mean
 from netlift.errors import ConfigError
 from netlift.features.own_features import aggregate_of, require_customer_rows
 
@@ -69,14 +70,15 @@ class OwnMetric:
     nothing: float = 0.0
 
 
-def find_metric(name: str, settings: MetricSettings) -> OwnMetric:
+def find_metric(tables: Tables, name: str, settings: MetricSettings) -> OwnMetric:
     """The metric that a config names.
 
     Raises:
-        ConfigError: An own metric that cannot be imported, or is no `OwnMetric`.
+        ConfigError: An own metric that cannot be imported, or is no `OwnMetric`; a kind that no event is of.
     """
     if settings.events is not None:
         kind = settings.events
+        _require_kind(tables, name, kind)
         return OwnMetric(
             table="events",
             unit="events",
@@ -88,6 +90,17 @@ def find_metric(name: str, settings: MetricSettings) -> OwnMetric:
     if not isinstance(found, OwnMetric):
         raise ConfigError(f"readout.metrics.{name}: {path} is a {type(found).__name__}; make it an OwnMetric")
     return found
+
+
+def _require_kind(tables: Tables, name: str, kind: str) -> None:
+    """Refuse a kind of which there never was an event: a guardrail by a misspelt one would always be kept."""
+    kinds: list[str] = []
+    if "events" in tables:
+        events = tables["events"]
+        kinds = events.filter(events.kind.notnull()).kind.as_table().distinct().to_pyarrow()["kind"].to_pylist()
+    if kind not in kinds:
+        there = f"there are {', '.join(sorted(kinds)[:20])}" if kinds else "there are no events"
+        raise ConfigError(f"readout.metrics.{name}: no event is of kind {kind!r}{did_you_mean(kind, kinds)}; {there}")
 
 
 def with_metric(tables: Tables, rows: ir.Table, metric: OwnMetric, *, until: datetime) -> ir.Table:
@@ -146,13 +159,14 @@ def read_metric(
 
 def _read(name: str, arm: str, found: Adjustment, settings: MetricSettings, *, terms: Terms) -> MetricReadout:
     seen, raw = found.contrast, found.raw
-    z = terms.bound if seen.se(PROFIT) else None  # what does not vary has no interval, however early the look
+    varies = seen.se(PROFIT) > 0
+    z = terms.bound if varies else None  # what does not vary has no interval, however early the look
     each = money(seen, PROFIT, level=terms.level, currency=terms.currency, z=z)[1]
     place = raw.names.index("margin")
-    status: CheckStatus = "not_checked"
-    if settings.at_most is not None:
+    status: CheckStatus = "not_checked"  # as where nothing happened to anybody, which rules nothing out
+    if varies and settings.at_most is not None:
         status = _held(each.ci_lower - settings.at_most, each.ci_upper - settings.at_most)
-    elif settings.at_least is not None:
+    elif varies and settings.at_least is not None:
         status = _held(settings.at_least - each.ci_upper, settings.at_least - each.ci_lower)
     return MetricReadout(
         name=name, arm=arm, difference=each, treated_mean=float(raw.treated_mean[place]),
