@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from netlift.abtest.readout.advice import Limits, Seen, advise
 from netlift.abtest.readout.arms import ArmsRead
 from netlift.abtest.readout.metrics import worst_guardrail
-from netlift.abtest.readout.result import ArmAdvice, MetricReadout, Rollout
+from netlift.abtest.readout.result import ArmAdvice, Rollout
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
 from netlift.data.read import Tables
@@ -21,7 +21,6 @@ def advise_arms(
     *,
     fixed: float,
     control: int,
-    metrics: Sequence[MetricReadout] = (),
 ) -> Iterator[ArmAdvice]:
     """Advice on every arm, in their order.
 
@@ -32,7 +31,6 @@ def advise_arms(
         rollout: Their forecasts, in the same order.
         fixed: Fixed cost of a run.
         control: Customers of control.
-        metrics: Figures beside the money, guardrails among them.
     """
     channels = channels_of(tables)
     after = {found.arm: found for found in read.pull_forward}
@@ -41,7 +39,7 @@ def advise_arms(
         yield advise(
             Seen(
                 arm=arm, customer=customer, after=after.get(arm.arm), rollout=forecast, fixed=fixed, control=control,
-                limits=limits, guardrail=worst_guardrail(metrics, arm.arm),
+                limits=limits, guardrail=worst_guardrail(read.metrics, arm.arm),
             )
         )  # fmt: skip
 

@@ -28,7 +28,7 @@ from netlift.abtest.readout.checks import (
 )
 from netlift.abtest.readout.comparison import campaign_score
 from netlift.abtest.readout.days import follow_arms, read_days
-from netlift.abtest.readout.metrics import check_guardrails, find_metric, hold_guardrails, read_metric, with_metric
+from netlift.abtest.readout.metrics import check_guardrails, hold_guardrails, read_metrics
 from netlift.abtest.readout.other_campaigns import INSIDE, find_touches, read_overlaps
 from netlift.abtest.readout.overlaps import Touch
 from netlift.abtest.readout.result import (
@@ -37,7 +37,6 @@ from netlift.abtest.readout.result import (
     Assumption,
     CampaignReadout,
     Check,
-    MetricReadout,
     SegmentRemainder,
 )
 from netlift.abtest.readout.rows import (
@@ -132,9 +131,9 @@ class Reading:
         within = (by,) if by else ()
         return self._aggregate(picture_the_treated(rows, wanted, self.chances, within=within), wanted, by)
 
-    def arms_of(self, rows: ir.Table) -> dict[str, Moments]:
-        """Moments of the outcomes of each arm and of control."""
-        return by_arm(self.cells(rows, figures=OUTCOMES))
+    def arms_of(self, rows: ir.Table, figures: Sequence[str] = OUTCOMES) -> dict[str, Moments]:
+        """Moments of the outcomes of each arm and of control, or of other figures."""
+        return by_arm(self.cells(rows, figures=figures))
 
     def average(self) -> Cells:
         """Moments of each arm and of control as pictures of the whole campaign."""
@@ -247,8 +246,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     )
     withheld: Literal["blocked", "observational"] | None = "blocked" if blocked(checks) else None
     withheld = withheld if randomized else "observational"
-    metrics = tuple(_metrics(reading, terms, progress))
-    checks = (*checks, *check_guardrails(metrics))
+    metrics = tuple(read_metrics(tables, rows, how.metrics, reading.arms_of, terms, until=campaign.until))
     read = hold_guardrails(read_arms(arms, replace(terms, withheld=withheld), **others), metrics)
     segments = list(_segments(reading, cells, read, terms))
     fixed = {arm.arm: _fixed(arm.assigned, read.arms, campaign) for arm in read.arms}
@@ -258,11 +256,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         read_rollout(arm, pair, found.contrast, eligible=facts.assigned, outside=people - facts.assigned, terms=terms)
         for arm, found, pair in zip(read.arms, read.averages, shrunken, strict=True)
     )
-    advice = tuple(
-        advise_arms(
-            settings, tables, read, rollout, fixed=campaign.fixed_cost, control=cells[CONTROL].n, metrics=metrics
-        )
-    )
+    advice = tuple(advise_arms(settings, tables, read, rollout, fixed=campaign.fixed_cost, control=cells[CONTROL].n))
     return CampaignReadout(
         campaign_id=campaign.campaign_id,
         name=campaign.name,
@@ -282,7 +276,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         segments=tuple(row for effects in segments for row in effects.rows),
         heterogeneity=tuple(effects.heterogeneity for effects in segments if effects.heterogeneity is not None),
         segment_remainders=tuple(_remainders(segments, read.arms)),
-        checks=checks,
+        checks=(*checks, *check_guardrails(metrics)),
         days=tuple(follow_arms(days, read, fixed, terms)),
         pull_forward=read.pull_forward,
         after_window=read.after_window,
@@ -304,18 +298,8 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
             level=how.level, currency=settings.currency,
         ),
         among=terms.among.get(ALL_ARMS),
-        metrics=metrics,
+        metrics=read.metrics,
     )  # fmt: skip
-
-
-def _metrics(reading: Reading, terms: Terms, progress: Progress) -> Iterator[MetricReadout]:
-    """The metrics of the config, each in a pass of its own over the rows."""
-    for name, each in reading.settings.metrics.items():
-        progress.stage("readout", f"metric {name}")
-        metric = find_metric(reading.tables, name, each)
-        rows = with_metric(reading.tables, reading.rows, metric, until=reading.campaign.until)
-        cells = by_arm(reading.cells(rows, figures=(*OUTCOMES, *COVARIATES)))
-        yield from read_metric(name, each, metric.unit, cells, terms)
 
 
 def _how_to_read(settings: BusinessSettings, request: ReadoutRequest) -> ReadoutSettings:

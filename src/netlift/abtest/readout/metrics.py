@@ -27,7 +27,7 @@ from netlift.abtest.readout.comparison import contrast_arms
 from netlift.abtest.readout.result import ALL_ARMS, Check, CheckStatus, MetricReadout, Verdict
 from netlift.abtest.stats.adjustment import Adjustment
 from netlift.abtest.stats.difference import money
-from netlift.abtest.stats.moments import PROFIT, SPEND, Moments
+from netlift.abtest.stats.moments import OUTCOMES, PROFIT, SPEND, Moments
 from netlift.abtest.stats.simultaneous import critical_value
 from netlift.abtest.stats.skew import critical
 from netlift.config.own_parts import load_own, own_path
@@ -68,6 +68,31 @@ class OwnMetric:
     formula: str
     value: Callable[[ir.Table], ir.Value]
     nothing: float = 0.0
+
+
+def read_metrics(
+    tables: Tables,
+    rows: ir.Table,
+    metrics: Mapping[str, MetricSettings],
+    read: Callable[[ir.Table, Sequence[str]], Mapping[str, Moments]],
+    terms: Terms,
+    *,
+    until: datetime,
+) -> Iterator[MetricReadout]:
+    """The metrics of a config, each in a pass of its own over the rows.
+
+    Args:
+        tables: The tables of a business.
+        rows: One row per assigned customer.
+        metrics: What the config names.
+        read: Moments of arms, control and its pictures, of such rows and some figures.
+        terms: What was decided of the readout.
+        until: First moment not seen.
+    """
+    for name, settings in metrics.items():
+        metric = find_metric(tables, name, settings)
+        cells = read(with_metric(tables, rows, metric, until=until), (*OUTCOMES, *terms.covariates))
+        yield from read_metric(name, settings, metric.unit, cells, terms)
 
 
 def find_metric(tables: Tables, name: str, settings: MetricSettings) -> OwnMetric:
@@ -206,7 +231,9 @@ def hold_guardrails(read: ArmsRead, metrics: Sequence[MetricReadout]) -> ArmsRea
     """The arms, the verdict taken from those whose guardrail failed, and from the campaign where that of all failed."""
     arms = tuple(replace(arm, verdict=_take(arm.verdict, worst_guardrail(metrics, arm.arm))) for arm in read.arms)
     whole = ALL_ARMS if len(arms) > 1 else arms[0].arm
-    return replace(read, arms=arms, verdict=_take(read.verdict, worst_guardrail(metrics, whole)))
+    return replace(
+        read, arms=arms, metrics=tuple(metrics), verdict=_take(read.verdict, worst_guardrail(metrics, whole))
+    )
 
 
 def _take(verdict: Verdict, status: CheckStatus) -> Verdict:
@@ -215,4 +242,7 @@ def _take(verdict: Verdict, status: CheckStatus) -> Verdict:
     return replace(verdict, code="guardrail", more_customers=None)
 
 
-__all__ = ["OwnMetric", "check_guardrails", "find_metric", "hold_guardrails", "read_metric", "with_metric"]
+__all__ = [
+    "OwnMetric", "check_guardrails", "find_metric", "hold_guardrails", "read_metric", "read_metrics", "with_metric",
+    "worst_guardrail",
+]  # fmt: skip
