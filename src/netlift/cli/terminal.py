@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from netlift.cli.job import Job, JsonLines
 from netlift.errors import ConfigError, UsageError
 from netlift.text import clean, clean_lines, dump_json
 
@@ -55,6 +56,9 @@ def now() -> datetime:
     return datetime.now(tz=UTC)
 
 
+JOB = Job(now)
+
+
 def load_business(config: Path, data: Path | None = None) -> BusinessSettings:
     """The business of a config, its data set elsewhere where `--data` says so.
 
@@ -64,7 +68,7 @@ def load_business(config: Path, data: Path | None = None) -> BusinessSettings:
     """
     from netlift.config.business import load
 
-    settings = load(config)
+    settings = JOB.settings = load(config)
     until, today = settings.data.complete_until, now().astimezone(ZoneInfo(settings.time_zone)).date()
     if isinstance(until, date) and until >= today:
         raise ConfigError(f"{config}: data.complete_until {until}: a day is complete when it is over, today is {today}")
@@ -77,6 +81,7 @@ def load_business(config: Path, data: Path | None = None) -> BusinessSettings:
 
 def show(result: Any, *, json_output: bool, config: Path) -> None:
     """Print a result: JSON for machines, Markdown tables drawn for people, with commands for the same business."""
+    JOB.counts = getattr(result, "counts", {})
     if json_output:
         from netlift.results import SCHEMA_VERSION, to_plain
 
@@ -126,10 +131,12 @@ def _left_out(result: Any) -> Iterator[str]:
 
 @contextmanager
 def watched(*, quiet: bool) -> Iterator[Any]:
-    """A progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
+    """JSON lines where asked for; else a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
     from netlift.progress import Silent
 
-    if quiet:
+    if JOB.as_json:
+        yield JsonLines(JOB, STOP.heed)
+    elif quiet:
         yield Silent()
     elif sys.stderr.isatty():
         with _bar() as bar:
@@ -232,6 +239,7 @@ class ProgressBar:
 __all__ = [
     "DEMO",
     "EXPERIMENTS",
+    "JOB",
     "BrowserOption",
     "ConfigOption",
     "DataOption",

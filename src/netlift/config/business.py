@@ -258,6 +258,29 @@ class ScoreSettings(Settings):
     max_drifted_share: Annotated[float, Field(gt=0, le=1)]
 
 
+class TrackingSettings(Settings):
+    """A shared MLflow server in place of the store in the state folder.
+
+    Attributes:
+        uri_env: Environment variable that holds the server's address; a user and a password may stand in it.
+        registry_uri_env: The same of the model registry, where it is another server.
+    """
+
+    uri_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+    registry_uri_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")] | None = None
+
+
+class OperationsSettings(Settings):
+    """What those who run the jobs are told.
+
+    Attributes:
+        metrics_file: Where the last run of each verb is written in Prometheus' text format, such as
+            /var/lib/node_exporter/netlift.prom; None writes none.
+    """
+
+    metrics_file: ConfigPath | None = None
+
+
 class RetentionSettings(Settings):
     """What a contact to keep a customer costs and does, where no experiment has measured it.
 
@@ -297,6 +320,8 @@ class BusinessSettings(Settings):
             on it.
         names: What pages call offers, channels, segments and attributes. It has its own digest: nothing but pages
             depends on it.
+        tracking: The MLflow server; None for a store in the state folder.
+        operations: What those who run the jobs are told; nothing depends on it.
         seed: Where all randomness comes from.
         ids_readable_by: Who may read files that hold customers' ids: their owner alone, his group, or everyone.
     """
@@ -316,6 +341,8 @@ class BusinessSettings(Settings):
     decision: DecisionSettings | None = Field(default=None, exclude=True)
     next_purchase: NextPurchaseSettings = Field(default_factory=NextPurchaseSettings, exclude=True)
     names: NameSettings = Field(default_factory=NameSettings, exclude=True)
+    tracking: TrackingSettings | None = Field(default=None, exclude=True)
+    operations: OperationsSettings = Field(default_factory=OperationsSettings, exclude=True)
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     ids_readable_by: Literal["owner", "group", "everyone"] = Field(default="owner", exclude=True)
 

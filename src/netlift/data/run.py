@@ -33,13 +33,27 @@ class SourceFiles:
     Attributes:
         settings: The business.
         digest: Of the content of all of them.
+        digests: Name to digest of each file.
         marks: Name to device, inode, size, and the moments of the last change of content and of anything else, ns. A
             file that is written or replaced has other ones, also where somebody sets its time back.
     """
 
     settings: BusinessSettings
     digest: str
+    digests: Mapping[str, str]
     marks: Mapping[str, tuple[int, ...]]
+
+    def tables(self) -> dict[str, tuple[str, str]]:
+        """Each table, or file of an adapter: the digest of its content and where it is."""
+        data = self.settings.data
+        if data.path is not None:
+            return {name: (digest, str(data.path / name)) for name, digest in self.digests.items()}
+        found = {}
+        for name, source in data.tables.items():
+            own = {part: digest for part, digest in self.digests.items() if part.partition("/")[0] == name}
+            if own:
+                found[name] = (combine_digests(own), str(source.path))
+        return found
 
     def require_unchanged(self) -> None:
         """Refuse what was made while somebody wrote the tables; call it after the last read, before anything stands.
@@ -69,7 +83,8 @@ def find_sources(settings: BusinessSettings) -> SourceFiles:
     """
     files = source_files(settings)
     marks = _marks(files)  # before the digest, so that a file that changes meanwhile is seen at the end
-    return SourceFiles(settings=settings, digest=combine_digests(_digests(files)), marks=marks)
+    digests = _digests(files)
+    return SourceFiles(settings=settings, digest=combine_digests(digests), digests=digests, marks=marks)
 
 
 @contextmanager
@@ -136,6 +151,7 @@ def git_commit() -> str:
 
 
 MANIFEST_FILE = "manifest.json"
+PRUNED_FILE = "pruned.json"  # names what `netlift prune` took away
 SHORT = 6
 Content = bytes | Callable[[Path], None]
 BRING_BACK = "bring it back from a backup"
@@ -205,6 +221,8 @@ def read_standing(target: Path, inputs: Mapping[str, str], key: str, *, files: M
         UsageError: It was made from other inputs.
         GateRefusedError: A file is missing or is not what was written.
     """
+    if (target / PRUNED_FILE).exists():
+        raise GateRefusedError(f"{target}: `netlift prune` removed what nobody needed there; give another --run-key")
     try:
         manifest: dict[str, Any] = json.loads((target / MANIFEST_FILE).read_text())
         found = {name: file_digest(target / file) for name, file in files.items()}

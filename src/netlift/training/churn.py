@@ -25,6 +25,10 @@ from netlift.training.task import MoneyAtStake, TrainingTask
 
 LIST_SHARE = 0.1
 YEARLY_MARGIN = "margin_365d"
+FOUND = (
+    "margin_at_risk_found_in_top_tenth",
+    "customers_at_risk_found_in_top_tenth",
+)  # one of the two, as money is known
 FEWEST_OTHERS = 3  # cutoffs before the test, of which a swing is learnt
 
 
@@ -63,6 +67,7 @@ class ChurnJudge(Judge[ChurnTask]):
     """
 
     measure = "ROC-AUC"
+    columns = ("roc_auc", "log_loss", "calibration_error", "lift_top_tenth", *FOUND)
 
     def __init__(
         self, assignment: TrainingTask, definition: ChurnTask, test: LabelledRows, *, worth: MoneyAtStake | None = None

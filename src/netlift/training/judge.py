@@ -48,6 +48,7 @@ class Judge(ABC, Generic[AnyDefinition]):
     """
 
     measure: str
+    columns: tuple[str, ...] = ()  # metrics to compare runs by
 
     def __init__(self, assignment: TrainingTask, definition: AnyDefinition, test: LabelledRows) -> None:
         self.assignment = assignment

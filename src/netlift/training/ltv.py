@@ -56,6 +56,7 @@ class LtvJudge(Judge[LtvDefinition]):
     """How value candidates are fitted and judged on the test rows."""
 
     measure = "normalized Gini"
+    columns = ("normalized_gini", "total_bias", "capture_top_10", "prediction_interval_coverage")
 
     @property
     def horizon(self) -> Horizon:

@@ -11,6 +11,7 @@ import numpy as np
 from netlift.config.definitions import ChurnDefinition, FlagDefinition, LtvDefinition, UpliftDefinition, Windows
 from netlift.data.contract import MONTHLY_MONEY
 from netlift.errors import DataError, UsageError
+from netlift.estimators.boosting.tuning import PART_WORDS, Tuning
 from netlift.estimators.cross_fit import sample_customers
 from netlift.estimators.rows import Candidate, LabelledRows, RowSplit
 from netlift.estimators.stored import StoredModel
@@ -57,6 +58,29 @@ class Trial:
     candidate: str
     loss: float
     bias: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRow:
+    """A setting that the search of a candidate tried, on customer folds before the test.
+
+    Attributes:
+        candidate: Its name.
+        part: Which of its models, such as purchase or amount; empty where it has one.
+        trial: Its number, from 1.
+        loss: Held-out loss, lower is better.
+        trees: At the lowest loss; 0 where it was cut short.
+        pruned: Whether it was cut short.
+        settings: What was tried.
+    """
+
+    candidate: str
+    part: str
+    trial: int
+    loss: float
+    trees: float
+    pruned: bool
+    settings: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +164,10 @@ def train_value(assignment: TrainingTask) -> TrainedModel:
         tables=judge.tables(board[chosen])
         | {"paired": _pair(judge, board, chosen)}
         | ({"before_the_test": Table(name="candidates before the test", rows=fitted.trials)} if fitted.trials else {})
+        | ({"search": search} if (search := _tell_search(fitted.tunings)).rows else {})
         | ({"attributes": attributes} if attributes is not None else {}),
+        columns=judge.columns,
+        candidate_params={name: one.params for name, one in fitted.candidates.items()},
         figures=judge.figures(board[chosen], candidate),
         checks=(
             *checks,
@@ -371,6 +398,30 @@ def _pair(judge: Judge[Any], board: Mapping[str, np.ndarray], chosen: str) -> Ta
     return Table(
         name=f"{judge.measure} of {chosen} less that of each candidate, paired by customer", rows=tuple(ordered)
     )
+
+
+def _tell_search(tunings: Mapping[str, Any]) -> Table[SearchRow]:
+    """Every setting that was tried, of the candidates that have any."""
+    parts = [
+        (name, PART_WORDS.get(part, part), tuning)
+        for name, found in tunings.items()
+        for part, tuning in (found.items() if isinstance(found, dict) else [("", found)])
+        if isinstance(tuning, Tuning)
+    ]
+    rows = tuple(
+        SearchRow(
+            candidate=name,
+            part=part,
+            trial=i,
+            loss=one.loss,
+            trees=one.trees,
+            pruned=one.pruned,
+            settings=", ".join(f"{setting} {value:.4g}" for setting, value in one.params.items()),
+        )
+        for name, part, tuning in parts
+        for i, one in enumerate(tuning.tried, start=1)
+    )
+    return Table(name="settings tried", rows=rows)
 
 
 def _biases(outcome: Mapping[str, Estimate], trials: Sequence[Trial], chosen: str) -> list[float]:

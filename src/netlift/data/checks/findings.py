@@ -137,6 +137,11 @@ class CheckReport:
     sample_ratios: Table[SampleRatio]
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Rows read, for logs and metrics."""
+        return {"in": sum(table.rows for table in self.tables)}
+
+    @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that some verb does not read, or stops for."""
         return tuple(finding for finding in self.findings if finding.severity == "error")

@@ -59,7 +59,7 @@ def fit_response(rows: ContactRows, *, search: Search, folds: int, machine: Mach
             ],
             boosters={"response.txt": fitted.model_to_string()},
         ),
-        params={"rounds": rounds},
+        params={"trees": rounds},
         notes=(NOTE,),
         importance=gain_shares(fitted, rows.features),
     )

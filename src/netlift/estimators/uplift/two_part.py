@@ -25,6 +25,7 @@ import numpy as np
 from netlift.config.definitions import Search
 from netlift.estimators.boosting.folds import draw_folds
 from netlift.estimators.boosting.lightgbm import Machine, gain_shares
+from netlift.estimators.boosting.tuning import PART_WORDS
 from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.expression import Expression, booster, constant, linear, product, write_files
 from netlift.estimators.rows import Candidate, ContactRows
@@ -102,7 +103,13 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
     return Candidate(
         name="two_part",
         files=store_effects(rows, purchases, partial(_expression, purchases, effects), final, boosters),
-        params={**tuned.params, **{f"rounds_{effect.task.file[:-4]}": effect.rounds for effect in effects}},
+        params={
+            **tuned.params,
+            **{
+                f"{PART_WORDS[effect.task.part]}.{rows.offers[effect.task.arm - 1]}.trees": effect.rounds
+                for effect in effects
+            },
+        },
         notes=(*_notes(boosting), tuned.note, *calibration.notes, *(effect.note for effect in effects)),
         importance=share_importance(purchases, boosters, rows),
     )

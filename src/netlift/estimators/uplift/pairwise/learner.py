@@ -18,8 +18,10 @@ from functools import partial
 import numpy as np
 
 from netlift.config.definitions import Search
+from netlift.data.contract import CONTROL
 from netlift.estimators.boosting.folds import draw_folds
 from netlift.estimators.boosting.lightgbm import Machine
+from netlift.estimators.boosting.tuning import PART_WORDS
 from netlift.estimators.expression import Expression, booster, constant, extend_boosters, linear, product
 from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import Candidate, ContactRows
@@ -78,7 +80,7 @@ def fit_paired_effects(
     return Candidate(
         name="paired_effects",
         files=store_effects(rows, purchases, partial(_expression, purchases, learned, drivers), final, boosters),
-        params=_params(learned),
+        params=_params(learned, rows.offers),
         notes=(
             *boosting.outcome_notes(),
             *drivers.notes,
@@ -153,12 +155,13 @@ def _expression(
     return extend_boosters(uplift, list(drivers.columns.values()))
 
 
-def _params(learned: Sequence[LearnedContrast]) -> dict[str, float | int | str]:
-    """Trees and leaves of each contrast."""
+def _params(learned: Sequence[LearnedContrast], offers: Sequence[str]) -> dict[str, float | int | str]:
+    """Trees and leaves of each contrast, by the names of its arms."""
+    arms = (CONTROL, *offers)
     found: dict[str, float | int | str] = {}
     for one in learned:
-        name, leaves = one.contrast.file.removesuffix(".txt"), one.trees.grown[0].setting.num_leaves
-        found |= {f"rounds_{name}": one.trees.rounds, f"leaves_{name}": leaves}
+        pair = f"{PART_WORDS[one.contrast.part]}.{arms[one.contrast.arm]}_vs_{arms[one.contrast.beside]}"
+        found |= {f"{pair}.trees": one.trees.rounds, f"{pair}.num_leaves": one.trees.grown[0].setting.num_leaves}
     return found
 
 
