@@ -14,7 +14,7 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 83_860,
+    "lines": 84_790,
     "files in the largest folder": 21,
     "lines of the largest file": 520,
     "lines of pipelines": 4_000,

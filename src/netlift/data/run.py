@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from netlift.config.business import BusinessSettings
+from netlift.data.engines.databases import open_database
+from netlift.data.engines.remote import mark_of
 from netlift.data.read import Tables, open_tables, source_files
 from netlift.data.write import Access, file_digest, resource_error, staged_directory, write_bytes
 from netlift.errors import BusyError, DataError, GateRefusedError, UsageError
@@ -33,13 +35,14 @@ class SourceFiles:
     Attributes:
         settings: The business.
         digest: Of the content of all of them.
-        marks: Name to device, inode, size, and the moments of the last change of content and of anything else, ns. A
-            file that is written or replaced has other ones, also where somebody sets its time back.
+        marks: Name of a table of a database to its version; of a file to device, inode, size, and the moments of the
+            last change of content and of anything else, ns. A file that is written or replaced has other ones, also
+            where somebody sets its time back.
     """
 
     settings: BusinessSettings
     digest: str
-    marks: Mapping[str, tuple[int, ...]]
+    marks: Mapping[str, tuple[int, ...] | str]
 
     def require_unchanged(self) -> None:
         """Refuse what was made while somebody wrote the tables; call it after the last read, before anything stands.
@@ -48,7 +51,7 @@ class SourceFiles:
             BusyError: A file was written, replaced, added or removed since the job began.
         """
         try:
-            now = _marks(source_files(self.settings))
+            now = {**_marks(source_files(self.settings)), **table_versions(self.settings)}
         except DataError:  # a file that went away
             now = {}
         changed = sorted(name for name in {*self.marks, *now} if self.marks.get(name) != now.get(name))
@@ -67,9 +70,26 @@ def find_sources(settings: BusinessSettings) -> SourceFiles:
         DataError: A file of an adapter is missing.
         ResourceError: One may not be read.
     """
-    files = source_files(settings)
+    files, versions = source_files(settings), table_versions(settings)
     marks = _marks(files)  # before the digest, so that a file that changes meanwhile is seen at the end
-    return SourceFiles(settings=settings, digest=combine_digests(_digests(files)), marks=marks)
+    digest = combine_digests({**_digests(files), **versions})
+    return SourceFiles(settings=settings, digest=digest, marks={**marks, **versions})
+
+
+def table_versions(settings: BusinessSettings) -> dict[str, str]:
+    """Tables of databases to digests of their content, those of stores to digests of what lists their files.
+
+    Raises:
+        DataError: One is not there or may not be read.
+    """
+    versions = {}
+    for name, source in settings.data.sources.items():
+        if source.address is not None:
+            versions[name] = hashlib.sha256(mark_of(name, source).encode()).hexdigest()
+        if source.url_env is not None:
+            with open_database(source.url_env) as database:
+                versions[name] = database.version_of(name, source)
+    return versions
 
 
 @contextmanager
