@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide forecast demo test test-fast check lint types imports house format docs bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout studies fuzz audit clean
+.PHONY: help setup lock data train score decide forecast demo test test-fast test-engines check lint types imports house format docs bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout studies fuzz audit clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,10 +33,11 @@ endef
 
 setup: .venv/.ready  ## The virtual environment, from requirements.lock
 
-lock: .venv/.ready  ## Resolve pyproject.toml into requirements.lock and requirements-bench.lock, requirements-docs.lock anew
+lock: .venv/.ready  ## Resolve pyproject.toml into requirements.lock, requirements-bench.lock, requirements-docs.lock and requirements-engines.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group bench --constraint requirements.lock pyproject.toml -o requirements-bench.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group docs -o requirements-docs.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --extra postgres --extra clickhouse --constraint requirements.lock pyproject.toml -o requirements-engines.lock
 
 data: .venv/.ready  ## The demo retailer's tables, where they are missing; CUSTOMERS=100000 for more
 	@test -e var/demo/simulation.json || $(NETLIFT) simulate --config configs/demo.yaml --customers $(CUSTOMERS)
@@ -65,6 +66,15 @@ test: .venv/.ready  ## All tests
 
 test-fast: .venv/.ready  ## Tests of the parts alone: while you work
 	@$(PYTEST) -m 'not slow' tests
+
+.venv-engines/.ready: requirements-engines.lock pyproject.toml
+	@echo "Setting up .venv-engines with the drivers of databases (once, a minute or two) ..."
+	@$(PYTHON) -m venv .venv-engines
+	$(call install,.venv-engines,requirements-engines.lock)
+	@touch $@
+
+test-engines: .venv-engines/.ready  ## Tables in PostgreSQL give what files give; starts Debian's PostgreSQL in a temporary folder
+	@OMP_NUM_THREADS=1 .venv-engines/bin/python -m pytest -rs tests/data/engines
 
 check: lint types imports house  ## Lint, types, the direction of imports, and the layout of the code
 
@@ -153,4 +163,4 @@ audit: .venv-audit/.ready  ## Known vulnerabilities of what requirements.lock pi
 	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock || { echo "make audit: not passed. Either a known vulnerability is listed above, or the advisories could not be reached, so that nothing is known" >&2; exit 1; }
 
 clean:  ## Remove everything that was made here, the demo data and models too
-	rm -rf .venv .venv-bench .venv-docs .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache
+	rm -rf .venv .venv-bench .venv-docs .venv-engines .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache

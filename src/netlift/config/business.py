@@ -6,7 +6,7 @@ import os
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -22,6 +22,7 @@ from netlift.config.settings import Settings, did_you_mean, load_settings
 TABLE_NAMES = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys", "item_scores")
 REQUIRED_TABLES = ("customers", "transactions")
 AttributeType = Literal["number", "text"]
+STORES = ("s3://", "gs://", "hdfs://", "file://")
 ColumnType = Literal["id", "instant", "date", "money", "number", "flag", "text"]
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 LONGEST_PATH, LONGEST_PART = 1000, 255
@@ -70,24 +71,60 @@ class TableSource(Settings):
 
     Attributes:
         path: A Parquet or CSV file (also `.csv.gz`), a folder of either, a pattern such as `receipts/2026-*.parquet`,
-            or a DuckDB file.
-        table: The table's name inside a DuckDB file.
+            or a DuckDB file. Files may lie in a store as well: `s3://bucket/receipts`, `hdfs://host:8020/receipts`.
+        address: Where `path` names a store, that; nobody writes it.
+        table: The table's name inside a DuckDB file or a database; there also `schema.table`.
+        url_env: Of a database: the environment variable that holds its URL, with user and password; never the URL.
+        updated_at: Of a table of a database: its column whose newest moment says when it was last written. Consents are
+            not known from a table without it.
         columns: Contract column to the source's own name, where they differ.
         encoding: How a CSV is written where it is not UTF-8, such as cp1251.
+        delimiter: What stands between the values of a CSV where it does not tell.
         decimal: What stands before the fraction of numbers that are text; with a comma, spaces may group thousands.
         date_format: How days that are text are written where it is not ISO 8601: %d, %m and %Y once each.
         zone: Of moments that name none; None for the business's.
         also: Columns beyond the contract that own features and metrics read, and what each is.
     """
 
-    path: ConfigPath = Field(exclude=True)
+    path: ConfigPath | None = Field(default=None, exclude=True)
+    address: str | None = Field(default=None, exclude=True)
     table: str | None = None
+    url_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(default=None, exclude=True)
+    updated_at: str | None = Field(default=None, exclude=True)
     columns: dict[str, str] = Field(default_factory=dict)
     encoding: str | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(default=None, exclude=True)
     decimal: Literal[".", ","] = "."
     date_format: str | None = None
     zone: str | None = None
     also: dict[TableName, ColumnType] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_address(cls, content: Any) -> Any:
+        path = content.get("path") if isinstance(content, dict) else None
+        if not isinstance(path, str) or "://" not in path:
+            return content
+        if not path.startswith(STORES):
+            raise ValueError(f"path begins with none of {', '.join(STORES)}; a database is table with url_env")
+        return {key: value for key, value in content.items() if key != "path"} | {"address": path}
+
+    @model_validator(mode="after")
+    def _one_place(self) -> TableSource:
+        if self.address is not None and self.table is not None:
+            raise ValueError("a DuckDB file is read where it lies: bring it here, or export its tables to Parquet")
+        if sum(each is not None for each in (self.path, self.address, self.url_env)) != 1:
+            raise ValueError("needs path, for files, or table with url_env, for a table of a database")
+        if self.url_env is not None:
+            written = [n for n in ("encoding", "delimiter", "date_format") if getattr(self, n) is not None]
+            written += ["decimal"] if self.decimal != "." else []
+            if self.table is None:
+                raise ValueError("url_env needs table: the table's name in the database, such as crm.customers")
+            if written:
+                raise ValueError(f"{', '.join(written)}: of files of text; a database's columns have types")
+        elif self.updated_at is not None:
+            raise ValueError("updated_at is of a table of a database; when files were written, their folder tells")
+        return self
 
     @field_validator("encoding")
     @classmethod

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.data.adapters.adapted import AdapterNote
 from netlift.data.contract import CONTRACT, TableContract
+from netlift.data.engines.engine import Engine
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -22,7 +23,7 @@ class Tables:
     wall-clock time of the business's zone without a zone. Customers also carry the configured attributes.
 
     Attributes:
-        connection: The Ibis backend that the tables live in.
+        engine: What the tables live in.
         expressions: Table name to Ibis expression.
         present: Table name to the contract columns that the source really has.
         attributes: Customer columns that become features.
@@ -37,7 +38,7 @@ class Tables:
         known: What each table holds that the business may have, those beyond the contract among them.
     """
 
-    connection: Any
+    engine: Engine
     expressions: Mapping[str, ir.Table]
     present: Mapping[str, frozenset[str]]
     attributes: tuple[str, ...]
@@ -48,6 +49,11 @@ class Tables:
     refused: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[tuple[str, str], str] = field(default_factory=dict)
     known: Mapping[str, TableContract] = field(default_factory=lambda: CONTRACT)
+
+    @property
+    def connection(self) -> Any:
+        """The engine's Ibis backend."""
+        return self.engine.connection
 
     @property
     def contract(self) -> Mapping[str, TableContract]:

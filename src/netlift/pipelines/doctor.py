@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from netlift.config.business import BusinessSettings
-from netlift.data.files import stem_of
+from netlift.data.engines.files import stem_of
 from netlift.data.write import STAGING_PREFIX
 from netlift.decisions.next_best_offer.model import TASK, UPLIFT
 from netlift.decisions.next_best_offer.upkeep import find_stale, offer_of_history
@@ -193,7 +193,9 @@ def _find_leftovers(settings: BusinessSettings, experiments: Path | None, *, now
     """
     folders = [settings.state, *([experiments] if experiments else [])]
     found = {path for folder in folders for path in folder.rglob(f"{STAGING_PREFIX}*")}
-    stems = {stem_of(source.path) for source in settings.data.sources.values()} | {settings.data.path or settings.state}
+    stems = {stem_of(source.path) for source in settings.data.sources.values() if source.path} | {
+        settings.data.path or settings.state
+    }
     beside = {path for stem in stems for folder in (stem, stem.parent) for path in folder.glob(f"{STAGING_PREFIX}*")}
     found |= {path for path in beside if now.timestamp() - path.stat().st_mtime > YOUNG_SECONDS}
     return tuple(

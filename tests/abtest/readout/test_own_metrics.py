@@ -23,6 +23,7 @@ from netlift.abtest.stats.moments import OUTCOMES
 from netlift.config.business import DataSettings
 from netlift.config.readout import MetricSettings
 from netlift.data.contract import contract_of
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import conform
 from netlift.errors import ConfigError
 from netlift.progress import Silent
@@ -75,7 +76,7 @@ def tables(market):
     frames = {name: getattr(market, name) for name in ("customers", "transactions", "campaigns", "contacts", "offers")}
     sources = {name: ibis.memtable(frame) for name, frame in (frames | {"events": events, "parcels": parcels}).items()}
     zone = ZoneInfo("UTC")
-    return conform(ibis.duckdb.connect(threads=1), sources, attributes=(), zone=zone, contract=own_contract())
+    return conform(DuckDBEngine(), sources, attributes=(), zone=zone, contract=own_contract())
 
 
 def test_metrics_are_what_raw_rows_give_and_a_broken_guardrail_takes_the_verdict(
@@ -158,7 +159,7 @@ def test_intervals_of_a_rare_metric_hold_the_truth_as_often_as_they_say(effect: 
         "events": events,
     }
     sources = {name: ibis.memtable(frame) for name, frame in frames.items()}
-    tables = conform(ibis.duckdb.connect(threads=1), sources, attributes=(), zone=ZoneInfo("UTC"))
+    tables = conform(DuckDBEngine(), sources, attributes=(), zone=ZoneInfo("UTC"))
     metric = OwnMetric(table="events", unit="events", formula="opt-outs", value=lambda seen: seen.count())
     rows = with_metric(tables, ibis.memtable(assigned), metric, until=datetime(2030, 1, 1))
     cells: dict[str, dict] = {}

@@ -44,7 +44,6 @@ from netlift.abtest.readout.rows import (
     ReadoutRequest,
     assigned_rows,
     describe_campaign,
-    hold,
     without_small_arms,
 )
 from netlift.abtest.stats.adjustment import Adjustment
@@ -145,7 +144,7 @@ class Reading:
 
     def _aggregate(self, rows: ir.Table, figures: Sequence[str], by: str = "") -> Cells:
         if self.chances.unequal:
-            rows = hold(self.tables, rows)  # pictures are dear to work out, and asked several times
+            rows = self.tables.engine.hold(rows)  # pictures are dear to work out, and asked several times
         return aggregate(rows, figures=figures, dimensions=(by,) if by else (), cluster=self.household)
 
 
@@ -174,7 +173,7 @@ def read_campaign(
     household = request.plan.cluster if request.plan and request.plan.cluster else how.household
     rows = assigned_rows(tables, campaign, how, dimensions=customer_columns(dimensions), household=household)
     began = {campaign.campaign_id: campaign.started.date()}
-    rows = hold(tables, split_by_segment(settings, tables, rows, began, dimensions=dimensions, progress=progress))
+    rows = tables.engine.hold(split_by_segment(settings, tables, rows, began, dimensions=dimensions, progress=progress))
     rows, lost = without_small_arms(rows)
     chances = read_chances(rows)
     randomized = campaign.randomized is not False and not chances.unknown and not chances.impossible
@@ -289,7 +288,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         level=how.level,
         plan_digest=request.plan.frozen_digest if request.plan else None,
         config_digest=settings.digest(),
-        versions={name: version(name) for name in ("netlift", "numpy", "scipy", "duckdb")},
+        versions={name: version(name) for name in ("netlift", "numpy", "scipy")} | dict(tables.engine.software()),
         hypothesis=request.plan.hypothesis if request.plan else "",
         notes=_notes(reading, segments, read.adjustments),
         overlaps=read_overlaps(
@@ -436,7 +435,7 @@ def _looks(reading: Reading, terms: Terms) -> Iterator[Look]:
         then = replace(campaign, until=min(moment, campaign.until), after_days=0)
         rows = assigned_rows(reading.tables, then, reading.settings, dimensions=(), household=reading.household)
         figures = [name for name in reading.figures if name in (*OUTCOMES, *COVARIATES)]
-        seen, _ = without_small_arms(hold(reading.tables, rows))
+        seen, _ = without_small_arms(reading.tables.engine.hold(rows))
         cells = by_arm(reading.cells(seen, figures=figures))
         scores.append(campaign_score(cells, covariates=terms.covariates, fixed=terms.fixed))
     yield from looks_at([share for share, _ in due], scores, planned=plan.looks, level=plan.level)

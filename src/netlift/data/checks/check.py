@@ -24,7 +24,7 @@ from netlift.data.checks.repeats import find_repeats
 from netlift.data.checks.rules import PER_CAMPAIGN, TORN_SHARE, RowRule, make_rules, references_of
 from netlift.data.completeness import check_completeness
 from netlift.data.contract import CONTRACT, MARK, TableContract
-from netlift.data.files import reading
+from netlift.data.engines.errors import reading
 from netlift.data.read import Tables
 from netlift.errors import DataError, UsageError
 from netlift.results import Table
