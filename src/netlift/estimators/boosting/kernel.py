@@ -233,7 +233,7 @@ def _grow_tree(sample: Sample, plan: GrowthPlan, draws: np.ndarray, of: Span, ro
         scale = _scales(gradient, hessian)
         _pack(gradient, hessian, scale, room[4])
     given, bounds = (sample, plan, draws), (scale, least)
-    at, new = np.int64(0), np.int64(0)  # plain zeros would compile the search twice: as constants, and as numbers
+    at = new = int(np.argmax(found[:1, 0]))  # 0, not written so: constants would compile the search twice
     for split in range(plan.leaves - 1):
         _search_leaves(given, (at, new), held, room, totals, bounds, found)
         at, new = int(np.argmax(found[: split + 1, 0])), split + 1
