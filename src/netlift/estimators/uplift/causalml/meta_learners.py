@@ -135,7 +135,7 @@ def fit_causalml(kind: Kind, rows: ContactRows, *, search: Search, folds: int, m
     Raises:
         ConfigError: causalml does not import.
     """
-    params = PARAMS | machine.settings() | {"num_threads": 1, "max_bin": 63} | search.fixed
+    params = PARAMS | machine.settings() | {"max_bin": 63} | search.fixed
     pairs = fit_pairs(kind, rows, params=params, folds=folds, threads=machine.threads)
     boosters: dict[str, Any] = {}
     outputs = []

@@ -17,16 +17,14 @@ from functools import partial
 
 import numpy as np
 
-from netlift.config.definitions import Search
 from netlift.data.contract import CONTROL
 from netlift.estimators.boosting.folds import draw_folds
-from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.boosting.tuning import PART_WORDS
 from netlift.estimators.expression import Expression, booster, constant, extend_boosters, linear, product
 from netlift.estimators.parallel import run_side_by_side
-from netlift.estimators.rows import Candidate, ContactRows
+from netlift.estimators.rows import Candidate
 from netlift.estimators.uplift.calibration import Calibration, calibrate, effect_scores, keep_ranking
-from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, LearnedPurchases, learn_purchases
+from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, LearnedPurchases
 from netlift.estimators.uplift.pairwise.contrasts import (
     LearnedContrast,
     is_taught,
@@ -34,37 +32,30 @@ from netlift.estimators.uplift.pairwise.contrasts import (
     list_contrasts,
     reconcile,
 )
-from netlift.estimators.uplift.pairwise.drivers import Drivers, learn_drivers
+from netlift.estimators.uplift.pairwise.drivers import Drivers
+from netlift.estimators.uplift.pairwise.outcome_model import ContactPurchases
 from netlift.estimators.uplift.purchase_model import PARTS, ExpectedPurchases, PurchaseModel
 from netlift.estimators.uplift.tuning import Progress
 from netlift.estimators.uplift.two_part import fit_rest, share_importance, store_effects
-from netlift.estimators.value.btyd import add_expressions
 
 COMMON = 4  # basis functions before those of the contrasts: 1, p, p·m, p·m·(1 - p)
-PURCHASE_DRAWS = 2  # at most: what customers bring anyway is learned from all arms and needs less averaging
 AMOUNT, CHANCE = 2, 3  # the ones that contrasts of either part multiply
 
 
-def fit_paired_effects(
-    rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress, seeds: int = 1
-) -> Candidate:
+def fit_paired_effects(known: ContactPurchases, *, progress: Progress, seeds: int = 1) -> Candidate:
     """Learn out of fold, shrink, reconcile, calibrate on rows that no fit saw, then fit once more on all rows.
 
     Args:
-        rows: Contact rows, checked.
-        search: `fixed` LightGBM parameters are taken; settings are chosen by the summed loss of the folds.
-        folds: Folds of customers.
-        machine: Seed, and how many fits may run side by side.
+        known: Contact rows; settings of trees are chosen by the summed loss of the folds.
         progress: Told once purchases and once contrasts are learned.
-        seeds: How often trees are grown, each time with other folds and cuts, to be averaged.
+        seeds: How often trees of effects are grown, each time with other folds and cuts, to be averaged.
 
     Raises:
         DataError: Fewer customers than folds.
     """
-    drivers = learn_drivers(rows)
-    boosting = CaseControlContacts(add_expressions(rows, drivers.columns), machine, search.fixed)
-    draws = draw_folds(rows.customer, folds=folds, seed=machine.seed, draws=seeds)
-    expected = learn_purchases(boosting, draws[:PURCHASE_DRAWS])
+    rows, machine, drivers, boosting = known.rows, known.machine, known.drivers, known.boosting
+    draws = draw_folds(rows.customer, folds=known.folds, seed=machine.seed, draws=seeds)
+    expected = known.expected
     progress(0.4, "who buys and how much is learned")
     contrasts = [contrast for contrast in list_contrasts(rows) if is_taught(boosting, contrast)]
     jobs = [partial(learn_contrast, boosting, expected, contrast, draws) for contrast in contrasts]
@@ -73,7 +64,7 @@ def fit_paired_effects(
     calibration, raw = _calibrate(boosting, expected, learned)
     final = raw @ calibration.weights.T
     final[0] += calibration.intercept
-    purchases = expected.fit(boosting)
+    purchases = known.model
     used = [one for one, weights in zip(learned, final[COMMON:], strict=True) if np.any(weights)]
     fitted = run_side_by_side([partial(one.trees.fit, boosting.binned) for one in used], threads=machine.threads)
     boosters = {one.contrast.file: trees for one, trees in zip(used, fitted, strict=True)}
