@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide forecast demo test test-fast check lint types imports house format bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout serve studies fuzz audit clean
+.PHONY: help setup lock data train score decide forecast demo test test-fast test-engines check lint types imports house format docs bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout serve studies fuzz audit clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,9 +33,11 @@ endef
 
 setup: .venv/.ready  ## The virtual environment, from requirements.lock
 
-lock: .venv/.ready  ## Resolve pyproject.toml into requirements.lock and requirements-bench.lock anew
+lock: .venv/.ready  ## Resolve pyproject.toml into requirements.lock, requirements-bench.lock, requirements-docs.lock and requirements-engines.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group bench --constraint requirements.lock pyproject.toml -o requirements-bench.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group docs -o requirements-docs.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --extra postgres --extra clickhouse --constraint requirements.lock pyproject.toml -o requirements-engines.lock
 
 data: .venv/.ready  ## The demo retailer's tables, where they are missing; CUSTOMERS=100000 for more
 	@test -e var/demo/simulation.json || $(NETLIFT) simulate --config configs/demo.yaml --customers $(CUSTOMERS)
@@ -65,11 +67,20 @@ test: .venv/.ready  ## All tests
 test-fast: .venv/.ready  ## Tests of the parts alone: while you work
 	@$(PYTEST) -m 'not slow' tests
 
+.venv-engines/.ready: requirements-engines.lock pyproject.toml
+	@echo "Setting up .venv-engines with the drivers of databases (once, a minute or two) ..."
+	@$(PYTHON) -m venv .venv-engines
+	$(call install,.venv-engines,requirements-engines.lock)
+	@touch $@
+
+test-engines: .venv-engines/.ready  ## Tables in PostgreSQL give what files give; starts Debian's PostgreSQL in a temporary folder
+	@OMP_NUM_THREADS=1 .venv-engines/bin/python -m pytest -rs tests/data/engines
+
 check: lint types imports house  ## Lint, types, the direction of imports, and the layout of the code
 
 lint: .venv/.ready
-	@$(BIN)/ruff check src tests benchmarks tools
-	@$(BIN)/ruff format --check src tests benchmarks tools
+	@$(BIN)/ruff check src tests benchmarks tools notebooks
+	@$(BIN)/ruff format --check src tests benchmarks tools notebooks
 
 types: .venv/.ready
 	@$(BIN)/mypy
@@ -81,14 +92,31 @@ house: .venv/.ready  ## Files, lines, largest folder and file, circles, names th
 	@$(BIN)/python tools/house.py
 
 format: .venv/.ready  ## Lay out the code
-	@$(BIN)/ruff check --fix src tests benchmarks tools
-	@$(BIN)/ruff format src tests benchmarks tools
+	@$(BIN)/ruff check --fix src tests benchmarks tools notebooks
+	@$(BIN)/ruff format src tests benchmarks tools notebooks
 
 .venv-bench/.ready: requirements-bench.lock pyproject.toml
 	@echo "Setting up .venv-bench with the peers (once, a minute or two) ..."
 	@$(PYTHON) -m venv .venv-bench
 	$(call install,.venv-bench,requirements-bench.lock)
 	@touch $@
+
+# What of a folder of texts is listed: each file's title, linked.
+list_of = awk 'FNR == 1 { sub(/^\# /, ""); print "- [" $$0 "](" substr(FILENAME, length("$(1)/") + 1) ")" }'
+
+.venv-docs/.ready: requirements-docs.lock
+	@$(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-docs.lock
+	@touch $@
+
+docs: .venv-docs/.ready  ## The site of the documentation, var/site/index.html; a broken link fails
+	@rm -rf var/docs && mkdir -p var/docs
+	@cp -r --parents docs experiments configs README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md var/docs
+	@{ printf '# Decisions\n\n'; $(call list_of,docs/adr) docs/adr/*.md; } > var/docs/docs/adr/README.md
+	@{ printf '# Experiments\n\n'; $(call list_of,experiments) experiments/*/readout.md; } > var/docs/experiments/README.md
+	@.venv-docs/bin/zensical build --strict --clean
+	@! grep -rlE '<(script|link|img)[^>]*(src|href)="https?://' var/site --include='*.html' || { echo "make docs: these pages fetch something"; exit 1; }
+	@echo "var/site/index.html; with search: python3 -m http.server --directory var/site"
 
 bench: .venv-bench/.ready  ## Ratios against peers, side by side in one run; QUICK=1 for a small one
 	@.venv-bench/bin/python benchmarks/features.py $(if $(QUICK),--quick --json var/bench/features-quick.json)
@@ -138,4 +166,4 @@ audit: .venv-audit/.ready  ## Known vulnerabilities of what requirements.lock pi
 	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock || { echo "make audit: not passed. Either a known vulnerability is listed above, or the advisories could not be reached, so that nothing is known" >&2; exit 1; }
 
 clean:  ## Remove everything that was made here, the demo data and models too
-	rm -rf .venv .venv-bench .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache
+	rm -rf .venv .venv-bench .venv-docs .venv-engines .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache

@@ -14,10 +14,10 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 86_500,
-    "files in the largest folder": 21,
+    "lines": 90_000,
+    "files in the largest folder": 22,
     "lines of the largest file": 520,
-    "lines of pipelines": 4_000,
+    "lines of pipelines": 4_170,
     "circles of modules": 0,
     "circles of folders": 0,
     "median lines of a function": 7,

@@ -81,6 +81,11 @@ class Told:
         """The result for people."""
         raise NotImplementedError
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows read ("in") and written ("out"), for logs and metrics; empty where nobody counts them."""
+        return {}
+
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.to_text())}</pre>"
 

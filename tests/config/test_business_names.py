@@ -10,6 +10,7 @@ import pytest
 
 from netlift.config.business import load
 from netlift.config.names import NameSettings
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import Tables
 from netlift.report.names import speak_of
 
@@ -18,7 +19,7 @@ CONFIG = Path(__file__).parents[2] / "configs" / "demo.yaml"
 
 def _tables(offers: pd.DataFrame, *present: str) -> Tables:
     return Tables(
-        connection=None,
+        engine=DuckDBEngine(),
         expressions={"offers": ibis.memtable(offers)},
         present={"offers": frozenset(present)},
         attributes=(),

@@ -13,6 +13,7 @@ import pytest
 from netlift.config.business import TableSource
 from netlift.data.casting import Casting, unread_values
 from netlift.data.contract import ContractColumn
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import conform
 from netlift.errors import DataError
 
@@ -54,7 +55,7 @@ def test_any_other_word_or_number_is_no_flag_and_counted(value):
 def test_a_consent_in_other_words_is_refused_at_the_door():
     customers = ibis.memtable({"customer_id": ["1"], "joined_at": [datetime(2026, 1, 1)], "consent_sms": ["withdrawn"]})
     with pytest.raises(DataError, match=r"customers\.consent_sms: 1 values are text that is no flag"):
-        conform(None, {"customers": customers}, attributes=(), zone=MOSCOW)
+        conform(DuckDBEngine(), {"customers": customers}, attributes=(), zone=MOSCOW)
 
 
 def test_a_comma_before_the_fraction_is_read_where_the_config_says_so_and_named_where_it_does_not():
@@ -81,7 +82,7 @@ def test_moments_without_a_zone_are_of_the_tables_own_and_days_stay_days():
 def test_whole_decimals_are_ids_to_the_last_digit(kind):
     number = Decimal("12345678901234567890")
     customers = ibis.memtable(pa.table({"customer_id": pa.array([number], kind), "joined_at": [datetime(2026, 1, 1)]}))
-    found = conform(None, {"customers": customers}, attributes=(), zone=MOSCOW)
+    found = conform(DuckDBEngine(), {"customers": customers}, attributes=(), zone=MOSCOW)
     assert found["customers"].customer_id.to_pyarrow().to_pylist() == [str(number)]
 
 
@@ -91,7 +92,7 @@ def test_ids_of_128_bits_and_uuids_are_read_and_fractions_refused():
     def ids(value):
         made = f"CREATE OR REPLACE TABLE ids AS SELECT {value} AS customer_id, TIMESTAMP '2026-01-01' AS joined_at"
         connection.con.execute(made)
-        found = conform(connection, {"customers": connection.table("ids")}, attributes=(), zone=MOSCOW)
+        found = conform(DuckDBEngine(connection), {"customers": connection.table("ids")}, attributes=(), zone=MOSCOW)
         return found["customers"].customer_id.to_pyarrow().to_pylist()
 
     large = 2**127 - 1
@@ -105,7 +106,7 @@ def test_ids_of_128_bits_and_uuids_are_read_and_fractions_refused():
 def test_a_table_whose_first_row_stands_in_place_of_names_is_refused_without_quoting_it():
     customers = ibis.memtable({"Анна": ["1"], "2026-01-01": ["x"]})
     with pytest.raises(DataError) as caught:
-        conform(None, {"customers": customers}, attributes=("region",), zone=MOSCOW)
+        conform(DuckDBEngine(), {"customers": customers}, attributes=("region",), zone=MOSCOW)
     assert "none of the columns customer_id, joined_at is there" in str(caught.value)
     assert "Анна" not in str(caught.value)
 
@@ -114,7 +115,7 @@ def test_a_table_whose_first_row_stands_in_place_of_names_is_refused_without_quo
 def test_an_attribute_of_a_csv_is_what_the_config_says(kind, column):
     customers = ibis.memtable({"customer_id": ["1", "2"], "joined_at": ["2026-01-01"] * 2, "points": ["1.5", "20"]})
     found = conform(
-        None, {"customers": customers}, attributes=("points",), zone=MOSCOW, attribute_types={"points": kind}
+        DuckDBEngine(), {"customers": customers}, attributes=("points",), zone=MOSCOW, attribute_types={"points": kind}
     )
     assert found["customers"].order_by("customer_id").points.to_pyarrow().to_pylist() == column
 

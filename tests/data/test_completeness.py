@@ -12,6 +12,7 @@ import pytest
 from netlift.cli.terminal import load_business
 from netlift.config.business import load
 from netlift.data.completeness import check_completeness, find_complete_end
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.history import read_history, seen_until
 from netlift.data.read import conform
 from netlift.errors import ConfigError, DataError
@@ -30,7 +31,7 @@ def small_shop(*, until=None, receipts=(datetime(2026, 1, 1), datetime(2026, 3, 
         "events": pd.DataFrame({"customer_id": ["a"], "occurred_at": [LAST_EVENT], "kind": ["open"]}),
     }
     memory = {name: ibis.memtable(frame) for name, frame in sources.items()}
-    tables = conform(ibis.duckdb.connect(threads=1), memory, attributes=(), zone=ZoneInfo("UTC"))
+    tables = conform(DuckDBEngine(), memory, attributes=(), zone=ZoneInfo("UTC"))
     return replace(tables, complete_end=find_complete_end(tables, until))
 
 

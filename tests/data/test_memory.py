@@ -10,7 +10,7 @@ import sys
 import duckdb
 import pytest
 
-from netlift.data.files import machine_error, reading
+from netlift.data.engines.errors import machine_error, reading
 from netlift.data.memory import require_memory
 from netlift.errors import BusyError, DataError, ResourceError
 
@@ -59,7 +59,7 @@ def test_only_what_speaks_of_the_machine_is_of_the_machine(text, kind):
 
 
 def test_a_table_without_the_right_to_read_it_is_no_bad_file(tmp_path, monkeypatch):
-    from netlift.data import files
+    from netlift.data.engines import files
 
     def forbidden(*_, **__):
         raise OSError(errno.EACCES, "Permission denied")

@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from netlift.config.business import DataSettings, EngineSettings, load
-from netlift.data.files import read_parquet
-from netlift.data.read import conform, connect, open_tables
+from netlift.data.engines.duckdb import DuckDBEngine, open_duckdb
+from netlift.data.engines.files import read_parquet
+from netlift.data.read import conform, open_tables
 from netlift.data.write import parquet_writer
 from netlift.errors import DataError
 
@@ -35,9 +36,9 @@ RECEIPTS = {
 
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory):
-    connection = connect(EngineSettings(threads=1), state=tmp_path_factory.mktemp("state"))
-    yield connection
-    connection.disconnect()
+    engine = open_duckdb(EngineSettings(threads=1), state=tmp_path_factory.mktemp("state"))
+    yield engine.connection
+    engine.close()
 
 
 @pytest.fixture
@@ -174,7 +175,10 @@ def test_zoned_instants_become_local_ones_across_a_change_of_clocks(connection, 
     columns = {"customer_id": IDS, "joined_at": pa.array(instants, pa.timestamp(unit, "America/New_York"))}
     connection.con.register(f"zoned_{unit}", pa.table(columns))
     found = conform(
-        connection, {"customers": connection.table(f"zoned_{unit}")}, attributes=(), zone=ZoneInfo("Europe/Berlin")
+        DuckDBEngine(connection),
+        {"customers": connection.table(f"zoned_{unit}")},
+        attributes=(),
+        zone=ZoneInfo("Europe/Berlin"),
     )
     assert found["customers"].joined_at.to_pyarrow().to_pylist() == [
         datetime(2026, 3, 29, 1, 59, 59),
@@ -188,7 +192,9 @@ def test_moments_written_as_text_keep_their_own_zone_or_have_the_business_ones(c
     lines = "".join(f"{number},{at},{at}\n" for number, at in enumerate(written))
     (tmp_path / "c.csv").write_text("customer_id,joined_at,birth_date\n" + lines)
     source = connection.read_csv(str(tmp_path / "c.csv"), all_varchar=True, header=True)
-    found = conform(connection, {"customers": source}, attributes=(), zone=ZoneInfo("Europe/Moscow"))["customers"]
+    found = conform(DuckDBEngine(connection), {"customers": source}, attributes=(), zone=ZoneInfo("Europe/Moscow"))[
+        "customers"
+    ]
     found = found.order_by("customer_id").select("joined_at", "birth_date").to_pyarrow().to_pydict()
     assert found["joined_at"] == [
         datetime(2026, 7, 1, 10),

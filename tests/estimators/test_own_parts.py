@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +9,13 @@ import pandas as pd
 import pytest
 import yaml
 from feature_tables import instants, make_tables
+from own_shop import WRITTEN, forget, open_shop
+from pydantic import ValidationError
 
+from netlift.config.business import DataSettings, load
 from netlift.config.definitions import load_definition
+from netlift.data.checks.check import check_tables
+from netlift.data.read import open_tables
 from netlift.errors import ConfigError, LeakageError, SchemaDriftError
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.cross_fit import Folds
@@ -30,47 +32,17 @@ from netlift.features.vocabulary import Vocabulary
 from netlift.frames.search import SEARCH
 
 ROOT = Path(__file__).parents[2]
-HOW_TO = (ROOT / "docs/how-to/own-parts.md").read_text()
 LEARNER, EFFECTS = "shop.parts:Recent", "shop.effects:NewcomersFirst"
 
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The package of the how-to, importable, with its entry points."""
-    folder = tmp_path / "shop"
-    folder.mkdir()
-    (folder / "__init__.py").write_text("")
-    for code in re.findall(r"```python\n(.*?)```", HOW_TO, re.DOTALL):
-        (tmp_path / re.match(r"# (\S+)", code).group(1)).write_text(code)
-    (folder / "leaks.py").write_text(
-        "from netlift.features.own_features import OwnFeature\n"
-        "late = OwnFeature(name='late', table='contacts', unit='', formula='',\n"
-        "                  value=lambda seen: seen.delivered_at.max().epoch_seconds())\n"
-        "half = dict()\n"
-        "rowwise = OwnFeature(name='rowwise', table='events', unit='', formula='', value=lambda seen: seen.cutoff)\n"
-    )
-    installed = tmp_path / "shop-1.0.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
-    groups = re.search(r"```toml\n(.*?)```", HOW_TO, re.DOTALL).group(1).replace("project.entry-points.", "")
-    (installed / "entry_points.txt").write_text(groups.replace('"', ""))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
-        monkeypatch.delitem(sys.modules, name)
-    importlib.invalidate_caches()
-    return tmp_path
-
-
-def forget(monkeypatch: pytest.MonkeyPatch, shop: Path) -> None:
-    """The package is not installed here."""
-    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(shop)])
-    for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
-        monkeypatch.delitem(sys.modules, name)
+    return open_shop(tmp_path, monkeypatch)
 
 
 def define(shop: Path, task: str = "churn", **more: list[str]) -> Path:
     """The demo's definition with the lines of the how-to."""
-    own = yaml.safe_load(re.search(r"```yaml\n(.*?)```", HOW_TO, re.DOTALL).group(1)) | more
+    own = {name: WRITTEN[name] for name in ("features", "candidates")} | more
     path = shop / f"{task}.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load((ROOT / f"models/{task}.yaml").read_text()) | own))
     return path
@@ -180,6 +152,41 @@ def test_own_features_see_what_lies_before_the_cutoff_and_nothing_else(shop: Pat
     require_no_leak(world(), ASKED, words, observation_days=365)
     one = build_features(world(), ASKED, words, observation_days=365, names=["days_since_tea"])
     assert one.names == ["days_since_tea"]
+
+
+def test_a_feature_of_a_table_beyond_the_contract(shop: Path, tmp_path: Path) -> None:
+    at = pd.to_datetime
+    parcels = pd.DataFrame(
+        {
+            "client": ["a", "a", "a", "a", "b"],
+            "arrived_at": at(["2025-12-01", "2025-12-05", "2025-12-20", "2026-01-01", "2025-12-30"]),
+            "days_late": ["4", "1", "9", "8", "5"],
+            "ingested_at": at(["2025-12-02", "2025-12-06", "2026-01-05", "2026-01-02", None]),
+        }
+    )
+    parcels.to_csv(tmp_path / "parcels.csv", index=False)
+    tables = world()
+    plain = {"customer_id": ["a", "b"], "joined_at": at(["2025-01-01"] * 2)}
+    pd.DataFrame(plain).to_parquet(tmp_path / "customers.parquet")
+    tables["transactions"].to_pandas().to_parquet(tmp_path / "receipts.parquet")
+    own = WRITTEN["data"]["own_tables"]["parcels"] | {"path": tmp_path / "parcels.csv"}
+    sources = {
+        "customers": {"path": tmp_path / "customers.parquet"},
+        "transactions": {"path": tmp_path / "receipts.parquet"},
+    }
+    data = DataSettings.model_validate({"tables": sources, "own_tables": {"parcels": own}})
+    business = load(ROOT / "configs/demo.yaml").model_copy(update={"data": data, "state": tmp_path / "var"})
+    words = Vocabulary(**WORDS, own=("shop.features:late_parcels",))
+    with open_tables(business) as opened:
+        found = build_features(opened, ASKED, words, observation_days=365)
+        assert found.column("late_parcels").tolist() == [1.0, 1.0]  # one of a came in too late to be known, one later
+        require_no_leak(opened, ASKED, words, observation_days=365)
+        report = check_tables(opened, business, as_of=None)
+    assert next(row.rows for row in report.tables if row.table == "parcels") == 5
+    with pytest.raises(ConfigError, match=r"late_parcels is of the table 'parcels': name it in the config"):
+        build_features(tables, ASKED, words, observation_days=365)
+    with pytest.raises(ValidationError, match="'events' is a table of the contract"):
+        DataSettings.model_validate({"tables": sources, "own_tables": {"events": own}})
 
 
 def test_a_feature_that_sees_the_future_and_a_package_that_is_gone_are_refused(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import conform
 from netlift.features.build import build_features
 from netlift.features.profile import Profile
@@ -66,7 +67,7 @@ def draw_shop(*, dearer_from: int = DAYS, seed: int = 1) -> dict[str, pd.DataFra
 def drifts(**world):
     """Every feature as of today against those of the training cutoffs."""
     sources = {name: ibis.memtable(frame) for name, frame in draw_shop(**world).items()}
-    tables = conform(ibis.duckdb.connect(threads=1), sources, attributes=(), zone=ZoneInfo("UTC"))
+    tables = conform(DuckDBEngine(), sources, attributes=(), zone=ZoneInfo("UTC"))
     vocabulary = learn_vocabulary(tables, before=CUTOFFS[-1])
 
     def made(cutoffs):

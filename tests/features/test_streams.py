@@ -9,23 +9,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlift.features.streams import AT, CODES, FIRST, CustomerIndex, hash_id, read_rows
+from netlift.data.engines.duckdb import DuckDBEngine
+from netlift.features.streams import AT, CODES, FIRST, CustomerIndex, read_rows
 
 
 def read(rows: pd.DataFrame, customers: int, *, held_rows: int, rows_per_partition: int):
-    connection = ibis.duckdb.connect(threads=1)
+    engine = DuckDBEngine()
     ids = ibis.memtable({"customer_id": [str(i) for i in range(customers)], "position": range(customers)})
-    hashes = connection.to_pyarrow(ids.order_by("position").select(h=hash_id(ids.customer_id)))["h"].to_numpy()
+    hashes = engine.connection.to_pyarrow(ids.order_by("position").select(h=engine.hash_id(ids.customer_id)))[
+        "h"
+    ].to_numpy()
     index = CustomerIndex.build(hashes, rows=len(rows), rows_per_partition=rows_per_partition)
     table = ibis.memtable(rows)
     columns = table.select(
-        customer_id=hash_id(table.customer_id),
+        customer_id=engine.hash_id(table.customer_id),
         at=table.at.cast("timestamp(6)"),
         first=table["first"],
         second=table["first"],
         codes=table.codes.cast("int32"),
     )
-    return index, read_rows(connection, columns, index, table="rows", held_rows=held_rows)
+    return index, read_rows(engine, columns, index, table="rows", held_rows=held_rows)
 
 
 @settings(max_examples=10, deadline=None)

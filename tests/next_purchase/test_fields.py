@@ -12,7 +12,7 @@ import pytest
 
 from netlift.config.business import EngineSettings
 from netlift.config.next_purchase import NextPurchaseSettings
-from netlift.data.read import connect
+from netlift.data.engines.duckdb import open_duckdb
 from netlift.errors import DataError
 from netlift.next_purchase.fields import FIELDS, Foretold, foretell_purchases, require_sources
 from netlift.next_purchase.item_scores import read_top_items
@@ -24,9 +24,9 @@ AS_OF = date(2026, 5, 17)
 
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory):
-    connection = connect(EngineSettings(threads=1), state=tmp_path_factory.mktemp("state"))
-    yield connection
-    connection.disconnect()
+    engine = open_duckdb(EngineSettings(threads=1), state=tmp_path_factory.mktemp("state"))
+    yield engine.connection
+    engine.close()
 
 
 class Shop(dict):

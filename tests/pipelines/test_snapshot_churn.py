@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -24,6 +25,7 @@ from netlift.pipelines.train import train_business
 from netlift.progress import Silent
 from netlift.registry.models import load as load_model
 from netlift.registry.store import open_store
+from netlift.registry.tracking import PARENT_TAG
 from netlift.training.customer_rows import build_flagged_rows
 
 pytestmark = pytest.mark.slow
@@ -152,6 +154,30 @@ def test_the_model_is_registered_with_a_card_that_says_what_was_not_tested(train
     (card,) = settings.state.rglob("card.md")
     text = card.read_text()
     assert "leak lint: not tested" in text and "were lost of month" in text and "calibration_error" in text
+
+
+def test_its_run_shows_few_columns_and_each_candidate_and_setting_below_it(trained):
+    settings, report = trained
+    (outcome,) = report.outcomes
+    store = open_store(settings.state, run_group=settings.name)
+    runs = {run.info.run_name: run for run in store.client.search_runs([store.experiment_id])}
+    parent = next(run for name, run in runs.items() if name.startswith("netlift-churn-"))
+    children = {name: run for name, run in runs.items() if run.data.tags.get(PARENT_TAG) == parent.info.run_id}
+    assert set(children) == {row.candidate for row in outcome.tables[0]} == set(runs) - {parent.info.run_name}
+    assert [name for name, run in children.items() if run.data.tags["netlift.chosen"] == "true"] == [outcome.estimator]
+    for row in outcome.tables[0]:
+        assert children[row.candidate].data.metrics["roc_auc"] == row.roc_auc.point
+    assert children["lightgbm"].data.params["search_trials"] == "1"
+    points = [name for name in parent.data.metrics if not name.endswith(("_ci_lower", "_ci_upper"))]
+    assert "roc_auc" in points and len(points) <= 6 < len(outcome.metrics)
+    artifacts = settings.state / "artifacts" / settings.name / parent.info.run_id / "artifacts"
+    told = {row["metric"]: row["value"] for row in json.loads((artifacts / "tables/metrics.json").read_text())["rows"]}
+    assert {name: value["point"] for name, value in told.items()} == {n: e.point for n, e in outcome.metrics.items()}
+    (tried,) = json.loads((artifacts / "tables/search.json").read_text())["rows"]
+    assert (tried["candidate"], tried["trial"]) == ("lightgbm", 1) and "num_leaves" in tried["settings"]
+    assert len(list((artifacts / "figures").iterdir())) <= 12
+    (table,) = parent.inputs.dataset_inputs
+    assert table.dataset.name == "customers" and json.loads(table.dataset.source)["uri"].endswith("extract.csv")
 
 
 def test_the_same_customers_are_held_out_of_every_extract(tmp_path):

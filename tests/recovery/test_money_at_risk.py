@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from netlift.evaluation.churn.money_at_risk import MoneyAtRisk, money_at_risk
+from netlift.evaluation.churn.money_at_risk import MoneyAtRisk, compare_found, money_at_risk
+from netlift.results import Estimate
 
 WORLDS, CUSTOMERS, LIST = 400, 3000, 0.1
 
@@ -40,3 +41,19 @@ def test_value_below_zero_or_missing_is_no_money_at_risk() -> None:
     assert found.observed.point == 0
     assert found.predicted.point == 5
     assert np.isnan(found.found.point)
+
+
+def test_the_interval_of_what_one_list_holds_more_than_another_covers_in_95_of_100_worlds() -> None:
+    rng = np.random.default_rng(9)
+
+    def noisy(p: np.ndarray) -> np.ndarray:
+        return p * rng.lognormal(0, 1, len(p))
+
+    def gain(n: int) -> Estimate:
+        p, lost, worth = draw(rng, n)
+        return compare_found(p, noisy(p), lost, worth, list_share=LIST, level=0.95)
+
+    truth = gain(2_000_000).point
+    assert truth > 0.02
+    hits = sum(found.ci_lower <= truth <= found.ci_upper for found in (gain(CUSTOMERS) for _ in range(WORLDS)))
+    assert abs(hits / WORLDS - 0.95) < 0.035, hits / WORLDS

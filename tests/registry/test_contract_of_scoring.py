@@ -4,6 +4,7 @@ import ibis
 import pandas as pd
 import pytest
 
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import Tables, conform
 from netlift.errors import SchemaDriftError
 from netlift.features.vocabulary import learn_vocabulary
@@ -17,12 +18,12 @@ def tables(**renamed: str) -> Tables:
     receipts = pd.DataFrame(
         {"customer_id": ["1"], "occurred_at": [DAY], "revenue": [2.0], "margin": [1.0], "promo": [True]}
     )
-    connection = ibis.duckdb.connect(threads=1)
+    engine = DuckDBEngine()
     sources = {
         "customers": ibis.memtable(customers.rename(columns=renamed)),
         "transactions": ibis.memtable(receipts.rename(columns=renamed)),
     }
-    return conform(connection, sources, attributes=("region",), zone=ZoneInfo("UTC"))
+    return conform(engine, sources, attributes=("region",), zone=ZoneInfo("UTC"))
 
 
 def contract() -> ScoringContract:

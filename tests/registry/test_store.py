@@ -137,7 +137,7 @@ def test_an_older_store_that_somebody_has_open_or_that_fails_to_migrate_stays_as
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.db"]
 
 
-def test_a_damaged_or_newer_or_moved_store_is_refused_in_words(tmp_path, store_template):
+def test_a_damaged_or_newer_store_is_refused_in_words(tmp_path, store_template):
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "mlflow.db").write_bytes(b"not a database, but long enough to be read as one" * 100)
@@ -151,10 +151,6 @@ def test_a_damaged_or_newer_or_moved_store_is_refused_in_words(tmp_path, store_t
         connection.commit()
     with pytest.raises(NetliftError, match="newer than the installed mlflow"):
         open_store(newer, run_group="demo")
-    open_store(tmp_path / "home", run_group="demo", template=store_template).client.search_experiments()
-    shutil.copytree(tmp_path / "home", tmp_path / "moved")
-    with pytest.raises(NetliftError, match="move the folder back"):
-        open_store(tmp_path / "moved", run_group="demo")
 
 
 def test_an_empty_store_never_takes_the_place_of_one_whose_champions_the_journal_names(tmp_path, store_template):

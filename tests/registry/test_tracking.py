@@ -3,12 +3,13 @@ import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import mlflow.data
 import pytest
 
 from netlift.errors import ResourceError, UsageError
 from netlift.registry import tracking
 from netlift.registry.locks import this_process
-from netlift.registry.tracking import PROCESS_TAG, TrainingRecord, log_training, mark_orphans
+from netlift.registry.tracking import PROCESS_TAG, CandidateRun, InputTable, TrainingRecord, log_training, mark_orphans
 from netlift.results import Estimate, Table
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -54,6 +55,43 @@ def test_a_training_is_logged_whole(store):
     assert found == {"card.md", "figures/calibration.svg", "tables/leaderboard.md", "tables/leaderboard.json"}
     assert (folder / "card.md").read_text() == "# Карточка"
     assert json.loads((folder / "tables/leaderboard.json").read_text())["rows"][0]["profit"] == 1.5
+
+
+def test_candidates_are_child_runs_and_tables_are_datasets_without_their_rows(store):
+    tried = [
+        CandidateRun(name="lightgbm", chosen=True, params={"trees": 40}, metrics={"roc_auc": AUC, "loss": 0.4}),
+        CandidateRun(name="own_rhythm", chosen=False, metrics={"roc_auc": replace(AUC, point=0.7), "loss": math.nan}),
+    ]
+    place = "/srv/tables/customers.parquet"
+    inputs = [InputTable(name="customers", digest="d" * 64, source=place)]
+    parent = log_training(store, replace(RECORD, candidates=tried, inputs=inputs))
+    children = store.client.search_runs([store.experiment_id], f"tags.mlflow.parentRunId = '{parent}'")
+    found = {run.info.run_name: run for run in children}
+    assert {run.info.status for run in children} == {"FINISHED"} and set(found) == {"lightgbm", "own_rhythm"}
+    assert found["lightgbm"].data.params == {"estimator": "lightgbm", "trees": "40"}
+    assert found["lightgbm"].data.metrics["roc_auc_ci_lower"] == 0.79 and found["lightgbm"].data.metrics["loss"] == 0.4
+    assert found["own_rhythm"].data.metrics["roc_auc"] == 0.7 and "loss" not in found["own_rhythm"].data.metrics
+    assert [found[name].data.tags["netlift.chosen"] for name in ("lightgbm", "own_rhythm")] == ["true", "false"]
+    (logged,) = store.client.get_run(parent).inputs.dataset_inputs
+    assert (logged.dataset.name, logged.dataset.digest) == ("customers", "d" * 36)
+    assert mlflow.data.get_source(logged).uri == place
+    assert logged.dataset.profile is None and logged.dataset.schema is None
+
+
+def test_a_child_that_cannot_be_logged_ends_with_its_training(store, monkeypatch):
+    log_batch = store.client.log_batch
+
+    def fail(run_id, **parts):
+        if any(param.value == "second" for param in parts.get("params", ())):
+            raise ValueError("x")
+        log_batch(run_id, **parts)
+
+    monkeypatch.setattr(store.client, "log_batch", fail)
+    tried = [CandidateRun(name=name, chosen=False) for name in ("first", "second")]
+    with pytest.raises(ValueError, match="x"):
+        log_training(store, replace(RECORD, candidates=tried))
+    runs = {run.info.run_name: run.info.status for run in store.client.search_runs([store.experiment_id])}
+    assert runs == {"churn-lightgbm": "FAILED", "first": "FINISHED", "second": "FAILED"}
 
 
 @pytest.mark.parametrize(("error", "status"), [(ValueError("x"), "FAILED"), (KeyboardInterrupt(), "KILLED")])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from netlift.evaluation.churn.metrics import compare_probabilities, roc_auc
+from netlift.evaluation.churn.money_at_risk import compare_found
 from netlift.training.value import Trial, _choose
 
 ROWS = 4_000
@@ -34,6 +35,8 @@ def choose(world, board, loss):
 
     judge = SimpleNamespace(
         compare=compare,
+        compare_money=lambda p, against: compare_found(p, against, y, np.ones(ROWS), list_share=0.1, level=0.95),
+        held="the customers lost",
         primary=lambda p: roc_auc(y, p, customer=customer, level=0.95).point,
         measure="ROC-AUC",
         definition=SimpleNamespace(gates=SimpleNamespace(min_gain_over_baseline=0.0)),
@@ -67,3 +70,4 @@ def test_a_learner_that_beats_them_all_needs_no_level(world):
     board = {"lightgbm": "sharp", "default_lightgbm": "blunt", "best_column": "blunt"}
     chosen, checks = choose(world, board, {"lightgbm": 0.9, "default_lightgbm": 0.5, "best_column": 0.4})
     assert chosen == "lightgbm" and checks[0].passed and checks[0].found > 0
+    assert checks[1].passed and "percentage points more of the customers lost than by the baseline" in checks[1].words

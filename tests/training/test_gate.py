@@ -14,6 +14,7 @@ from netlift.training.gate import (
     calibration_within,
     features_believable,
     judge,
+    money_agrees,
     total_bias_within,
 )
 
@@ -115,3 +116,11 @@ def test_a_cutoff_is_excused_by_its_season_and_by_nothing_else(changed, passed, 
     check = calibration_over_cutoffs(0.08, Cutoffs(**seen | changed), bound=0.03)
     assert (check.name, check.passed) == ("calibration", passed)
     assert words in check.words
+
+
+@pytest.mark.parametrize(("upper", "passed"), [(-0.002, False), (0.0, True), (float("nan"), True)])
+def test_a_list_that_surely_holds_less_of_the_money_is_refused(upper, passed):
+    held = gain(upper - 0.01, upper - 0.02, upper, unit="share")
+    check = money_agrees(held, baseline="the baseline own_rhythm", held="the margin lost")
+    assert check.passed is passed
+    assert ("orders better and holds less of the money" in check.words) is not passed

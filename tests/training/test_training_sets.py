@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from netlift.config.definitions import ChurnDefinition, ChurnLabel, load_definition
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import Tables, conform
 from netlift.errors import DataError
 from netlift.features.build import build_features
@@ -40,7 +41,7 @@ def frames(n: int = 600) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def tables(customers: pd.DataFrame, receipts: pd.DataFrame) -> Tables:
     sources = {"customers": ibis.memtable(customers), "transactions": ibis.memtable(receipts)}
-    return conform(ibis.duckdb.connect(threads=1), sources, attributes=(), zone=ZoneInfo("UTC"))
+    return conform(DuckDBEngine(), sources, attributes=(), zone=ZoneInfo("UTC"))
 
 
 def build(kind: str, opened: Tables):
@@ -90,7 +91,7 @@ def test_customers_that_an_offer_reached_inside_the_label_are_flagged() -> None:
     contacts.loc[ids.astype(int) % 2 == 0, "offer_id"] = "control"
     sources = {"customers": ibis.memtable(customers), "transactions": ibis.memtable(receipts)}
     sources["contacts"] = ibis.memtable(contacts)
-    opened = conform(ibis.duckdb.connect(threads=1), sources, attributes=(), zone=ZoneInfo("UTC"))
+    opened = conform(DuckDBEngine(), sources, attributes=(), zone=ZoneInfo("UTC"))
     vocabulary = learn_vocabulary(opened, before=pd.Timestamp(CUTOFF).to_pydatetime())
     churn = definition("no_purchase")
     matrix = build_features(

@@ -7,6 +7,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.history import History
 from netlift.data.read import Tables, conform
 
@@ -72,7 +73,7 @@ def frames(n: int = 1200, *, seed: int = 1) -> dict[str, pd.DataFrame]:
 def open_frames(given: dict[str, pd.DataFrame], *, attributes: tuple[str, ...] = ("region",)) -> Tables:
     """The tables as every command reads them."""
     sources = {name: ibis.memtable(frame) for name, frame in given.items()}
-    return conform(ibis.duckdb.connect(threads=1), sources, attributes=attributes, zone=ZoneInfo("UTC"))
+    return conform(DuckDBEngine(), sources, attributes=attributes, zone=ZoneInfo("UTC"))
 
 
 def known_before() -> datetime:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import Tables, conform
 from netlift.simulation.simulate import SimulationSettings, simulate
 
@@ -18,9 +19,9 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def make_tables(frames: dict[str, pd.DataFrame], *, attributes: tuple[str, ...] = ()) -> Tables:
-    connection = ibis.duckdb.connect(threads=1)
+    engine = DuckDBEngine()
     sources = {name: ibis.memtable(frame) for name, frame in frames.items()}
-    return conform(connection, sources, attributes=attributes, zone=ZoneInfo("UTC"))
+    return conform(engine, sources, attributes=attributes, zone=ZoneInfo("UTC"))
 
 
 def instants(*texts: str) -> np.ndarray:
@@ -69,10 +70,10 @@ def online_retail_tables() -> Tables:
 
 def retailer_tables(folder: Path, *, customers: int, end: date) -> Tables:
     simulate(SimulationSettings(customers=customers, seed=3, end=end, history_days=800), target=folder)
-    connection = ibis.duckdb.connect(threads=1)
+    engine = DuckDBEngine()
     names = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys")
-    sources = {name: connection.read_parquet(folder / f"{name}.parquet") for name in names}
-    return conform(connection, sources, attributes=("region", "acquisition_channel"), zone=ZoneInfo("Europe/Moscow"))
+    sources = {name: engine.connection.read_parquet(folder / f"{name}.parquet") for name in names}
+    return conform(engine, sources, attributes=("region", "acquisition_channel"), zone=ZoneInfo("Europe/Moscow"))
 
 
 def random_frames(rng: np.random.Generator, *, customers: int = 6, receipts: int = 60) -> dict[str, pd.DataFrame]:

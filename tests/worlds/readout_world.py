@@ -15,6 +15,7 @@ from netlift.abtest.readout.result import CampaignReadout
 from netlift.abtest.readout.rows import ReadoutRequest
 from netlift.config.business import BusinessSettings, load
 from netlift.config.readout import ReadoutSettings
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import conform
 from netlift.progress import Silent
 
@@ -43,7 +44,7 @@ class Market:
         }
         sources = {name: ibis.memtable(frame) for name, frame in frames.items()}
         own = tuple({"home"} & set(self.customers.columns))
-        return conform(ibis.duckdb.connect(threads=1), sources, attributes=own, zone=ZoneInfo("UTC"))
+        return conform(DuckDBEngine(), sources, attributes=own, zone=ZoneInfo("UTC"))
 
 
 demo = cache(partial(load, CHECKOUT / "configs/demo.yaml"))

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import ibis
 import pandas as pd
 
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import Tables, conform
 
 
 def make_tables(frames: dict[str, pd.DataFrame]) -> Tables:
-    connection = ibis.duckdb.connect(threads=1)
     sources = {name: ibis.memtable(frame) for name, frame in frames.items()}
-    return conform(connection, sources, attributes=(), zone=ZoneInfo("UTC"))
+    return conform(DuckDBEngine(), sources, attributes=(), zone=ZoneInfo("UTC"))

@@ -11,12 +11,14 @@ from typing import Annotated
 
 import typer
 
-from netlift.cli import decisions, desk, experiments
+from netlift.cli import decisions, desk, experiments, upkeep
 from netlift.cli import demo as demo_verb
 from netlift.cli import forecast as forecast_verb
+from netlift.cli.job import Verbs
 from netlift.cli.terminal import (
     DEMO,
     EXPERIMENTS,
+    JOB,
     STOP,
     BrowserOption,
     ConfigOption,
@@ -39,7 +41,8 @@ SIGNS_OF_NO_MEMORY = ("failed to map segment", "Cannot allocate memory", "bad_al
 INTERRUPTED = 130
 INTERRUPTION = "interrupted; nothing half-written was left, rerun the same command"
 
-app = typer.Typer(
+app = Verbs(
+    JOB,
     name="netlift",
     help="Customer value management measured in money: who is leaving, what each is worth, whom a contact changes.",
     no_args_is_help=True,
@@ -299,55 +302,7 @@ decisions.register(app)
 forecast_verb.register(app)
 demo_verb.register(app)
 desk.register(app)
-
-
-@app.command()
-def erase(
-    customers: Annotated[list[str], typer.Argument(help="Ids of the customers, as the tables have them.")],
-    reason: Annotated[str, typer.Option(help="For the audit: the request's number, nothing of the person.")],
-    config: ConfigOption = DEMO,
-    data: DataOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say where they stand.")] = False,
-    lock_timeout: TimeoutOption = 0.0,
-    json_output: JsonOption = False,
-) -> None:
-    """Take customers out of everything that was written: scores, decisions, lists; the tables stay their owner's.
-
-    Example: netlift erase 000123 000124 --reason "request 17"
-    """
-    from netlift.pipelines.erase import erase_customers
-
-    result = erase_customers(
-        load_business(config, data),
-        customers,
-        reason=reason,
-        fresh_key=os.urandom(32),
-        now=now(),
-        lock_timeout=lock_timeout,
-        dry_run=dry_run,
-    )
-    show(result, json_output=json_output, config=config)
-
-
-@app.command()
-def doctor(
-    config: ConfigOption = DEMO,
-    data: DataOption = None,
-    fix: Annotated[
-        bool, typer.Option("--fix", help="End orphaned runs, sweep half-written files, remake a next best offer.")
-    ] = False,
-    json_output: JsonOption = False,
-) -> None:
-    """Say what is wrong here: store, champions, next best offer, leftovers of killed jobs; mend it with --fix.
-
-    Example: netlift doctor --fix
-    """
-    from netlift.pipelines.doctor import examine_business
-
-    examination = examine_business(load_business(config, data), fix=fix, now=now(), experiments=EXPERIMENTS)
-    show(examination, json_output=json_output, config=config)
-    if not examination.well:
-        raise NetliftError("something is not well, see above")
+upkeep.register(app)
 
 
 def main() -> None:
@@ -358,17 +313,24 @@ def main() -> None:
     signal.signal(signal.SIGTERM, STOP.ask)  # a scheduler's stop is as clean as Ctrl-C
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background may ignore it
         signal.signal(signal.SIGINT, STOP.ask)
+    exit_code = 0
     try:
         if app(standalone_mode=False) == INTERRUPTED:  # typer makes Ctrl-C a returned exit code
             raise KeyboardInterrupt
     except NetliftError as error:
         _complain(str(error))
-        sys.exit(INTERRUPTED if STOP.asked else error.exit_code)
+        exit_code = INTERRUPTED if STOP.asked else error.exit_code
     except KeyboardInterrupt:
         _complain(INTERRUPTION)
-        sys.exit(INTERRUPTED)
+        exit_code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw becomes an exit code
-        sys.exit(_leave(error))
+        exit_code = _leave(error)
+    try:
+        JOB.end(exit_code)
+    except NetliftError as error:  # what the verb did stands, so its exit code does
+        _complain(f"{error}; the metrics file was not written")
+    if exit_code:
+        sys.exit(exit_code)
 
 
 def _leave(error: Exception) -> int:
@@ -398,6 +360,9 @@ def _machine_refusal(error: Exception) -> ResourceError | None:
 
 
 def _complain(text: str) -> None:
+    if JOB.as_json:
+        JOB.log("error", "error", message=clean_lines(text))
+        return
     sys.stderr.write(f"netlift: {clean_lines(text)}\n")
 
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from netlift.cli.job import Job, JsonLines
 from netlift.errors import ConfigError, UsageError
 from netlift.text import clean, clean_lines, dump_json
 
@@ -56,6 +57,9 @@ def now() -> datetime:
     return datetime.now(tz=UTC)
 
 
+JOB = Job(now)
+
+
 def load_business(config: Path, data: Path | None = None) -> BusinessSettings:
     """The business of a config, its data set elsewhere where `--data` says so.
 
@@ -65,7 +69,7 @@ def load_business(config: Path, data: Path | None = None) -> BusinessSettings:
     """
     from netlift.config.business import load
 
-    settings = load(config)
+    settings = JOB.settings = load(config)
     until, today = settings.data.complete_until, now().astimezone(ZoneInfo(settings.time_zone)).date()
     if isinstance(until, date) and until >= today:
         raise ConfigError(f"{config}: data.complete_until {until}: a day is complete when it is over, today is {today}")
@@ -78,6 +82,7 @@ def load_business(config: Path, data: Path | None = None) -> BusinessSettings:
 
 def show(result: Any, *, json_output: bool, config: Path) -> None:
     """Print a result: JSON for machines, Markdown tables drawn for people, with commands for the same business."""
+    JOB.counts = getattr(result, "counts", {})
     if json_output:
         from netlift.results import SCHEMA_VERSION, to_plain
 
@@ -127,10 +132,12 @@ def _left_out(result: Any) -> Iterator[str]:
 
 @contextmanager
 def watched(*, quiet: bool) -> Iterator[Any]:
-    """A progress bar on a terminal, plain lines elsewhere, nothing when quiet; lines at any rate for who asks them."""
+    """JSON lines where asked for; else a bar on a terminal, plain lines elsewhere or where asked for, or nothing."""
     from netlift.progress import Silent
 
-    if os.environ.get("NETLIFT_PROGRESS") == "lines":
+    if JOB.as_json:
+        yield JsonLines(JOB, STOP.heed)
+    elif os.environ.get("NETLIFT_PROGRESS") == "lines":
         yield TerminalLines(_write_line)
     elif quiet:
         yield Silent()
@@ -240,6 +247,7 @@ class ProgressBar:
 __all__ = [
     "DEMO",
     "EXPERIMENTS",
+    "JOB",
     "BrowserOption",
     "ConfigOption",
     "DataOption",

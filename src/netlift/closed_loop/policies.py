@@ -59,7 +59,9 @@ class Reader:
 def in_folder(settings: BusinessSettings, folder: Path) -> BusinessSettings:
     """The same business with its tables in a folder."""
     tables = {
-        name: source.model_copy(update={"path": folder / f"{name}.parquet"})
+        name: source.model_copy(
+            update={"path": folder / f"{name}.parquet", "address": None, "table": None, "url_env": None}
+        )
         for name, source in settings.data.tables.items()
     }
     return settings.model_copy(update={"data": settings.data.model_copy(update={"tables": tables})})

@@ -6,7 +6,7 @@ import os
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -22,6 +22,9 @@ from netlift.config.settings import Settings, did_you_mean, load_settings
 TABLE_NAMES = ("customers", "transactions", "campaigns", "contacts", "offers", "events", "surveys", "item_scores")
 REQUIRED_TABLES = ("customers", "transactions")
 AttributeType = Literal["number", "text"]
+STORES = ("s3://", "gs://", "hdfs://", "file://")
+ColumnType = Literal["id", "instant", "date", "money", "number", "flag", "text"]
+TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 LONGEST_PATH, LONGEST_PART = 1000, 255
 NEWEST_ROW = "newest_row"
 FLAG = "churned"
@@ -68,22 +71,60 @@ class TableSource(Settings):
 
     Attributes:
         path: A Parquet or CSV file (also `.csv.gz`), a folder of either, a pattern such as `receipts/2026-*.parquet`,
-            or a DuckDB file.
-        table: The table's name inside a DuckDB file.
+            or a DuckDB file. Files may lie in a store as well: `s3://bucket/receipts`, `hdfs://host:8020/receipts`.
+        address: Where `path` names a store, that; nobody writes it.
+        table: The table's name inside a DuckDB file or a database; there also `schema.table`.
+        url_env: Of a database: the environment variable that holds its URL, with user and password; never the URL.
+        updated_at: Of a table of a database: its column whose newest moment says when it was last written. Consents are
+            not known from a table without it.
         columns: Contract column to the source's own name, where they differ.
         encoding: How a CSV is written where it is not UTF-8, such as cp1251.
+        delimiter: What stands between the values of a CSV where it does not tell.
         decimal: What stands before the fraction of numbers that are text; with a comma, spaces may group thousands.
         date_format: How days that are text are written where it is not ISO 8601: %d, %m and %Y once each.
         zone: Of moments that name none; None for the business's.
+        also: Columns beyond the contract that own features and metrics read, and what each is.
     """
 
-    path: ConfigPath = Field(exclude=True)
+    path: ConfigPath | None = Field(default=None, exclude=True)
+    address: str | None = Field(default=None, exclude=True)
     table: str | None = None
+    url_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(default=None, exclude=True)
+    updated_at: str | None = Field(default=None, exclude=True)
     columns: dict[str, str] = Field(default_factory=dict)
     encoding: str | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(default=None, exclude=True)
     decimal: Literal[".", ","] = "."
     date_format: str | None = None
     zone: str | None = None
+    also: dict[TableName, ColumnType] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_address(cls, content: Any) -> Any:
+        path = content.get("path") if isinstance(content, dict) else None
+        if not isinstance(path, str) or "://" not in path:
+            return content
+        if not path.startswith(STORES):
+            raise ValueError(f"path begins with none of {', '.join(STORES)}; a database is table with url_env")
+        return {key: value for key, value in content.items() if key != "path"} | {"address": path}
+
+    @model_validator(mode="after")
+    def _one_place(self) -> TableSource:
+        if self.address is not None and self.table is not None:
+            raise ValueError("a DuckDB file is read where it lies: bring it here, or export its tables to Parquet")
+        if sum(each is not None for each in (self.path, self.address, self.url_env)) != 1:
+            raise ValueError("needs path, for files, or table with url_env, for a table of a database")
+        if self.url_env is not None:
+            written = [n for n in ("encoding", "delimiter", "date_format") if getattr(self, n) is not None]
+            written += ["decimal"] if self.decimal != "." else []
+            if self.table is None:
+                raise ValueError("url_env needs table: the table's name in the database, such as crm.customers")
+            if written:
+                raise ValueError(f"{', '.join(written)}: of files of text; a database's columns have types")
+        elif self.updated_at is not None:
+            raise ValueError("updated_at is of a table of a database; when files were written, their folder tells")
+        return self
 
     @field_validator("encoding")
     @classmethod
@@ -114,6 +155,8 @@ class DataSettings(Settings):
 
     Attributes:
         tables: Source of each contract table.
+        own_tables: Source of each table beyond the contract that own features and metrics read: rows of customers
+            (`customer_id`), dated by `occurred_at`, with the columns that `also` names.
         adapter: Name of the adapter, when the files are not in the contract's form.
         path: The adapter's folder.
         attributes: Columns of `customers` that become features beside the contract's own.
@@ -125,6 +168,7 @@ class DataSettings(Settings):
     """
 
     tables: dict[str, TableSource] = Field(default_factory=dict)
+    own_tables: dict[TableName, TableSource] = Field(default_factory=dict)
     adapter: Literal["cdnow", "online_retail", "complete_journey", "hillstrom"] | None = None
     path: ConfigPath | None = Field(default=None, exclude=True)
     attributes: tuple[str, ...] = ()
@@ -155,12 +199,26 @@ class DataSettings(Settings):
             raise ValueError(f"unknown table {unknown[0]!r}{did_you_mean(unknown[0], list(TABLE_NAMES))}")
         return tables
 
+    @field_validator("own_tables")
+    @classmethod
+    def _beyond_the_contract(cls, tables: dict[str, TableSource]) -> dict[str, TableSource]:
+        if taken := [name for name in tables if name in TABLE_NAMES]:
+            raise ValueError(f"{taken[0]!r} is a table of the contract: name it under tables")
+        return tables
+
+    @property
+    def sources(self) -> dict[str, TableSource]:
+        """Where every table is, those beyond the contract last."""
+        return {**self.tables, **self.own_tables}
+
     @model_validator(mode="after")
     def _one_source(self) -> DataSettings:
         if (self.adapter is None) == (not self.tables):
             raise ValueError("give either tables or an adapter with its path")
         if self.adapter and self.path is None:
             raise ValueError(f"adapter {self.adapter} needs the path of the folder that holds its files")
+        if self.adapter and self.own_tables:
+            raise ValueError("own_tables stand beside tables; an adapter makes all there are itself")
         if self.snapshot_of is not None:
             self._require_snapshot()
         missing = [name for name in REQUIRED_TABLES if self.tables and name not in self.tables]
@@ -172,7 +230,7 @@ class DataSettings(Settings):
         return self
 
     def _require_snapshot(self) -> None:
-        if set(self.tables) != {"customers"} or self.complete_until is not None:
+        if set(self.sources) != {"customers"} or self.complete_until is not None:
             raise ValueError("snapshot_of is for a single table, customers; with receipts leave it out")
         if not self.attributes:
             raise ValueError("snapshot_of needs attributes: the columns of customers that a model may learn from")
@@ -237,6 +295,29 @@ class ScoreSettings(Settings):
     max_drifted_share: Annotated[float, Field(gt=0, le=1)]
 
 
+class TrackingSettings(Settings):
+    """A shared MLflow server in place of the store in the state folder.
+
+    Attributes:
+        uri_env: Environment variable that holds the server's address; a user and a password may stand in it.
+        registry_uri_env: The same of the model registry, where it is another server.
+    """
+
+    uri_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+    registry_uri_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")] | None = None
+
+
+class OperationsSettings(Settings):
+    """What those who run the jobs are told.
+
+    Attributes:
+        metrics_file: Where the last run of each verb is written in Prometheus' text format, such as
+            /var/lib/node_exporter/netlift.prom; None writes none.
+    """
+
+    metrics_file: ConfigPath | None = None
+
+
 class RetentionSettings(Settings):
     """What a contact to keep a customer costs and does, where no experiment has measured it.
 
@@ -276,6 +357,8 @@ class BusinessSettings(Settings):
             on it.
         names: What pages call offers, channels, segments and attributes. It has its own digest: nothing but pages
             depends on it.
+        tracking: The MLflow server; None for a store in the state folder.
+        operations: What those who run the jobs are told; nothing depends on it.
         seed: Where all randomness comes from.
         ids_readable_by: Who may read files that hold customers' ids: their owner alone, his group, or everyone.
     """
@@ -295,6 +378,8 @@ class BusinessSettings(Settings):
     decision: DecisionSettings | None = Field(default=None, exclude=True)
     next_purchase: NextPurchaseSettings = Field(default_factory=NextPurchaseSettings, exclude=True)
     names: NameSettings = Field(default_factory=NameSettings, exclude=True)
+    tracking: TrackingSettings | None = Field(default=None, exclude=True)
+    operations: OperationsSettings = Field(default_factory=OperationsSettings, exclude=True)
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     ids_readable_by: Literal["owner", "group", "everyone"] = Field(default="owner", exclude=True)
 

@@ -25,6 +25,7 @@ class NameSettings(Settings):
         strategies: Of the strategies of segments and decisions.
         journeys: Of journeys.
         attributes: Of columns of `customers`.
+        metrics: Of the readouts' own metrics.
         values: Of an attribute's values, by attribute.
 
     Examples:
@@ -39,6 +40,7 @@ class NameSettings(Settings):
     strategies: dict[str, Named] = Field(default_factory=dict)
     journeys: dict[str, Named] = Field(default_factory=dict)
     attributes: dict[str, Named] = Field(default_factory=dict)
+    metrics: dict[str, Named] = Field(default_factory=dict)
     values: dict[str, dict[str, Named]] = Field(default_factory=dict)
 
     def in_language(self, language: str) -> Iterator[tuple[str, str]]:
@@ -50,6 +52,7 @@ class NameSettings(Settings):
             "strategy": self.strategies,
             "journey": self.journeys,
             "attribute": self.attributes,
+            "own_metric": self.metrics,
         }
         families |= {f"value.{attribute}": names for attribute, names in self.values.items()}
         for family, names in families.items():

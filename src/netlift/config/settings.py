@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import types
 import typing
 from pathlib import Path
@@ -109,6 +110,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _shorten(text: str) -> str:
+    text = re.sub(r"://[^/\s@]*@", "://…@", text)  # user and password of a URL that stands where none may
     return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…"
 
 

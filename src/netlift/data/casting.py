@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from netlift.config.business import TableSource
 from netlift.data.contract import ContractColumn
-from netlift.data.files import reading, tell_type
+from netlift.data.engines.errors import reading
+from netlift.data.engines.files import tell_type
 from netlift.data.instants import read_instants, strange_endings
 from netlift.data.zone import EARLIEST, LATEST, to_local, to_utc
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from netlift.config.business import FLAG
-
-ColumnType = Literal["id", "instant", "date", "money", "number", "flag", "text"]
+from netlift.config.business import FLAG, ColumnType, DataSettings
+from netlift.errors import ConfigError
 
 CONTROL = "control"
 CONSENT_PREFIX = "consent_"
@@ -197,3 +195,23 @@ SNAPSHOT: Mapping[str, TableContract] = {
     )
 }
 """The one table of an extract: nobody need know when a customer joined."""
+
+
+def contract_of(data: DataSettings) -> Mapping[str, TableContract]:
+    """What each table of a business holds: the contract, the columns that `also` names, and tables of its own.
+
+    Raises:
+        ConfigError: A column of `also` that the contract has already.
+    """
+    known = dict(CONTRACT if data.snapshot_of is None else SNAPSHOT)
+    for name, source in data.sources.items():
+        table = known.get(name) or TableContract(
+            name=name,
+            one_row_is="what the config says",
+            columns=(_needed("customer_id", "id"), _needed("occurred_at", "instant"), _maybe("ingested_at", "instant")),
+            time="occurred_at",
+        )
+        if taken := [column for column in source.also if table.column(column) is not None]:
+            raise ConfigError(f"data: {name}.also names {taken[0]!r}, which the contract has: leave it out there")
+        known[name] = replace(table, columns=(*table.columns, *(_maybe(*column) for column in source.also.items())))
+    return known

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
-from netlift.config.business import REQUIRED_TABLES, AttributeType, BusinessSettings, EngineSettings, TableSource
+from netlift.config.business import REQUIRED_TABLES, AttributeType, BusinessSettings, TableSource
 from netlift.config.settings import did_you_mean
 from netlift.data.adapters.adapted import Adapted, AdapterNote
-from netlift.data.casting import Casting, Unread, refusals
+from netlift.data.casting import DTYPES, Casting, Unread, refusals
 from netlift.data.checks.findings import find_readers
 from netlift.data.completeness import find_complete_end
-from netlift.data.contract import CONSENT_PREFIX, CONTRACT, SNAPSHOT, ContractColumn, TableContract
-from netlift.data.files import CSV, list_files, machine_error, open_files, stem_of
-from netlift.data.memory import LIBRARIES_MB, require_memory
+from netlift.data.contract import CONSENT_PREFIX, CONTRACT, ContractColumn, TableContract, contract_of
+from netlift.data.engines.databases import common_database, copy_table, open_database
+from netlift.data.engines.duckdb import DuckDBEngine, open_duckdb
+from netlift.data.engines.engine import Engine, Warehouse
+from netlift.data.engines.errors import driver_errors, machine_error
+from netlift.data.engines.files import CSV, list_files, read_parquet, stem_of
+from netlift.data.engines.remote import fetch
 from netlift.data.snapshot import complete_snapshot
 from netlift.data.tables import Tables
 from netlift.data.unread import read_columns
-from netlift.data.write import STAGING_PREFIX, resource_error
-from netlift.errors import DataError, ResourceError
+from netlift.data.write import STAGING_PREFIX
+from netlift.errors import DataError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+IN_DATABASE = ("check", "score", "readout", "portfolio", "scorecard")
+"""Verbs whose queries run in the database where all tables are in one; the others read copies of what they need."""
 REVENUE_HINT = (
     ". A source without margins maps it to its revenue (columns: {revenue: <yours>, margin: <yours>}); everything is "
     "then revenue-based, and says so"
@@ -51,23 +57,29 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: s
         BusyError: Another process writes a file of them.
         ResourceError: The disk is full, memory ran out, or a file may not be read.
     """
-    import duckdb
-
-    engine = settings.engine.model_copy(update={"threads": 1}) if repeatable else settings.engine
-    connection = connect(engine, state=settings.state)
+    limits = settings.engine.model_copy(update={"threads": 1}) if repeatable else settings.engine
+    engine: Engine = open_duckdb(limits, state=settings.state)  # it makes the folder of the cache too
     try:
-        with TemporaryDirectory(prefix=f"{STAGING_PREFIX}utf8-", dir=settings.state / "cache") as scratch:
-            sources, refused = _sources(connection, settings, scratch=Path(scratch), by_column=bool(verb))
+        with ExitStack() as stack:
+            if (database := common_database(settings.data.sources)) and verb in IN_DATABASE:
+                there = stack.enter_context(open_database(database))
+                if there.can_hold:
+                    engine.close()
+                    engine = cast(Warehouse, there)
+            scratch = stack.enter_context(
+                TemporaryDirectory(prefix=f"{STAGING_PREFIX}utf8-", dir=settings.state / "cache")
+            )
+            sources, refused = _sources(engine, settings, scratch=Path(scratch), by_column=bool(verb))
             if refused and not verb:
                 raise DataError("\n".join(refused.values()))
             tables = conform(
-                connection,
+                engine,
                 sources.tables,
                 attributes=settings.data.attributes,
                 zone=ZoneInfo(settings.time_zone),
-                written=settings.data.tables,
+                written=settings.data.sources,
                 attribute_types=settings.data.attribute_types,
-                contract=_contract(settings),
+                contract=contract_of(settings.data),
                 refused=refused if verb else None,
             )
             tables = replace(tables, notes=(*sources.notes, *_numbers_as_text(settings, sources.tables)))
@@ -77,13 +89,13 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: s
                 yield complete_snapshot(tables, settings.data.snapshot_of)
             else:
                 yield replace(tables, complete_end=find_complete_end(tables, settings.data.complete_until))
-    except duckdb.Error as error:  # rows are read late; what the engine says of them may quote a row
+    except driver_errors() as error:  # rows are read late; what the engine says of them may quote a row
         raise machine_error(error, f"the tables of {settings.name}") or DataError(
             f"a source cannot be read to its end ({type(error).__name__}); write its files anew, in UTF-8 and with one "
             "type for each column"
         ) from None
     finally:
-        connection.disconnect()
+        engine.close()
 
 
 def source_files(settings: BusinessSettings) -> dict[str, Path]:
@@ -104,7 +116,9 @@ def source_files(settings: BusinessSettings) -> dict[str, Path]:
             raise DataError(f"no file at {', '.join(missing)}; point the config at it")
         return files
     files = {}
-    for name, source in data.tables.items():
+    for name, source in data.sources.items():
+        if source.path is None:
+            continue
         stem = stem_of(source.path)
         with suppress(DataError):
             files |= {f"{name}/{part.relative_to(stem).as_posix()}": part for part in list_files(source.path)}
@@ -114,35 +128,8 @@ def source_files(settings: BusinessSettings) -> dict[str, Path]:
     return {label: path for label, path in files.items() if path.is_file()}
 
 
-def connect(engine: EngineSettings, *, state: Path) -> Any:
-    """An in-memory DuckDB behind Ibis, with the config's threads and memory; it spills below `state`.
-
-    Raises:
-        ResourceError: The process may not hold that much memory, or the place to spill cannot be made.
-    """
-    import ibis
-
-    require_memory(
-        engine.memory_mb + LIBRARIES_MB, cure=f"lower engine.memory_mb ({engine.memory_mb:,}) or raise the limit"
-    )
-    spill = state / "cache" / "duckdb"
-    try:
-        spill.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows of customers spill there
-    except OSError as error:
-        raise resource_error(error, spill) or ResourceError(
-            f"{spill}: no folder can be made there ({error.strerror}); point state elsewhere"
-        ) from error
-    return ibis.duckdb.connect(
-        threads=engine.threads,
-        memory_limit=f"{engine.memory_mb}MB",
-        temp_directory=str(spill),
-        autoinstall_known_extensions=False,
-        preserve_insertion_order=False,
-    )
-
-
 def _sources(
-    connection: Any, settings: BusinessSettings, *, scratch: Path, by_column: bool
+    engine: Engine, settings: BusinessSettings, *, scratch: Path, by_column: bool
 ) -> tuple[Adapted, dict[str, str]]:
     """The tables as the sources have them, with contract names where the config renames; and which of them fail.
 
@@ -151,14 +138,24 @@ def _sources(
     if settings.data.adapter and settings.data.path:
         from netlift.data.adapters import adapt
 
-        return adapt(settings.data.adapter, connection, settings.data.path), {}
+        return adapt(settings.data.adapter, engine.connection, settings.data.path), {}
     refused: dict[str, str] = {}
     found: dict[str, ir.Table] = {}
-    for name, source in settings.data.tables.items():
+    known = contract_of(settings.data)
+    for name, source in settings.data.sources.items():
         unlike: dict[str, str] = {}
         try:
-            opened = open_files(connection, name, source, scratch=scratch, mixed=unlike if by_column else None)
-            found[name] = _rename(_contract(settings)[name], opened, source)
+            if source.url_env is not None and isinstance(engine, DuckDBEngine):
+                with open_database(source.url_env) as database:
+                    there = _rename(known[name], database.open_table(name, source, scratch=scratch), source)
+                    columns = _read_of(known[name], there, settings.data.attributes)
+                    copy = copy_table(there, database, columns, scratch / f"{name}.parquet")
+                found[name] = read_parquet(engine.connection, name, copy)
+                continue
+            if source.address is not None:
+                source = fetch(name, source, scratch / "fetched" / name)
+            opened = engine.open_table(name, source, scratch=scratch, mixed=unlike if by_column else None)
+            found[name] = _rename(known[name], opened, source)
         except DataError as error:
             refused[name] = str(error)
         ours = {theirs: column for column, theirs in source.columns.items()}
@@ -166,8 +163,15 @@ def _sources(
     return Adapted(tables=found, notes=()), refused
 
 
-def _contract(settings: BusinessSettings) -> Mapping[str, TableContract]:
-    return CONTRACT if settings.data.snapshot_of is None else SNAPSHOT
+def _read_of(contract: TableContract, rows: ir.Table, attributes: Sequence[str]) -> list[str]:
+    """Columns of a table that netlift reads, of those that it has."""
+    known = {column.name for column in contract.columns}
+    known |= (
+        {*attributes, *(c for c in rows.columns if c.startswith(CONSENT_PREFIX))}
+        if contract.name == "customers"
+        else set()
+    )
+    return [column for column in rows.columns if column in known]
 
 
 def _rename(contract: TableContract, table: ir.Table, source: TableSource) -> ir.Table:
@@ -191,7 +195,7 @@ def _numbers_as_text(settings: BusinessSettings, sources: Mapping[str, ir.Table]
     data = settings.data
     if "customers" not in data.tables:
         return
-    known = _contract(settings)["customers"]
+    known = contract_of(data)["customers"]
     customers, casting = sources["customers"], Casting.of(data.tables["customers"], ZoneInfo(settings.time_zone))
     asked = [
         name
@@ -219,11 +223,13 @@ def _numbers_as_text(settings: BusinessSettings, sources: Mapping[str, ir.Table]
 
 
 def _is_csv(source: TableSource | None) -> bool:
-    return source is not None and source.table is None and list_files(source.path)[0].name.endswith(CSV)
+    if source is None or source.path is None:
+        return source is not None and source.address is not None and source.address.endswith(CSV)
+    return source.table is None and list_files(source.path)[0].name.endswith(CSV)
 
 
 def conform(
-    connection: Any,
+    engine: Engine,
     sources: Mapping[str, ir.Table],
     *,
     attributes: tuple[str, ...],
@@ -236,7 +242,7 @@ def conform(
     """Tables in the columns and types of the contract.
 
     Args:
-        connection: The Ibis backend that the sources live in.
+        engine: What the sources live in.
         sources: Table name to table, contract columns under contract names.
         attributes: Customer columns that become features.
         zone: The business's one zone.
@@ -268,11 +274,13 @@ def conform(
                 wrong.append(f"{name}.{column.name}: {unlike[column.name]}")
             elif column.required or not checked:
                 wrong += refusals(name, column, source[column.name])
+            if name in written and written[name].url_env is not None:
+                wrong += _text_for(name, column, source[column.name])
         if not wrong:
             try:
                 casting = Casting.of(written.get(name), zone)
                 rows, values = read_columns(name, source, wanted, casting, mixed=unlike)
-                expressions[name] = _as_view(connection, name, rows)
+                expressions[name] = engine.name_rows(name, rows)
                 unread += values
             except DataError as error:
                 wrong = [str(error)]
@@ -285,24 +293,22 @@ def conform(
         raise DataError("\n".join(lost.values()))
     kept = {name: expression for name, expression in expressions.items() if name not in lost}
     return Tables(
-        connection=connection,
+        engine=engine,
         expressions=kept,
         present={name: present[name] for name in kept},
         attributes=attributes,
         unknown={name: tuple(c for c in sources[name].columns if c not in present[name]) for name in kept},
         refused=lost,
         unread={(each.table, each.column): each.words for each in unread if each.table in kept},
+        known=contract,
     )
 
 
-def _as_view(connection: Any, name: str, rows: ir.Table) -> ir.Table:
-    """The rows under a name: a query then costs what it asks, and not the translation of every cast as well."""
-    import ibis
-
-    if rows.op().find(ibis.expr.operations.InMemoryTable):  # the database forgets it with the frame
-        return rows
-    view: ir.Table = connection.create_view(ibis.util.gen_name(f"netlift_{name}"), rows)
-    return view if view.schema() == rows.schema() else rows  # the database may take a written fraction for a decimal
+def _text_for(table: str, column: ContractColumn, value: Any) -> list[str]:
+    """Text in a database where the contract has another type: a database can hold it in that type."""
+    if not value.type().is_string() or DTYPES[column.type] == "string":
+        return []
+    return [f"{table}.{column.name}: is text in the database, needs a {column.type}; give it its type there, by a view"]
 
 
 def _wanted_columns(
@@ -343,4 +349,4 @@ def _wanted_columns(
     return wanted
 
 
-__all__ = ["Tables", "conform", "connect", "open_tables", "source_files"]
+__all__ = ["Tables", "conform", "open_tables", "source_files"]

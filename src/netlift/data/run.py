@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from netlift.config.business import BusinessSettings
+from netlift.data.engines.databases import open_database
+from netlift.data.engines.remote import mark_of
 from netlift.data.read import Tables, open_tables, source_files
 from netlift.data.write import Access, file_digest, resource_error, staged_directory, write_bytes
 from netlift.errors import BusyError, DataError, GateRefusedError, UsageError
@@ -33,13 +35,29 @@ class SourceFiles:
     Attributes:
         settings: The business.
         digest: Of the content of all of them.
-        marks: Name to device, inode, size, and the moments of the last change of content and of anything else, ns. A
-            file that is written or replaced has other ones, also where somebody sets its time back.
+        digests: Name to digest of each file, and of what each table of a database or a store holds.
+        marks: Name of a table of a database to its version; of a file to device, inode, size, and the moments of the
+            last change of content and of anything else, ns. A file that is written or replaced has other ones, also
+            where somebody sets its time back.
     """
 
     settings: BusinessSettings
     digest: str
-    marks: Mapping[str, tuple[int, ...]]
+    digests: Mapping[str, str]
+    marks: Mapping[str, tuple[int, ...] | str]
+
+    def tables(self) -> dict[str, tuple[str, str]]:
+        """Each table, or file of an adapter: the digest of its content and where it is, a database by its variable."""
+        data = self.settings.data
+        if data.path is not None:
+            return {name: (digest, str(data.path / name)) for name, digest in self.digests.items()}
+        found = {}
+        for name, source in data.tables.items():
+            own = {part: digest for part, digest in self.digests.items() if part.partition("/")[0] == name}
+            if own:
+                place = source.address or source.path or f"{source.url_env}: {source.table}"
+                found[name] = (combine_digests(own), str(place))
+        return found
 
     def require_unchanged(self) -> None:
         """Refuse what was made while somebody wrote the tables; call it after the last read, before anything stands.
@@ -48,7 +66,7 @@ class SourceFiles:
             BusyError: A file was written, replaced, added or removed since the job began.
         """
         try:
-            now = _marks(source_files(self.settings))
+            now = {**_marks(source_files(self.settings)), **table_versions(self.settings)}
         except DataError:  # a file that went away
             now = {}
         changed = sorted(name for name in {*self.marks, *now} if self.marks.get(name) != now.get(name))
@@ -67,9 +85,26 @@ def find_sources(settings: BusinessSettings) -> SourceFiles:
         DataError: A file of an adapter is missing.
         ResourceError: One may not be read.
     """
-    files = source_files(settings)
+    files, versions = source_files(settings), table_versions(settings)
     marks = _marks(files)  # before the digest, so that a file that changes meanwhile is seen at the end
-    return SourceFiles(settings=settings, digest=combine_digests(_digests(files)), marks=marks)
+    digests = {**_digests(files), **versions}
+    return SourceFiles(settings=settings, digest=combine_digests(digests), digests=digests, marks={**marks, **versions})
+
+
+def table_versions(settings: BusinessSettings) -> dict[str, str]:
+    """Tables of databases to digests of their content, those of stores to digests of what lists their files.
+
+    Raises:
+        DataError: One is not there or may not be read.
+    """
+    versions = {}
+    for name, source in settings.data.sources.items():
+        if source.address is not None:
+            versions[name] = hashlib.sha256(mark_of(name, source).encode()).hexdigest()
+        if source.url_env is not None:
+            with open_database(source.url_env) as database:
+                versions[name] = database.version_of(name, source)
+    return versions
 
 
 @contextmanager
@@ -136,6 +171,7 @@ def git_commit() -> str:
 
 
 MANIFEST_FILE = "manifest.json"
+PRUNED_FILE = "pruned.json"  # names what `netlift prune` took away
 SHORT = 6
 Content = bytes | Callable[[Path], None]
 BRING_BACK = "bring it back from a backup"
@@ -205,6 +241,8 @@ def read_standing(target: Path, inputs: Mapping[str, str], key: str, *, files: M
         UsageError: It was made from other inputs.
         GateRefusedError: A file is missing or is not what was written.
     """
+    if (target / PRUNED_FILE).exists():
+        raise GateRefusedError(f"{target}: `netlift prune` removed what nobody needed there; give another --run-key")
     try:
         manifest: dict[str, Any] = json.loads((target / MANIFEST_FILE).read_text())
         found = {name: file_digest(target / file) for name, file in files.items()}

@@ -8,7 +8,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from netlift.data.adapters.adapted import AdapterNote
-from netlift.data.contract import CONTRACT, SNAPSHOT, TableContract
+from netlift.data.contract import CONTRACT, TableContract
+from netlift.data.engines.engine import Engine
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -22,7 +23,7 @@ class Tables:
     wall-clock time of the business's zone without a zone. Customers also carry the configured attributes.
 
     Attributes:
-        connection: The Ibis backend that the tables live in.
+        engine: What the tables live in.
         expressions: Table name to Ibis expression.
         present: Table name to the contract columns that the source really has.
         attributes: Customer columns that become features.
@@ -34,9 +35,10 @@ class Tables:
         refused: Table to why it cannot be read; the verbs that read it are stopped.
         unread: Table and column to what some of its values are that are read as missing; `MARK` and the column's name
             flag the rows.
+        known: What each table holds that the business may have, those beyond the contract among them.
     """
 
-    connection: Any
+    engine: Engine
     expressions: Mapping[str, ir.Table]
     present: Mapping[str, frozenset[str]]
     attributes: tuple[str, ...]
@@ -46,12 +48,17 @@ class Tables:
     snapshot_of: date | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    known: Mapping[str, TableContract] = field(default_factory=lambda: CONTRACT)
+
+    @property
+    def connection(self) -> Any:
+        """The engine's Ibis backend."""
+        return self.engine.connection
 
     @property
     def contract(self) -> Mapping[str, TableContract]:
         """What each table that the source has must hold."""
-        known = CONTRACT if self.snapshot_of is None else SNAPSHOT
-        return {name: known[name] for name in known if name in self.present}
+        return {name: table for name, table in self.known.items() if name in self.present}
 
     def __getitem__(self, name: str) -> ir.Table:
         return self.expressions[name]

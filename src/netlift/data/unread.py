@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.data.casting import Casting, Unread, impossible_moments, null_of, refusals, unread_values
 from netlift.data.contract import MARK, ContractColumn
-from netlift.data.files import reading
+from netlift.data.engines.errors import reading
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netlift.errors import DataError
 from netlift.estimators.boosting.lightgbm import BoostingRows, Objective, Params, fit_rounds, start_scores, to_expected
 from netlift.estimators.parallel import run_side_by_side
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 OUTSIDE, LEARN_ONLY = -1, -2
 CROSS_FIT_ROWS, ONCE_FROM_ROWS = 30_000, 15_000
@@ -112,9 +117,13 @@ def predict_out_of_fold(
     Returns:
         Shape (n,); NaN for rows of no fold.
     """
-    raw = score_out_of_fold(boosting, y, learn, fold, objective, params, rounds=rounds)
-    inside = fold >= 0
-    expected = np.full(len(y), np.nan)
+    return expect_inside(score_out_of_fold(boosting, y, learn, fold, objective, params, rounds=rounds), objective)
+
+
+def expect_inside(raw: np.ndarray, objective: Objective) -> np.ndarray:
+    """The expected label of each raw score, shape (n,); NaN for rows of no fold, whose scores are NaN."""
+    inside = ~np.isnan(raw if raw.ndim == 1 else raw[:, 0])
+    expected = np.full(len(raw), np.nan)
     expected[inside] = to_expected(raw[inside], objective)
     return expected
 
@@ -130,18 +139,66 @@ def score_out_of_fold(
     rounds: int,
 ) -> np.ndarray:
     """The raw scores behind `predict_out_of_fold`, shape (n,), or (n, k) for a loss with k of them; NaN elsewhere."""
+    jobs = _score_folds(boosting, y, learn, fold, objective, (params, rounds))
+    return _gather(run_side_by_side(jobs, threads=boosting.machine.threads), fold)
+
+
+def fit_and_score_out_of_fold(
+    boosting: BoostingRows,
+    y: np.ndarray,
+    learn: np.ndarray,
+    fold: np.ndarray,
+    objective: Objective,
+    *,
+    whole: tuple[Params, int],
+    by_fold: tuple[Params, int],
+) -> tuple[lgb.Booster, np.ndarray]:
+    """The fit on all rows that may be learnt from, and `score_out_of_fold`; all fits side by side.
+
+    Args:
+        boosting: All rows.
+        y: Label, shape (n,).
+        learn: Rows that may be learnt from, bool, shape (n,).
+        fold: Fold of each row, shape (n,), as in `predict_out_of_fold`.
+        objective: What is minimised.
+        whole: LightGBM parameters and trees of the fit on all rows.
+        by_fold: Those of a fit without a fold.
+    """
+    grown: list[lgb.Booster] = []
+
+    def fit() -> np.ndarray:
+        dataset = boosting.select(np.flatnonzero(learn), y)
+        grown.append(fit_rounds(dataset, objective, whole[0], boosting.machine, rounds=whole[1]))
+        return np.empty(0)
+
+    jobs = [fit, *_score_folds(boosting, y, learn, fold, objective, by_fold)]
+    _, *found = run_side_by_side(jobs, threads=boosting.machine.threads)
+    return grown[0], _gather(found, fold)
+
+
+def _score_folds(
+    boosting: BoostingRows,
+    y: np.ndarray,
+    learn: np.ndarray,
+    fold: np.ndarray,
+    objective: Objective,
+    growth: tuple[Params, int],
+) -> list[Callable[[], np.ndarray]]:
+    """One job a fold: raw scores of its rows, shape (m, scores), by a fit on the others."""
     scores = 1 if objective.own is None else objective.own.scores
-    raw = np.full((len(y), scores), np.nan)
-    machine = boosting.machine
-    alone = replace(boosting, machine=replace(machine, threads=1))
 
     def score(k: int) -> np.ndarray:
         rows = np.flatnonzero(learn & (fold != k) & (fold != OUTSIDE))
-        booster = fit_rounds(alone.select(rows, y), objective, params, alone.machine, rounds=rounds)
+        booster = fit_rounds(boosting.select(rows, y), objective, growth[0], boosting.machine, rounds=growth[1])
         own = booster.predict(boosting.X[fold == k], raw_score=True, num_threads=1)
         return np.asarray(own, dtype=np.float64).reshape(-1, scores) + start_scores(objective, y[rows])
 
-    folds = range(int(fold.max()) + 1)
-    for k, found in enumerate(run_side_by_side([partial(score, k) for k in folds], threads=machine.threads)):
-        raw[fold == k] = found
-    return raw[:, 0] if scores == 1 else raw
+    return [partial(score, k) for k in range(int(fold.max()) + 1)]
+
+
+def _gather(found: Sequence[np.ndarray], fold: np.ndarray) -> np.ndarray:
+    """The scores of all folds in the order of the rows, NaN for rows of none."""
+    raw = np.full((len(fold), found[0].shape[1]), np.nan)
+    for k, own in enumerate(found):
+        raw[fold == k] = own
+    return raw[:, 0] if raw.shape[1] == 1 else raw

@@ -184,7 +184,7 @@ class FeatureBuilder:
         self._tables = tables
         self._own = [own for own in load_features(vocabulary.own) if own.feature in self.features]
         self._observation = reach.observation
-        connection = tables.connection
+        engine = tables.engine
         self.index = CustomerIndex.build(
             customers.hashes,
             rows=count_receipts(tables),
@@ -192,12 +192,12 @@ class FeatureBuilder:
         )
         window = {"since": reach.since, "until": reach.until}
         receipts = receipt_rows(tables, vocabulary, **window)
-        self._receipts = read_rows(connection, receipts, self.index, table="transactions", held_rows=rows_per_partition)
+        self._receipts = read_rows(engine, receipts, self.index, table="transactions", held_rows=rows_per_partition)
         engagement = engagement_rows(tables, vocabulary, **window)
         self._engagement: PartitionedRows | None = None
         if engagement is not None:
             self._engagement = read_rows(
-                connection, engagement, self.index, table="contacts, events, surveys", held_rows=rows_per_partition
+                engine, engagement, self.index, table="contacts, events, surveys", held_rows=rows_per_partition
             )
 
     def fill(self, partition: int, asked: np.ndarray, cutoffs: np.ndarray, out: np.ndarray, start: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from netlift.errors import DataError
 from netlift.features.queries import Queries
-from netlift.features.streams import hash_id, to_numpy
+from netlift.features.streams import to_numpy
 from netlift.features.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def load_customers(tables: Tables, vocabulary: Vocabulary, ids: np.ndarray | Non
     words = vocabulary.attributes
     own = {f"attribute_{i}": _attribute(chosen[name], words[name]) for i, name in enumerate(words)}
     rows = tables.connection.to_pyarrow(
-        chosen.select("customer_id", "joined_at", "birth_date", hashed=hash_id(chosen.customer_id), **own)
+        chosen.select("customer_id", "joined_at", "birth_date", hashed=tables.engine.hash_id(chosen.customer_id), **own)
     )
     unknown = rows["customer_id"].null_count
     if unknown:
@@ -86,7 +86,7 @@ def load_customers(tables: Tables, vocabulary: Vocabulary, ids: np.ndarray | Non
             unseen[name] = int((row == len(known)).sum())
     return LoadedCustomers(
         customer_id=rows["customer_id"].to_numpy(zero_copy_only=False),
-        hashes=to_numpy(rows["hashed"].combine_chunks(), "customers.customer_id"),
+        hashes=to_numpy(rows["hashed"].combine_chunks(), "customers.customer_id").view(np.uint64),
         joined_at=to_numpy(rows["joined_at"].combine_chunks(), "customers.joined_at"),
         birth_day=_to_days(rows["birth_date"].to_numpy(zero_copy_only=False)),
         attributes=attributes,

@@ -108,7 +108,7 @@ def sum_outcomes(
             customers.hashes, rows=count_receipts(tables), rows_per_partition=rows_per_partition
         )
         receipts = receipt_rows(tables, words, since=start.min().item(), until=end.max().item())
-        read = read_rows(tables.connection, receipts, index, table="transactions", held_rows=rows_per_partition)
+        read = read_rows(tables.engine, receipts, index, table="transactions", held_rows=rows_per_partition)
         order = np.argsort(asked, kind="stable")
         since = start if discount is None else discount.since
         spans = np.stack([start, end, since]).astype("datetime64[us]").view(np.int64)

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netlift.data.contract import CONTRACT
 from netlift.errors import LeakageError
 from netlift.features.build import build_features
 from netlift.features.queries import Queries
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    import ibis.expr.types as ir
 
     from netlift.data.read import Tables
     from netlift.features.vocabulary import Vocabulary
@@ -82,6 +85,12 @@ def truncate(tables: Tables, cutoff: datetime) -> Tables:
     for name, time in (("events", "occurred_at"), ("surveys", "answered_at")):
         if name in tables:
             cut[name] = tables[name].filter(tables[name][time] < cutoff)
+    for name, rows in _own_tables(tables):
+        dates = [
+            c.name for c in tables.known[name].columns if c.type in ("instant", "date") and c.name != "ingested_at"
+        ]
+        unknown = {column: (rows[column] < cutoff).ifelse(rows[column], None) for column in dates}
+        cut[name] = rows.filter(rows.occurred_at < cutoff).mutate(**unknown)
     return tables.replace(**cut)
 
 
@@ -89,7 +98,8 @@ def forget_late_rows(tables: Tables, cutoff: datetime) -> Tables:
     """The tables without receipts that came in after the cutoff, whenever they happened."""
     receipts = tables["transactions"]
     known = receipts.ingested_at.isnull() | (receipts.ingested_at <= cutoff)
-    return tables.replace(transactions=receipts.filter(known))
+    own = {name: rows.filter(rows.ingested_at.coalesce(cutoff) <= cutoff) for name, rows in _own_tables(tables)}
+    return tables.replace(transactions=receipts.filter(known), **own)
 
 
 def poison(tables: Tables, cutoff: datetime) -> Tables:
@@ -113,4 +123,13 @@ def poison(tables: Tables, cutoff: datetime) -> Tables:
         spoiled["surveys"] = surveys.mutate(
             score=(surveys.answered_at >= cutoff).ifelse(surveys.score + POISON, surveys.score)
         )
+    for name, rows in _own_tables(tables):
+        later = rows.occurred_at >= cutoff
+        numbers = [column.name for column in tables.known[name].columns if column.type in ("money", "number")]
+        spoiled[name] = rows.mutate(**{n: later.ifelse(rows[n] * POISON + POISON, rows[n]) for n in numbers})
     return tables.replace(**spoiled)
+
+
+def _own_tables(tables: Tables) -> list[tuple[str, ir.Table]]:
+    """Tables beyond the contract, which own features are made from."""
+    return [(name, rows) for name, rows in tables.expressions.items() if name not in CONTRACT]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlift.config.own_parts import load_own
-from netlift.data.contract import CONTRACT
+from netlift.config.settings import did_you_mean
 from netlift.errors import ConfigError
 from netlift.features.matrix import Feature
 
@@ -32,7 +32,7 @@ class OwnFeature:
 
     Attributes:
         name: Its name, with its unit or window in it.
-        table: The table of the contract that it is made from.
+        table: The table that it is made from: of the contract, or one that the config names under `data.own_tables`.
         unit: What one unit is, such as "days".
         formula: How it is made, in a line.
         value: An aggregate over the rows that a customer has before his cutoff; they have the columns of the table and
@@ -61,15 +61,13 @@ def load_features(paths: Sequence[str]) -> list[OwnFeature]:
     """The own features of dotted paths.
 
     Raises:
-        ConfigError: One cannot be imported, is no `OwnFeature`, or is of a table that the contract does not have.
+        ConfigError: One cannot be imported, or is no `OwnFeature`.
     """
     found = []
     for path in paths:
         own = load_own(path, "feature")
         if not isinstance(own, OwnFeature):
             raise ConfigError(f"the own feature {path} is a {type(own).__name__}; make it an OwnFeature")
-        if own.table not in CONTRACT or not (CONTRACT[own.table].time and "customer_id" in _columns(own.table)):
-            raise ConfigError(f"the own feature {path} is of the table {own.table!r}, which has no rows of customers")
         found.append(own)
     return found
 
@@ -101,16 +99,20 @@ def own_values(
     )
     of_table: dict[str, list[OwnFeature]] = defaultdict(list)
     for feature in features:
+        require_customer_rows(tables, feature.table, what=f"the own feature {feature.name}")
         of_table[feature.table].append(feature)
     found: dict[str, np.ndarray] = {}
     for table, own in of_table.items():
-        rows, at = tables[table], tables[table][CONTRACT[table].time]
+        rows, at = tables[table], tables[table][str(tables.known[table].time)]
         together = [rows.customer_id == asked.customer_id, at < asked.cutoff]
         together += [] if table in UNDATED else [at >= asked.since_]
         if tables.has(table, "ingested_at"):
             together.append(rows.ingested_at.coalesce(at) < asked.cutoff)
         seen = rows.inner_join(asked, together)
-        values = {f"value_{i}": _aggregate(feature, seen) for i, feature in enumerate(own)}
+        values = {
+            f"value_{i}": aggregate_of(feature.value, seen, what=f"the own feature {feature.name}")
+            for i, feature in enumerate(own)
+        }
         answer = tables.connection.to_pyarrow(seen.group_by("row_").aggregate(**values))
         place = answer["row_"].to_numpy()
         for i, feature in enumerate(own):
@@ -120,16 +122,29 @@ def own_values(
     return found
 
 
-def _aggregate(own: OwnFeature, seen: ir.Table) -> ir.Value:
+def aggregate_of(value: Callable[[ir.Table], ir.Value], seen: ir.Table, *, what: str) -> ir.Value:
+    """One number of the rows of a customer, as a double.
+
+    Raises:
+        ConfigError: The expression is no aggregate.
+    """
     import ibis.expr.types as ir
 
-    value = own.value(seen)
-    if not isinstance(value, ir.Scalar):
-        raise ConfigError(
-            f"the own feature {own.name} is no aggregate of its rows; end it in .sum(), .max() or the like"
-        )
-    return value.cast("float64")
+    found = value(seen)
+    if not isinstance(found, ir.Scalar):
+        raise ConfigError(f"{what} is no aggregate of its rows; end it in .sum(), .max() or the like")
+    return found.cast("float64")
 
 
-def _columns(table: str) -> set[str]:
-    return {column.name for column in CONTRACT[table].columns}
+def require_customer_rows(tables: Tables, table: str, *, what: str) -> None:
+    """Refuse a table that an own part cannot be made from.
+
+    Raises:
+        ConfigError: A table that neither contract nor config know, or whose rows are of no customer or no time.
+    """
+    known = tables.known.get(table)
+    if known is None:
+        hint = did_you_mean(table, list(tables.known))
+        raise ConfigError(f"{what} is of the table {table!r}: name it in the config under data.own_tables{hint}")
+    if known.time is None or known.column("customer_id") is None:
+        raise ConfigError(f"{what} is of the table {table!r}, which has no dated rows of customers")

@@ -10,8 +10,7 @@ from netlift.errors import SchemaDriftError
 from netlift.features.customers import encode
 from netlift.features.engagement import ANSWERED, COMPLAINED, KINDS, OPENED, SENT
 from netlift.features.kernel import PROMO, RETURN
-from netlift.features.own_features import load_features
-from netlift.features.streams import hash_id
+from netlift.features.own_features import load_features, require_customer_rows
 from netlift.features.vocabulary import COMPLAINT, NPS, OPEN, Vocabulary, is_present
 
 if TYPE_CHECKING:
@@ -37,7 +36,9 @@ def check_sources(tables: Tables, vocabulary: Vocabulary) -> None:
             missing.append(f"transactions.{column}")
     if vocabulary.contact_channels and "offers" not in tables:
         missing.append("offers")
-    missing += [own.table for own in load_features(vocabulary.own) if own.table not in tables]
+    for own in load_features(vocabulary.own):
+        require_customer_rows(tables, own.table, what=f"the own feature {own.name}")
+        missing += [] if own.table in tables else [own.table]
     if missing:
         raise SchemaDriftError(
             f"{', '.join(missing)}: present when the vocabulary was learned, missing now; restore the source or retrain"
@@ -60,7 +61,7 @@ def receipt_rows(tables: Tables, vocabulary: Vocabulary, *, since: datetime, unt
         if values:
             codes += encode(receipts[column], values, missing=byte * (len(values) + 1), step=byte)
     columns = {
-        "customer_id": hash_id(receipts.customer_id),
+        "customer_id": tables.engine.hash_id(receipts.customer_id),
         "occurred_at": receipts.occurred_at,
         "revenue": receipts.revenue,
         "margin": receipts.margin,
@@ -92,10 +93,12 @@ def engagement_rows(tables: Tables, vocabulary: Vocabulary, *, since: datetime, 
         events = tables["events"]
         codes = {OPEN: OPENED, COMPLAINT: COMPLAINED}
         codes |= {kind: KINDS + i for i, kind in enumerate(vocabulary.event_kinds)}
-        parts += [_rows(events.filter(events.kind == kind), "occurred_at", code) for kind, code in codes.items()]
+        parts += [
+            _rows(tables, events.filter(events.kind == kind), "occurred_at", code) for kind, code in codes.items()
+        ]
     if "surveys" in vocabulary.sources:
         surveys = tables["surveys"]
-        parts.append(_rows(surveys.filter(surveys.kind == NPS), "answered_at", ANSWERED, "score"))
+        parts.append(_rows(tables, surveys.filter(surveys.kind == NPS), "answered_at", ANSWERED, "score"))
     if not parts:
         return None
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
@@ -120,17 +123,23 @@ def _contact_rows(tables: Tables, vocabulary: Vocabulary) -> ir.Table:
     else:
         contacts = contacts.mutate(at=at)
         channel = ibis.literal(0)
-    return _rows(contacts, "at", SENT, channel=channel)
+    return _rows(tables, contacts, "at", SENT, channel=channel)
 
 
 def _rows(
-    table: ir.Table, at: str, kind: int, score: str | None = None, *, channel: ir.IntegerValue | None = None
+    tables: Tables,
+    table: ir.Table,
+    at: str,
+    kind: int,
+    score: str | None = None,
+    *,
+    channel: ir.IntegerValue | None = None,
 ) -> ir.Table:
     import ibis
 
     nothing = ibis.literal(0).cast("float64")  # DuckDB reads 0.0 as a decimal
     return table.select(
-        customer_id=hash_id(table.customer_id),
+        customer_id=tables.engine.hash_id(table.customer_id),
         at=table[at],
         score=table[score] if score else nothing,
         nothing=nothing,

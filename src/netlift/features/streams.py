@@ -11,11 +11,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
+from netlift.data.engines.engine import Engine
 from netlift.errors import DataError, ResourceError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 AT, FIRST, SECOND, CODES, KNOWN = 0, 1, 2, 3, 4
 BLOCK_ROWS = 8192
-BATCH_ROWS = 122_880
 LOOKED_UP = 2048
 EMPTY = np.uint64(2**64 - 1)
 ONE = np.uint64(1)
@@ -117,6 +117,7 @@ class PartitionedRows:
             DataError: A column that must not be missing is.
         """
         columns = [to_numpy(batch.column(i), f"{table}.{name}") for i, name in enumerate(batch.schema.names)]
+        columns[0] = columns[0].view(np.uint64)
         known = columns[5] if len(columns) > 5 else columns[1][:0]
         row, values = 0, self._open.view(np.float64)
         while row < len(batch):
@@ -171,37 +172,13 @@ class PartitionedRows:
                 yield np.fromfile(self._file, dtype=np.int64, count=size).reshape(-1, self._open.shape[2])
 
 
-def read_rows(connection: Any, rows: ir.Table, index: CustomerIndex, *, table: str, held_rows: int) -> PartitionedRows:
+def read_rows(engine: Engine, rows: ir.Table, index: CustomerIndex, *, table: str, held_rows: int) -> PartitionedRows:
     """Read an Ibis expression of five or six columns (see `PartitionedRows.append`) into partitions."""
     width = len(rows.columns) - 1
     partitioned = PartitionedRows(index, width=width, held_rows=held_rows)
-    for batch in read_batches(connection, rows):
+    for batch in engine.batches(rows):
         partitioned.append(batch, table=table)
     return partitioned
-
-
-def read_batches(connection: Any, rows: ir.Table) -> Iterator[pa.RecordBatch]:
-    """Record batches of an expression, as DuckDB makes them.
-
-    Ibis's `to_pyarrow_batches` holds the whole result before the first batch; the relation underneath streams.
-    """
-    reader = connection._to_duckdb_relation(rows).to_arrow_reader(BATCH_ROWS)
-    try:
-        yield from reader
-    finally:
-        reader.close()
-
-
-def hash_id(ids: ir.StringColumn) -> ir.IntegerColumn:
-    """DuckDB's 64-bit hash of ids: customers are told apart by it, and two that share one are refused."""
-    import ibis
-
-    hashed = ibis.udf.scalar.builtin(_hash, name="hash", signature=(("string",), "uint64"))
-    return hashed(ids)
-
-
-def _hash(text: str) -> int:
-    raise NotImplementedError
 
 
 def to_numpy(column: pa.Array, name: str) -> np.ndarray:

@@ -76,6 +76,7 @@ class ExperimentResult(Told):
     among = None
     advice = ()
     best_in_total = ""
+    metrics = ()
 
     @property
     def arms(self) -> tuple[ArmReadout, ...]:

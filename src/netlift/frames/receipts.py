@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import conform
 from netlift.features.build import build_features
 from netlift.features.queries import queries_at
@@ -77,13 +78,13 @@ def rfm(
     if past.empty:
         raise FrameError(f"transactions: none of {len(receipts):,} receipts is before {as_of:%Y-%m-%d}")
     joined = past.groupby("customer_id").occurred_at.min().rename("joined_at").reset_index()
-    connection = ibis.duckdb.connect(threads=1)
+    engine = DuckDBEngine()
     try:
         sources = {
             "customers": ibis.memtable(joined),
             "transactions": ibis.memtable(past.assign(revenue=past.margin)),
         }
-        tables = conform(connection, sources, attributes=(), zone=ZoneInfo("UTC"))
+        tables = conform(engine, sources, attributes=(), zone=ZoneInfo("UTC"))
         found = build_features(
             tables,
             queries_at(joined.customer_id.to_numpy(dtype=object), [moment]),
@@ -92,7 +93,7 @@ def rfm(
             names=MEASURES,
         )
     finally:
-        connection.disconnect()
+        engine.close()
     measures = found.to_frame().set_index(pd.Index(found.customer_id, name="customer_id"))
     r, f, m = (measures[name].to_numpy(dtype=float) for name in COLUMNS.values())
     return measures.assign(**score_rfm(fit_rfm_edges(r, f, m), r, f, m))

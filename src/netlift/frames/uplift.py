@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
-from netlift.estimators.uplift.fit import fit_arm_outcomes, fit_uplift
+from netlift.estimators.uplift.fit import fit_outcome_model, fit_uplift, know_purchases
+from netlift.estimators.uplift.pairwise.outcome_model import ContactPurchases
 from netlift.evaluation.policy.off_policy import (
     LoggedOutcomes,
     best_constant,
@@ -158,7 +159,7 @@ class UpliftModel(BaseEstimator):
         self.n_features_in_ = len(self.features_)
         self.learner_ = self.learner or (SIGNED_LEARNER if outcome.min() < 0 else DEFAULT_LEARNER)
         rows = self._rows(encode_columns(frame, self.features_), outcome, arms, customer)
-        self.candidate_ = self._fit(rows)
+        self.candidate_ = self._fit(self._know(rows))
         self.model_ = StoredModel(self.candidate_.files, threads=self.n_jobs)
         self._index, self._seen = frame.index, _digest(rows.X)
         self._judge(rows)
@@ -224,10 +225,13 @@ class UpliftModel(BaseEstimator):
             campaign=np.zeros(len(y), dtype=np.int64),
         )  # fmt: skip
 
-    def _fit(self, rows: ContactRows) -> Candidate:
+    def _know(self, rows: ContactRows) -> ContactPurchases:
+        return know_purchases(rows, search=SEARCH, folds=SEARCH.folds, seed=self.random_state, threads=self.n_jobs)
+
+    def _fit(self, known: ContactPurchases) -> Candidate:
         return fit_uplift(
-            self.learner_, rows, search=SEARCH, folds=SEARCH.folds, seed=self.random_state, threads=self.n_jobs,
-            progress=lambda _share, _words: None,
+            self.learner_, known.rows, search=SEARCH, folds=SEARCH.folds, seed=self.random_state, threads=self.n_jobs,
+            progress=lambda _share, _words: None, known=known,
         )  # fmt: skip
 
     def _predict(self, model: StoredModel, X: np.ndarray) -> np.ndarray:
@@ -242,11 +246,9 @@ class UpliftModel(BaseEstimator):
         effects, scores = np.empty((len(rows), len(rows.offers))), np.empty(rows.available.shape)
         fold = assign_folds(rows.customer, folds=self.cv, seed=self.random_state)
         for k in range(self.cv):
-            inside, learned = fold == k, rows.take(fold != k)
-            effects[inside] = self._predict(StoredModel(self._fit(learned).files), rows.X[inside])
-            expected = fit_arm_outcomes(
-                learned, search=SEARCH, folds=SEARCH.folds, seed=self.random_state, threads=self.n_jobs
-            )
+            inside, known = fold == k, self._know(rows.take(fold != k))
+            effects[inside] = self._predict(StoredModel(self._fit(known).files), rows.X[inside])
+            expected = fit_outcome_model(known)
             judged = rows.take(inside)
             scores[inside] = dr_scores(
                 y=judged.y, arm=judged.arm, propensity=judged.propensity, available=judged.available,

@@ -99,6 +99,11 @@ class DecideRun(Told):
     names: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[Finding, ...] = ()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Customers in the table, and those who get an offer."""
+        return {"in": self.summary.customers, "out": self.summary.contacted}
+
     def to_text(self) -> str:
         """The run on one screen, for people."""
         words = speak(self.language).with_names(self.names)

@@ -15,18 +15,19 @@ from datetime import datetime
 from pathlib import Path
 
 from netlift.config.business import BusinessSettings
-from netlift.data.files import stem_of
+from netlift.data.engines.files import stem_of
 from netlift.data.write import STAGING_PREFIX
 from netlift.decisions.next_best_offer.model import TASK, UPLIFT
 from netlift.decisions.next_best_offer.upkeep import find_stale, offer_of_history
 from netlift.errors import BusyError, NetliftError
 from netlift.pipelines.erase import cut_off_erasures, mend_erasures
 from netlift.pipelines.readout import find_behind
-from netlift.registry.audit import read_entries
-from netlift.registry.locks import all_jobs, find_abandoned, find_holders
+from netlift.registry.audit import append_entry, read_entries
+from netlift.registry.locks import all_jobs, exclusive, find_abandoned, find_holders
 from netlift.registry.models import CHAMPION, aliases, load, resolve, sweep_models
 from netlift.registry.promotion import audit_path, find_unfinished, find_untold, finish_promotion
-from netlift.registry.store import Store, open_store
+from netlift.registry.relocation import CURE, find_former_home, relocate
+from netlift.registry.store import Store, open_business
 from netlift.registry.tracking import find_orphans, mark_orphans
 from netlift.results import Table, Told
 
@@ -83,13 +84,15 @@ def examine_business(
     Raises:
         BusyError: `fix` while a job of this business runs; nothing was mended.
     """
-    store = open_store(settings.state, run_group=settings.name)
+    store = open_business(settings)
     leftovers = _find_leftovers(settings, experiments, now=now)
-    findings = [StoreFinding(what="store", well=True, words=store.uri), _audit(store, [*settings.models, TASK])]
+    findings = [_place(store), _audit(store, [*settings.models, TASK])]
     findings += [_champion(store, task) for task in settings.models]
     findings += _offer(settings, store)
     if fix:
         with _no_job_running(settings):
+            if not findings[0].well:
+                findings[0] = _bring_home(store, now)
             if findings[-1].what == OFFER and not findings[-1].well:
                 findings[-1] = _mend_offer(settings, store, now)
             if findings[1].well:
@@ -103,7 +106,7 @@ def examine_business(
     else:
         findings.append(_tell(leftovers, running=find_holders(settings.state / "locks")))
     findings += [_promotions(settings, store)] if findings[1].well else []
-    findings += [_runs(store), _locks(settings, now), _erasures(settings), _published(settings, experiments)]
+    findings += [_runs(store), _locks(store, now), _erasures(settings), _published(settings, experiments)]
     return Examination(findings=Table(name="findings", rows=tuple(findings)))
 
 
@@ -115,6 +118,22 @@ def _no_job_running(settings: BusinessSettings) -> Iterator[None]:
         except BusyError as error:
             raise BusyError(f"{error}; nothing was mended") from error
         yield
+
+
+def _place(store: Store) -> StoreFinding:
+    """Where the store is, and whether its records say so."""
+    if (former := find_former_home(store)) is None:
+        return StoreFinding(what="store", well=True, words=store.uri)
+    words = f"{store.uri}: read well here, but its records name {former}: {CURE}; MLflow itself and train need that"
+    return StoreFinding(what="store", well=False, words=words)
+
+
+def _bring_home(store: Store, now: datetime) -> StoreFinding:
+    entry = {"event": "relocated", "task": "store", "from": find_former_home(store), "at": now.isoformat()}
+    changed = relocate(store)
+    with exclusive(store.lock, timeout_seconds=30, holder="doctor"):
+        append_entry(audit_path(store), entry | {"to": store.artifacts.parent.as_uri(), "records": changed})
+    return StoreFinding(what="store", well=True, words=f"{store.uri}; {changed:,} places in its records brought home")
 
 
 def _audit(store: Store, tasks: Sequence[str]) -> StoreFinding:
@@ -142,9 +161,11 @@ def _runs(store: Store) -> StoreFinding:
     return StoreFinding(what="runs", well=not dead, words=words)
 
 
-def _locks(settings: BusinessSettings, now: datetime) -> StoreFinding:
-    dead = find_abandoned(settings.state / "locks", now=now)
+def _locks(store: Store, now: datetime) -> StoreFinding:
+    dead = find_abandoned(store.state / "locks", now=now)
     words = f"held for over a day by {', '.join(dead)}; look there, and --fix frees them when nobody works any more"
+    if on_server := store.find_abandoned_lock(now=now):
+        return StoreFinding(what="locks", well=False, words=f"the server's, for over a day by {on_server}")
     return StoreFinding(
         what="locks", well=not dead, words=words if dead else "none held from another machine for a day"
     )
@@ -172,7 +193,9 @@ def _find_leftovers(settings: BusinessSettings, experiments: Path | None, *, now
     """
     folders = [settings.state, *([experiments] if experiments else [])]
     found = {path for folder in folders for path in folder.rglob(f"{STAGING_PREFIX}*")}
-    stems = {stem_of(source.path) for source in settings.data.tables.values()} | {settings.data.path or settings.state}
+    stems = {stem_of(source.path) for source in settings.data.sources.values() if source.path} | {
+        settings.data.path or settings.state
+    }
     beside = {path for stem in stems for folder in (stem, stem.parent) for path in folder.glob(f"{STAGING_PREFIX}*")}
     found |= {path for path in beside if now.timestamp() - path.stat().st_mtime > YOUNG_SECONDS}
     return tuple(

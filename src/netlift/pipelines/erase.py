@@ -64,6 +64,11 @@ class Erasure(Told):
         """Rows removed."""
         return sum(each.rows for each in self.places if each.removed)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows removed."""
+        return {"out": self.rows}
+
     def to_text(self) -> str:
         """A line per place."""
         lines = [f"{each.place}: {each.rows:,} rows, {each.words}" for each in self.places]

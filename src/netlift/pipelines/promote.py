@@ -17,7 +17,7 @@ from netlift.decisions.next_best_offer.upkeep import find_stale, offer_of_histor
 from netlift.errors import GateRefusedError, UsageError
 from netlift.registry.models import CHAMPION, aliases, describe, model_name
 from netlift.registry.promotion import Promotion, promote, read_history
-from netlift.registry.store import Store, open_store
+from netlift.registry.store import Store, open_business
 from netlift.registry.tracking import TAG
 
 NEXT_BEST_OFFER = "next_best_offer"  # as its definition names the task; registered with hyphens
@@ -63,7 +63,7 @@ def promote_version(
     name = _registered(settings, task)
     if not reason.strip():
         raise UsageError("--reason is empty; the audit keeps why a champion was moved by hand")
-    store = open_store(settings.state, run_group=settings.name)
+    store = open_business(settings)
     _require_gate(store, name, version)
     if name == next_best_offer.TASK:
         _require_leading_uplift(store, version)

@@ -117,8 +117,7 @@ def make_readout(
         UsageError: An unknown campaign, column or language, or a key that was written before from other inputs.
         ConfigError: A plan that cannot be read, no tolerance, or no browser for the PDF.
         DataError: The tables break the contract, or hold no two arms of the campaign.
-        BusyError: Another readout of this campaign is being made, or somebody wrote the tables meanwhile; nothing was
-            written.
+        BusyError: Another readout of this campaign runs, or somebody wrote the tables meanwhile; nothing was written.
     """
     speak(order.language)
     plan, folder = find_plan(order.target)

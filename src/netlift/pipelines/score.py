@@ -87,6 +87,11 @@ class ScoreSummary(Told):
     routes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     left_out: tuple[Finding, ...] = ()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Customers in the table, and scored."""
+        return {"in": self.customers, "out": self.rows}
+
     def to_text(self) -> str:
         """The summary as lines for people."""
         models = ", ".join(f"{task} v{version}" for task, version in self.versions.items())

@@ -35,6 +35,11 @@ class NightRun:
         """Of the texts."""
         return self.decisions.language
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Those of the decisions."""
+        return self.decisions.counts
+
     def to_text(self) -> str:
         """Both on one screen, the decisions last."""
         return f"{self.scores.to_text()}\n\n{self.decisions.to_text()}"

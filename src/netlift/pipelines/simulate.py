@@ -23,7 +23,7 @@ def simulate_business(
         BusyError: A training or another simulation of this business runs.
         UsageError: The config's tables are not in one folder, or tables stand there already.
     """
-    folders = {source.path.parent for source in settings.data.tables.values()}
+    folders = {source.path.parent for source in settings.data.tables.values() if source.path}
     if len(folders) != 1:
         raise UsageError(f"config {settings.name}: simulate needs all data.tables in one folder, found {len(folders)}")
     target = folders.pop()

@@ -32,7 +32,7 @@ from netlift.features.vocabulary import learn_vocabulary
 from netlift.progress import Progress
 from netlift.registry.locks import exclusive
 from netlift.registry.models import CHAMPION, load, resolve
-from netlift.registry.store import Store, open_store
+from netlift.registry.store import Store, open_business
 from netlift.report.charts import require_room_to_draw
 from netlift.training.calendar import plan_calendar
 from netlift.training.publish import publish
@@ -78,7 +78,7 @@ def train_business(
         progress.stage("check", "holding the tables against the contract")
         tables, report = read_sound(tables, settings, verb="train")
         history = read_history(tables)
-        store = open_store(settings.state, run_group=settings.name)
+        store = open_business(settings)
         digests = {"config": settings.digest(), "data": sources.digest}
         vocabulary = learn_vocabulary(tables, before=_vocabulary_end(settings, tables, history))
         money = name_money(tables)
@@ -193,7 +193,7 @@ def _train_task(
         trained = train_uplift(assignment) if task == "uplift" else train_value(assignment)
         sources.require_unchanged()
         assignment.progress.stage(task, "logging, registering, asking the gate")
-        return publish(assignment, trained, store, digests, now, started)
+        return publish(assignment, trained, store, digests, sources, now, started)
     except (DataError, GateRefusedError) as error:
         assignment.progress.advance(task, 1, 1, "refused")
         return TaskOutcome(

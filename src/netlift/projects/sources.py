@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from netlift.config.business import TableSource
 from netlift.data.casting import NO, YES
-from netlift.data.files import CSV, PARQUET, list_files, open_files, reading
+from netlift.data.engines.duckdb import DuckDBEngine, table_names
+from netlift.data.engines.errors import reading
+from netlift.data.engines.files import CSV, PARQUET, list_files
 from netlift.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -169,15 +171,7 @@ def _stem(path: Path) -> str:
 
 
 def _tables_of(path: Path) -> Iterator[FoundSource]:
-    import duckdb
-
-    connection = reading("database", path, lambda: duckdb.connect(str(path), read_only=True))
-    try:
-        tables = "select table_name from information_schema.tables where table_catalog = current_catalog()"
-        names = [row[0] for row in connection.execute(tables).fetchall()]
-    finally:
-        connection.close()
-    for name in sorted(names):
+    for name in reading("database", path, lambda: table_names(path)):
         yield _read(FoundSource(name=name, path=path, columns=(), rows=0, table=name))
 
 
@@ -197,13 +191,11 @@ def _encoding(path: Path) -> str | None:
 
 @contextmanager
 def _opened(source: FoundSource) -> Iterator[ir.Table]:
-    import ibis
-
-    connection = ibis.duckdb.connect()
+    engine = DuckDBEngine()
     with TemporaryDirectory() as scratch:
         where = TableSource(path=source.path, table=source.table, encoding=source.encoding)
-        yield open_files(connection, source.name, where, scratch=Path(scratch))
-    connection.disconnect()
+        yield engine.open_table(source.name, where, scratch=Path(scratch))
+    engine.close()
 
 
 def _read(source: FoundSource) -> FoundSource:

@@ -14,7 +14,7 @@ from netlift.features.matrix import Feature, FeatureMatrix
 from netlift.features.profile import Profile
 from netlift.registry.models import load, resolve
 from netlift.registry.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract
-from netlift.registry.store import open_store
+from netlift.registry.store import open_business
 
 
 def encode_for(model: StoredModel, X: np.ndarray, features: tuple[Feature, ...]) -> np.ndarray:
@@ -88,7 +88,7 @@ def find_champions(settings: BusinessSettings, tasks: Sequence[TaskName]) -> tup
     Raises:
         ModelIntegrityError: A model's files are not those that were registered.
     """
-    store = open_store(settings.state, run_group=settings.name)
+    store = open_business(settings)
     champions, without = [], []
     for task in tasks:
         version = resolve(store, task, "champion")

@@ -10,9 +10,7 @@ from typing import Any
 
 from netlift.errors import UsageError
 from netlift.registry.audit import AUDIT_FILE, MOVED, append_entry, read_entries
-from netlift.registry.locks import exclusive
-from netlift.registry.models import CHALLENGER, CHAMPION, PREVIOUS, aliases, load, model_name
-from netlift.registry.refusals import refusals
+from netlift.registry.models import CHALLENGER, CHAMPION, PREVIOUS, aliases, describe, load, model_name
 from netlift.registry.store import Store
 from netlift.registry.tracking import TAG
 from netlift.results import Told
@@ -80,7 +78,7 @@ def promote(
         ModelIntegrityError: The version's files are not those that were registered, or the journal was changed.
         BusyError: Another process kept the registry's lock for all that time.
     """
-    with refusals(store.state), exclusive(store.lock, timeout_seconds=lock_timeout_seconds, holder=f"promote {task}"):
+    with store.changing(timeout_seconds=lock_timeout_seconds, holder=f"promote {task}"):
         current = aliases(store, task).get(CHAMPION)
         _close_open_entry(store, task, current=current, at=at)
         if (made := _last_move(store, task)) is not None and current == version:
@@ -119,7 +117,7 @@ def finish_promotion(store: Store, task: str, *, at: datetime, lock_timeout_seco
     """
     if find_unfinished(store, task) is None:
         return False
-    with refusals(store.state), exclusive(store.lock, timeout_seconds=lock_timeout_seconds, holder=f"promote {task}"):
+    with store.changing(timeout_seconds=lock_timeout_seconds, holder=f"promote {task}"):
         _close_open_entry(store, task, current=aliases(store, task).get(CHAMPION), at=at)
     return True
 
@@ -137,9 +135,15 @@ def find_untold(store: Store, tasks: Sequence[str]) -> list[str]:
         elif entry["event"] == INTENDED:  # killed half-way: the champion is old or new
             told.setdefault(entry["task"], set()).add(entry["version"])
     lead = {task: aliases(store, task).get(CHAMPION) for task in tasks}
+    if store.server is not None:  # another machine keeps a journal of its own, and its moves leave their mark
+        lead = {task: version for task, version in lead.items() if version and not _is_marked(store, task, version)}
     return [
-        f"{task} (version {lead[task]})" for task in tasks if lead[task] and lead[task] not in told.get(task, set())
+        f"{task} (version {lead[task]})" for task in tasks if lead.get(task) and lead[task] not in told.get(task, set())
     ]
+
+
+def _is_marked(store: Store, task: str, version: int) -> bool:
+    return f"{TAG}promoted_at" in describe(store, task, version).tags
 
 
 def find_unfinished(store: Store, task: str) -> int | None:

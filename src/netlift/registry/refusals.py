@@ -12,29 +12,34 @@ from pathlib import Path
 from netlift.data.write import FORBIDDEN, NO_ROOM, resource_error
 from netlift.errors import OUT_OF_MEMORY, BusyError, NetliftError, ResourceError
 from netlift.registry.offline import offline_mlflow
+from netlift.registry.server import server_error
 
 MACHINE = (*NO_ROOM, *FORBIDDEN, errno.EFBIG, errno.ENOMEM)
 
 
 @contextmanager
-def refusals(state: Path) -> Iterator[None]:
-    """Turn failures of the store in `state` into errors that say what to do; its other failures keep their text.
+def refusals(place: Path | str) -> Iterator[None]:
+    """Turn failures of a store into errors that say what to do; its other failures keep their text.
+
+    Args:
+        place: The state folder that holds it, or the address of its server.
 
     Raises:
-        ResourceError: The disk is full, the folder cannot be written, or memory ran out.
+        ResourceError: The disk is full, the folder cannot be written, memory ran out, or a server does not answer.
         BusyError: Another program keeps the store locked.
         NetliftError: mlflow failed otherwise.
     """
     offline_mlflow()
     from mlflow.exceptions import MlflowException
+    from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
-        raise _refusal(state, str(error)) from error
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, RequestException) as error:
+        raise _refusal(place, str(error)) from error
     except OSError as error:
-        if (refusal := resource_error(error, state)) is None:
+        if (refusal := resource_error(error, place)) is None:
             raise
         raise refusal from error
 
@@ -58,7 +63,6 @@ def store_error(state: Path, text: str) -> NetliftError | None:
     return ResourceError(f"{state}: {OUT_OF_MEMORY}") if "out of memory" in text else None
 
 
-def _refusal(state: Path, text: str) -> NetliftError:
-    return store_error(state, text) or NetliftError(
-        f"{state}: mlflow failed: {text.splitlines()[0] if text else 'no reason given'}"
-    )
+def _refusal(place: Path | str, text: str) -> NetliftError:
+    own = store_error(place, text) if isinstance(place, Path) else server_error(place, text)
+    return own or NetliftError(f"{place}: mlflow failed: {text.splitlines()[0] if text else 'no reason given'}")

@@ -96,7 +96,7 @@ def _champions(settings: BusinessSettings) -> list[Champion]:
 
     named = {name for rule in require_segments(settings).rules for name in rule.when}
     tasks = [task for task in settings.models if task in {ASKED_OF[name] for name in named & set(ASKED_OF)}]
-    if not tasks or not is_begun(settings.state):
+    if not tasks or not is_begun(settings):
         return []
     return find_champions(settings, tasks)[0]
 

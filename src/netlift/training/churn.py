@@ -16,7 +16,7 @@ from netlift.estimators.cross_fit import Folds
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.value.churn import fit_tuned_churn, tune_churn
 from netlift.evaluation.churn.metrics import compare_probabilities, evaluate_probabilities, log_loss, tabulate_tenths
-from netlift.evaluation.churn.money_at_risk import MoneyAtRisk, money_at_risk
+from netlift.evaluation.churn.money_at_risk import MoneyAtRisk, compare_found, money_at_risk
 from netlift.report.charts import calibration_chart
 from netlift.results import Estimate, Table, format_number
 from netlift.training.gate import Cutoffs, GateCheck, auc_believable, calibration_over_cutoffs, calibration_within
@@ -25,6 +25,10 @@ from netlift.training.task import MoneyAtStake, TrainingTask
 
 LIST_SHARE = 0.1
 YEARLY_MARGIN = "margin_365d"
+FOUND = (
+    "margin_at_risk_found_in_top_tenth",
+    "customers_at_risk_found_in_top_tenth",
+)  # one of the two, as money is known
 FEWEST_OTHERS = 3  # cutoffs before the test, of which a swing is learnt
 
 
@@ -63,6 +67,7 @@ class ChurnJudge(Judge[ChurnTask]):
     """
 
     measure = "ROC-AUC"
+    columns = ("roc_auc", "log_loss", "calibration_error", "lift_top_tenth", *FOUND)
 
     def __init__(
         self, assignment: TrainingTask, definition: ChurnTask, test: LabelledRows, *, worth: MoneyAtStake | None = None
@@ -86,6 +91,14 @@ class ChurnJudge(Judge[ChurnTask]):
     def compare(self, p: np.ndarray, against: np.ndarray) -> Estimate:
         differences = compare_probabilities(self.test.y, p, against, customer=self.test.customer, level=self.level)
         return by_name(differences)["roc_auc"]
+
+    @property
+    def held(self) -> str:
+        """The money that a list is judged by."""
+        return f"the {self._worth.words or 'customers'} that left"
+
+    def compare_money(self, p: np.ndarray, against: np.ndarray) -> Estimate:
+        return compare_found(p, against, self.test.y, self._worth.values, list_share=LIST_SHARE, level=self.level)
 
     @cached_property
     def _worth(self) -> MoneyAtStake:

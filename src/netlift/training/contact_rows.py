@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY = np.timedelta64(86_400_000_000, "us")
+CONTACT_COLUMNS = (
+    "campaign_id", "customer_id", "assigned_at", "offer_id", "propensity", "contact_cost", "reward_cost",
+)  # fmt: skip
 
 
 def build_contact_rows(
@@ -195,7 +198,12 @@ def _usable_contacts(
     if missing:
         raise DataError(f"uplift needs the tables {', '.join(missing)}, which the config does not name")
     campaigns = tables["campaigns"].select("campaign_id", "outcome_days", "randomized").to_pandas()
-    contacts = tables["contacts"].to_pandas().merge(campaigns, on="campaign_id", validate="many_to_one")
+    contacts = (
+        tables["contacts"]
+        .select(*CONTACT_COLUMNS)
+        .to_pandas()
+        .merge(campaigns, on="campaign_id", validate="many_to_one")
+    )
     known = contacts.customer_id.isin(tables["customers"].customer_id.to_pandas())
     strangers = int((~known).sum())
     notes = [f"{strangers:,} contacts of customers that the table does not know, left out"] if strangers else []

@@ -93,6 +93,30 @@ def beats_baseline(
     return _beats("beats_baseline", gain, rival=baseline, measure=measure, at_least=at_least, subject=subject)
 
 
+def money_agrees(gain: Estimate, *, baseline: str, held: str) -> GateCheck:
+    """Whether held-out money does not contradict a better order: its list is not surely the poorer one.
+
+    Args:
+        gain: Paired difference of the share of the money that the tenth named first holds, less that of the baseline.
+        baseline: What it is called in a sentence.
+        held: The money, in words.
+
+    Examples:
+        >>> gain = Estimate(point=0.012, ci_lower=-0.004, ci_upper=0.028, level=0.95, unit="share", method="paired")
+        >>> print(money_agrees(gain, baseline="last_period", held="the margin that came").words)
+        The tenth named first holds 1.2 percentage points more of the margin that came than by last_period
+        (-0.4 to 2.8).
+    """
+    share, low, high = map(_points, (abs(gain.point), gain.ci_lower, gain.ci_upper))
+    more = "less" if gain.point < 0 else "more"
+    words = (
+        f"The tenth named first holds {share} percentage points {more} of {held} than by {baseline} ({low} to {high})"
+    )
+    passed = not gain.ci_upper < 0
+    words += "." if passed else ": it orders better and holds less of the money."
+    return GateCheck(name="money_agrees", passed=passed, found=gain.ci_upper, needed=0.0, words=words)
+
+
 def held_out_agrees(gain: Estimate, *, baseline: str, subject: str = "the model") -> GateCheck:
     """Whether the newest campaigns, kept apart from all learning, do not contradict the gain: its upper end is above 0.
 

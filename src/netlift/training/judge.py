@@ -48,6 +48,7 @@ class Judge(ABC, Generic[AnyDefinition]):
     """
 
     measure: str
+    columns: tuple[str, ...] = ()  # metrics to compare runs by
 
     def __init__(self, assignment: TrainingTask, definition: AnyDefinition, test: LabelledRows) -> None:
         self.assignment = assignment
@@ -76,6 +77,11 @@ class Judge(ABC, Generic[AnyDefinition]):
             self.assignment.progress.note(self.definition.task, words)
 
         return watch
+
+    @property
+    @abstractmethod
+    def held(self) -> str:
+        """The held-out money that a list of a tenth is judged by, in words."""
 
     @property
     def machine(self) -> Machine:
@@ -121,6 +127,10 @@ class Judge(ABC, Generic[AnyDefinition]):
     @abstractmethod
     def compare(self, predicted: np.ndarray, against: np.ndarray) -> Estimate:
         """Paired difference of `measure`, this less the other."""
+
+    @abstractmethod
+    def compare_money(self, predicted: np.ndarray, against: np.ndarray) -> Estimate:
+        """Paired difference of the share of the money that a list of a tenth holds, this less the other."""
 
     @abstractmethod
     def say(self, name: str, predicted: np.ndarray) -> str:

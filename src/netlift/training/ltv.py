@@ -56,6 +56,7 @@ class LtvJudge(Judge[LtvDefinition]):
     """How value candidates are fitted and judged on the test rows."""
 
     measure = "normalized Gini"
+    columns = ("normalized_gini", "total_bias", "capture_top_10", "prediction_interval_coverage")
 
     @property
     def horizon(self) -> Horizon:
@@ -102,6 +103,15 @@ class LtvJudge(Judge[LtvDefinition]):
     def compare(self, predicted: np.ndarray, against: np.ndarray) -> Estimate:
         differences = compare_values(self.test.y, predicted, against, customer=self.test.customer, level=self.level)
         return by_name(differences)["normalized_gini"]
+
+    @property
+    def held(self) -> str:
+        """The money that a list is judged by."""
+        return f"the {self.assignment.money} that came"
+
+    def compare_money(self, predicted: np.ndarray, against: np.ndarray) -> Estimate:
+        differences = compare_values(self.test.y, predicted, against, customer=self.test.customer, level=self.level)
+        return by_name(differences)["capture_top_10"]
 
     def say(self, name: str, predicted: np.ndarray) -> str:
         currency = self.assignment.settings.currency

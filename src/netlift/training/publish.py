@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
 
 import numpy as np
 
-from netlift.data.run import git_commit
+from netlift.data.run import SourceFiles, git_commit
 from netlift.errors import (
     GateRefusedError,
     ModelIntegrityError,
@@ -23,8 +23,8 @@ from netlift.registry.package import content_digest
 from netlift.registry.promotion import promote
 from netlift.registry.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract, present_columns
 from netlift.registry.store import Store
-from netlift.registry.tracking import TrainingRecord, log_training
-from netlift.results import to_plain
+from netlift.registry.tracking import CandidateRun, InputTable, TrainingRecord, log_training
+from netlift.results import Estimate, Table, to_plain
 from netlift.training.card import CardContent, render_card
 from netlift.training.gate import GateCheck, GateResult, beats_champion, judge
 from netlift.training.report import Standing, TaskOutcome
@@ -32,6 +32,22 @@ from netlift.training.task import TrainedModel, TrainingTask
 from netlift.training.uplift.observational import OBSERVATIONAL
 
 GATE, PASSED = "gate", "passed"
+JUDGING = ("before_the_test", "candidates")  # tables with a row for each candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricRow:
+    """A held-out figure of the model.
+
+    Attributes:
+        metric: Its name.
+        value: The figure with its interval.
+        method: How both were computed.
+    """
+
+    metric: str
+    value: Estimate
+    method: str
 
 
 def publish(
@@ -39,6 +55,7 @@ def publish(
     trained: TrainedModel,
     store: Store,
     digests: Mapping[str, str],
+    sources: SourceFiles,
     now: datetime,
     started: float,
 ) -> TaskOutcome:
@@ -49,6 +66,7 @@ def publish(
         trained: What came of it.
         store: The registry.
         digests: Names to digests of what was read.
+        sources: The tables' files.
         now: Time of the call.
         started: Reading of the performance counter when the task began, in seconds.
     """
@@ -59,7 +77,7 @@ def publish(
     gate = judge(*trained.checks, _check_champion(store, trained, champion, files))
     digests = {**digests, "definition": definition.digest()}
     card = render_card(_card(assignment, trained, gate, digests))
-    run_id = log_training(store, _record(assignment, trained, gate, digests, card, now))
+    run_id = log_training(store, _record(assignment, trained, gate, digests, card, sources, now))
     version = register(
         store,
         task,
@@ -171,6 +189,7 @@ def _record(
     gate: GateResult,
     digests: Mapping[str, str],
     card: str,
+    sources: SourceFiles,
     now: datetime,
 ) -> TrainingRecord:
     task = assignment.definition.task
@@ -191,9 +210,13 @@ def _record(
         commit=git_commit(),
         params=params,
         digests=digests,
-        metrics=trained.metrics,
+        metrics={name: trained.metrics[name] for name in trained.columns or trained.metrics if name in trained.metrics},
+        candidates=_candidates(trained),
+        inputs=[
+            InputTable(name=name, digest=digest, source=place) for name, (digest, place) in sources.tables().items()
+        ],
         tags={**_tags(trained, gate), "headline": trained.headline},
-        tables={"leaderboard": trained.leaderboard, **trained.tables},
+        tables={"metrics": _metrics(trained), "leaderboard": trained.leaderboard, **trained.tables},
         figures=trained.figures,
         texts={
             "card.md": card,
@@ -202,6 +225,30 @@ def _record(
             "gate.json": json.dumps(to_plain(gate), ensure_ascii=False, indent=1),
         },
     )
+
+
+def _metrics(trained: TrainedModel) -> Table[MetricRow]:
+    rows = [MetricRow(metric=name, value=value, method=value.method) for name, value in trained.metrics.items()]
+    return Table(name="metrics", rows=tuple(rows))
+
+
+def _candidates(trained: TrainedModel) -> list[CandidateRun]:
+    """Every candidate that a table of the run judges, with all that the tables say of it."""
+    figures: dict[str, dict[str, Estimate | float]] = {}
+    for table in (trained.leaderboard, *(trained.tables[name] for name in JUDGING if name in trained.tables)):
+        for row in table:
+            if (name := getattr(row, "candidate", None)) is not None:  # a leaderboard of policies has none
+                told = {metric: value for metric, value in vars(row).items() if isinstance(value, Estimate | float)}
+                figures.setdefault(name, {}).update(told)
+    return [
+        CandidateRun(
+            name=name,
+            chosen=name == trained.candidate.name,
+            params=trained.candidate_params.get(name, {}),
+            metrics=told,
+        )
+        for name, told in figures.items()
+    ]
 
 
 __all__ = ["publish"]

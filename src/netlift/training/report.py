@@ -92,9 +92,14 @@ class TrainReport(Told):
             lines += [
                 "next:",
                 f"  make score AS_OF={self.history.end}      one file of scores for every customer",
-                f"  mlflow ui --backend-store-uri {self.tracking_uri}      runs, cards, plots",
+                f"  {self._look}      runs, cards, plots",
             ]
         return "\n".join(lines)
+
+    @property
+    def _look(self) -> str:
+        is_server = self.tracking_uri.startswith("http")
+        return self.tracking_uri if is_server else f"mlflow ui --backend-store-uri {self.tracking_uri}"
 
     def raise_for_refusals(self) -> None:
         """Leave with the exit code of the first task that has no acceptable model.

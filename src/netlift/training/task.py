@@ -108,6 +108,8 @@ class TrainedModel:
         active_within_days: The population's limit, None for everybody.
         observation_days: How far back features saw.
         profile_cutoff: Cutoffs of the rows of the profile, shape (n,); None where campaigns chose them.
+        columns: Metrics to compare runs by, those of them that there are; all when empty.
+        candidate_params: What tuning chose for each candidate, by its name.
         level_sd: Relative error that all predictions share, one standard deviation; None where it is not known.
         level_seen: How many biases out of time it was learnt from.
         observational: Campaigns that nobody randomized and that it was made from by consent; empty for none.
@@ -132,6 +134,8 @@ class TrainedModel:
     profile_rows: Any
     active_within_days: int | None
     observation_days: int
+    columns: tuple[str, ...] = ()
+    candidate_params: Mapping[str, Mapping[str, float | int | str]] = field(default_factory=dict)
     profile_cutoff: np.ndarray | None = None
     level_sd: float | None = None
     level_seen: int = 1

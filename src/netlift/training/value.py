@@ -11,6 +11,7 @@ import numpy as np
 from netlift.config.definitions import ChurnDefinition, FlagDefinition, LtvDefinition, UpliftDefinition, Windows
 from netlift.data.contract import MONTHLY_MONEY
 from netlift.errors import DataError, UsageError
+from netlift.estimators.boosting.tuning import PART_WORDS, Tuning
 from netlift.estimators.cross_fit import sample_customers
 from netlift.estimators.rows import Candidate, LabelledRows, RowSplit
 from netlift.estimators.stored import StoredModel
@@ -28,7 +29,13 @@ from netlift.training.customer_rows import (
     build_labelled_rows,
     require_blind_features,
 )
-from netlift.training.gate import GateCheck, beats_baseline, feature_alone_believable, features_believable
+from netlift.training.gate import (
+    GateCheck,
+    beats_baseline,
+    feature_alone_believable,
+    features_believable,
+    money_agrees,
+)
 from netlift.training.judge import Earlier, Judge
 from netlift.training.ltv import LtvJudge
 from netlift.training.task import TrainedModel, TrainingTask
@@ -54,16 +61,41 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchRow:
+    """A setting that the search of a candidate tried, on customer folds before the test.
+
+    Attributes:
+        candidate: Its name.
+        part: Which of its models, such as purchase or amount; empty where it has one.
+        trial: Its number, from 1.
+        loss: Held-out loss, lower is better.
+        trees: At the lowest loss; 0 where it was cut short.
+        pruned: Whether it was cut short.
+        settings: What was tried.
+    """
+
+    candidate: str
+    part: str
+    trial: int
+    loss: float
+    trees: float
+    pruned: bool
+    settings: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Paired:
     """The chosen candidate held against another on the test cutoff.
 
     Attributes:
         against: The other.
         difference: By how much the chosen one's figure is higher, paired by customer.
+        money_in_top_tenth: How much more of the held-out money its list of a tenth holds, as a share, paired likewise.
     """
 
     against: str
     difference: Estimate
+    money_in_top_tenth: Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +164,10 @@ def train_value(assignment: TrainingTask) -> TrainedModel:
         tables=judge.tables(board[chosen])
         | {"paired": _pair(judge, board, chosen)}
         | ({"before_the_test": Table(name="candidates before the test", rows=fitted.trials)} if fitted.trials else {})
+        | ({"search": search} if (search := _tell_search(fitted.tunings)).rows else {})
         | ({"attributes": attributes} if attributes is not None else {}),
+        columns=judge.columns,
+        candidate_params={name: one.params for name, one in fitted.candidates.items()},
         figures=judge.figures(board[chosen], candidate),
         checks=(
             *checks,
@@ -330,8 +365,11 @@ def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence
     gain = judge.compare(board[learner], board[rival])
     least = judge.definition.gates.min_gain_over_baseline
     check = beats_baseline(gain, baseline=f"the baseline {rival}", measure=judge.measure, at_least=least)
+    money = money_agrees(
+        judge.compare_money(board[learner], board[rival]), baseline=f"the baseline {rival}", held=judge.held
+    )
     if check.passed:
-        return learner, [check]
+        return learner, [check, money]
     tied = [name for name in baselines if name == rival or judge.compare(board[name], board[rival]).ci_upper >= 0]
     nearest = max(tied, key=lambda name: score[name])
     if gain.ci_upper >= 0 and score[learner] > score[nearest]:
@@ -339,7 +377,7 @@ def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence
             f"{learner} orders customers as well as the baseline {rival}, and came nearer to what happened at the "
             f"cutoff where candidates were compared. {check.words}"
         )
-        return learner, [replace(check, passed=True, words=words)]
+        return learner, [replace(check, passed=True, words=words), money]
     return nearest, [
         replace(check, passed=True, words=f"The simple {nearest} is taken, {learner} does not beat it. {check.words}")
     ]
@@ -348,7 +386,11 @@ def _choose(judge: Judge[Any], board: Mapping[str, np.ndarray], trials: Sequence
 def _pair(judge: Judge[Any], board: Mapping[str, np.ndarray], chosen: str) -> Table[Paired]:
     """The chosen candidate less each other one, on the same customers."""
     rows = [
-        Paired(against=name, difference=judge.compare(board[chosen], predicted))
+        Paired(
+            against=name,
+            difference=judge.compare(board[chosen], predicted),
+            money_in_top_tenth=judge.compare_money(board[chosen], predicted),
+        )
         for name, predicted in board.items()
         if name != chosen
     ]
@@ -356,6 +398,30 @@ def _pair(judge: Judge[Any], board: Mapping[str, np.ndarray], chosen: str) -> Ta
     return Table(
         name=f"{judge.measure} of {chosen} less that of each candidate, paired by customer", rows=tuple(ordered)
     )
+
+
+def _tell_search(tunings: Mapping[str, Any]) -> Table[SearchRow]:
+    """Every setting that was tried, of the candidates that have any."""
+    parts = [
+        (name, PART_WORDS.get(part, part), tuning)
+        for name, found in tunings.items()
+        for part, tuning in (found.items() if isinstance(found, dict) else [("", found)])
+        if isinstance(tuning, Tuning)
+    ]
+    rows = tuple(
+        SearchRow(
+            candidate=name,
+            part=part,
+            trial=i,
+            loss=one.loss,
+            trees=one.trees,
+            pruned=one.pruned,
+            settings=", ".join(f"{setting} {value:.4g}" for setting, value in one.params.items()),
+        )
+        for name, part, tuning in parts
+        for i, one in enumerate(tuning.tried, start=1)
+    )
+    return Table(name="settings tried", rows=rows)
 
 
 def _biases(outcome: Mapping[str, Estimate], trials: Sequence[Trial], chosen: str) -> list[float]:

@@ -42,7 +42,7 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class OrderedJob:
     """A verb that somebody ordered.
 
     Attributes:
@@ -105,14 +105,14 @@ class Jobs:
 
     state: Path
     secret: bytes = field(repr=False)
-    _read: dict[Path, tuple[int, Job]] = field(default_factory=dict, repr=False)
+    _read: dict[Path, tuple[int, OrderedJob]] = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> Path:
         """Where the records stand."""
         return self.state / "desk" / "jobs"
 
-    def order(self, job_id: str, command: Command, *, who: str, now: datetime) -> Job:
+    def order(self, job_id: str, command: Command, *, who: str, now: datetime) -> OrderedJob:
         """Write a job down and queue it; where the same waits or runs, that job.
 
         Args:
@@ -129,7 +129,7 @@ class Jobs:
         if same:
             return same[0]
         said = replace(command, subject=clean(command.subject))
-        job = Job(id=job_id, who=who, ordered_at=now.isoformat(), **asdict(said))
+        job = OrderedJob(id=job_id, who=who, ordered_at=now.isoformat(), **asdict(said))
         self.write(job)
         self.enqueue(job_id)
         return job
@@ -160,7 +160,7 @@ class Jobs:
 
         return Queue(huey=huey, run=take)
 
-    def find(self, job_id: str) -> Job:
+    def find(self, job_id: str) -> OrderedJob:
         """One job.
 
         Raises:
@@ -171,12 +171,12 @@ class Jobs:
             raise NotStoredError("no such job was ordered here")
         return job
 
-    def all(self) -> list[Job]:
+    def all(self) -> list[OrderedJob]:
         """All jobs, newest first."""
         found = [self._load(path) for path in self.folder.glob("*.json")]
         return sorted((job for job in found if job), key=lambda job: (job.ordered_at, job.id), reverse=True)
 
-    def write(self, job: Job) -> None:
+    def write(self, job: OrderedJob) -> None:
         """Replace a job's record."""
         content = json.dumps(asdict(job), ensure_ascii=False).encode()
         write_bytes(self.folder / f"{job.id}.json", content, mode=OWNER_ONLY)
@@ -185,7 +185,7 @@ class Jobs:
         """Where the verb's own lines go."""
         return self.folder / f"{job_id}.log"
 
-    def lines(self, job: Job) -> tuple[str, ...]:
+    def lines(self, job: OrderedJob) -> tuple[str, ...]:
         """What the verb told so far, cleaned of letters that steer."""
         try:
             text = self.log_path(job.id).read_text(encoding="utf-8", errors="replace")
@@ -197,7 +197,7 @@ class Jobs:
         """Whether a worker lives that will take jobs."""
         return any(holder.startswith("worker ") for holder in find_holders(self.state / "desk"))
 
-    def recover(self) -> tuple[Job, ...]:
+    def recover(self) -> tuple[OrderedJob, ...]:
         """Queue again what a killed server or worker left behind; call it while no other worker runs.
 
         Returns:
@@ -218,17 +218,17 @@ class Jobs:
             touched.append(job)
         return tuple(touched)
 
-    def _load(self, path: Path) -> Job | None:
+    def _load(self, path: Path) -> OrderedJob | None:
         try:
             mark = path.stat().st_mtime_ns
             if (known := self._read.get(path)) is not None and known[0] == mark:
                 return known[1]
             told: Mapping[str, Any] = json.loads(path.read_bytes())
-            job = Job(**{**told, "arguments": tuple(told["arguments"])})
+            job = OrderedJob(**{**told, "arguments": tuple(told["arguments"])})
         except (OSError, ValueError, TypeError, KeyError):
             return None
         self._read[path] = (mark, job)
         return job
 
 
-__all__ = ["MOST_ATTEMPTS", "Command", "Job", "Jobs"]
+__all__ = ["MOST_ATTEMPTS", "Command", "Jobs", "OrderedJob"]

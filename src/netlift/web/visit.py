@@ -22,7 +22,7 @@ from netlift.registry.locks import exclusive
 from netlift.report.language import LANGUAGES, Words
 from netlift.text import clean
 from netlift.web.access import SESSION_HOURS, Access, Person, Role
-from netlift.web.jobs import Command, Job, Jobs
+from netlift.web.jobs import Command, Jobs, OrderedJob
 from netlift.web.store import RunStore
 
 Theme = Literal["auto", "light", "dark"]
@@ -157,7 +157,7 @@ class Visit:
         """Add an act of the person to the journal; nothing of customers in it."""
         self.desk.record(self.person, act, **fields)
 
-    def order(self, command: Command) -> Job:
+    def order(self, command: Command) -> OrderedJob:
         """Order a verb as a job; jobs of one campaign wait for each other by the verb's own lock."""
         return self.desk.jobs.order(self.desk.fresh(), command, who=self.person.name, now=self.desk.clock())
 

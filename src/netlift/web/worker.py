@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from netlift.registry.locks import exclusive
-from netlift.web.jobs import MOST_ATTEMPTS, Job, Jobs
+from netlift.web.jobs import MOST_ATTEMPTS, Jobs, OrderedJob
 
 LOCK_TIMEOUT, INTERRUPTED, AT_ONCE = 3_600, 130, 2
 PARENT_SECONDS = 1.0
@@ -42,7 +42,7 @@ def run_worker(jobs: Jobs, config: Path, *, clock: Callable[[], datetime], paren
         consumer.run()
 
 
-def run_job(jobs: Jobs, job_id: str, config: Path, *, clock: Callable[[], datetime]) -> Job:
+def run_job(jobs: Jobs, job_id: str, config: Path, *, clock: Callable[[], datetime]) -> OrderedJob:
     """Run one job to its end and write down how it ended; one that has ended already is left alone.
 
     Args:
@@ -63,7 +63,7 @@ def run_job(jobs: Jobs, job_id: str, config: Path, *, clock: Callable[[], dateti
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, "NETLIFT_PROGRESS": "lines"},
+            env={**os.environ, "NETLIFT_PROGRESS": "lines", "NETLIFT_LOG_FORMAT": "text"},
             check=False,
         )
     job = _ended(jobs, job, ended.returncode, ended.stdout, clock().isoformat())
@@ -73,7 +73,7 @@ def run_job(jobs: Jobs, job_id: str, config: Path, *, clock: Callable[[], dateti
     return job
 
 
-def _ended(jobs: Jobs, job: Job, code: int, output: bytes, now: str) -> Job:
+def _ended(jobs: Jobs, job: OrderedJob, code: int, output: bytes, now: str) -> OrderedJob:
     if code in (INTERRUPTED, -signal.SIGTERM, -signal.SIGKILL) and job.attempts < MOST_ATTEMPTS:
         return replace(job, state="queued")
     kind, key = _result(output)
@@ -94,7 +94,7 @@ def _result(output: bytes) -> tuple[str, str]:
     return path.parent.name, path.name
 
 
-def _reason(jobs: Jobs, job: Job) -> str:
+def _reason(jobs: Jobs, job: OrderedJob) -> str:
     """The verb's own last words."""
     lines = jobs.lines(job)
     start = max((i for i, line in enumerate(lines) if line.startswith("netlift: ")), default=None)

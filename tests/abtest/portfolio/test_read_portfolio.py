@@ -16,6 +16,7 @@ from netlift.abtest.portfolio.holdout import find_holdout
 from netlift.config.business import load
 from netlift.config.plan import HoldoutPlan
 from netlift.config.readout import ReadoutSettings
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import conform
 from netlift.errors import DataError
 from netlift.pipelines.portfolio import FILES, PortfolioRequest, make_portfolio
@@ -105,7 +106,7 @@ def draw(seed=1, holdout=False):
 
 def tables_of(frames):
     sources = {name: ibis.memtable(frame) for name, frame in frames.items()}
-    return conform(ibis.duckdb.connect(threads=1), sources, attributes=("tier",), zone=ZoneInfo("UTC"))
+    return conform(DuckDBEngine(), sources, attributes=("tier",), zone=ZoneInfo("UTC"))
 
 
 class Business:

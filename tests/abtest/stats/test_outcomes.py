@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from netlift.abtest.stats.outcomes import Spans, assigned_outcomes, count_left_out, daily_outcomes
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import conform
 from netlift.errors import DataError, UsageError
 
@@ -73,7 +74,7 @@ def world(**changes):
     }
     frames |= changes
     sources = {name: ibis.memtable(frame) for name, frame in frames.items() if frame is not None}
-    return conform(ibis.duckdb.connect(threads=1), sources, attributes=(), zone=ZoneInfo("UTC"))
+    return conform(DuckDBEngine(), sources, attributes=(), zone=ZoneInfo("UTC"))
 
 
 def outcomes(tables, campaigns=("K1",), spans=SPANS, **more):

@@ -18,7 +18,8 @@ from scipy.stats import norm
 from netlift.config.business import CheckSettings, EngineSettings, load
 from netlift.data.adapters.adapted import AdapterNote
 from netlift.data.checks.check import check_tables
-from netlift.data.read import conform, connect
+from netlift.data.engines.duckdb import DuckDBEngine, open_duckdb
+from netlift.data.read import conform
 from netlift.errors import DataError
 from netlift.results import to_plain
 
@@ -88,9 +89,9 @@ def clean():
 
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory):
-    connection = connect(EngineSettings(threads=1), state=tmp_path_factory.mktemp("state"))
-    yield connection
-    connection.disconnect()
+    engine = open_duckdb(EngineSettings(threads=1), state=tmp_path_factory.mktemp("state"))
+    yield engine.connection
+    engine.close()
 
 
 def check(connection, tables, as_of=None, notes=(), settings=SETTINGS):
@@ -99,7 +100,7 @@ def check(connection, tables, as_of=None, notes=(), settings=SETTINGS):
         place = f"{name}_{next(NUMBERS)}"
         connection.con.register(place, pa.table(columns))
         sources[name] = connection.table(place)
-    found = conform(connection, sources, attributes=(), zone=ZoneInfo("Europe/Moscow"))
+    found = conform(DuckDBEngine(connection), sources, attributes=(), zone=ZoneInfo("Europe/Moscow"))
     return check_tables(replace(found, notes=notes), settings, as_of=as_of)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from netlift.config.business import CheckSettings
 from netlift.data.checks.quality import measure_quality
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import conform
 
 SETTINGS = SimpleNamespace(check=CheckSettings())
@@ -14,9 +15,8 @@ MONTHS = [(date(2026, 1, 1), date(2026, 2, 1)), (date(2026, 2, 1), date(2026, 3,
 
 
 def measure(**frames):
-    connection = ibis.duckdb.connect(threads=1)
     sources = {name: ibis.memtable(frame) for name, frame in frames.items()}
-    tables = conform(connection, sources, attributes=(), zone=ZoneInfo("UTC"))
+    tables = conform(DuckDBEngine(), sources, attributes=(), zone=ZoneInfo("UTC"))
     return {(row.table, row.month.month): row for row in measure_quality(tables, SETTINGS, months=MONTHS)}
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from netlift.data.checks.repeats import find_repeats
+from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import conform
 
 pytestmark = pytest.mark.slow
@@ -32,7 +33,7 @@ def find(frame, name="transactions", *, pick=None):
     people = pd.DataFrame({"customer_id": frame.customer_id.unique(), "joined_at": START})
     tables = {"customers": people, "transactions": receipts(5), name: frame}
     sources = {table: ibis.memtable(rows) for table, rows in tables.items()}
-    opened = conform(ibis.duckdb.connect(threads=1), sources, attributes=(), zone=ZoneInfo("UTC"))
+    opened = conform(DuckDBEngine(), sources, attributes=(), zone=ZoneInfo("UTC"))
     return find_repeats(opened, name, rows=None if pick is None else pick(opened[name]))
 
 

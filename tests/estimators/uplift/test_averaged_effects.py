@@ -8,7 +8,7 @@ from test_paired_effects import earn, fit, predict
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.fit import fit_uplift
-from netlift.estimators.uplift.pairwise.averaged import MOST_SEEDS
+from netlift.estimators.uplift.pairwise.outcome_model import MOST_SEEDS
 from netlift.estimators.uplift.rewards import add_rewards
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,13 @@ from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.expression import write_files
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.arm_outcomes import COMMON, WEAK, MoneyContacts, learn_outcomes
-from netlift.estimators.uplift.fit import fit_uplift, share_outcomes
+from netlift.estimators.uplift.fit import (
+    fit_arm_outcomes,
+    fit_outcome_model,
+    fit_uplift,
+    know_purchases,
+    share_outcomes,
+)
 from netlift.estimators.uplift.lightgbm_folds import BinnedTask
 from netlift.estimators.uplift.meta_learners import IMPUTE, fit_meta_learner, prepare
 from netlift.estimators.uplift.model_selection import search_settings
@@ -199,16 +205,18 @@ def test_the_same_rows_and_seed_give_the_same_bytes_on_any_number_of_threads(wor
     assert files[0] == files[1]
 
 
-def test_outcomes_shared_between_candidates_give_what_each_finds_alone(world):
+def test_what_is_shared_between_fits_gives_what_each_finds_alone(world):
     rows = world.rows.take(world.rows.customer < 1200)
     given = {"search": QUICK, "folds": 3, "seed": 2, "threads": 1}
-    shared = share_outcomes(rows, **given)
-    for name in ("t_learner", "dr_learner"):
+    outcomes, purchases = share_outcomes(rows, **given), know_purchases(rows, **given)
+    judging = fit_outcome_model(purchases).predict(rows.X, threads=1)
+    np.testing.assert_array_equal(judging, fit_arm_outcomes(rows, **given).predict(rows.X, threads=1))
+    for name, known in (("t_learner", outcomes), ("dr_learner", outcomes), ("paired_effects", purchases)):
         alone = fit_uplift(name, rows, **given, progress=lambda *_: None)
-        assert fit_uplift(name, rows, **given, progress=lambda *_: None, outcomes=shared).files == alone.files
+        assert fit_uplift(name, rows, **given, progress=lambda *_: None, known=known).files == alone.files
         assert alone.name == name
-    with pytest.raises(ValueError, match="outcomes of other rows"):
-        fit_uplift("t_learner", rows.take(rows.arm >= 0), **given, progress=lambda *_: None, outcomes=shared)
+        with pytest.raises(ValueError, match="learned of other rows"):
+            fit_uplift(name, rows.take(rows.arm >= 0), **given, progress=lambda *_: None, known=known)
 
 
 def test_arms_drawn_without_any_effect_are_worth_what_they_cost():

@@ -87,7 +87,9 @@ def test_a_frame_with_words_is_scored_as_the_matrix_is(world, candidates, name):
 
 def test_the_search_and_the_calibration_stand_in_the_record(candidates):
     candidate = candidates["lightgbm"]
-    assert {"learning_rate", "num_leaves", "rounds", "trials", "pruned", "loss"} <= set(candidate.params)
+    assert {"learning_rate", "num_leaves", "trees", "search_trials", "search_pruned", "search_loss"} <= set(
+        candidate.params
+    )
     assert any(note.startswith("calibration: Platt") for note in candidate.notes)
     assert sum(candidate.importance.values()) == pytest.approx(1)
     assert candidate.importance["noise"] < 0.1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ASSIGNMENTS = Path("out") / "assignments"
 CONTACTS_FILE = "contacts.parquet"
+DRAWN = ["campaign_id", "customer_id", "assigned_at", "offer_id"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ def find_collisions(
     """
     import ibis
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     audience = ibis.memtable(pa.table({"customer_id": pa.array(list(ids), pa.string())}))
     found: list[Collision] = []
@@ -67,7 +69,7 @@ def find_collisions(
         found += _count(tables, joined, assigned_only=False)
         logged = set(tables["contacts"].campaign_id.as_table().distinct().to_pyarrow()["campaign_id"].to_pylist())
     for folder in _planned(assignments, {own, *logged}, start=start, end=end):
-        drawn = tables.connection.read_parquet(str(folder / CONTACTS_FILE)).inner_join(audience, "customer_id")
+        drawn = ibis.memtable(pq.read_table(folder / CONTACTS_FILE, columns=DRAWN)).inner_join(audience, "customer_id")
         found += _count(tables, drawn, assigned_only=True)
     return tuple(sorted(found, key=lambda collision: (-collision.customers, collision.campaign_id)))
 

@@ -39,14 +39,14 @@ class Spread:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestAllocation:
+class ArmSizes:
     """Customers of arm and control."""
 
     n_treated: int
     n_control: int
 
     @classmethod
-    def of_share(cls, customers: int, control_share: float) -> TestAllocation:
+    def of_share(cls, customers: int, control_share: float) -> ArmSizes:
         """Split customers; the share of control lies between zero and one.
 
         Raises:
@@ -85,22 +85,22 @@ def spread_of(past: Moments, *, variance_ratio: float = 1.0) -> Spread:
     return Spread(sd=math.sqrt(variance * variance_ratio), skewness=past.cube / variance**1.5)
 
 
-def standard_error(spread: Spread, split: TestAllocation) -> float:
+def standard_error(spread: Spread, split: ArmSizes) -> float:
     """Of the profit per treated customer."""
     return spread.sd * math.sqrt(split.inverse)
 
 
-def gamma_of(spread: Spread, split: TestAllocation) -> float:
+def gamma_of(spread: Spread, split: ArmSizes) -> float:
     """Skewness that the profit contrast will have.
 
     Examples:
-        >>> round(gamma_of(Spread(sd=15.0, skewness=20.0), TestAllocation(n_treated=9000, n_control=1000)), 3)
+        >>> round(gamma_of(Spread(sd=15.0, skewness=20.0), ArmSizes(n_treated=9000, n_control=1000)), 3)
         -0.533
     """
     return skew.gamma_of(spread.skewness, split.n_treated, split.n_control)
 
 
-def half_width(spread: Spread, split: TestAllocation, *, level: float) -> float:
+def half_width(spread: Spread, split: ArmSizes, *, level: float) -> float:
     """Half the width of the interval of profit per treated customer; times n_treated for the total."""
     lower, upper = skew.interval(
         0.0, standard_error(spread, split), z=skew.critical(level), shape=skew.even(gamma_of(spread, split))
@@ -123,7 +123,7 @@ def customers_for_half_width(spread: Spread, *, half_width: float, control_share
 
 def chance_of_made_money(
     spread: Spread,
-    split: TestAllocation,
+    split: ArmSizes,
     *,
     profit: float,
     fixed: float = 0.0,
@@ -169,7 +169,7 @@ def customers_for_chance(
 
     def short(log_customers: float) -> float:
         customers = round(math.exp(log_customers))
-        split = TestAllocation.of_share(customers, control_share)
+        split = ArmSizes.of_share(customers, control_share)
         return chance_of_made_money(spread, split, profit=profit, fixed=fixed, level=level) - chance
 
     least = math.log(math.ceil(3 / min(control_share, 1 - control_share)))

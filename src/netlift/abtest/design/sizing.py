@@ -22,8 +22,8 @@ from scipy.special import ndtr
 
 from netlift.abtest.design.power import (
     MOST_CUSTOMERS,
+    ArmSizes,
     Spread,
-    TestAllocation,
     chance_of_made_money,
     gamma_of,
     half_width,
@@ -126,7 +126,7 @@ def measure(setup: Setup, *, customers: int, control_share: float) -> Precision:
     n_0 = max(FEWEST, round(customers * control_share))
     treated = max(FEWEST, customers - n_0)
     splits = {
-        arm: TestAllocation(n_treated=max(FEWEST, round(treated * weight)), n_control=n_0)
+        arm: ArmSizes(n_treated=max(FEWEST, round(treated * weight)), n_control=n_0)
         for arm, weight in setup.weights.items()
     }
     left = math.sqrt(1 - setup.explained)

@@ -25,7 +25,6 @@ from netlift.abtest.portfolio.totals import (
 from netlift.abtest.readout.checks import ALARM
 from netlift.abtest.readout.comparison import contrast_arms
 from netlift.abtest.readout.result import ALL_ARMS, AmongCampaigns
-from netlift.abtest.readout.rows import hold
 from netlift.abtest.stats.aggregate import EVERYBODY, Cells, MomentCell, aggregate
 from netlift.abtest.stats.difference import contrast
 from netlift.abtest.stats.moments import OUTCOMES, PROFIT, Moments
@@ -275,11 +274,11 @@ def find_campaigns(
     campaigns = tables["campaigns"]
     rows = campaigns.filter(campaigns.started_at < until).to_pyarrow().to_pylist()
     lengths = {row["campaign_id"]: row["outcome_days"] for row in rows}
-    contacts = hold(tables, campaign_contacts(tables, list(lengths), until=until))
+    contacts = tables.engine.hold(campaign_contacts(tables, list(lengths), until=until))
     days = read_assigned_days(contacts.rename(offer_id="arm"))
     since = common_starts(days, lengths)
     if since:
-        contacts = hold(tables, campaign_contacts(tables, list(lengths), until=until, since=since))
+        contacts = tables.engine.hold(campaign_contacts(tables, list(lengths), until=until, since=since))
     p = contacts.propensity
     assigned = contacts.group_by("campaign_id").aggregate(
         started=contacts.assigned_at.min(),
@@ -371,7 +370,9 @@ def _read_effects(
     progress.stage("portfolio", f"what {len(readable)} campaigns brought")
     rows = assigned_outcomes(tables, list(readable), spans, dimensions=columns)
     began = {name: campaign.started.date() for name, campaign in readable.items()}
-    rows = hold(tables, split_by_segment(settings, tables, rows, began, dimensions=how.segments, progress=progress))
+    rows = tables.engine.hold(
+        split_by_segment(settings, tables, rows, began, dimensions=how.segments, progress=progress)
+    )
     chances = read_chances(rows)
     cells = _moments(rows, (*OUTCOMES, *COVARIATES), how, chances)
     found = {name: list(_effects(cells, campaign)) for name, campaign in readable.items()}

@@ -19,7 +19,6 @@ from netlift.abtest.assignment.holdout import Period, is_held_out, period_of
 from netlift.abtest.portfolio.result import HoldoutReading
 from netlift.abtest.portfolio.totals import Beliefs, Effect, sum_raw, sum_shrunken
 from netlift.abtest.readout.result import ALL_ARMS
-from netlift.abtest.readout.rows import hold
 from netlift.abtest.stats.adjustment import adjusted
 from netlift.abtest.stats.aggregate import MomentCell, aggregate
 from netlift.abtest.stats.moments import OUTCOMES
@@ -131,7 +130,9 @@ def read_holdout(
     names = [campaign.campaign_id for campaign in campaigns]
     for period, start, end in spans:
         days = (start, end, pre_days)
-        rows = hold(tables, _period_rows(tables, names, period, days, held=_held_out(tables, holdout, cluster, period)))
+        rows = tables.engine.hold(
+            _period_rows(tables, names, period, days, held=_held_out(tables, holdout, cluster, period))
+        )
         effects.append(_effect(rows, period, sum(c.fixed for c in inside if _within(c.started, (start, end)))))
         contacted += int(rows.filter(rows.arm == CONTROL).was_contacted.sum().to_pyarrow().as_py() or 0)
     if not effects:

@@ -16,7 +16,6 @@ from netlift.abtest.readout.overlaps import (
     find_pairs,
     touched_customers,
 )
-from netlift.abtest.readout.rows import hold
 from netlift.data.read import Tables
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def judge_contacts(
     pairs = find_pairs(tables, readable, until=until)
     if not any(pairs.values()):
         return {}
-    touches = count_touches(drawn, hold(tables, touched_customers(tables, drawn, pairs, until=until)))
+    touches = count_touches(drawn, tables.engine.hold(touched_customers(tables, drawn, pairs, until=until)))
     twins = _twins(touches)
     kept: list[str] = []
     found: dict[str, Contacts] = {}

@@ -12,6 +12,8 @@ profit of a contacted customer, without it, which is what more customers would b
     keep_testing    anything else: about so many more customers would settle it
     withheld        a blocking check failed, or nobody drew the arms by chance
 
+A guardrail that failed stops an arm, whatever it earned; one that is not kept for sure leaves it to more testing.
+
 Both figures must agree to scale up. A sure loss of either stops, unless the other has earned: what earns per customer
 and not in total pays from a larger number of customers; what earned in total and not on the average customer earned on
 those it was sent to. Without effect an arm is scaled up no more often than the ladder says that one probably made
@@ -27,7 +29,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netlift.abtest.readout.arms import OneCustomer
-from netlift.abtest.readout.result import AdviceCode, ArmAdvice, ArmReadout, Bound, PullForward, Rollout, Room, Verdict
+from netlift.abtest.readout.result import (
+    AdviceCode,
+    ArmAdvice,
+    ArmReadout,
+    Bound,
+    CheckStatus,
+    PullForward,
+    Rollout,
+    Room,
+    Verdict,
+)
 from netlift.abtest.readout.verdict import PROBABLE
 from netlift.results import Estimate
 
@@ -65,6 +77,7 @@ class Seen:
         fixed: Fixed cost of a run.
         control: Customers of control.
         limits: The config's.
+        guardrail: How the guardrail of the arm ended that ended worst.
     """
 
     arm: ArmReadout
@@ -74,6 +87,7 @@ class Seen:
     fixed: float
     control: int
     limits: Limits
+    guardrail: CheckStatus = "passed"
 
 
 def advise(seen: Seen) -> ArmAdvice:
@@ -92,6 +106,10 @@ def advise(seen: Seen) -> ArmAdvice:
     is_enough = more is not None and more <= people
     if reason == "cannot_tell_yet" and not is_enough and _least_chance(verdict, after) < EVEN:
         code, reason = "stop", "not_worth_testing"
+    if seen.guardrail == "failed" and code != "withheld":
+        code, reason = "stop", "guardrail"
+    if seen.guardrail == "warned" and code == "scale_up":
+        code, reason = "keep_testing", "guardrail_open"
     more = more if code == "keep_testing" else None
     cost = (seen.rollout.budget - seen.fixed) / seen.rollout.eligible if seen.rollout.eligible else 0.0
     room = find_room(seen.limits, cost)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from netlift.abtest.readout.advice import Limits, Seen, advise
 from netlift.abtest.readout.arms import ArmsRead
+from netlift.abtest.readout.metrics import worst_guardrail
 from netlift.abtest.readout.result import ArmAdvice, Rollout
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
@@ -38,7 +39,7 @@ def advise_arms(
         yield advise(
             Seen(
                 arm=arm, customer=customer, after=after.get(arm.arm), rollout=forecast, fixed=fixed, control=control,
-                limits=limits,
+                limits=limits, guardrail=worst_guardrail(read.metrics, arm.arm),
             )
         )  # fmt: skip
 

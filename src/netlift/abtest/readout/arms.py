@@ -15,6 +15,7 @@ from netlift.abtest.readout.result import (
     AmongCampaigns,
     ArmCell,
     ArmReadout,
+    MetricReadout,
     PullForward,
     Roi,
     Rollout,
@@ -140,6 +141,7 @@ class ArmsRead:
         z: Normal score of the arms' intervals.
         pull_forward: What followed the window, by arm; empty where those days are not seen.
         after_window: The same of all arms together.
+        metrics: Figures beside the money, guardrails among them.
     """
 
     arms: tuple[ArmReadout, ...]
@@ -153,6 +155,7 @@ class ArmsRead:
     z: float
     pull_forward: tuple[PullForward, ...] = ()
     after_window: PullForward | None = None
+    metrics: tuple[MetricReadout, ...] = ()
 
 
 def gather_arm_cells(

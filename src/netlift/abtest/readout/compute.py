@@ -28,6 +28,7 @@ from netlift.abtest.readout.checks import (
 )
 from netlift.abtest.readout.comparison import campaign_score
 from netlift.abtest.readout.days import follow_arms, read_days
+from netlift.abtest.readout.metrics import check_guardrails, hold_guardrails, read_metrics
 from netlift.abtest.readout.other_campaigns import INSIDE, find_touches, read_overlaps
 from netlift.abtest.readout.overlaps import Touch
 from netlift.abtest.readout.result import (
@@ -43,7 +44,6 @@ from netlift.abtest.readout.rows import (
     ReadoutRequest,
     assigned_rows,
     describe_campaign,
-    hold,
     without_small_arms,
 )
 from netlift.abtest.stats.adjustment import Adjustment
@@ -130,9 +130,9 @@ class Reading:
         within = (by,) if by else ()
         return self._aggregate(picture_the_treated(rows, wanted, self.chances, within=within), wanted, by)
 
-    def arms_of(self, rows: ir.Table) -> dict[str, Moments]:
-        """Moments of the outcomes of each arm and of control."""
-        return by_arm(self.cells(rows, figures=OUTCOMES))
+    def arms_of(self, rows: ir.Table, figures: Sequence[str] = OUTCOMES) -> dict[str, Moments]:
+        """Moments of the outcomes of each arm and of control, or of other figures."""
+        return by_arm(self.cells(rows, figures=figures))
 
     def average(self) -> Cells:
         """Moments of each arm and of control as pictures of the whole campaign."""
@@ -144,7 +144,7 @@ class Reading:
 
     def _aggregate(self, rows: ir.Table, figures: Sequence[str], by: str = "") -> Cells:
         if self.chances.unequal:
-            rows = hold(self.tables, rows)  # pictures are dear to work out, and asked several times
+            rows = self.tables.engine.hold(rows)  # pictures are dear to work out, and asked several times
         return aggregate(rows, figures=figures, dimensions=(by,) if by else (), cluster=self.household)
 
 
@@ -173,7 +173,7 @@ def read_campaign(
     household = request.plan.cluster if request.plan and request.plan.cluster else how.household
     rows = assigned_rows(tables, campaign, how, dimensions=customer_columns(dimensions), household=household)
     began = {campaign.campaign_id: campaign.started.date()}
-    rows = hold(tables, split_by_segment(settings, tables, rows, began, dimensions=dimensions, progress=progress))
+    rows = tables.engine.hold(split_by_segment(settings, tables, rows, began, dimensions=dimensions, progress=progress))
     rows, lost = without_small_arms(rows)
     chances = read_chances(rows)
     randomized = campaign.randomized is not False and not chances.unknown and not chances.impossible
@@ -245,7 +245,8 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
     )
     withheld: Literal["blocked", "observational"] | None = "blocked" if blocked(checks) else None
     withheld = withheld if randomized else "observational"
-    read = read_arms(arms, replace(terms, withheld=withheld), **others)
+    metrics = tuple(read_metrics(tables, rows, how.metrics, reading.arms_of, terms, until=campaign.until))
+    read = hold_guardrails(read_arms(arms, replace(terms, withheld=withheld), **others), metrics)
     segments = list(_segments(reading, cells, read, terms))
     fixed = {arm.arm: _fixed(arm.assigned, read.arms, campaign) for arm in read.arms}
     people = int(tables["customers"].count().to_pyarrow().as_py())
@@ -274,7 +275,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         segments=tuple(row for effects in segments for row in effects.rows),
         heterogeneity=tuple(effects.heterogeneity for effects in segments if effects.heterogeneity is not None),
         segment_remainders=tuple(_remainders(segments, read.arms)),
-        checks=checks,
+        checks=(*checks, *check_guardrails(metrics)),
         days=tuple(follow_arms(days, read, fixed, terms)),
         pull_forward=read.pull_forward,
         after_window=read.after_window,
@@ -287,7 +288,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
         level=how.level,
         plan_digest=request.plan.frozen_digest if request.plan else None,
         config_digest=settings.digest(),
-        versions={name: version(name) for name in ("netlift", "numpy", "scipy", "duckdb")},
+        versions={name: version(name) for name in ("netlift", "numpy", "scipy")} | dict(tables.engine.software()),
         hypothesis=request.plan.hypothesis if request.plan else "",
         notes=_notes(reading, segments, read.adjustments),
         overlaps=read_overlaps(
@@ -296,6 +297,7 @@ def _read(reading: Reading, progress: Progress) -> CampaignReadout:
             level=how.level, currency=settings.currency,
         ),
         among=terms.among.get(ALL_ARMS),
+        metrics=read.metrics,
     )  # fmt: skip
 
 
@@ -433,7 +435,7 @@ def _looks(reading: Reading, terms: Terms) -> Iterator[Look]:
         then = replace(campaign, until=min(moment, campaign.until), after_days=0)
         rows = assigned_rows(reading.tables, then, reading.settings, dimensions=(), household=reading.household)
         figures = [name for name in reading.figures if name in (*OUTCOMES, *COVARIATES)]
-        seen, _ = without_small_arms(hold(reading.tables, rows))
+        seen, _ = without_small_arms(reading.tables.engine.hold(rows))
         cells = by_arm(reading.cells(seen, figures=figures))
         scores.append(campaign_score(cells, covariates=terms.covariates, fixed=terms.fixed))
     yield from looks_at([share for share, _ in due], scores, planned=plan.looks, level=plan.level)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlift.abtest.readout.arms import ArmsRead, Terms
 from netlift.abtest.readout.comparison import follow_days
-from netlift.abtest.readout.rows import Campaign, hold
+from netlift.abtest.readout.rows import Campaign
 from netlift.abtest.stats.aggregate_days import aggregate_days
 from netlift.abtest.stats.moments import OUTCOMES, Moments
 from netlift.abtest.stats.outcomes import COVARIATES, SECONDS_A_DAY, Spans, daily_outcomes
@@ -41,7 +41,7 @@ def read_days(
     days = daily_outcomes(tables, [campaign.campaign_id], spans)
     weight = None
     if chances.unequal:
-        rows, weight = hold(tables, weigh_the_treated(rows, chances)), "relative_weight"
+        rows, weight = tables.engine.hold(weigh_the_treated(rows, chances)), "relative_weight"
     figures = (*OUTCOMES, *COVARIATES)
     found = aggregate_days(rows, days, last_day=last, figures=figures, cluster=household, weight=weight)
     return {arm: moments for (_, arm), moments in found.items()}

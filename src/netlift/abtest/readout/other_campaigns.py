@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from netlift.abtest.readout.checks import arms_share
 from netlift.abtest.readout.overlaps import ANY, TOO_MUCH, Touch, count_touches, find_pairs, touched_customers
 from netlift.abtest.readout.result import Overlap
-from netlift.abtest.readout.rows import hold
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.aggregate import Cells
 from netlift.abtest.stats.difference import Contrast, contrast, money
@@ -42,7 +41,7 @@ def find_touches(
     pairs = find_pairs(tables, [campaign], until=until)
     if not any(pairs.values()):
         return {}, None
-    touched = hold(tables, touched_customers(tables, rows, pairs, until=until))
+    touched = tables.engine.hold(touched_customers(tables, rows, pairs, until=until))
     return count_touches(rows, touched).get(campaign, {}), touched
 
 

@@ -16,7 +16,7 @@ from netlift.results import Estimate
 
 VerdictCode = Literal[
     "blocked", "observational", "made_money", "lost_money", "probably_made_money", "no_material_effect",
-    "cannot_tell_yet",
+    "cannot_tell_yet", "guardrail",
 ]  # fmt: skip
 ALL_ARMS = ""  # the code of the whole campaign, where another is that of an arm
 CheckStatus = Literal["passed", "warned", "failed", "not_checked"]
@@ -210,6 +210,36 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricReadout:
+    """A metric beside the money of one arm, or of all together; with a bound a guardrail (see `metrics`).
+
+    Attributes:
+        name: What the config calls it.
+        arm: Offer id; empty for all arms together.
+        difference: From control, per customer, adjusted as the profit is.
+        treated_mean: Mean of the arm's customers, as seen.
+        control_mean: Mean of control.
+        at_most: The largest difference that the business allows; None for no such bound.
+        at_least: The smallest.
+        status: Whether the bound is kept; not checked where there is none.
+    """
+
+    name: str
+    arm: str
+    difference: Estimate
+    treated_mean: float
+    control_mean: float
+    at_most: float | None = None
+    at_least: float | None = None
+    status: CheckStatus = "not_checked"
+
+    @property
+    def is_guardrail(self) -> bool:
+        """Whether it has a bound."""
+        return self.at_most is not None or self.at_least is not None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Overlap:
     """Another campaign that contacted customers of this one in the same time.
 
@@ -391,6 +421,8 @@ class ArmsResult(Protocol):
     @property
     def among(self) -> AmongCampaigns | None: ...
     @property
+    def metrics(self) -> tuple[MetricReadout, ...]: ...
+    @property
     def best_in_total(self) -> str: ...
 
 
@@ -437,6 +469,7 @@ class CampaignReadout:
         notes: Codes of what a reader must know, with counts: contacts of unknown customers, costs not logged.
         among: As the portfolio shows the campaign; None where other campaigns are too few, or it cannot be read.
         overlaps: Other campaigns that contacted its customers in the same time, those with most of them first.
+        metrics: Figures beside the money, guardrails among them.
     """
 
     campaign_id: str
@@ -475,6 +508,7 @@ class CampaignReadout:
     after_window: PullForward | None = None
     advice: tuple[ArmAdvice, ...] = ()
     best_in_total: str = ""
+    metrics: tuple[MetricReadout, ...] = ()
 
     @property
     def month(self) -> date:

@@ -169,11 +169,3 @@ def without_small_arms(rows: ir.Table) -> tuple[ir.Table, int]:
     if not small or CONTROL in small or len(sizes) - len(small) < FEWEST_ARMS:
         return rows, 0
     return rows.filter(rows.arm.notin(small)), sum(sizes[arm] for arm in small)
-
-
-def hold(tables: Tables, rows: ir.Table) -> ir.Table:
-    """The rows, worked out once and held by the database until the tables are closed."""
-    import ibis
-
-    held: ir.Table = tables.connection.create_table(ibis.util.gen_name("netlift_readout"), rows, temp=True)
-    return held

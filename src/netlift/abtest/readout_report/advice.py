@@ -103,7 +103,7 @@ def _why(one: ArmAdvice, say: ReadoutWords) -> Iterator[str]:
 def _advice(one: ArmAdvice, say: ReadoutWords) -> Cell:
     """What to do, and whether both figures say so."""
     note = ""
-    if one.code != "withheld":
+    if one.code != "withheld" and one.reason not in ("guardrail", "guardrail_open"):
         codes = {"total": one.by_total, "each": one.by_customer}
         said = {name: say.words.say(f"readout_advice.{code}") for name, code in codes.items()}
         note = say.say("advice_basis") if one.by_total == one.by_customer else say.say("advice_differs", **said)

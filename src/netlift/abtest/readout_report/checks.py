@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
+from netlift.abtest.readout.metrics import GUARDRAIL
 from netlift.abtest.readout.result import ArmsResult, CampaignReadout, Check
 from netlift.abtest.readout_report.sentences import ReadoutWords, clean
 from netlift.report.document import Cell, Grid, Section, Tone, text_cell
@@ -91,9 +93,42 @@ def sensitivity_grid(readout: ArmsResult, say: ReadoutWords) -> Grid:
     )
 
 
+def metrics_grid(readout: ArmsResult, say: ReadoutWords) -> Grid:
+    """Figures beside the money, per customer against control, each with its bound where it is a guardrail."""
+    rows = []
+    for one in readout.metrics:
+        ends = (one.difference.ci_lower, one.difference.ci_upper)
+        bound = one.at_most if one.at_most is not None else one.at_least
+        digits = _digits(one.treated_mean, one.control_mean, one.difference.point, *ends, bound or 0.0)
+        told = f"readout.{'at_most' if one.at_most is not None else 'at_least'}"
+        is_open = not all(map(math.isfinite, ends))
+        rows.append(
+            (
+                text_cell(say.name("own_metric", one.name)),
+                text_cell(say.arm(one.arm)),
+                *(Cell(kind="ratio", value=mean, digits=digits) for mean in (one.treated_mean, one.control_mean)),
+                Cell(kind="ratio", value=one.difference.point, digits=digits, note=say.say("no_bounds"))
+                if is_open
+                else Cell(kind="ratio", value=one.difference.point, lower=ends[0], upper=ends[1], digits=digits),
+                text_cell("" if bound is None else say.words.say(told, bound=say.words.number(bound, digits=digits))),
+                text_cell("") if bound is None else _light_of(one.status, say),
+            )
+        )
+    heads = say.heads("metric", "arm", "treated_mean", "control_mean", "difference", "guardrail", "light")
+    return Grid(name=say.say("metrics"), title="", columns=heads, rows=tuple(rows))
+
+
+def _digits(*values: float) -> int:
+    """Digits behind the point by which the smallest of some figures that is not zero shows two of its own."""
+    known = [abs(value) for value in values if value and math.isfinite(value)]
+    return min(max(1 - math.floor(math.log10(min(known))), 0), 6) if known else 0
+
+
 def check_name(check: Check, say: ReadoutWords) -> str:
     """What a check is called, and of which arm it is where it is of one."""
     name = say.name("readout_check", check.name)
+    if check.name == GUARDRAIL:
+        name = f"{name}: {say.name('own_metric', check.where.partition(': ')[2])}"
     arm = _arm_of(check)
     return f"{name} ({say.arm(arm)})" if arm else name
 
@@ -108,6 +143,9 @@ def check_said(check: Check, say: ReadoutWords) -> str:
     words = say.words
     values = {name: _figure(name, value, say) for name, value in check.figures.items()}
     values["covariate"] = say.name("readout_covariate", check.where.rpartition(": ")[2])
+    if check.name == GUARDRAIL:
+        digits = _digits(*check.figures.values())
+        values |= {name: words.number(value, digits=digits) for name, value in check.figures.items()}
     values["alarm"] = words.share(ALARM, digits=1)
     subject = "split" if check.name in SPLITS and check.figures else check.name
     values["where"] = clean(check.where) or say.say("other_campaigns")
@@ -144,5 +182,8 @@ def _figure(name: str, value: float, say: ReadoutWords) -> str:
 
 
 def _light(check: Check, say: ReadoutWords) -> Cell:
-    text = say.words.say(f"readout_light.{check.status}")
-    return Cell(kind="text", value=text, tone=LIGHTS[check.status])
+    return _light_of(check.status, say)
+
+
+def _light_of(status: str, say: ReadoutWords) -> Cell:
+    return Cell(kind="text", value=say.words.say(f"readout_light.{status}"), tone=LIGHTS[status])

@@ -20,6 +20,7 @@ TONES: dict[str, Tone] = {
     "probably_made_money": "good",
     "no_material_effect": "muted",
     "cannot_tell_yet": "warn",
+    "guardrail": "bad",
 }
 SHAKY_COST = 0.05
 
@@ -115,7 +116,7 @@ def failed(readout: ArmsResult) -> tuple[Check, ...]:
 def _sentences(readout: ArmsResult, say: ReadoutWords) -> Iterator[str]:
     """Why where there is no verdict, else how much, how sure, and what could turn it; then what to do."""
     verdict = readout.verdict
-    if verdict.code == "blocked":
+    if verdict.code in ("blocked", "guardrail"):
         for check in failed(readout):
             yield say.say("because", check=check_name(check, say), said=check_said(check, say))
     yield _profit(readout, say)

@@ -8,7 +8,7 @@ from typing import Any
 from netlift.abtest.readout.result import CampaignReadout, PullForward
 from netlift.abtest.readout_report.advice import advice_grid
 from netlift.abtest.readout_report.appendix import appendix_section, segments_sheet
-from netlift.abtest.readout_report.checks import checks_grid, trust_section
+from netlift.abtest.readout_report.checks import checks_grid, metrics_grid, trust_section
 from netlift.abtest.readout_report.figures import draw_arms, draw_days, draw_segments, draw_sure, draw_waterfall
 from netlift.abtest.readout_report.headline import write_headline
 from netlift.abtest.readout_report.sentences import WITHHELD, ReadoutWords, best_of, clean
@@ -162,6 +162,13 @@ def _sections(
         pictures=(draw_arms(readout, say),) if many and drawn else (),
         grids=(arms_grid(readout, say),),
     )
+    if readout.metrics:
+        yield Section(
+            name="metrics",
+            title=say.say("metrics"),
+            paragraphs=(say.say("metrics_text"),),
+            grids=(metrics_grid(readout, say),),
+        )
     if readout.days:
         yield _time(readout, say, drawn=drawn)
     if readout.segments:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from netlift.abtest.stats.moments import (
+    DUST,
     OUTCOMES,
     PROFIT,
     SPEND,
@@ -160,7 +161,7 @@ def _log_spend(rows: ir.Table) -> dict[str, ir.Value]:
     if column is None:
         return {}
     spent = rows[column].cast("float64")
-    log = (spent > 0).ifelse(spent, None).ln()
+    log = (spent > DUST).ifelse(spent, None).ln()
     powers = {1: log, 2: log * log, 3: log * log * log, 4: log * log * log * log}
     return {"logs_0": log.count(), **{f"logs_{k}": power.sum() for k, power in powers.items()}}
 

@@ -32,6 +32,8 @@ OUTCOMES = ("revenue", "margin", "reward", "contact_cost")
 PROFIT: Mapping[str, float] = {"margin": 1.0, "reward": -1.0, "contact_cost": -1.0}
 SPEND = "spend_in_window"
 """Column of what each customer spent, where the column revenue is weighted or moved."""
+DUST = 1e-6
+"""Money up to which nothing was spent: receipts and returns that cancel leave a rest, as the order of adding has it."""
 ROUNDING = 1e-12
 """Share of a sum of squares below which what is left about the mean is rounding, not variation."""
 DIGITS = 1e-14
@@ -264,7 +266,7 @@ def of_rows(
     profit = centred @ weights_of(PROFIT, names)
     spent = values[:, names.index("revenue" if "revenue" in names else "margin")]
     if bought is None:
-        bought = spent > 0
+        bought = spent > DUST
     return Moments(
         names=tuple(names), n=len(values), mean=mean, cov=_flushed(centred.T @ centred / len(values), mean, 0 * mean),
         cube=float(np.mean(profit**3)), buyers=int(np.sum(bought)),
@@ -283,7 +285,7 @@ def log_spend(spent: np.ndarray) -> LogSpend:
         >>> log_spend(np.array([0.0, 1.0, np.e])).sums
         (1.0, 1.0, 1.0, 1.0)
     """
-    logs = np.log(spent[spent > 0])
+    logs = np.log(spent[spent > DUST])
     first, second, third, fourth = (float(np.sum(logs**power)) for power in (1, 2, 3, 4))
     return LogSpend(buyers=len(logs), sums=(first, second, third, fourth))
 

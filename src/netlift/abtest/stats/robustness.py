@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlift.abtest.stats.moments import DUST
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
@@ -35,7 +37,7 @@ def capped(rows: ir.Table, *, share: float) -> ir.Table:
     """
     import ibis
 
-    cap = rows.filter(rows.revenue > 0).revenue.quantile(share).to_pyarrow().as_py()
+    cap = rows.filter(rows.revenue > DUST).revenue.quantile(share).to_pyarrow().as_py()
     if cap is None:
         return rows
     kept = ibis.ifelse(rows.revenue > cap, cap / rows.revenue, 1.0)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from netlift.data.adapters.adapted import Adapted, count_notes, require_columns, sum_exactly
-from netlift.data.files import read_parquet
+from netlift.data.engines.files import read_parquet
 
 FILE = "cdnow_master.parquet"
 FILES = (FILE,)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.data.adapters.adapted import Adapted, AdapterNote, count_notes, require_columns
 from netlift.data.contract import CONTROL
-from netlift.data.files import read_parquet
+from netlift.data.engines.files import read_parquet
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

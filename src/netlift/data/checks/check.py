@@ -21,10 +21,10 @@ from netlift.data.checks.campaigns import check_arms
 from netlift.data.checks.findings import READS, CheckReport, Finding, Scope, Severity, TableFacts, find_readers
 from netlift.data.checks.plausibility import check_money
 from netlift.data.checks.repeats import find_repeats
-from netlift.data.checks.rules import PER_CAMPAIGN, REFERENCES, TORN_SHARE, RowRule, make_rules
+from netlift.data.checks.rules import PER_CAMPAIGN, TORN_SHARE, RowRule, make_rules, references_of
 from netlift.data.completeness import check_completeness
 from netlift.data.contract import CONTRACT, MARK, TableContract
-from netlift.data.files import reading
+from netlift.data.engines.errors import reading
 from netlift.data.read import Tables
 from netlift.errors import DataError, UsageError
 from netlift.results import Table
@@ -84,7 +84,7 @@ def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) ->
     facts: dict[str, TableFacts] = {}
     findings: list[Finding] = []
     kept: dict[str, ir.Table] = {}
-    for name in sorted(tables.contract, key=lambda name: name in REFERENCES):  # first what the others refer to
+    for name in sorted(tables.contract, key=lambda name: bool(references_of(name))):  # first what the others refer to
         # A contact whose offer is left out has no known cost; who is left out himself is no stranger.
         seen = tables.replace(offers=kept["offers"]) if "offers" in kept else tables
         try:
@@ -101,10 +101,11 @@ def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) ->
     findings += [_cannot_be_read(table, why) for table, why in tables.refused.items()]
     split_by = () if settings.readout is None else (*settings.readout.segments, str(settings.readout.household))
     findings = [_with_stops(_accept(finding, settings.check.accept), split_by) for finding in findings]
-    findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), [*CONTRACT].index(finding.table)))
+    order = [*{**CONTRACT, **tables.known}]
+    findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), order.index(finding.table)))
     report = CheckReport(
         as_of=as_of,
-        tables=Table(name="tables", rows=tuple(facts[name] for name in CONTRACT if name in facts)),
+        tables=Table(name="tables", rows=tuple(facts[name] for name in order if name in facts)),
         findings=Table(name="findings", rows=tuple(findings)),
         sample_ratios=Table(name="sample ratios", rows=tuple(ratios)),
     )
@@ -162,8 +163,9 @@ def _check_table(
     tables: Tables, name: str, settings: BusinessSettings, as_of: datetime | None
 ) -> tuple[TableFacts, list[Finding], ir.Table]:
     """One scan for the rows and every rule over them, and one for the key; the table without what is left out."""
-    dated_by = CONTRACT[name].time
-    missing = [each for each in REFERENCES.get(name, ()) if each not in tables and each not in tables.refused]
+    contract = tables.known[name]
+    dated_by = contract.time
+    missing = [each for each in references_of(name) if each not in tables and each not in tables.refused]
     findings = [_missing_reference(name, reference) for reference in missing]
     rows = with_references(tables[name], tables, name)
     share = settings.check.max_orphan_share
@@ -178,12 +180,12 @@ def _check_table(
     facts = _facts(name, groups)
     if not facts.rows:
         return facts, [*findings, _empty_table(name)], tables[name]
-    repeats = _find_repeated_keys(tables, CONTRACT[name], by)
+    repeats = _find_repeated_keys(tables, contract, by)
     for number, rule in enumerate(rules):
         findings += _findings(rule, name, number, groups, facts.rows)
     if repeats.rows:
-        findings += _repeated(repeats, CONTRACT[name], groups, facts.rows)
-    findings += _check_repeats(tables, CONTRACT[name])
+        findings += _repeated(repeats, contract, groups, facts.rows)
+    findings += _check_repeats(tables, contract)
     lost = sum(int(group["left_out"] or 0) for group in groups) + (repeats.rows if name != "contacts" else 0)
     findings = list(_within_limit(findings, name, lost, facts.rows, settings.check.max_left_out_share))
     broken = {(f.column, f.code) for f in findings if f.leaves_out != "nothing"}
@@ -285,7 +287,7 @@ def _leave_out(tables: Tables, name: str, broken: set[tuple[str, str]], *, orpha
 
 def with_references(rows: ir.Table, tables: Tables, name: str) -> ir.Table:
     """Rows of a table, each beside the key of what it refers to, null where that is unknown."""
-    for reference in REFERENCES.get(name, ()):
+    for reference in references_of(name):
         if reference not in tables:
             continue
         key = CONTRACT[reference].key[0]

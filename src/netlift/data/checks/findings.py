@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
+from netlift.config.business import TABLE_NAMES
 from netlift.data.checks.sample_ratio import SampleRatio
 from netlift.data.contract import CONSENT_PREFIX
 from netlift.errors import DataError
@@ -44,13 +45,15 @@ COMPARING = ("train", "readout", "portfolio")
 
 
 def find_readers(table: str, column: str = "", *, split_by: Collection[str] = ()) -> frozenset[str]:
-    """The verbs that use a table, or a column of it that may be missing.
+    """The verbs that use a table, or a column of it that may be missing; own features and metrics read those beyond it.
 
     Args:
         table: Its name.
         column: The column; empty for the table as a whole.
         split_by: Columns of customers that readouts are split by.
     """
+    if table not in TABLE_NAMES:
+        return frozenset(READS) - {"portfolio"}
     readers = frozenset(verb for verb, tables in READS.items() if table in tables)
     if not column:
         return readers | {*COMPARING} if table == "contacts" else readers
@@ -132,6 +135,11 @@ class CheckReport:
     tables: Table[TableFacts]
     findings: Table[Finding]
     sample_ratios: Table[SampleRatio]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows read, for logs and metrics."""
+        return {"in": sum(table.rows for table in self.tables)}
 
     @property
     def errors(self) -> tuple[Finding, ...]:

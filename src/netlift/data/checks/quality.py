@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from netlift.config.business import BusinessSettings
 from netlift.data.checks.check import with_references
 from netlift.data.checks.rules import RowRule, make_rules
-from netlift.data.contract import CONTRACT, TableContract
+from netlift.data.contract import TableContract
 from netlift.data.read import Tables
 from netlift.results import Table
 
@@ -78,7 +78,7 @@ def measure_quality(
         months: First day of each month and first day after it, ascending.
     """
     rows: list[MonthQuality] = []
-    for name, contract in CONTRACT.items():
+    for name, contract in tables.known.items():
         if name in tables and contract.time is not None:
             rows += _measure(tables, contract, settings.check.max_orphan_share, months)
     return Table(name="data quality", rows=tuple(rows))

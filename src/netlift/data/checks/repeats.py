@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netlift.data.contract import CONTRACT
 from netlift.data.read import Tables
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def find_repeats(tables: Tables, name: str, *, rows: ir.Table | None = None) -> 
         name: Which table.
         rows: Some of its rows, with all its columns; None for all.
     """
-    contract = CONTRACT[name]
+    contract = tables.known[name]
     present = sorted(tables.present[name])
     has_key = bool(contract.key) and all(tables.has(name, column) for column in contract.key)
     if has_key or contract.time is None or "customer_id" not in present:

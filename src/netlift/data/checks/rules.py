@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from netlift.data.checks.findings import LeavesOut, Scope, Severity
@@ -27,8 +26,18 @@ PER_CAMPAIGN = ("campaigns", "contacts")
 TORN_SHARE, CONTACTED_SHARE = 0.001, 0.01
 """Shares of a campaign's customers in two arms, and of its control contacted all the same, that spoil little."""
 LARGEST = 1e15  # beyond it cents are lost, and no business has it
-UNTIDY_ID = r"^[\s\p{Z}\p{C}]|[\s\p{Z}\p{C}]$|^$"
-CONTROL_CHARACTERS = r"[\p{C}\p{Zl}\p{Zp}]"
+BLANKS = " \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+HIDDEN = (
+    r"\x01-\x1f\x7f"
+    "\u0080-\u009f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u180e\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u2064\u2066-\u206f\ue000-\uf8ff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f\U000f0000-\U000ffffd"
+    "\U00100000-\U0010fffd"
+)
+"""Characters of Unicode 15 that are separators (Zs), and others that nobody sees (Cc, Cf, Co, Zl, Zp), spelled out, as
+not every database knows their classes."""
+UNTIDY_ID = f"^[{BLANKS}{HIDDEN}]|[{BLANKS}{HIDDEN}]$|^$"
+CONTROL_CHARACTERS = f"[{HIDDEN}]"
 FORMULA = r"^(?:[=@|]|[+\-].*[^\d\s().,\-])"
 """How a spreadsheet's formula begins; a sign before digits alone is a number, as those of phones are."""
 
@@ -59,6 +68,11 @@ class RowRule:
     leaves_out: LeavesOut = "nothing"
     tolerated_share: float = 0.0
     among: ir.BooleanValue | None = None
+
+
+def references_of(table: str) -> tuple[str, ...]:
+    """The tables that rows of a table refer to; those beyond the contract are rows of customers."""
+    return REFERENCES.get(table, () if table in CONTRACT else ("customers",))
 
 
 def make_rules(
@@ -122,7 +136,7 @@ def _value_rules(tables: Tables, contract: TableContract, rows: ir.Table) -> Ite
                 column=column.name,
                 code="untidy-id",
                 severity="error",
-                broken_by=(value != _nfc(value)) | value.re_search(UNTIDY_ID),
+                broken_by=(value != tables.engine.compose_id(value)) | value.re_search(UNTIDY_ID),
                 message="have an id that is empty, begins or ends with a blank, or is not in Unicode form NFC; "
                 "ids are compared letter by letter: tidy them in the source",
             )
@@ -220,7 +234,7 @@ def _reference_rules(name: str, rows: ir.Table, max_orphan_share: float) -> Iter
         "tolerated_share": max_orphan_share,
     }
     reach = {"customers": of_customers, "campaigns": {}, "offers": of_campaign}
-    for reference in REFERENCES.get(name, ()):
+    for reference in references_of(name):
         key = CONTRACT[reference].key[0]
         if f"known_{key}" not in rows.columns:
             continue
@@ -309,19 +323,3 @@ def _contact_rules(rows: ir.Table) -> Iterator[RowRule]:
         broken_by=(rows.offer_id == CONTROL) & rows.delivered_at.notnull(),
         message="are control and were delivered something; the comparison is spoilt: find out who sent it",
     )
-
-
-def _nfc(value: Any) -> Any:
-    """The text in Unicode normal form C, by the engine."""
-    return _nfc_function()(value)
-
-
-@cache
-def _nfc_function() -> Any:
-    import ibis
-
-    @ibis.udf.scalar.builtin(signature=(("string",), "string"))
-    def nfc_normalize(text: str) -> str:
-        raise NotImplementedError("the engine has it built in")
-
-    return nfc_normalize

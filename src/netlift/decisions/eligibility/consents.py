@@ -11,13 +11,17 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from netlift.config.business import BusinessSettings, DataSettings
 from netlift.config.decision import DecisionSettings
-from netlift.data.files import list_files, read_parquet
-from netlift.data.read import Tables, connect, source_files
+from netlift.data.engines.databases import open_database
+from netlift.data.engines.duckdb import open_duckdb
+from netlift.data.engines.files import list_files, read_parquet
+from netlift.data.engines.remote import newest_of
+from netlift.data.read import Tables, source_files
 from netlift.decisions.eligibility.contact_policy import find_opted_out
 from netlift.decisions.eligibility.eligibility import require_fresh_consent
 from netlift.errors import DataError, GateRefusedError
@@ -40,10 +44,12 @@ def require_consent_files(settings: BusinessSettings, decision: DecisionSettings
     Raises:
         GateRefusedError: The file, and what is wrong with it.
     """
-    connection = connect(settings.engine, state=settings.state)
+    engine = open_duckdb(settings.engine, state=settings.state)
     try:
         for name in _consent_tables(settings.data, decision):
             source = settings.data.tables[name]
+            if source.path is None:
+                continue  # its table tells when it is read
             files = list_files(source.path)
             missing = [str(path) for path in files if not _has_content(path)]
             if missing:
@@ -53,11 +59,11 @@ def require_consent_files(settings: BusinessSettings, decision: DecisionSettings
             for path in files:
                 require_fresh_consent(_written_at(path), now=now, max_age_hours=math.inf)
                 if path.suffix == ".parquet":
-                    read_parquet(connection, name, path)
+                    read_parquet(engine.connection, name, path)
     except DataError as error:
         raise GateRefusedError(f"consent: {error}; until then {CLOSED}") from error
     finally:
-        connection.disconnect()
+        engine.close()
 
 
 def _written_at(path: Path) -> datetime:
@@ -82,8 +88,22 @@ def consent_updated_at(settings: BusinessSettings, decision: DecisionSettings) -
     """
     named = settings.data.adapter or "events" in settings.data.tables
     needed = ["customers", *(["events"] if opt_out_kinds(decision) and named else [])]
-    moments = []
+    moments: list[float] = []
     for name in needed:
+        source = settings.data.tables.get(name)
+        if source is not None and source.url_env is not None:
+            with open_database(source.url_env) as database:
+                at = database.updated_at(name, source)
+            if at is None:
+                return None
+            zone = ZoneInfo(source.zone or settings.time_zone)
+            moments.append((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp())
+            continue
+        if source is not None and source.address is not None:
+            if (at := newest_of(name, source)) is None:
+                return None
+            moments.append(at.timestamp())
+            continue
         files = [path for label, path in source_files(settings).items() if label.split("/")[0] == name]
         if settings.data.adapter:
             files = list(source_files(settings).values())

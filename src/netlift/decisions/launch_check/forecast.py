@@ -49,7 +49,7 @@ from netlift.decisions.launch_check.result import Basis
 from netlift.evaluation.policy.forecast_lines import Lines
 from netlift.registry.champions import Champion
 from netlift.registry.models import describe
-from netlift.registry.store import open_store
+from netlift.registry.store import open_business
 from netlift.results import Estimate
 
 DECILES = "uplift_by_decile.json"
@@ -138,7 +138,7 @@ def evidence_of(proof: PolicyProof | None) -> Evidence | None:
 
 def read_evidence(settings: BusinessSettings, champion: Champion) -> Evidence:
     """What the champion's training run found on held-out contacts; `NOTHING` where it kept no tenths."""
-    store = open_store(settings.state, run_group=settings.name)
+    store = open_business(settings)
     run_id = describe(store, champion.task, champion.version).run_id
     path = store.artifacts / run_id / "artifacts" / "tables" / DECILES
     try:

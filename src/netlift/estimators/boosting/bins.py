@@ -17,6 +17,7 @@ from netlift.features.matrix import Feature
 MOST_BINS = 63
 SAMPLED = 5_000  # rows that the cuts are taken from
 BLOCK = 2_048
+LARGEST = np.finfo(np.float32).max
 MISSING = 0  # code of a missing value; others count from 1
 SAME, OTHERWISE = 2, 1  # codes of a category's column
 RAREST = 0.002  # share of the sampled rows below which a category has no column of its own
@@ -101,7 +102,7 @@ def _by_category(feature: int, values: np.ndarray) -> list[BinnedColumn]:
 
 def _by_number(feature: int, values: np.ndarray) -> list[BinnedColumn]:
     """Cuts halfway between neighbours, as many values in each bin; none for one value that is never missing."""
-    ordered = np.sort(values[np.isfinite(values)])
+    ordered = np.sort(np.clip(values[~np.isnan(values)], -LARGEST, LARGEST))  # an infinite value has a bin too
     distinct = np.unique(ordered)
     if len(distinct) > MOST_BINS:
         positions = np.arange(1, MOST_BINS) * len(ordered) // MOST_BINS

@@ -126,7 +126,7 @@ def grow_trees(sample: Sample, plan: GrowthPlan, draws: np.ndarray, trees: Trees
     n, models = len(sample.label), len(sample.starts) - 1
     score = np.empty((models, n), dtype=np.float32)
     for k in range(models):
-        score[k] = sample.offset
+        _copy(score[k], sample.offset)
     gradient, hessian = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
     before, step = np.zeros(n, dtype=np.float32), np.zeros((models, n), dtype=np.float32)
     leaf = np.zeros(n, dtype=np.uint8)
@@ -233,22 +233,22 @@ def _grow_tree(sample: Sample, plan: GrowthPlan, draws: np.ndarray, of: Span, ro
         scale = _scales(gradient, hessian)
         _pack(gradient, hessian, scale, room[4])
     given, bounds = (sample, plan, draws), (scale, least)
-    _search_leaves(given, (0, 0), held, room, totals, bounds, found)
+    at = new = int(np.argmax(found[:1, 0]))  # 0, not written so: constants would compile the search twice
     for split in range(plan.leaves - 1):
+        _search_leaves(given, (at, new), held, room, totals, bounds, found)
         at, new = int(np.argmax(found[: split + 1, 0])), split + 1
         if not found[at, 0] > 0:
             break
         column, code, right = int(found[at, 1]), int(found[at, 2]), int(found[at, 3])
-        totals[new] = totals[at] - found[at, 4:]
-        totals[at] = found[at, 4:]
+        for j in range(2):
+            totals[new, j] = totals[at, j] - found[at, 4 + j]
+            totals[at, j] = found[at, 4 + j]
         if not sample.gaps[column]:
             right = 1 if totals[new, 1] > totals[at, 1] else 0
         trees.at[r, k, split], trees.column[r, k, split], trees.code[r, k, split] = at, column, code
         trees.right[r, k, split], trees.gain[r, k, split] = right, found[at, 0]
         divide(sample.codes[column], code, right, leaf, at, new)
         found[at], found[new] = 0.0, 0.0
-        if split < plan.leaves - 2:
-            _search_leaves(given, (at, new), held, room, totals, bounds, found)
     for j in range(plan.leaves):
         g, h = totals[j]
         trees.value[r, k, j] = -plan.rate * g / (h + plan.ridge) if h > 0 else 0.0
@@ -265,21 +265,35 @@ def _search_leaves(
     small, other = (at, new) if totals[at, 1] < totals[new, 1] else (new, at)
     if plan.random:
         if small == at:
-            lefts[new] = lefts[at]
+            _copy(lefts[new].reshape(-1), lefts[at].reshape(-1))
         _mask(gradient, hessian, leaf, small, work[0], work[1])
         _sum_cuts(sample, draws, (work[0], work[1]), held, lefts[small])
         if new > 0:
-            lefts[other] -= lefts[small]
+            _subtract(lefts[other].reshape(-1), lefts[small].reshape(-1))
         for child in range(at, new + 1, max(1, new - at)):
             _try_cuts(sample, plan, draws, lefts[child], (totals[child, 0], totals[child, 1]), least, found[child])
         return
     if small == at:
-        sums[new] = sums[at]
+        _copy(sums[new].reshape(-1), sums[at].reshape(-1))
     _count_leaf(sample, draws, leaf, small, held, (words, near, picked), sums[small])
     if new > 0:
-        sums[other] -= sums[small]
+        _subtract(sums[other].reshape(-1), sums[small].reshape(-1))
         _search(sample, plan, draws, sums[other], scale, least, found[other])
     _search(sample, plan, draws, sums[small], scale, least, found[small])
+
+
+@njit(cache=True, nogil=True)
+def _copy(into: np.ndarray, values: np.ndarray) -> None:
+    """Assigning an array would do, but compiles for seconds: numba brings the texts of its errors along."""
+    for i in range(len(values)):
+        into[i] = values[i]
+
+
+@njit(cache=True, nogil=True)
+def _subtract(whole: np.ndarray, part: np.ndarray) -> None:
+    """As `_copy`, in place of `-=`."""
+    for i in range(len(part)):
+        whole[i] -= part[i]
 
 
 @njit(cache=True, nogil=True, fastmath=True)

@@ -112,11 +112,11 @@ TWEEDIE = Objective(loss="tweedie", metric="tweedie_deviance", link="exp", judge
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What a fit needs to give the same bytes again.
+    """What fits need to give the same bytes again.
 
     Attributes:
         seed: Of everything that LightGBM draws.
-        threads: LightGBM threads.
+        threads: How many fits may run side by side, each on one thread.
     """
 
     seed: int
@@ -126,7 +126,7 @@ class Machine:
         """LightGBM parameters that hold for every fit."""
         return {
             "seed": self.seed,
-            "num_threads": self.threads,
+            "num_threads": 1,
             "deterministic": True,
             "force_col_wise": True,
             "feature_pre_filter": False,

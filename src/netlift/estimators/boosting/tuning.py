@@ -21,6 +21,24 @@ SEARCH_ROWS = 12_000
 ROUNDS_EXPONENT = 0.25
 FEWEST_TREES = 200
 DEFAULT_RATE = 0.1  # LightGBM's own
+PART_WORDS = {"chance": "purchase", "amount": "amount"}  # of a purchase's two models, in names of parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriedSetting:
+    """A trial of the search.
+
+    Attributes:
+        params: The settings that it tried.
+        loss: Held-out loss, mean over the folds that it was asked on.
+        trees: At the lowest held-out loss, mean over folds; 0 where it was cut short.
+        pruned: Whether it was cut short because its first folds were worse than the median.
+    """
+
+    params: dict[str, float]
+    loss: float
+    trees: float
+    pruned: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +52,7 @@ class Tuning:
         loss: Held-out loss, mean over folds.
         trials: Settings tried.
         pruned: Of them, cut short because their first folds were worse than the median.
+        tried: Each of them, in order.
         notes: What a reader must know.
     """
 
@@ -43,6 +62,7 @@ class Tuning:
     loss: float
     trials: int
     pruned: int
+    tried: tuple[TriedSetting, ...] = ()
     notes: tuple[str, ...] = ()
 
     def growth_for(self, rows: int, *, least: int = FEWEST_TREES) -> tuple[dict[str, float], int]:
@@ -70,7 +90,12 @@ class Tuning:
 
     def record(self, prefix: str = "") -> dict[str, float | int | str]:
         """Settings and outcome, for the run's parameters."""
-        outcome = {"rounds": self.rounds, "trials": self.trials, "pruned": self.pruned, "loss": self.loss}
+        outcome = {
+            "trees": self.rounds,
+            "search_trials": self.trials,
+            "search_pruned": self.pruned,
+            "search_loss": self.loss,
+        }
         return {f"{prefix}{name}": value for name, value in (self.params | outcome).items()}
 
 
@@ -126,6 +151,7 @@ def tune(
         n_trials=search.trials,
         callbacks=[lambda study, _: progress(len(study.trials), search.trials, study.best_value)],
     )
+    tried = tuple(_tried(trial, search.fixed) for trial in study.get_trials(deepcopy=False))
     sampled = f"settings were searched on {len(rows):,} of {len(allowed):,} rows, whole customers drawn at random"
     return Tuning(
         params=study.best_params | search.fixed,
@@ -133,8 +159,20 @@ def tune(
         rows=round(len(rows) * (1 - 1 / search.folds)),
         loss=study.best_value,
         trials=search.trials,
-        pruned=len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.PRUNED,))),
+        pruned=sum(one.pruned for one in tried),
+        tried=tried,
         notes=(sampled,) if len(rows) < len(allowed) else (),
+    )
+
+
+def _tried(trial: optuna.trial.FrozenTrial, fixed: dict[str, float]) -> TriedSetting:
+    import optuna
+
+    return TriedSetting(
+        params=trial.params | fixed,
+        loss=float("nan") if trial.value is None else trial.value,
+        trees=trial.user_attrs.get("rounds", 0.0),
+        pruned=trial.state == optuna.trial.TrialState.PRUNED,
     )
 
 

@@ -120,7 +120,7 @@ def prepare_two(known: NuisanceEstimates, common: Common) -> Learn:
             terms=arms.margin,
             coefficients=contrast_lines(arms.profit),
             refit=partial(_refit_arms, boosting, arms, common),
-            params={f"rounds_{name}": one.rounds for name, one in zip(names, arms.grown, strict=True)},
+            params={f"{name}.trees": one.rounds for name, one in zip(names, arms.grown, strict=True)},
         )
 
     return learn
@@ -193,7 +193,7 @@ def prepare_imputed(impute: Callable[[NuisanceEstimates, int], Imputed], known: 
             terms=np.column_stack([one.grown.out_of_fold for one in effects]),
             coefficients=np.vstack([[one.level for one in effects], np.diag([one.slope for one in effects])]),
             refit=partial(_refit_effects, boosting, effects),
-            params={f"rounds_{offer}": one.grown.rounds for offer, one in zip(offers, effects, strict=True)},
+            params={f"{offer}.trees": one.grown.rounds for offer, one in zip(offers, effects, strict=True)},
             notes=tuple(f"{offer}: {one.note}" for offer, one in zip(offers, effects, strict=True)),
         )
 

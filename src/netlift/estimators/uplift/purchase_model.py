@@ -57,7 +57,7 @@ class BoostingContacts:
     ) -> None:
         self.rows = rows
         self.machine = machine
-        self.settings = machine.settings() | {"num_threads": 1, "max_bin": MOST_BINS} | dict(fixed)
+        self.settings = machine.settings() | {"max_bin": MOST_BINS} | dict(fixed)
         self.floor = find_floor(rows.margin) if floor is None else floor
         self.buys = rows.margin > self.floor
         self.amount = np.where(self.buys, rows.margin - self.floor, 0.0)

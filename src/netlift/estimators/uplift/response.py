@@ -39,7 +39,7 @@ def fit_response(rows: ContactRows, *, search: Search, folds: int, machine: Mach
     if min(buys.sum(), len(buys) - buys.sum()) < RAREST:
         return _averages(rows, f"{int(buys.sum()):,} of {len(buys):,} contacted customers brought a margin")
     held = assign_folds(rows.customer[treated], folds=folds, seed=machine.seed) == 0
-    params = PARAMS | machine.settings() | {"num_threads": 1, "max_bin": 63} | search.fixed
+    params = PARAMS | machine.settings() | {"max_bin": 63} | search.fixed
     grow = make_dataset(X[~held], rows.features, buys[~held], params=params)
     watch = make_dataset(X[held], rows.features, buys[held], params=params, watches=grow)
     stop = lgb.early_stopping(search.patience, verbose=False)
@@ -59,7 +59,7 @@ def fit_response(rows: ContactRows, *, search: Search, folds: int, machine: Mach
             ],
             boosters={"response.txt": fitted.model_to_string()},
         ),
-        params={"rounds": rounds},
+        params={"trees": rounds},
         notes=(NOTE,),
         importance=gain_shares(fitted, rows.features),
     )

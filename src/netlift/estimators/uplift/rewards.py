@@ -79,7 +79,7 @@ def _fit_offer(rows: ContactRows, reward: np.ndarray, offer: int, machine: Machi
         why = "some are negative" if reward.min() < 0 else f"only {redeemers} of {len(reward):,} redeemed it"
         return constant(mean), "", f"{why}, its mean of {mean:.4g} is taken for everybody"
     X, fold = rows.X, assign_folds(rows.customer, folds=FOLDS, seed=machine.seed)
-    params = PARAMS | machine.settings() | {"num_threads": 1}
+    params = PARAMS | machine.settings()
     learned, watched = fold != 0, fold == 0
     grow = make_dataset(X[learned], rows.features, reward[learned], params=params)
     watch = make_dataset(X[watched], rows.features, reward[watched], params=params, watches=grow)

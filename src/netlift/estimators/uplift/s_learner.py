@@ -70,7 +70,7 @@ def prepare_single(known: NuisanceEstimates) -> Callable[[Sequence[LightgbmParam
             terms=best.margin,
             coefficients=contrast_lines(best.lines),
             refit=lambda _: _refit(boosting, task, level, best),
-            params={"rounds": best.rounds},
+            params={"trees": best.rounds},
         )
 
     return learn

@@ -16,20 +16,19 @@ The uplift of every offer is therefore linear in the basis 1, p, p·m, p·m·(ea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from netlift.config.definitions import Search
-from netlift.estimators.boosting.folds import draw_folds
 from netlift.estimators.boosting.lightgbm import Machine, gain_shares
+from netlift.estimators.boosting.tuning import PART_WORDS
 from netlift.estimators.cross_fit import assign_folds
 from netlift.estimators.expression import Expression, booster, constant, linear, product, write_files
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.uplift.calibration import Calibration, calibrate, effect_scores
-from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, learn_purchases
+from netlift.estimators.uplift.pairwise.outcome_model import purchase_basis, weighted_least_squares
 from netlift.estimators.uplift.purchase_model import (
     BoostingContacts,
     CrossFitPurchases,
@@ -38,43 +37,11 @@ from netlift.estimators.uplift.purchase_model import (
     cross_fit_purchases,
     fit_purchases,
 )
-from netlift.estimators.uplift.randomization import average_effects
 from netlift.estimators.uplift.relative_effects import RelativeEffect, cross_fit_effects, effect_tasks, fit_effects
 from netlift.estimators.uplift.tuning import Progress, Tuned, tune_effects
 
 COMMON = 3  # basis functions before those of the effects: 1, p, p·m
 NOTHING_TO_TUNE = Tuned(params={}, loss=float("nan"), note="too few purchases for effects that differ by customer")
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutcomeModel:
-    """Expected profit under every arm, to steady the judgement of policies on other rows.
-
-    Attributes:
-        purchases: Who buys and what buyers bring.
-        rest: What profit lacks of expected margin, over the basis 1, p, p·m, shape (3,).
-        effects: Average effect of each arm over the mean of all arms, shape (m + 1,), in currency.
-    """
-
-    purchases: PurchaseModel
-    rest: np.ndarray
-    effects: np.ndarray
-
-    def predict(self, X: np.ndarray, *, threads: int) -> np.ndarray:
-        """Expected profit, shape (n, m + 1)."""
-        basis = _basis(self.purchases.predict(X, threads=threads), ())
-        return np.asarray((basis[:, 2] - basis @ self.rest)[:, None] + self.effects)
-
-
-def fit_outcome_model(rows: ContactRows, *, search: Search, folds: int, machine: Machine) -> OutcomeModel:
-    """Fit what customers bring whatever the arm, and add each arm's average effect."""
-    boosting = CaseControlContacts(rows, machine, search.fixed)
-    expected = learn_purchases(boosting, draw_folds(rows.customer, folds=folds, seed=machine.seed))
-    basis = _basis(expected.average(), ())
-    rest = _least_squares(basis, boosting.amount - rows.y, boosting.weight)
-    effects = np.concatenate([[0.0], average_effects(rows)])
-    shares = np.bincount(rows.arm, minlength=len(effects)) / len(rows)
-    return OutcomeModel(purchases=expected.fit(boosting), rest=rest, effects=effects - shares @ effects)
 
 
 def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress) -> Candidate:
@@ -102,7 +69,13 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
     return Candidate(
         name="two_part",
         files=store_effects(rows, purchases, partial(_expression, purchases, effects), final, boosters),
-        params={**tuned.params, **{f"rounds_{effect.task.file[:-4]}": effect.rounds for effect in effects}},
+        params={
+            **tuned.params,
+            **{
+                f"{PART_WORDS[effect.task.part]}.{rows.offers[effect.task.arm - 1]}.trees": effect.rounds
+                for effect in effects
+            },
+        },
         notes=(*_notes(boosting), tuned.note, *calibration.notes, *(effect.note for effect in effects)),
         importance=share_importance(purchases, boosters, rows),
     )
@@ -110,20 +83,14 @@ def fit_two_part(rows: ContactRows, *, search: Search, folds: int, machine: Mach
 
 def _basis(expected: ExpectedPurchases, effects: Sequence[np.ndarray]) -> np.ndarray:
     """1, p, p·m and p·m times each effect, shape (n, 3 + effects)."""
-    common = [np.ones(len(expected.chance)), expected.chance, expected.margin]
-    return np.column_stack([*common, *(expected.margin * effect for effect in effects)])
+    return np.column_stack([purchase_basis(expected), *(expected.margin * effect for effect in effects)])
 
 
 def fit_rest(boosting: BoostingContacts, expected: ExpectedPurchases) -> np.ndarray:
     """What profit lacks of margin, over 1, p, p·m, by arm, shape (m + 1, 3)."""
     basis, lack, arm = _basis(expected, ()), boosting.amount - boosting.rows.y, boosting.rows.arm
     arms = range(len(boosting.rows.offers) + 1)
-    return np.stack([_least_squares(basis[arm == j], lack[arm == j], boosting.weight[arm == j]) for j in arms])
-
-
-def _least_squares(basis: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    root = np.sqrt(weight)
-    return np.asarray(np.linalg.lstsq(basis * root[:, None], y * root, rcond=None)[0])
+    return np.stack([weighted_least_squares(basis[arm == j], lack[arm == j], boosting.weight[arm == j]) for j in arms])
 
 
 def _coefficients(effects: Sequence[RelativeEffect], rest: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,13 +22,13 @@ from netlift.estimators.boosting.lightgbm import (
     Machine,
     Objective,
     boosting_rows,
-    fit_rounds,
     gain_shares,
 )
 from netlift.estimators.boosting.tuning import Progress, Tuning, tune
 from netlift.estimators.calibration import Curve, calibrate_probabilities
-from netlift.estimators.cross_fit import predict_out_of_fold, rows_learnt_from
+from netlift.estimators.cross_fit import expect_inside, fit_and_score_out_of_fold, rows_learnt_from
 from netlift.estimators.expression import Expression, booster, product
+from netlift.estimators.parallel import run_side_by_side
 from netlift.estimators.rows import LabelledRows
 from netlift.estimators.value.ziln import ZILN, fit_ziln
 
@@ -58,12 +59,6 @@ class Part:
         """The stored booster's file."""
         return f"{self.name}.txt"
 
-    def fit(self, boosting: BoostingRows, tuning: Tuning) -> lgb.Booster:
-        """Fit on all rows it may learn from."""
-        rows = np.flatnonzero(self.learn)
-        params, rounds = tuning.growth_for(len(rows))
-        return fit_rounds(boosting.select(rows, self.y), self.objective, params, boosting.machine, rounds=rounds)
-
     def calibrate(self, expected: np.ndarray) -> Curve | None:
         """The curve from a chance out of fold, NaN outside the folds, to the share seen; None for money."""
         if self.objective is not BINARY:
@@ -71,10 +66,18 @@ class Part:
         inside = ~np.isnan(expected)
         return calibrate_probabilities(self.y[inside], expected[inside])
 
-    def predict_out_of_fold(self, boosting: BoostingRows, tuning: Tuning, fold: np.ndarray) -> np.ndarray:
-        """Its expected label for every row, from a fit on the other folds; NaN outside the folds, shape (n,)."""
-        params, rounds = tuning.growth_for(rows_learnt_from(self.learn, fold))
-        return predict_out_of_fold(boosting, self.y, self.learn, fold, self.objective, params, rounds=rounds)
+    def fit(self, boosting: BoostingRows, tuning: Tuning, fold: np.ndarray) -> tuple[lgb.Booster, np.ndarray]:
+        """Fit on all rows it may learn from; the expected label of every row without its fold, NaN outside, (n,)."""
+        final, raw = fit_and_score_out_of_fold(
+            boosting,
+            self.y,
+            self.learn,
+            fold,
+            self.objective,
+            whole=tuning.growth_for(int(np.count_nonzero(self.learn))),
+            by_fold=tuning.growth_for(rows_learnt_from(self.learn, fold)),
+        )
+        return final, expect_inside(raw, self.objective)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,14 +119,17 @@ def tune_parts(
     """Search the settings of every part on folds of the rows' customers."""
     boosting = boosting_rows(rows, machine)
     parts = value_parts(kind, came_in)
-    tunings: Tunings = {}
-    for part in parts:
+    ended: list[str] = []
 
-        def tell(done: int, total: int, best: float, before: int = len(tunings)) -> None:
-            progress(before * total + done, len(parts) * total, best)
+    def search_settings(part: Part) -> Tuning:
+        def tell(done: int, total: int, best: float) -> None:
+            ended.append(part.name)
+            progress(len(ended), len(parts) * total, best)
 
-        tunings[part.name] = tune(boosting, part.y, part.learn, rows.customer, part.objective, search, progress=tell)
-    return tunings
+        return tune(boosting, part.y, part.learn, rows.customer, part.objective, search, progress=tell)
+
+    found = run_side_by_side([partial(search_settings, part) for part in parts], threads=machine.threads)
+    return {part.name: tuning for part, tuning in zip(parts, found, strict=True)}
 
 
 def fit_parts(
@@ -153,12 +159,12 @@ def fit_parts(
         return _fit_ziln(parts[0], boosting, tunings, fold, extra)
     out_of_fold, stored, finals = np.ones(len(rows)), [], {}
     for part in parts:
-        expected = part.predict_out_of_fold(boosting, tunings[part.name], fold)
+        final, expected = part.fit(boosting, tunings[part.name], fold)
         expression = booster(part.file, link=part.objective.link, extra=extra)
         curve = part.calibrate(expected)
         out_of_fold *= expected if curve is None else curve.apply(expected)
         stored.append(expression if curve is None else curve.on(expression))
-        finals[part.file] = part.fit(boosting, tunings[part.name])
+        finals[part.file] = final
     shares = [gain_shares(final, rows.features) for final in finals.values()]
     return BoostedValue(
         expression=stored[0] if len(stored) == 1 else product(stored),

@@ -7,11 +7,11 @@ import numpy as np
 from netlift.config.definitions import Search
 from netlift.config.own_parts import own_path
 from netlift.errors import ConfigError, DataError
-from netlift.estimators.boosting.lightgbm import BINARY, Machine, boosting_rows, fit_rounds, gain_shares
+from netlift.estimators.boosting.lightgbm import BINARY, Machine, boosting_rows, gain_shares, to_expected
 from netlift.estimators.boosting.tuning import Progress, Tuning, tune
 from netlift.estimators.calibration import calibrate_probabilities
 from netlift.estimators.credibility import fit_cells
-from netlift.estimators.cross_fit import Folds, predict_out_of_fold, rows_learnt_from, sample_customers
+from netlift.estimators.cross_fit import Folds, fit_and_score_out_of_fold, rows_learnt_from, sample_customers
 from netlift.estimators.expression import Expression, booster, linear, write_files
 from netlift.estimators.logistic import cross_fit_logistic, fit_logistic, prepare_columns
 from netlift.estimators.own_learner import OWN_FILE, fit_own, own_expression, predict_own
@@ -223,11 +223,16 @@ def _fit_lightgbm(
     fold = folds.draw(rows.customer, seed=machine.seed)
     everyone = np.ones(len(rows), dtype=bool)
     inside = fold >= 0
-    params, rounds = tuning.growth_for(rows_learnt_from(everyone, fold))
-    p = predict_out_of_fold(boosting, rows.y, everyone, fold, BINARY, params, rounds=rounds)
-    curve = calibrate_probabilities(rows.y[inside], p[inside])
-    params, rounds = tuning.growth_for(len(rows))
-    final = fit_rounds(boosting.all(rows.y), BINARY, params, machine, rounds=rounds)
+    final, raw = fit_and_score_out_of_fold(
+        boosting,
+        rows.y,
+        everyone,
+        fold,
+        BINARY,
+        whole=tuning.growth_for(len(rows)),
+        by_fold=tuning.growth_for(rows_learnt_from(everyone, fold)),
+    )
+    curve = calibrate_probabilities(rows.y[inside], to_expected(raw[inside], BINARY))
     expression = curve.on(booster(BOOSTER_FILE, link=BINARY.link, extra=extra))
     return Candidate(
         name="lightgbm",

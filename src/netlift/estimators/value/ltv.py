@@ -16,7 +16,7 @@ from netlift.config.definitions import Search
 from netlift.config.own_parts import own_path
 from netlift.errors import ConfigError, DataError
 from netlift.estimators.boosting.lightgbm import TWEEDIE, Machine
-from netlift.estimators.boosting.tuning import Progress
+from netlift.estimators.boosting.tuning import PART_WORDS, Progress
 from netlift.estimators.calibration import calibrate_level, join_steps
 from netlift.estimators.credibility import fit_cells
 from netlift.estimators.cross_fit import Folds
@@ -327,7 +327,7 @@ def _fit_boosted(
         machine=machine,
         extra=tuple(columns.values()),
     )
-    record = [tuning.record(f"{part}.") for part, tuning in tunings.items()]
+    record = [tuning.record(f"{PART_WORDS.get(part, part)}.") for part, tuning in tunings.items()]
     return RawValue(
         expression=fitted.expression,
         predicted=fitted.out_of_fold,

@@ -19,9 +19,9 @@ import numpy as np
 from scipy.special import expit
 
 from netlift.errors import DataError
-from netlift.estimators.boosting.lightgbm import BoostingRows, Objective, OwnLoss, fit_rounds, start_scores
+from netlift.estimators.boosting.lightgbm import BoostingRows, Objective, OwnLoss, start_scores
 from netlift.estimators.boosting.tuning import Tuning
-from netlift.estimators.cross_fit import rows_learnt_from, score_out_of_fold
+from netlift.estimators.cross_fit import fit_and_score_out_of_fold, rows_learnt_from
 from netlift.estimators.expression import Expression
 from netlift.estimators.expression import ziln as ziln_expression
 from netlift.estimators.stored import LEAST_SIGMA, ziln_mean, ziln_sigma
@@ -127,11 +127,16 @@ def fit_ziln(
         DataError: Labels that have no zero-inflated log-normal.
     """
     everyone = np.ones(len(y), dtype=bool)
-    params, rounds = tuning.growth_for(rows_learnt_from(everyone, fold))
-    scores = score_out_of_fold(boosting, y, everyone, fold, ZILN, params, rounds=rounds)
+    final, scores = fit_and_score_out_of_fold(
+        boosting,
+        y,
+        everyone,
+        fold,
+        ZILN,
+        whole=tuning.growth_for(len(y)),
+        by_fold=tuning.growth_for(rows_learnt_from(everyone, fold)),
+    )
     sigma = shared_sigma(scores, y)
-    params, rounds = tuning.growth_for(len(y))
-    final = fit_rounds(boosting.all(y), ZILN, params, boosting.machine, rounds=rounds)
     start = np.broadcast_to(start_scores(ZILN, y), 3)
     own = float(ziln_sigma(scores[fold >= 0, 2]).mean())
     return Ziln(

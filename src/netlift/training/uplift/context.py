@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,7 +13,15 @@ from netlift.estimators.contact_wear import add_wear
 from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.arm_outcomes import ArmOutcomes
-from netlift.estimators.uplift.fit import average_effects, fit_arm_outcomes, fit_uplift, share_outcomes
+from netlift.estimators.uplift.fit import (
+    META,
+    average_effects,
+    fit_outcome_model,
+    fit_uplift,
+    know_purchases,
+    share_outcomes,
+)
+from netlift.estimators.uplift.pairwise.outcome_model import ContactPurchases
 from netlift.estimators.uplift.rewards import add_rewards
 from netlift.evaluation.policy.off_policy import LoggedOutcomes, choose_arms, constant_policies, dr_scores
 from netlift.registry.champions import encode_for
@@ -39,6 +47,7 @@ class UpliftLearning:
     threads: int
     unit: str
     say: Callable[[str], None]
+    _known: list[ContactPurchases] = field(default_factory=list, repr=False, compare=False)
 
     def share_outcomes(self, rows: ContactRows) -> ArmOutcomes | None:
         """What several candidates start from, learned once; None where no two of them do."""
@@ -62,8 +71,19 @@ class UpliftLearning:
             seed=self.seed,
             threads=self.threads,
             progress=lambda _share, words: self.say(f"{name}: {words}"),
-            outcomes=outcomes,
+            known=outcomes if name in META else self._purchases(rows),
         )
+
+    def _purchases(self, rows: ContactRows) -> ContactPurchases:
+        """What customers bring whatever the arm: of the rows asked about last it is learned once."""
+        if not self._known or self._known[-1].rows is not rows:
+            definition = self.definition
+            self._known[:] = [
+                know_purchases(
+                    rows, search=definition.search, folds=definition.folds, seed=self.seed, threads=self.threads
+                )
+            ]
+        return self._known[-1]
 
     def fit_response(self, rows: ContactRows) -> Candidate:
         """The response model, whether the definition has it among its candidates or not."""
@@ -83,13 +103,7 @@ class UpliftLearning:
 
     def log_outcomes(self, learned: ContactRows, judged: ContactRows) -> LoggedOutcomes:
         """Rows to judge on with doubly robust scores, by an outcome model that never saw them."""
-        outcomes = fit_arm_outcomes(
-            learned,
-            search=self.definition.search,
-            folds=self.definition.folds,
-            seed=self.seed,
-            threads=self.threads,
-        )
+        outcomes = fit_outcome_model(self._purchases(learned))
         scores = dr_scores(
             y=judged.y,
             arm=judged.arm,

@@ -23,10 +23,9 @@ from netlift.estimators.stored import build_manifest, sha256
 from netlift.evaluation.policy.off_policy import LoggedOutcomes
 from netlift.features.matrix import Feature
 from netlift.registry.champions import Champion
-from netlift.registry.models import PACKAGE_TAG, describe
-from netlift.registry.package import read_package
+from netlift.registry.models import describe, read_files
 from netlift.registry.scoring_contract import CONTRACT_FILE, PROFILE_FILE
-from netlift.registry.store import open_store
+from netlift.registry.store import open_business
 from netlift.training.uplift.evidence_rows import ProofRows
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def write_proof_rows(state: Path, files: Mapping[str, bytes], rows: ProofRows) -
     Raises:
         ResourceError: The disk is full or the place cannot be written.
     """
-    folder, name = state / FOLDER, _name(files)
+    folder, name = state / FOLDER, name_proof_file(files)
     table = _table(rows)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=folder) as staging:
@@ -89,7 +88,9 @@ def find_proof_file(state: Path, files: Mapping[str, bytes]) -> ProofFile | None
     Raises:
         DataError: The file is not byte for byte what training wrote.
     """
-    standing = sorted((state / FOLDER).glob(f"{_name(files)}-*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    standing = sorted(
+        (state / FOLDER).glob(f"{name_proof_file(files)}-*.parquet"), key=lambda path: path.stat().st_mtime_ns
+    )
     if not standing:
         return None
     path = standing[-1]  # a training that was killed before it removed the older one leaves two
@@ -106,12 +107,12 @@ def find_champions_file(settings: BusinessSettings, champion: Champion) -> Proof
         DataError: The file is not byte for byte what training wrote.
         ModelIntegrityError: The champion's files are not those that were registered.
     """
-    store = open_store(settings.state, run_group=settings.name)
+    store = open_business(settings)
     version = describe(store, champion.task, champion.version)
-    return find_proof_file(settings.state, read_package(version.folder, json.loads(version.tags[PACKAGE_TAG])))
+    return find_proof_file(settings.state, read_files(store, version))
 
 
-def _name(files: Mapping[str, bytes]) -> str:
+def name_proof_file(files: Mapping[str, bytes]) -> str:
     """Beginning of the name of a model's file."""
     own = {name: content for name, content in files.items() if name not in (CONTRACT_FILE, PROFILE_FILE)}
     return f"uplift-{sha256(build_manifest(own))[:DIGITS]}"
@@ -236,4 +237,11 @@ def _worns(offers: Sequence[str]) -> list[str]:
     return [f"worn_{arm}" for arm in range(1, len(offers) + 1)]
 
 
-__all__ = ["ProofFile", "find_champions_file", "find_proof_file", "read_proof_rows", "write_proof_rows"]
+__all__ = [
+    "ProofFile",
+    "find_champions_file",
+    "find_proof_file",
+    "name_proof_file",
+    "read_proof_rows",
+    "write_proof_rows",
+]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from netlift.estimators.cross_fit import CROSS_FIT_ROWS
-from netlift.estimators.rows import ContactRows
+from netlift.estimators.rows import Candidate, ContactRows
 from netlift.estimators.stored import StoredModel
 from netlift.estimators.uplift.fit import average_effects
 from netlift.evaluation.policy.off_policy import LoggedOutcomes
@@ -76,12 +76,11 @@ def gather_proof_rows(shipped: ShippedUplift, learning: UpliftLearning, *, most_
     logged, rows = evidence.logged.take(kept), shipped.rows.take(evidence.rows[kept])
     reward, likely = np.zeros((len(kept), len(rows.offers))), np.zeros(len(kept))
     best = np.zeros(len(kept), dtype=np.int64)
-    for learned, own in _parts(shipped, learning, evidence.rows[kept]):
-        judged = rows.take(own)
-        response = learning.add_rewards(learning.fit_response(learned), learned)
-        model = StoredModel(response.files, threads=learning.threads)
-        reward[own] = predict_rewards(model, judged)
-        likely[own] = _likely_to_buy(model, learned, judged)
+    for learned, own, known in _parts(shipped, learning, evidence.rows[kept]):
+        judged, response = rows.take(own), learning.fit_response(learned)
+        rewarded = known or learning.add_rewards(response, learned)
+        reward[own] = predict_rewards(StoredModel(rewarded.files, threads=learning.threads), judged)
+        likely[own] = _likely_to_buy(StoredModel(response.files, threads=learning.threads), learned, judged)
         best[own] = _best_offer(learned, judged.available)
     return ProofRows(
         logged=replace(logged, customer=logged.clusters.code),
@@ -99,17 +98,19 @@ def gather_proof_rows(shipped: ShippedUplift, learning: UpliftLearning, *, most_
 
 def _parts(
     shipped: ShippedUplift, learning: UpliftLearning, rows: np.ndarray
-) -> Iterator[tuple[ContactRows, np.ndarray]]:
-    """What rewards and rivals are learned from, and which of some rows, by their positions, are asked then.
+) -> Iterator[tuple[ContactRows, np.ndarray, Candidate | None]]:
+    """What rewards and rivals are learned from, which of some rows, by their positions, are asked then, and rewards.
+
+    The last is a candidate that has the rewards of just these rows; None where they are still to be learned.
 
     That is each fold without its customers. Of many rows one fit is enough: no single one moves its trees.
     """
     if len(shipped.rows) > CROSS_FIT_ROWS:
-        yield shipped.training, np.arange(len(rows))
+        yield shipped.training, np.arange(len(rows)), shipped.judged if shipped.judged.storable else None
         return
     fold = fold_customers(learning, shipped.rows)
     for k in range(FOLDS):
-        yield shipped.rows.take(fold != k), np.flatnonzero(fold[rows] == k)
+        yield shipped.rows.take(fold != k), np.flatnonzero(fold[rows] == k), None
 
 
 def _best_offer(learned: ContactRows, available: np.ndarray) -> np.ndarray:

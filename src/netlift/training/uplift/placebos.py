@@ -164,9 +164,10 @@ def _unseen_half(asked: _Asked, rows: ContactRows, quarter: np.ndarray) -> tuple
     Whether they choose alike is asked only where both tell customers apart.
     """
     judged = rows.take(quarter < 2)
-    logged = asked.logged(rows.take(quarter >= 2), judged)
-    whole, part = (choose_arms(asked.fit(rows.take(quarter >= k))(judged), judged.available) for k in (2, 3))
-    constants = constants_for(rows.take(quarter >= 2), judged.available)
+    learned = rows.take(quarter >= 2)
+    logged = asked.logged(learned, judged)
+    whole, part = (choose_arms(asked.fit(one)(judged), judged.available) for one in (learned, rows.take(quarter == 3)))
+    constants = constants_for(learned, judged.available)
     gain = policy_difference(logged, whole, constants[best_constant(logged, constants)])
     found = [expect_same_gain("unseen half: change of the gain", policy_difference(logged, part, whole), gain=gain)]
     if min(len(np.unique(whole)), len(np.unique(part))) == 1:

@@ -38,6 +38,7 @@ from netlift.training.uplift.placebos import refute_uplift
 
 MIN_DECILE_ROWS = 200
 REFUTED_ROWS = 40_000
+COLUMNS = ("gain_over_nobody", "gain_over_best_constant", "profit_per_customer", "contacted_share")
 DECILES = "uplift_by_decile.svg"
 
 
@@ -106,6 +107,7 @@ def train_uplift(assignment: TrainingTask) -> TrainedModel:
         features=rows.features,
         headline=headline if mark is None else mark.mark(headline),
         metrics=_metrics(row, logged, held_out, judged, policy),
+        columns=COLUMNS,
         leaderboard=board,
         tables={
             "candidates": shipped.candidates,

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from netlift.web import designs
 from netlift.web.decisions_taken import DecisionTaken, read_decisions_taken, take_decision
-from netlift.web.jobs import Job
+from netlift.web.jobs import OrderedJob
 from netlift.web.orders import Asked, DesignAsked, ReadoutAsked
 from netlift.web.pages.readouts import give_file
 from netlift.web.readouts import JSON_FILE, KIND, StoredReadout, list_stored, read_stored
@@ -76,7 +76,7 @@ class JobTold(BaseModel):
     key: str
 
     @classmethod
-    def of(cls, job: Job) -> Self:
+    def of(cls, job: OrderedJob) -> Self:
         """What is told of a job."""
         return cls(**{name: getattr(job, name) for name in cls.model_fields})
 

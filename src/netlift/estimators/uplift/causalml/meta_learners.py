@@ -135,7 +135,7 @@ def fit_causalml(kind: Kind, rows: ContactRows, *, search: Search, folds: int, m
     Raises:
         ConfigError: causalml does not import.
     """
-    params = PARAMS | machine.settings() | {"num_threads": 1, "max_bin": 63} | search.fixed
+    params = PARAMS | machine.settings() | {"max_bin": 63} | search.fixed
     pairs = fit_pairs(kind, rows, params=params, folds=folds, threads=machine.threads)
     boosters: dict[str, Any] = {}
     outputs = []
@@ -147,8 +147,7 @@ def fit_causalml(kind: Kind, rows: ContactRows, *, search: Search, folds: int, m
     return Candidate(
         name=f"causalml_{kind}",
         files=write_files(task="uplift", features=rows.features, outputs=outputs, boosters=texts),
-        params={"rounds": ROUNDS}
-        | {name: PARAMS[name] for name in ("learning_rate", "num_leaves", "min_data_in_leaf")},
+        params={"trees": ROUNDS} | {name: PARAMS[name] for name in ("learning_rate", "num_leaves", "min_data_in_leaf")},
         notes=(LIMITS[kind], "settings fixed, uplift neither calibrated nor shrunk: as causalml gives it"),
         importance=mean_gain_shares(list(boosters.values()), rows.features),
     )

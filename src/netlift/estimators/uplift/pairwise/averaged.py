@@ -20,47 +20,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlift.config.definitions import Search
-from netlift.estimators.boosting.lightgbm import Machine
-from netlift.estimators.rows import Candidate, ContactRows
+from netlift.estimators.rows import Candidate
 from netlift.estimators.uplift.pairwise.learner import fit_paired_effects
+from netlift.estimators.uplift.pairwise.outcome_model import ContactPurchases, seeds_for
 from netlift.estimators.uplift.tuning import Progress
 
-MOST_SEEDS = 3
-CELLS = 8_000_000  # rows times features times seeds
 
-
-def fit_averaged_effects(
-    rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress
-) -> Candidate:
+def fit_averaged_effects(known: ContactPurchases, *, progress: Progress) -> Candidate:
     """Fit with as many seeds as `seeds_for` says.
 
     Args:
-        rows: Contact rows, checked.
-        search: As `fit_paired_effects` takes it.
-        folds: Folds of customers.
-        machine: The first seed, and how many fits may run side by side.
+        known: Contact rows, as `fit_paired_effects` takes them.
         progress: Told once purchases and once contrasts are learned.
 
     Raises:
         DataError: Fewer customers than folds.
     """
-    seeds = seeds_for(*rows.X.shape)
-    fitted = fit_paired_effects(rows, search=search, folds=folds, machine=machine, progress=progress, seeds=seeds)
+    seeds = seeds_for(*known.rows.X.shape)
+    fitted = fit_paired_effects(known, progress=progress, seeds=seeds)
     told = (f"effects are the mean of {seeds} fits that differ by their seed",) if seeds > 1 else ()
     return replace(
         fitted, name="averaged_effects", params={"seeds": seeds, **fitted.params}, notes=(*told, *fitted.notes)
     )
-
-
-def seeds_for(rows: int, features: int) -> int:
-    """How many fits are averaged.
-
-    Examples:
-        >>> seeds_for(20_000, 30), seeds_for(20_000, 115), seeds_for(80_000, 115)
-        (3, 3, 1)
-    """
-    return max(1, min(MOST_SEEDS, CELLS // (rows * features)))
 
 
 __all__ = ["fit_averaged_effects", "seeds_for"]

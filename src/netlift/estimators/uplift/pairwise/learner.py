@@ -17,14 +17,14 @@ from functools import partial
 
 import numpy as np
 
-from netlift.config.definitions import Search
+from netlift.data.contract import CONTROL
 from netlift.estimators.boosting.folds import draw_folds
-from netlift.estimators.boosting.lightgbm import Machine
+from netlift.estimators.boosting.tuning import PART_WORDS
 from netlift.estimators.expression import Expression, booster, constant, extend_boosters, linear, product
 from netlift.estimators.parallel import run_side_by_side
-from netlift.estimators.rows import Candidate, ContactRows
+from netlift.estimators.rows import Candidate
 from netlift.estimators.uplift.calibration import Calibration, calibrate, effect_scores, keep_ranking
-from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, LearnedPurchases, learn_purchases
+from netlift.estimators.uplift.pairwise.case_control import CaseControlContacts, LearnedPurchases
 from netlift.estimators.uplift.pairwise.contrasts import (
     LearnedContrast,
     is_taught,
@@ -32,37 +32,30 @@ from netlift.estimators.uplift.pairwise.contrasts import (
     list_contrasts,
     reconcile,
 )
-from netlift.estimators.uplift.pairwise.drivers import Drivers, learn_drivers
+from netlift.estimators.uplift.pairwise.drivers import Drivers
+from netlift.estimators.uplift.pairwise.outcome_model import ContactPurchases
 from netlift.estimators.uplift.purchase_model import PARTS, ExpectedPurchases, PurchaseModel
 from netlift.estimators.uplift.tuning import Progress
 from netlift.estimators.uplift.two_part import fit_rest, share_importance, store_effects
-from netlift.estimators.value.btyd import add_expressions
 
 COMMON = 4  # basis functions before those of the contrasts: 1, p, p·m, p·m·(1 - p)
-PURCHASE_DRAWS = 2  # at most: what customers bring anyway is learned from all arms and needs less averaging
 AMOUNT, CHANCE = 2, 3  # the ones that contrasts of either part multiply
 
 
-def fit_paired_effects(
-    rows: ContactRows, *, search: Search, folds: int, machine: Machine, progress: Progress, seeds: int = 1
-) -> Candidate:
+def fit_paired_effects(known: ContactPurchases, *, progress: Progress, seeds: int = 1) -> Candidate:
     """Learn out of fold, shrink, reconcile, calibrate on rows that no fit saw, then fit once more on all rows.
 
     Args:
-        rows: Contact rows, checked.
-        search: `fixed` LightGBM parameters are taken; settings are chosen by the summed loss of the folds.
-        folds: Folds of customers.
-        machine: Seed, and how many fits may run side by side.
+        known: Contact rows; settings of trees are chosen by the summed loss of the folds.
         progress: Told once purchases and once contrasts are learned.
-        seeds: How often trees are grown, each time with other folds and cuts, to be averaged.
+        seeds: How often trees of effects are grown, each time with other folds and cuts, to be averaged.
 
     Raises:
         DataError: Fewer customers than folds.
     """
-    drivers = learn_drivers(rows)
-    boosting = CaseControlContacts(add_expressions(rows, drivers.columns), machine, search.fixed)
-    draws = draw_folds(rows.customer, folds=folds, seed=machine.seed, draws=seeds)
-    expected = learn_purchases(boosting, draws[:PURCHASE_DRAWS])
+    rows, machine, drivers, boosting = known.rows, known.machine, known.drivers, known.boosting
+    draws = draw_folds(rows.customer, folds=known.folds, seed=machine.seed, draws=seeds)
+    expected = known.expected
     progress(0.4, "who buys and how much is learned")
     contrasts = [contrast for contrast in list_contrasts(rows) if is_taught(boosting, contrast)]
     jobs = [partial(learn_contrast, boosting, expected, contrast, draws) for contrast in contrasts]
@@ -71,14 +64,14 @@ def fit_paired_effects(
     calibration, raw = _calibrate(boosting, expected, learned)
     final = raw @ calibration.weights.T
     final[0] += calibration.intercept
-    purchases = expected.fit(boosting)
+    purchases = known.model
     used = [one for one, weights in zip(learned, final[COMMON:], strict=True) if np.any(weights)]
     fitted = run_side_by_side([partial(one.trees.fit, boosting.binned) for one in used], threads=machine.threads)
     boosters = {one.contrast.file: trees for one, trees in zip(used, fitted, strict=True)}
     return Candidate(
         name="paired_effects",
         files=store_effects(rows, purchases, partial(_expression, purchases, learned, drivers), final, boosters),
-        params=_params(learned),
+        params=_params(learned, rows.offers),
         notes=(
             *boosting.outcome_notes(),
             *drivers.notes,
@@ -153,12 +146,13 @@ def _expression(
     return extend_boosters(uplift, list(drivers.columns.values()))
 
 
-def _params(learned: Sequence[LearnedContrast]) -> dict[str, float | int | str]:
-    """Trees and leaves of each contrast."""
+def _params(learned: Sequence[LearnedContrast], offers: Sequence[str]) -> dict[str, float | int | str]:
+    """Trees and leaves of each contrast, by the names of its arms."""
+    arms = (CONTROL, *offers)
     found: dict[str, float | int | str] = {}
     for one in learned:
-        name, leaves = one.contrast.file.removesuffix(".txt"), one.trees.grown[0].setting.num_leaves
-        found |= {f"rounds_{name}": one.trees.rounds, f"leaves_{name}": leaves}
+        pair = f"{PART_WORDS[one.contrast.part]}.{arms[one.contrast.arm]}_vs_{arms[one.contrast.beside]}"
+        found |= {f"{pair}.trees": one.trees.rounds, f"{pair}.num_leaves": one.trees.grown[0].setting.num_leaves}
     return found
 
 

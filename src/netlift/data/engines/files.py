@@ -9,7 +9,6 @@ moments); all others are refused by file and column.
 from __future__ import annotations
 
 import codecs
-import errno
 import glob
 import gzip
 import re
@@ -21,16 +20,16 @@ from zoneinfo import ZoneInfo
 
 from netlift.config.business import TableSource
 from netlift.config.settings import did_you_mean
+from netlift.data.engines.errors import reading, without_values
 from netlift.data.write import CHECKSUM_MARK, resource_error
 from netlift.data.zone import to_utc
-from netlift.errors import OUT_OF_MEMORY, BusyError, DataError, NetliftError, ResourceError
+from netlift.errors import DataError
 
 if TYPE_CHECKING:
     import ibis.expr.datatypes as dt
     import ibis.expr.types as ir
 
 PARQUET, CSV = (".parquet",), (".csv", ".csv.gz")
-NOT_UTF8 = "where it is not UTF-8, say how it is written: data.tables.{name}.encoding, such as cp1251; else "
 MOST_DIGITS = 38  # of a decimal
 UNFINISHED = (".tmp", ".crc", ".part", "~")
 
@@ -42,13 +41,11 @@ def list_files(path: Path) -> list[Path]:
         DataError: A folder or pattern that holds no file to read, or a file that is none of Parquet and CSV.
     """
     if path.is_dir():
-        found = [
-            file for file in sorted(path.rglob("*")) if file.is_file() and not _is_left_out(file.relative_to(path))
-        ]
+        found = [file for file in sorted(path.rglob("*")) if file.is_file() and not is_left_out(file.relative_to(path))]
     elif _is_pattern(path):
         found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
         found = [file for each in found for file in (list_files(each) if each.is_dir() else [each])]
-        found = [file for file in found if not _is_left_out(Path(file.name))]
+        found = [file for file in found if not is_left_out(Path(file.name))]
     else:
         return [path]
     if not found:
@@ -88,6 +85,8 @@ def open_files(
         DataError: No file, one that cannot be read, or files that are not one table.
     """
     path = source.path
+    if path is None:
+        raise DataError(f"{name}: is in a database, and no file")
     if not path.exists() and not _is_pattern(path):
         raise DataError(f"{name}: no file at {path}; point data.tables.{name}.path of the config at it")
     if source.table is not None:
@@ -129,68 +128,16 @@ def read_parquet(connection: Any, name: str, path: Path, *, number_rows: bool = 
     return reading(name, path, lambda: connection.read_parquet(str(path), **options))
 
 
-def reading(name: str, path: Path | str, read: Any) -> Any:
-    """What `read` returns; the engine's own message may quote a row, so no more than its kind and line is kept.
-
-    Raises:
-        DataError: It cannot be read.
-        BusyError: Another process writes it.
-        ResourceError: The machine ran out of something, or forbids it.
-    """
-    import duckdb
-
-    try:
-        return read()
-    except duckdb.Error as error:
-        if (refusal := machine_error(error, f"{name}: {path}")) is not None:
-            raise refusal from None
-        cause = _without_values(error)
-        hint = NOT_UTF8.format(name=name) if "utf-8" in str(error) else ""
-        raise DataError(f"{name}: {path} cannot be read ({cause}); {hint}write the file anew") from None
-
-
 def tell_type(kind: Any) -> str:
     """A column's type without the words that nested ones and enumerations hold."""
     return re.split(r"[<]|ENUM", str(kind))[0].strip("( ") or "nested"
-
-
-def machine_error(error: Exception, place: str) -> NetliftError | None:
-    """What DuckDB's error means where it speaks of the machine or of other processes, not of the data; else None.
-
-    Args:
-        error: What DuckDB raised.
-        place: What was read, for the message.
-    """
-    import duckdb
-
-    text = str(error)
-    if "max_temp_directory_size" in text or "No space left" in text:
-        return resource_error(OSError(errno.ENOSPC, text), place)
-    if "File too large" in text:
-        return resource_error(OSError(errno.EFBIG, text), place)
-    if isinstance(error, duckdb.OutOfMemoryException) or "bad_alloc" in text:
-        return ResourceError(f"{place}: {OUT_OF_MEMORY}")
-    if "Permission denied" in text:
-        return resource_error(OSError(errno.EACCES, "Permission denied"), place)
-    if "Could not set lock" in text:
-        return BusyError(f"{place}: another process has it open for writing; try again when that has ended")
-    return None
-
-
-def _without_values(error: Exception) -> str:
-    """What an engine says of a file, without anything that it quotes of it."""
-    first = str(error).splitlines()[0] if str(error) else type(error).__name__
-    kind, _, rest = re.sub(r"""(['"`]).*?(\1|$)""", "…", first).partition(": ")
-    line = re.search(r"(?i)\bline:? ?(\d+)", str(error))
-    what = "" if "CSV" in rest or "onver" in rest else rest  # these go on with the row, quoted or not
-    return ", ".join(part for part in (kind, what, f"line {line[1]}" if line else "") if part)
 
 
 def _is_pattern(path: Path) -> bool:
     return glob.has_magic(str(path)) and not path.exists()
 
 
-def _is_left_out(path: Path) -> bool:
+def is_left_out(path: Path) -> bool:
     """Whether a file, or a folder above it, is hidden or unfinished."""
     return any(part.startswith((".", "_")) for part in path.parts) or path.name.endswith(UNFINISHED)
 
@@ -293,15 +240,17 @@ def _open_csv(
 ) -> ir.Table:
     """CSV files, every value as text; the first line names the columns."""
     if source.encoding is not None:
-        stem = stem_of(source.path)
+        stem = stem_of(source.path or files[0])
         files = [
             _in_utf8(name, file, source.encoding, scratch / name / file.relative_to(stem).with_suffix(".csv"))
             for file in files
         ]
     options: dict[str, Any] = {"all_varchar": True, "header": True, "skip": 0}
+    if source.delimiter is not None:
+        options["delim"] = source.delimiter
     if hive:
         options |= {"union_by_name": True, "hive_partitioning": True, "hive_types_autocast": False}
-    return reading(name, source.path, lambda: connection.read_csv([str(file) for file in files], **options))
+    return reading(name, source.path or files[0], lambda: connection.read_csv([str(file) for file in files], **options))
 
 
 def _in_utf8(name: str, path: Path, encoding: str, target: Path) -> Path:
@@ -335,7 +284,7 @@ def _read_schema(name: str, path: Path) -> Any:
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, OSError) and (refusal := resource_error(error, f"{name}: {path}")) is not None:
             raise refusal from error
-        cause = _without_values(error)
+        cause = without_values(error)
         raise DataError(f"{name}: {path} cannot be read ({cause}); write the file anew") from error
 
 
@@ -349,4 +298,4 @@ def _open_database(connection: Any, name: str, path: Path, table: str) -> ir.Tab
     return connection.table(table, database=(alias, "main"))
 
 
-__all__ = ["list_files", "machine_error", "open_files", "read_parquet", "reading", "stem_of", "tell_type"]
+__all__ = ["is_left_out", "list_files", "open_files", "read_parquet", "stem_of", "tell_type"]

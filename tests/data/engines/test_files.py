@@ -12,24 +12,26 @@ import pyarrow.parquet as pq
 import pytest
 
 from netlift.config.business import EngineSettings, TableSource
-from netlift.data.files import list_files, open_files
-from netlift.data.read import connect
+from netlift.data.engines.duckdb import open_duckdb
+from netlift.data.engines.files import list_files, open_files
 from netlift.errors import DataError
 
 
 @pytest.fixture
 def opened(tmp_path):
     """Open a path below the test's folder as a table; gives its rows sorted by their text."""
-    connection = connect(EngineSettings(threads=1), state=tmp_path / "state")
+    engine = open_duckdb(EngineSettings(threads=1), state=tmp_path / "state")
 
     def read(path, **how):
         source = TableSource.model_validate({"path": str(tmp_path / path), **how}, context={"folder": tmp_path})
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
-        return sorted(open_files(connection, "transactions", source, scratch=scratch).to_pyarrow().to_pylist(), key=str)
+        return sorted(
+            open_files(engine.connection, "transactions", source, scratch=scratch).to_pyarrow().to_pylist(), key=str
+        )
 
     yield read
-    connection.disconnect()
+    engine.close()
 
 
 def parquet(path: Path, **columns):
