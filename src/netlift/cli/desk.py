@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from netlift.cli.terminal import DEMO, EXPERIMENTS, ConfigOption, load_business, now
+from netlift.cli.terminal import DEMO, EXPERIMENTS, ConfigOption, JsonOption, load_business, now
 from netlift.errors import BusyError
+from netlift.text import dump_json
 
 TOKEN_BYTES, FRESH_BYTES = 32, 16
 
@@ -25,6 +27,7 @@ def serve(
     ] = None,
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Whether jobs run beside the server.")] = True,
     config: ConfigOption = DEMO,
+    json_output: JsonOption = False,
 ) -> None:
     """The marketers' desk in a browser: stored results, readouts and tests on order, in Russian and English.
 
@@ -45,7 +48,7 @@ def serve(
     )
 
     def tell(address: str) -> None:
-        _say(f"The desk: {address} (Ctrl-C ends it)")
+        _say(f"The desk: {address} (Ctrl-C ends it)", {"address": address}, json_output=json_output)
 
     with suppress(KeyboardInterrupt):  # the usual way to end it
         serve_desk(app, config=config.absolute(), host=host, port=port, with_worker=worker, tell=tell)
@@ -55,6 +58,7 @@ def worker(
     *,
     parent: Annotated[int, typer.Option(min=0, help="Process without which this one ends; 0 for none.")] = 0,
     config: ConfigOption = DEMO,
+    json_output: JsonOption = False,
 ) -> None:
     """Run what people order in the desk, two jobs at a time; `netlift serve` starts one unless told not to.
 
@@ -63,11 +67,14 @@ def worker(
     from netlift.web.server import open_jobs
     from netlift.web.worker import run_worker
 
+    jobs = open_jobs(load_business(config), _fresh)
     try:
-        run_worker(open_jobs(load_business(config), _fresh), config.absolute(), clock=now, parent=parent)
+        ended = run_worker(jobs, config.absolute(), clock=now, parent=parent)
     except BusyError:
         if not parent:  # a server asks again by itself
             raise
+        return
+    _say(f"{ended:,} jobs were run.", {"jobs": ended}, json_output=json_output)
 
 
 def grant(
@@ -75,6 +82,7 @@ def grant(
     *,
     role: Annotated[str, typer.Option(help="reader, analyst or operator.")],
     access: Annotated[Path, typer.Option(help="The access file; made where it is missing.")],
+    json_output: JsonOption = False,
 ) -> None:
     """Make a person's token and keep its hash; the token is shown once. A name that has one gets another.
 
@@ -84,7 +92,8 @@ def grant(
 
     token = secrets.token_urlsafe(TOKEN_BYTES)
     grant_token(access, name=name, role=role, token=token)
-    _say(f"{token}\nThe token of {name}, {role}; it stands nowhere else. Restart netlift serve to let it in.")
+    said = f"{token}\nThe token of {name}, {role}; it stands nowhere else. Restart netlift serve to let it in."
+    _say(said, {"name": name, "role": role, "token": token}, json_output=json_output)
 
 
 def register(app: typer.Typer) -> None:
@@ -97,8 +106,10 @@ def _fresh() -> str:
     return secrets.token_hex(FRESH_BYTES)
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+def _say(text: str, told: Mapping[str, object], *, json_output: bool) -> None:
+    from netlift.results import SCHEMA_VERSION
+
+    sys.stdout.write((dump_json({"schema_version": SCHEMA_VERSION, **told}) if json_output else text) + "\n")
     sys.stdout.flush()
 
 

@@ -21,7 +21,7 @@ LOCK_TIMEOUT, INTERRUPTED, AT_ONCE = 3_600, 130, 2
 PARENT_SECONDS = 1.0
 
 
-def run_worker(jobs: Jobs, config: Path, *, clock: Callable[[], datetime], parent: int = 0) -> None:
+def run_worker(jobs: Jobs, config: Path, *, clock: Callable[[], datetime], parent: int = 0) -> int:
     """Run jobs until the process is told to stop, or its parent is gone; a job that runs is finished first.
 
     Args:
@@ -30,16 +30,21 @@ def run_worker(jobs: Jobs, config: Path, *, clock: Callable[[], datetime], paren
         clock: Tells the time.
         parent: Process without which this one stops; 0 for none.
 
+    Returns:
+        How many runs of jobs ended.
+
     Raises:
         BusyError: Another worker of this business runs.
     """
     with exclusive(jobs.state / "desk" / "worker.lock", timeout_seconds=0, holder="worker of the desk"):
         jobs.recover()
-        queue = jobs.queue(lambda job_id: run_job(jobs, job_id, config, clock=clock))
+        ended: list[OrderedJob] = []
+        queue = jobs.queue(lambda job_id: ended.append(run_job(jobs, job_id, config, clock=clock)))
         consumer = queue.huey.create_consumer(workers=AT_ONCE, max_delay=1.0, periodic=False, graceful_signal="TERM")
         if parent:
             threading.Thread(target=_stop_after, args=(parent,), daemon=True).start()
         consumer.run()
+    return len(ended)
 
 
 def run_job(jobs: Jobs, job_id: str, config: Path, *, clock: Callable[[], datetime]) -> OrderedJob:
