@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from decide_world import NOW, configure, make_world
+from decide_world import NOW, configure, decide, make_world, read_run
 from scoring_world import AS_OF, LocalCluster, at_spark, make_scorers, make_strange
 
 from netlift.config.business import load
@@ -102,6 +103,17 @@ def test_gates_hold_over_all_parts_and_leave_nothing(shop, run, scorers):
         run(at_spark(shop, REMOTE, more=lambda c: c["score"].update(max_drifted_share=1e-6)), "strict")
     assert str(there.value) == str(here.value)
     assert not [*(shop / "var" / "out" / "scores").glob("*strict*")] and not [*(shop / "var").glob("**/.staging-*")]
+
+
+def test_decisions_of_parts_are_those_of_one_machine(shop, monkeypatch):
+    monkeypatch.setattr(read, "open_spark", lambda _: LocalCluster())
+    runs = []
+    for config in (configure(shop), at_spark(shop, REMOTE, partitions=4)):
+        shutil.rmtree(shop / "var" / "out" / "decisions", ignore_errors=True)
+        runs.append(read_run(decide(config, monkeypatch, tasks=("uplift", "churn", "ltv"))))
+    assert len(runs[0]["lists"]) > 30 and runs[0]["decisions"].churn_version.notna().all()
+    for name, whole in runs[0].items():
+        pd.testing.assert_frame_equal(runs[1][name], whole, check_exact=True)
 
 
 def test_parts_that_are_not_to_be_seen_here_are_refused_with_the_setting_that_helps(shop, run, monkeypatch):

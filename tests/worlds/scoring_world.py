@@ -136,3 +136,9 @@ def score_at_the_second_try(champions, settings, as_of, tables):
     if context is not None and context.attemptNumber() == 0:
         raise RuntimeError("the worker is lost")
     return (yield from made)
+
+
+def quote_a_row(batches):
+    """Work that fails however often it is tried, and says on what."""
+    raise ValueError(f"cannot do {next(iter(batches)).to_pylist()[0]}")
+    yield

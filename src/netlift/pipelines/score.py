@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
@@ -33,10 +33,9 @@ from netlift.errors import DataError, GateRefusedError
 from netlift.evaluation.value.retention import RetentionEconomics, churn_threshold, retention_profit
 from netlift.features.build import iterate_features
 from netlift.features.matrix import FeatureMatrix
-from netlift.features.own_features import load_features
 from netlift.features.profile import WHAT_HELPS, Drift, DriftWatch
 from netlift.progress import Progress, Silent
-from netlift.registry.champions import Champion, in_population, load_champions, select_features
+from netlift.registry.champions import Champion, in_population, load_champions, seen_by, select_features
 from netlift.registry.locks import job
 from netlift.registry.scoring_contract import require_same_schema
 from netlift.results import Told
@@ -250,21 +249,10 @@ class _Scoring:
 
     def _on_cluster(self) -> Iterator[pa.Table]:
         """The same, worked out by a cluster for each part of the customers, and what was counted there added here."""
-        settings, contracts = self._settings, [champion.contract for champion in self._champions]
-        until = datetime.combine(self._as_of, time())
-        since = until - timedelta(days=max(contract.observation_days for contract in contracts))
-        receipts = self._tables["transactions"]
-        seen = receipts.filter((receipts.occurred_at >= since) & (receipts.occurred_at < until))
-        words = [contract.vocabulary for contract in contracts]
-        names = {"customers", "transactions", *(source for each in words for source in each.sources)}
-        names |= {own.table for each in words for own in load_features(each.own)}
-        counted = yield from run_by_customer(
-            self._tables.replace(transactions=seen),
-            [name for name in sorted(names) if name in self._tables],
-            partial(_score_part, self._champions, settings, self._as_of),
-            engine=settings.engine,
-            state=settings.state,
-        )
+        settings = self._settings
+        tables, names = seen_by(self._champions, self._tables, self._as_of)
+        work = partial(_score_part, self._champions, settings, self._as_of)
+        counted = yield from run_by_customer(tables, names, work, engine=settings.engine, state=settings.state)
         for counts in counted:
             self.add(counts)
 

@@ -220,6 +220,15 @@ def test_what_cannot_be_read_is_named_without_a_value(spark, tmp_path):
     assert "Ivanov" not in str(refused.value)
 
 
+def test_workers_that_give_up_are_named_by_their_error_without_a_value(spark, tmp_path):
+    pd.DataFrame({"customer_id": ["Ivanov"]}).to_parquet(tmp_path / "people.parquet")
+    rows = spark.open_table("customers", TableSource(path=tmp_path / "people.parquet"), scratch=tmp_path)
+    how = {"schema": pa.schema([("customer_id", pa.string())]), "partitions": 1, "place": (tmp_path / "out").as_uri()}
+    with pytest.raises(DataError, match=r"gave up.*\(ValueError in Python\).*engine\.partitions") as refused:
+        spark.map_rows(rows, "customer_id", scoring_world.quote_a_row, **how)
+    assert "Ivanov" not in str(refused.value)
+
+
 def test_nobody_at_the_place_is_said_at_once():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

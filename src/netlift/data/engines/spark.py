@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -113,12 +114,16 @@ class SparkEngine:
         return newest if newest is None or not column.type().timezone else newest.replace(tzinfo=UTC)
 
     def map_rows(self, rows: ir.Table, key: str, work: Work, *, schema: pa.Schema, partitions: int, place: str) -> None:
+        from pyspark.errors import PySparkException
         from pyspark.sql.connect.functions import xxhash64
         from pyspark.sql.pandas.types import from_arrow_schema
 
         parts = self._frame(rows).repartition(partitions, xxhash64(key))
         made = parts.mapInArrow(work, from_arrow_schema(schema, prefer_timestamp_ntz=True))
-        reading("the cluster", place, lambda: made.write.parquet(place, compression="zstd"))
+        try:
+            made.write.parquet(place, compression="zstd")
+        except PySparkException as error:
+            raise _workers_error(str(error)) from None
 
     def _frame(self, rows: ir.Table) -> Any:
         self.connection._run_pre_execute_hooks(rows)
@@ -223,6 +228,21 @@ def _backend(session: Any) -> Any:
     session.udf.register(NORMAL, pandas_udf(compose, StringType()))
     _ = ibis.pyspark  # its options exist from here on
     return ArrowBackend().connect(session)
+
+
+def _workers_error(text: str) -> DataError | ResourceError:
+    """Why the workers gave up; what Python says there may quote a row, so no more than its kind is kept."""
+    if "No module named 'netlift" in text:
+        return ResourceError(
+            "Spark's workers cannot import netlift: install it for the Python that Spark starts there, or send a "
+            "packed environment (spark.archives)"
+        )
+    kinds = re.findall(r"^(?:\w+\.)*(\w+(?:Error|Exception|Interrupt))\b", text, flags=re.MULTILINE)
+    told = f"{kinds[-1]} in Python" if kinds else re.split(r"[\].:\n]", text.lstrip("["))[0]
+    return DataError(
+        f"Spark's workers gave up on a part of the customers ({told}), so that nothing was written; Spark's log has "
+        "the rest. Parts that are too large for a worker get smaller by engine.partitions"
+    )
 
 
 def _text(text: str) -> str:
