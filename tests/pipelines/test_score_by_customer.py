@@ -15,7 +15,7 @@ from scoring_world import AS_OF, LocalCluster, at_spark, make_scorers, make_stra
 
 from netlift.config.business import load
 from netlift.data import read
-from netlift.errors import GateRefusedError, ResourceError, UsageError
+from netlift.errors import ConfigError, GateRefusedError, ResourceError, UsageError
 from netlift.estimators.expression import column, constant, ratio, write_files
 from netlift.estimators.stored import StoredModel
 from netlift.features.catalogue import build_catalogue
@@ -139,6 +139,19 @@ def test_scores_that_are_not_finite_are_counted_over_all_parts(shop, run, scorer
             run(config, "infinite")
         told.append(str(refused.value))
     assert told[0] == told[1]
+
+
+def test_a_table_is_where_the_engine_reads(shop):
+    def alone(content):
+        content["data"]["tables"]["customers"] = {"table": "crm.customers"}
+
+    assert load(at_spark(shop, REMOTE, more=alone)).data.tables["customers"].table == "crm.customers"
+    with pytest.raises(ConfigError, match=r"customers: table needs path, url_env, or engine\.kind: spark"):
+        load(configure(shop, more=alone))
+    with pytest.raises(ConfigError, match=r"kind: spark needs remote"):
+        load(configure(shop, more=lambda content: content["engine"].update(kind="spark")))
+    with pytest.raises(ConfigError, match=r"partitions: is of kind: spark"):
+        load(configure(shop, more=lambda content: content["engine"].update(partitions=3)))
 
 
 def test_a_verb_that_spark_does_not_have_names_those_that_it_has(shop):
