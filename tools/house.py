@@ -14,7 +14,7 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 84_790,
+    "lines": 85_600,
     "files in the largest folder": 21,
     "lines of the largest file": 520,
     "lines of pipelines": 4_000,

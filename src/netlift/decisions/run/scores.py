@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     Work = Callable[[Tables], Generator[dict[str, np.ndarray], None, dict[str, Any]]]
 
-A, B, R = TypeVar("A"), TypeVar("B"), TypeVar("R")
+A = TypeVar("A")
+B = TypeVar("B")
+R = TypeVar("R")
 Part = dict[str, np.ndarray]
 UPLIFT: TaskName = "uplift"
 TASKS: tuple[TaskName, ...] = ("uplift", "churn", "ltv")
