@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from netlift.config.business import BusinessSettings
-from netlift.data.engines.databases import open_database
+from netlift.data.engines.databases import open_place
 from netlift.data.engines.remote import mark_of
 from netlift.data.read import Tables, open_tables, source_files
 from netlift.data.write import Access, file_digest, resource_error, staged_directory, write_bytes
@@ -92,7 +92,7 @@ def find_sources(settings: BusinessSettings) -> SourceFiles:
 
 
 def table_versions(settings: BusinessSettings) -> dict[str, str]:
-    """Tables of databases to digests of their content, those of stores to digests of what lists their files.
+    """Tables of databases and catalogs to digests of their content, of stores to digests of what lists their files.
 
     Raises:
         DataError: One is not there or may not be read.
@@ -101,9 +101,9 @@ def table_versions(settings: BusinessSettings) -> dict[str, str]:
     for name, source in settings.data.sources.items():
         if source.address is not None:
             versions[name] = hashlib.sha256(mark_of(name, source).encode()).hexdigest()
-        if source.url_env is not None:
-            with open_database(source.url_env) as database:
-                versions[name] = database.version_of(name, source)
+        if not source.is_file:
+            with open_place(settings.engine, source) as place:
+                versions[name] = place.version_of(name, source)
     return versions
 
 
