@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -131,18 +132,25 @@ def _left_out(result: Any) -> Iterator[str]:
 
 @contextmanager
 def watched(*, quiet: bool) -> Iterator[Any]:
-    """JSON lines where asked for; else a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
+    """JSON lines where asked for; else a bar on a terminal, plain lines elsewhere, nothing when quiet and not asked."""
     from netlift.progress import Silent
 
     if JOB.as_json:
         yield JsonLines(JOB, STOP.heed)
+    elif os.environ.get("NETLIFT_PROGRESS") == "lines":
+        yield TerminalLines(_write_line)
     elif quiet:
         yield Silent()
     elif sys.stderr.isatty():
         with _bar() as bar:
             yield bar
     else:
-        yield TerminalLines(lambda line: sys.stderr.write(line + "\n"))
+        yield TerminalLines(_write_line)
+
+
+def _write_line(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 class Interruption:

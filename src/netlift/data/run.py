@@ -273,12 +273,14 @@ class RunFolder:
         inputs: Digests of what would be made now; `inputs` is that of all of them together.
         files: Name in the manifest's digests to the file it is of.
         access: Who may read the files.
+        closed: Name of a folder in it that is for its owner alone; empty for none.
     """
 
     target: Path
     inputs: Mapping[str, str]
     files: Mapping[str, str]
     access: Access = "everyone"
+    closed: str = ""
 
     @classmethod
     def find(
@@ -312,7 +314,7 @@ class RunFolder:
         Raises:
             ResourceError: The disk is full or the place cannot be written.
         """
-        with staged_directory(self.target, access=self.access) as staging:
+        with staged_directory(self.target, access=self.access, closed=self.closed) as staging:
             yield staging
 
     def seal(self, staging: Path, told: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:

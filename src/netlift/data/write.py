@@ -28,7 +28,7 @@ FILE_MODES: Mapping[Access, int] = {"owner": 0o600, "group": 0o640, "everyone": 
 
 
 @contextmanager
-def staged_directory(target: Path, *, access: Access = "everyone") -> Iterator[Path]:
+def staged_directory(target: Path, *, access: Access = "everyone", closed: str = "") -> Iterator[Path]:
     """Yield an empty folder beside `target` that becomes it when the block ends well, and vanishes otherwise.
 
     A folder that stands cannot give way to another in one step, so none is ever replaced.
@@ -36,6 +36,7 @@ def staged_directory(target: Path, *, access: Access = "everyone") -> Iterator[P
     Args:
         target: Where the folder will stand.
         access: Who may read it; while it is being written, its owner alone.
+        closed: Name of a folder in it that is for its owner alone whatever `access` says; empty for none.
 
     Raises:
         ResourceError: The disk is full or the place cannot be written.
@@ -52,7 +53,8 @@ def staged_directory(target: Path, *, access: Access = "everyone") -> Iterator[P
             mode = FILE_MODES[access]
             for path in sorted(staging.rglob("*")):
                 _fsync(path)
-                path.chmod(_of_folder(mode) if path.is_dir() else mode)
+                own = FILE_MODES["owner"] if path.relative_to(staging).parts[0] == closed else mode
+                path.chmod(_of_folder(own) if path.is_dir() else own)
             staging.chmod(_of_folder(mode))
             _fsync(staging)
             os.replace(staging, target)

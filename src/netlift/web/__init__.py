@@ -1,0 +1,1 @@
+"""The marketers' desk: a web server that shows what verbs stored and starts verbs as jobs; it computes nothing."""
