@@ -37,7 +37,7 @@ lock: .venv/.ready  ## Resolve pyproject.toml into requirements.lock, requiremen
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group bench --constraint requirements.lock pyproject.toml -o requirements-bench.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group docs -o requirements-docs.lock
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --extra postgres --extra clickhouse --constraint requirements.lock pyproject.toml -o requirements-engines.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --extra postgres --extra clickhouse --extra spark --constraint requirements.lock pyproject.toml -o requirements-engines.lock
 
 data: .venv/.ready  ## The demo retailer's tables, where they are missing; CUSTOMERS=100000 for more
 	@test -e var/demo/simulation.json || $(NETLIFT) simulate --config configs/demo.yaml --customers $(CUSTOMERS)
@@ -73,7 +73,7 @@ test-fast: .venv/.ready  ## Tests of the parts alone: while you work
 	$(call install,.venv-engines,requirements-engines.lock)
 	@touch $@
 
-test-engines: .venv-engines/.ready  ## Tables in PostgreSQL give what files give; starts Debian's PostgreSQL in a temporary folder
+test-engines: .venv-engines/.ready  ## Tables in PostgreSQL and on Spark give what files give; starts both in temporary folders
 	@OMP_NUM_THREADS=1 .venv-engines/bin/python -m pytest -rs tests/data/engines
 
 check: lint types imports house  ## Lint, types, the direction of imports, and the layout of the code

@@ -59,5 +59,5 @@ def test_scores_that_are_refused_leave_no_decisions(monkeypatch):
 def test_a_list_of_a_trigger_is_no_night():
     app = typer.Typer()
     decisions.register(app)
-    told = CliRunner().invoke(app, ["--as-of", "2026-10-01", "--score", "--trigger", "welcome"])
+    told = CliRunner().invoke(app, ["decide", "--as-of", "2026-10-01", "--score", "--trigger", "welcome"])
     assert isinstance(told.exception, UsageError) and "--score" in str(told.exception)

@@ -1,8 +1,9 @@
-"""Command of decisions."""
+"""Commands of decisions and of the operators who let them go out."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from getpass import getuser
 from typing import Annotated
 
 import typer
@@ -63,9 +64,141 @@ def decide(
     show(run, json_output=json_output, config=config)
 
 
+OfferArgument = Annotated[str, typer.Argument(help="The offer, as the config has it; left out with --channel.")]
+ChannelOption = Annotated[str, typer.Option(help="A channel in place of an offer.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who does it, for the audit; the user's name when left out.")]
+AnsweredOption = Annotated[
+    datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day of the run, where it has no key.")
+]
+AnsweredKeyOption = Annotated[str, typer.Option(help="Key of the run; its day when left out.")]
+
+
+def stop(
+    *,
+    offer: OfferArgument = "",
+    channel: ChannelOption = "",
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of it; until it is resumed when left out.")
+    ] = None,
+    by: ByOption = "",
+    config: ConfigOption = DEMO,
+    data: DataOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """The kill switch: nothing goes out by an offer or a channel from now on.
+
+    Example: netlift stop --channel sms --reason "the provider sends twice" --until 2026-10-05
+    """
+    from netlift.decisions.handover.acts import switch
+
+    result = switch(
+        load_business(config, data),
+        offer=offer,
+        channel=channel,
+        stopped=True,
+        reason=reason,
+        by=by or getuser(),
+        until=None if until is None else until.date(),
+        now=now(),
+    )
+    show(result, json_output=json_output, config=config)
+
+
+def resume(
+    *,
+    offer: OfferArgument = "",
+    channel: ChannelOption = "",
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
+    by: ByOption = "",
+    config: ConfigOption = DEMO,
+    data: DataOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Put a stopped offer or channel to use again, from the next run on.
+
+    Example: netlift resume --channel sms --reason "the provider has mended it"
+    """
+    from netlift.decisions.handover.acts import switch
+
+    result = switch(
+        load_business(config, data),
+        offer=offer,
+        channel=channel,
+        stopped=False,
+        reason=reason,
+        by=by or getuser(),
+        now=now(),
+    )
+    show(result, json_output=json_output, config=config)
+
+
+def approve(
+    *,
+    as_of: AnsweredOption = None,
+    run_key: AnsweredKeyOption = "",
+    by: ByOption = "",
+    seen: Annotated[str, typer.Option(help="The digest that the run told, or its first letters.")] = "",
+    config: ConfigOption = DEMO,
+    data: DataOption = None,
+    lock_timeout: TimeoutOption = 0.0,
+    json_output: JsonOption = False,
+) -> None:
+    """Hand over the lists of a run that waits for it, less who has taken a consent back since.
+
+    Example: netlift approve --as-of 2026-10-01 --by "A. Ivanova"
+    """
+    from netlift.decisions.handover.acts import approve_lists
+
+    result = approve_lists(
+        load_business(config, data),
+        run_key=_key_of(as_of, run_key),
+        by=by or getuser(),
+        seen=seen,
+        now=now(),
+        lock_timeout=lock_timeout,
+    )
+    show(result, json_output=json_output, config=config)
+
+
+def reject(
+    *,
+    as_of: AnsweredOption = None,
+    run_key: AnsweredKeyOption = "",
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
+    by: ByOption = "",
+    config: ConfigOption = DEMO,
+    data: DataOption = None,
+    lock_timeout: TimeoutOption = 0.0,
+    json_output: JsonOption = False,
+) -> None:
+    """Let none of a run's lists go out; its customers count as not contacted.
+
+    Example: netlift reject --as-of 2026-10-01 --reason "the price list was wrong"
+    """
+    from netlift.decisions.handover.acts import reject_lists
+
+    result = reject_lists(
+        load_business(config, data),
+        run_key=_key_of(as_of, run_key),
+        by=by or getuser(),
+        reason=reason,
+        now=now(),
+        lock_timeout=lock_timeout,
+    )
+    show(result, json_output=json_output, config=config)
+
+
+def _key_of(as_of: datetime | None, run_key: str) -> str:
+    if not run_key and as_of is None:
+        raise UsageError("name the run: --as-of its day, or --run-key")
+    return run_key or f"{as_of:%Y-%m-%d}"
+
+
 def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
-    app.command()(decide)
+    """Add the verbs to the command line."""
+    for verb in (decide, stop, resume, approve, reject):
+        app.command()(verb)
 
 
-__all__ = ["decide", "register"]
+__all__ = ["approve", "decide", "register", "reject", "resume", "stop"]

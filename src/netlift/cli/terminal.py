@@ -132,7 +132,7 @@ def _left_out(result: Any) -> Iterator[str]:
 
 @contextmanager
 def watched(*, quiet: bool) -> Iterator[Any]:
-    """JSON lines where asked for; else a bar on a terminal, plain lines elsewhere or where asked for, or nothing."""
+    """JSON lines where asked for; else a bar on a terminal, plain lines elsewhere, nothing when quiet and not asked."""
     from netlift.progress import Silent
 
     if JOB.as_json:

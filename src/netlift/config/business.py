@@ -38,6 +38,7 @@ ACCEPTABLE = (
     "future-rows",
     "margin-above-revenue",
     "newest-alone",
+    "one-customer-outweighs",
     "one-receipt-outweighs",
     "positive-return",
     "repeated-rows",
@@ -53,6 +54,10 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
     if len(os.fsencode(path)) > LONGEST_PATH or any(len(os.fsencode(part)) > LONGEST_PART for part in path.parts):
         raise ValueError(f"a path holds at most {LONGEST_PATH} bytes, a name in it {LONGEST_PART}")
     return Path(os.path.normpath(Path(folder, path).absolute()))
+
+
+def _resolve_uri(place: str, info: ValidationInfo) -> str:
+    return place if "://" in place else str(_resolve(Path(place), info))
 
 
 ConfigPath = Annotated[Path, AfterValidator(_resolve)]
@@ -73,10 +78,11 @@ class TableSource(Settings):
         path: A Parquet or CSV file (also `.csv.gz`), a folder of either, a pattern such as `receipts/2026-*.parquet`,
             or a DuckDB file. Files may lie in a store as well: `s3://bucket/receipts`, `hdfs://host:8020/receipts`.
         address: Where `path` names a store, that; nobody writes it.
-        table: The table's name inside a DuckDB file or a database; there also `schema.table`.
+        table: The table's name inside a DuckDB file or a database; there also `schema.table`. Alone it is a table of
+            Spark's catalog.
         url_env: Of a database: the environment variable that holds its URL, with user and password; never the URL.
-        updated_at: Of a table of a database: its column whose newest moment says when it was last written. Consents are
-            not known from a table without it.
+        updated_at: Of a table of a database or catalog: its column whose newest moment says when it was last written.
+            Consents are not known from a table without it.
         columns: Contract column to the source's own name, where they differ.
         encoding: How a CSV is written where it is not UTF-8, such as cp1251.
         delimiter: What stands between the values of a CSV where it does not tell.
@@ -99,6 +105,11 @@ class TableSource(Settings):
     zone: str | None = None
     also: dict[TableName, ColumnType] = Field(default_factory=dict)
 
+    @property
+    def is_file(self) -> bool:
+        """Whether the table is made of files; else it is one of a database or of Spark's catalog."""
+        return self.path is not None or self.address is not None or (self.table is None and self.url_env is None)
+
     @model_validator(mode="before")
     @classmethod
     def _is_address(cls, content: Any) -> Any:
@@ -113,8 +124,10 @@ class TableSource(Settings):
     def _one_place(self) -> TableSource:
         if self.address is not None and self.table is not None:
             raise ValueError("a DuckDB file is read where it lies: bring it here, or export its tables to Parquet")
-        if sum(each is not None for each in (self.path, self.address, self.url_env)) != 1:
+        if sum(each is not None for each in (self.path, self.address, self.url_env)) > 1:
             raise ValueError("needs path, for files, or table with url_env, for a table of a database")
+        if self.is_file and self.path is None and self.address is None:
+            raise ValueError("needs path, for files, or table: with url_env of a database, without of Spark's catalog")
         if self.url_env is not None:
             written = [n for n in ("encoding", "delimiter", "date_format") if getattr(self, n) is not None]
             written += ["decimal"] if self.decimal != "." else []
@@ -122,7 +135,7 @@ class TableSource(Settings):
                 raise ValueError("url_env needs table: the table's name in the database, such as crm.customers")
             if written:
                 raise ValueError(f"{', '.join(written)}: of files of text; a database's columns have types")
-        elif self.updated_at is not None:
+        elif self.is_file and self.updated_at is not None:
             raise ValueError("updated_at is of a table of a database; when files were written, their folder tells")
         return self
 
@@ -241,17 +254,35 @@ class DataSettings(Settings):
 
 
 class EngineSettings(Settings):
-    """What the machine may spend.
+    """Where the tables are read, and what the machine may spend.
 
     Attributes:
-        threads: Threads of every engine: DuckDB, LightGBM, the kernels.
+        kind: What reads the tables: DuckDB within the process, or Spark by Spark Connect.
+        threads: Threads of every engine on this machine: DuckDB, LightGBM, the kernels.
         memory_mb: What DuckDB may hold before it spills to disk.
         rows_per_partition: Receipts held at once while features are made.
+        remote: Of Spark: where Spark Connect answers, such as `sc://spark.shop.local:15002`.
+        partitions: Of Spark: into how many parts customers are split; None for parts of some 500,000 receipts.
+        staging: Of Spark: a folder that its workers and this machine see, for what is on its way here; a path or what
+            pyarrow reads (`hdfs://`, `s3://`). None for a folder below `state`.
     """
 
+    kind: Literal["duckdb", "spark"] = "duckdb"
     threads: Annotated[int, Field(ge=1, le=256)]
     memory_mb: Annotated[int, Field(ge=256, le=16_000_000)] = 4096
     rows_per_partition: Annotated[int, Field(ge=1000, le=1_000_000_000)] = 4_000_000
+    remote: Annotated[str, Field(pattern=r"^sc://[^/:]+(:[0-9]+)?(/.*)?$")] | None = None
+    partitions: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    staging: Annotated[str, AfterValidator(_resolve_uri)] | None = None
+
+    @model_validator(mode="after")
+    def _where_spark_is(self) -> EngineSettings:
+        given = [name for name in ("remote", "partitions", "staging") if getattr(self, name) is not None]
+        if self.kind == "spark" and self.remote is None:
+            raise ValueError("kind: spark needs remote, where Spark Connect answers, such as sc://localhost:15002")
+        if self.kind != "spark" and given:
+            raise ValueError(f"{', '.join(given)}: is of kind: spark")
+        return self
 
 
 class CheckSettings(Settings):
@@ -260,12 +291,14 @@ class CheckSettings(Settings):
     Attributes:
         max_orphan_share: Receipts, contacts or events of customers that `customers` does not know.
         max_left_out_share: Rows of a table that break the contract and are left out; more stop what reads the table.
+        max_customer_share: Receipts of one customer, where that is far above the mean as well.
         srm_alarm: A campaign whose planned shares explain the arms with less than this p-value is alarmed.
         accept: Findings that are right as they are, as table.code, such as events.repeated-rows: notes from then on.
     """
 
     max_orphan_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     max_left_out_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    max_customer_share: Annotated[float, Field(gt=0, le=1)] = 0.05
     srm_alarm: Annotated[float, Field(gt=0, lt=0.1)] = 0.001
     accept: tuple[str, ...] = ()
 
@@ -387,6 +420,20 @@ class BusinessSettings(Settings):
     @classmethod
     def _known_zone(cls, zone: str) -> str:
         return _iana(zone)
+
+    @model_validator(mode="after")
+    def _tables_of_the_engine(self) -> BusinessSettings:
+        on_spark = self.engine.kind == "spark"
+        for name, source in self.data.tables.items():
+            if on_spark and source.url_env is not None:
+                raise ValueError(f"data.tables.{name}: with engine.kind: spark a table is files or of Spark's catalog")
+            if not on_spark and not source.is_file and source.url_env is None:
+                raise ValueError(
+                    f"data.tables.{name}: table needs path, url_env, or engine.kind: spark for its catalog"
+                )
+        if on_spark and self.data.adapter:
+            raise ValueError("engine.kind: spark reads data.tables; an adapter's files are read by duckdb")
+        return self
 
     @model_validator(mode="after")
     def _only_churn_of_a_snapshot(self) -> BusinessSettings:

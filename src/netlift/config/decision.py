@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import permutations
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,7 @@ from netlift.config.segments import SEGMENTS
 from netlift.config.settings import Settings, did_you_mean
 
 ROUNDING = 1e-9
+Approval = Literal["none", "required"]
 
 
 class DecisionSettings(Settings):
@@ -50,6 +51,8 @@ class DecisionSettings(Settings):
         triggers: Lists that open when something happens in a customer's life.
         journeys: Chains of contacts, in the order of priority: a customer is in one at a time.
         lists: What the lists of channels hold.
+        approval: Whether an operator has to approve the lists of a run before anybody can fetch them. It changes where
+            lists lie, not what is decided, and so no digest.
     """
 
     budget: Budget
@@ -65,6 +68,7 @@ class DecisionSettings(Settings):
     triggers: Annotated[tuple[TriggerSettings, ...], Field(max_length=100)] = ()
     journeys: Annotated[tuple[JourneySettings, ...], Field(max_length=50)] = ()
     lists: ListSettings = ListSettings()
+    approval: Approval = Field(default="none", exclude=True)
 
     @model_validator(mode="after")
     def _consistent(self) -> DecisionSettings:
@@ -269,4 +273,4 @@ def _words(limit: ContactLimit) -> str:
     return f"at most {limit.at_most} over {limit.channel or 'all channels'} in {limit.days} days"
 
 
-__all__ = ["DecisionSettings"]
+__all__ = ["Approval", "DecisionSettings"]

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
-from netlift.config.business import REQUIRED_TABLES, AttributeType, BusinessSettings, TableSource
+from netlift.config.business import REQUIRED_TABLES, AttributeType, BusinessSettings, EngineSettings, TableSource
 from netlift.config.settings import did_you_mean
 from netlift.data.adapters.adapted import Adapted, AdapterNote
 from netlift.data.casting import DTYPES, Casting, Unread, refusals
@@ -24,17 +24,20 @@ from netlift.data.engines.engine import Engine, Warehouse
 from netlift.data.engines.errors import driver_errors, machine_error
 from netlift.data.engines.files import CSV, list_files, read_parquet, stem_of
 from netlift.data.engines.remote import fetch
+from netlift.data.engines.spark import open_spark
 from netlift.data.snapshot import complete_snapshot
 from netlift.data.tables import Tables
 from netlift.data.unread import read_columns
 from netlift.data.write import STAGING_PREFIX
-from netlift.errors import DataError
+from netlift.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 IN_DATABASE = ("check", "score", "readout", "portfolio", "scorecard")
 """Verbs whose queries run in the database where all tables are in one; the others read copies of what they need."""
+ON_SPARK = ("check", "score", "readout", "portfolio", "segments", "decide")
+"""Verbs whose work is done where the tables are, or by the workers of the cluster."""
 REVENUE_HINT = (
     ". A source without margins maps it to its revenue (columns: {revenue: <yours>, margin: <yours>}); everything is "
     "then revenue-based, and says so"
@@ -58,7 +61,7 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: s
         ResourceError: The disk is full, memory ran out, or a file may not be read.
     """
     limits = settings.engine.model_copy(update={"threads": 1}) if repeatable else settings.engine
-    engine: Engine = open_duckdb(limits, state=settings.state)  # it makes the folder of the cache too
+    engine = _open_engine(limits, state=settings.state, verb=verb)
     try:
         with ExitStack() as stack:
             if (database := common_database(settings.data.sources)) and verb in IN_DATABASE:
@@ -96,6 +99,24 @@ def open_tables(settings: BusinessSettings, *, repeatable: bool = False, verb: s
         ) from None
     finally:
         engine.close()
+
+
+def _open_engine(settings: EngineSettings, *, state: Path, verb: str) -> Engine:
+    """What reads the tables.
+
+    Raises:
+        UsageError: The verb is not there for it.
+        ResourceError: It is not installed, nobody answers, or memory does not suffice.
+    """
+    if settings.kind == "duckdb":
+        return open_duckdb(settings, state=state)
+    if verb not in ON_SPARK:
+        raise UsageError(
+            f"netlift {verb or 'demo'} does not run on Spark (engine.kind: spark), which has {', '.join(ON_SPARK)}; "
+            "export the tables to Parquet and run it with engine.kind: duckdb, on the same store"
+        )
+    (state / "cache").mkdir(mode=0o700, parents=True, exist_ok=True)
+    return open_spark(settings)
 
 
 def source_files(settings: BusinessSettings) -> dict[str, Path]:
@@ -152,7 +173,7 @@ def _sources(
                     copy = copy_table(there, database, columns, scratch / f"{name}.parquet")
                 found[name] = read_parquet(engine.connection, name, copy)
                 continue
-            if source.address is not None:
+            if source.address is not None and isinstance(engine, DuckDBEngine):
                 source = fetch(name, source, scratch / "fetched" / name)
             opened = engine.open_table(name, source, scratch=scratch, mixed=unlike if by_column else None)
             found[name] = _rename(known[name], opened, source)

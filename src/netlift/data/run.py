@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from netlift.config.business import BusinessSettings
-from netlift.data.engines.databases import open_database
+from netlift.data.engines.databases import open_place
 from netlift.data.engines.remote import mark_of
 from netlift.data.read import Tables, open_tables, source_files
 from netlift.data.write import Access, file_digest, resource_error, staged_directory, write_bytes
@@ -92,7 +92,7 @@ def find_sources(settings: BusinessSettings) -> SourceFiles:
 
 
 def table_versions(settings: BusinessSettings) -> dict[str, str]:
-    """Tables of databases to digests of their content, those of stores to digests of what lists their files.
+    """Tables of databases and catalogs to digests of their content, of stores to digests of what lists their files.
 
     Raises:
         DataError: One is not there or may not be read.
@@ -101,9 +101,9 @@ def table_versions(settings: BusinessSettings) -> dict[str, str]:
     for name, source in settings.data.sources.items():
         if source.address is not None:
             versions[name] = hashlib.sha256(mark_of(name, source).encode()).hexdigest()
-        if source.url_env is not None:
-            with open_database(source.url_env) as database:
-                versions[name] = database.version_of(name, source)
+        if not source.is_file:
+            with open_place(settings.engine, source) as place:
+                versions[name] = place.version_of(name, source)
     return versions
 
 
@@ -273,12 +273,14 @@ class RunFolder:
         inputs: Digests of what would be made now; `inputs` is that of all of them together.
         files: Name in the manifest's digests to the file it is of.
         access: Who may read the files.
+        closed: Name of a folder in it that is for its owner alone; empty for none.
     """
 
     target: Path
     inputs: Mapping[str, str]
     files: Mapping[str, str]
     access: Access = "everyone"
+    closed: str = ""
 
     @classmethod
     def find(
@@ -312,7 +314,7 @@ class RunFolder:
         Raises:
             ResourceError: The disk is full or the place cannot be written.
         """
-        with staged_directory(self.target, access=self.access) as staging:
+        with staged_directory(self.target, access=self.access, closed=self.closed) as staging:
             yield staging
 
     def seal(self, staging: Path, told: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+ROW_GROUP = 1 << 17
 STAGING_PREFIX = ".staging-"
 CHECKSUM_MARK = {b"netlift.page_checksums": b"crc32"}
 NO_ROOM, FORBIDDEN = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EROFS, errno.EPERM)
@@ -27,7 +28,7 @@ FILE_MODES: Mapping[Access, int] = {"owner": 0o600, "group": 0o640, "everyone": 
 
 
 @contextmanager
-def staged_directory(target: Path, *, access: Access = "everyone") -> Iterator[Path]:
+def staged_directory(target: Path, *, access: Access = "everyone", closed: str = "") -> Iterator[Path]:
     """Yield an empty folder beside `target` that becomes it when the block ends well, and vanishes otherwise.
 
     A folder that stands cannot give way to another in one step, so none is ever replaced.
@@ -35,6 +36,7 @@ def staged_directory(target: Path, *, access: Access = "everyone") -> Iterator[P
     Args:
         target: Where the folder will stand.
         access: Who may read it; while it is being written, its owner alone.
+        closed: Name of a folder in it that is for its owner alone whatever `access` says; empty for none.
 
     Raises:
         ResourceError: The disk is full or the place cannot be written.
@@ -51,7 +53,8 @@ def staged_directory(target: Path, *, access: Access = "everyone") -> Iterator[P
             mode = FILE_MODES[access]
             for path in sorted(staging.rglob("*")):
                 _fsync(path)
-                path.chmod(_of_folder(mode) if path.is_dir() else mode)
+                own = FILE_MODES["owner"] if path.relative_to(staging).parts[0] == closed else mode
+                path.chmod(_of_folder(own) if path.is_dir() else own)
             staging.chmod(_of_folder(mode))
             _fsync(staging)
             os.replace(staging, target)
@@ -125,8 +128,33 @@ def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     return pq.ParquetWriter(path, marked, compression="zstd", write_page_checksum=True)
 
 
+def row_groups(tables: Iterable[pa.Table], *, rows: int = ROW_GROUP) -> Iterator[pa.Table]:
+    """The rows of some tables in groups of one size, so that a file's bytes do not tell in which parts they came.
+
+    Examples:
+        >>> import pyarrow as pa
+        >>> [len(group) for group in row_groups([pa.table({"x": range(5)}), pa.table({"x": range(4)})], rows=6)]
+        [6, 3]
+    """
+    import pyarrow as pa
+
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        while sum(map(len, waiting)) >= rows:
+            whole = pa.concat_tables(waiting)
+            yield whole.slice(0, rows).combine_chunks()
+            waiting = [whole.slice(rows)]
+    if sum(map(len, waiting)):
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
 def file_digest(path: Path) -> str:
-    """The sha256 of a file, read in pieces."""
+    """The sha256 of a file, read in pieces; of a folder, that of its files' names and digests."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        told = "".join(f"{file_digest(file)} {file.relative_to(path).as_posix()}\n" for file in files)
+        return hashlib.sha256(told.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

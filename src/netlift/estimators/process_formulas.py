@@ -203,7 +203,8 @@ def _quadrature(mixture: PurchaseMixture, x: np.ndarray, tau: np.ndarray, of: In
         s = mixture.r + float(x[start])
         for low in range(start, end, BLOCK):
             high = min(end, low + BLOCK)
-            value[low:high] = of(p[None, :], s, tau[low:high, None]) @ weight
+            # not by BLAS, whose order of additions depends on how many rows share the block
+            value[low:high] = np.einsum("ij,j->i", of(p[None, :], s, tau[low:high, None]), weight)
     return value
 
 

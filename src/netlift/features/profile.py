@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,6 +178,16 @@ class DriftWatch:
             self._today = max(self._today, float(_days(matrix.cutoff).max()))
         for i, name in enumerate(self._profile.features):
             self._counts[i] += _counts(matrix.X[:, position[name]], self._profile.edges[i])
+
+    def counts(self) -> dict[str, Any]:
+        """Rows per bin of each feature, and the newest day, for another watch to add."""
+        return {"today": self._today, "bins": [counts.tolist() for counts in self._counts]}
+
+    def add(self, counts: Mapping[str, Any]) -> None:
+        """Count the rows that another watch of this profile has seen."""
+        self._today = max(self._today, counts["today"])
+        for mine, theirs in zip(self._counts, counts["bins"], strict=True):
+            mine += theirs
 
     def drifts(self) -> tuple[Drift, ...]:
         """Every feature's drift, the largest first.

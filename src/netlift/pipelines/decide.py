@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT
@@ -26,14 +27,32 @@ from netlift.decisions.eligibility.consents import (
     require_consent_sources,
     require_known_customers,
 )
-from netlift.decisions.eligibility.contact_history import DECISIONS, digest_lists
+from netlift.decisions.eligibility.contact_history import DECISIONS, digest_lists, standing_decisions
 from netlift.decisions.eligibility.eligibility import require_fresh_consent
+from netlift.decisions.eligibility.handover import (
+    AWAITING,
+    Handover,
+    digest_seen,
+    is_rejected,
+    let_lapse,
+    lists_folder,
+    read_handover,
+)
 from netlift.decisions.eligibility.options import make_options
+from netlift.decisions.eligibility.stops import Stop, digest_stops, read_stops
 from netlift.decisions.launch_check.forecast import read_evidence
+from netlift.decisions.request import DecideRequest, require_decision
 from netlift.decisions.run.channel_lists import channel_lists
-from netlift.decisions.run.customers import describe_customers, names_known
-from netlift.decisions.run.decide import DecideRequest, decide_for, move_journeys, require_decision
-from netlift.decisions.run.export import export_files, prove_exports, write_files
+from netlift.decisions.run.customers import Known, describe_customers, names_known
+from netlift.decisions.run.decide import decide_for, move_journeys, tell_changes
+from netlift.decisions.run.export import (
+    export_files,
+    list_files,
+    prove_exports,
+    write_files,
+    write_lists,
+    write_waiting,
+)
 from netlift.decisions.run.inputs import offers_known
 from netlift.decisions.run.log import Log
 from netlift.decisions.run.new_offers import uplift_definition
@@ -86,6 +105,8 @@ class DecideRun(Told):
         seconds: Wall time of the job that wrote it.
         written: False where the same decisions stood already.
         language: Of the texts.
+        handover: Whether its lists were handed over as they were written, wait, are approved or rejected.
+        seen: Digest of what an operator approves; empty where nobody has to.
         names: What the business calls its offers and channels in that language, by `family.id`.
         left_out: What of the tables was not read, as the check found it.
     """
@@ -96,6 +117,8 @@ class DecideRun(Told):
     seconds: float
     written: bool
     language: str
+    handover: Handover = "none"
+    seen: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[Finding, ...] = ()
 
@@ -107,7 +130,10 @@ class DecideRun(Told):
     def to_text(self) -> str:
         """The run on one screen, for people."""
         words = speak(self.language).with_names(self.names)
-        return to_text(decision_document(self.summary, words, path=self.path, written=self.written))
+        text = to_text(decision_document(self.summary, words, path=self.path, written=self.written))
+        if self.handover == "none":
+            return text
+        return f"{text}\n{words.say(f'decide.handover.{self.handover}', key=self.summary.run_key, seen=self.seen[:12])}"
 
 
 def decide_business(
@@ -146,7 +172,6 @@ def decide_business(
     decision = require_decision(settings)
     trigger = find_trigger(decision, request.trigger)
     target = settings.state / DECISIONS / request.key
-    files = export_files([*decision.channels], is_list=bool(request.trigger)) | PAGES
     holder = f"decide {request.key}"
     with job(settings.state, "decide", holder=holder, timeout_seconds=lock_timeout, needed_mb=200):
         champions, without = find_deciders(settings)
@@ -158,12 +183,19 @@ def decide_business(
             updated_at = consent_updated_at(settings, decision)
             require_fresh_consent(updated_at, now=now, max_age_hours=decision.consent.max_age_hours)
             kept = find_champions_file(settings, champions[UPLIFT])
-            inputs = _input_digests(settings, decision, champions, request, kept, sources, counted)
+            stops = _read_stops(settings, now)
+            inputs = _input_digests(settings, decision, champions, request, kept, sources, counted, stops)
             names = speak_of(settings, request.language, tables).names
             _require_same(scored or {}, inputs)
-            run = RunFolder(target=target, inputs=inputs, files=files, access=settings.ids_readable_by)
+            run = RunFolder(
+                target=target,
+                inputs=inputs,
+                files=_own_files(request, decision, target),
+                access=settings.ids_readable_by,
+                closed=AWAITING,
+            )
             if standing := _read(run):
-                return _run(run, standing, request, names, written=False)
+                return _run(run, standing, request, decision, names, written=False)
             progress.stage("decide", "holding the tables against the contract")
             whole = tables
             tables, checked = read_sound(whole, settings, verb="decide")
@@ -171,27 +203,23 @@ def decide_business(
             require_all_opt_outs(whole, tables, decision)
             due = asks_when_due(decision, trigger, request.as_of)
             _require_sound(settings, decision, tables, champions, request.as_of, replenishment=due)
+            waiting = standing_decisions(settings.state, own_key=request.key)
+            let_lapse(waiting, state=settings.state, before=request.as_of, by_run=request.key, at=now)
+            counted = digest_lists(settings.state, own_key=request.key)
             progress.stage("decide", f"features and effects as of {request.as_of}")
             held_out = None if kept is None else read_proof_rows(kept.path, asked=[*decision.asked, SINCE])
-            known = describe_customers(settings, tables, champions, request, held_out=held_out, progress=progress)
+            known = describe_customers(
+                settings, tables, champions, request, held_out=held_out, progress=progress, stops=stops
+            )
             night = move_journeys(settings, decision, known, as_of=request.as_of, run_key=request.key)
             known = known if night is None else known.after(night)
             log, summary = decide_for(settings, request, known, night, champions, without, held_out, progress)
             progress.stage("decide", "writing, and reading back who may be contacted")
+            summary = summary if trigger else tell_changes(settings.state, log, known, summary)
             with run.staged() as staging:
-                lists = channel_lists(
-                    log,
-                    decision.channels,
-                    decision.lists,
-                    speak_of(settings, decision.lists.language, whole),
-                    known.customers.columns,
-                    trigger=request.trigger,
-                )
-                write_files(staging, log, lists, outcome_days=known.outcome_days, for_excel=request.for_excel)
-                write_pages(staging, summary, [speak_of(settings, language, whole) for language in LANGUAGES])
-                prove_exports(staging, tables, decision, log.decided, known.customers, known.positions)
+                _write_run(staging, settings, request, log, known, summary, tables=tables, whole=whole, now=now)
                 # once more, with the edges of segments that were frozen meanwhile
-                inputs = _input_digests(settings, decision, champions, request, kept, sources, counted)
+                inputs = _input_digests(settings, decision, champions, request, kept, sources, counted, stops)
                 told = {
                     "run_key": request.key,
                     "as_of": request.as_of,
@@ -209,7 +237,51 @@ def decide_business(
                 sources.require_unchanged()
                 if digest_lists(settings.state, own_key=request.key) != counted:
                     raise BusyError("a campaign was drawn while this run counted contacts; nothing was written, rerun")
-    return _run(run, manifest, request, names, written=True)
+    return _run(run, manifest, request, decision, names, written=True)
+
+
+def _write_run(  # noqa: PLR0913 - all that is written and what it is held against
+    folder: Path,
+    settings: BusinessSettings,
+    request: DecideRequest,
+    log: Log,
+    known: Known,
+    summary: DecisionSummary,
+    *,
+    tables: Tables,
+    whole: Tables,
+    now: datetime,
+) -> None:
+    """Write log, lists and pages, and read the lists back."""
+    decision = require_decision(settings)
+    lists = channel_lists(
+        log,
+        decision.channels,
+        decision.lists,
+        speak_of(settings, decision.lists.language, whole),
+        known.customers.columns,
+        trigger=request.trigger,
+    )
+    waits = decision.approval == "required"
+    place = folder / AWAITING if waits else folder
+    place.mkdir(exist_ok=True)
+    write_lists(place, lists, for_excel=request.for_excel)
+    write_files(folder, log, outcome_days=known.outcome_days)
+    write_pages(folder, summary, [speak_of(settings, language, whole) for language in LANGUAGES])
+    stops = _read_stops(settings, now)
+    prove_exports(place, tables, decision, log.decided, known.customers, known.positions, stops=stops)
+    if waits:
+        write_waiting(place, decision.channels, run_key=request.key)
+
+
+def _read_stops(settings: BusinessSettings, now: datetime) -> tuple[Stop, ...]:
+    return read_stops(settings.state, today=now.astimezone(ZoneInfo(settings.time_zone)).date())
+
+
+def _own_files(request: DecideRequest, decision: DecisionSettings, target: Path) -> dict[str, str]:
+    """Files whose digests are in the run's own manifest: lists among them unless they wait, or waited, for approval."""
+    waits = read_handover(target) != "none" if target.exists() else decision.approval == "required"
+    return export_files([] if waits else [*decision.channels], is_list=bool(request.trigger)) | PAGES
 
 
 def _require_same(scored: Mapping[str, str], decided: Mapping[str, str]) -> None:
@@ -260,6 +332,7 @@ def _input_digests(
     kept: ProofFile | None,
     sources: SourceFiles,
     standing: Mapping[str, str],
+    stops: Sequence[Stop],
 ) -> dict[str, str]:
     digests = {f"model_{task}": champion.digest for task, champion in champions.items()}
     digests |= {"config": settings.digest(), "decision": decision.digest()}
@@ -277,6 +350,7 @@ def _input_digests(
     digests["evidence"] = read_evidence(settings, champions[UPLIFT]).digest
     digests["held_out"] = "none" if kept is None else kept.digest
     digests |= {"trigger": request.trigger} if request.trigger else {}
+    digests |= digest_stops(stops)
     return digests | {"inputs": combine_digests({**digests, "as_of": request.as_of.isoformat()})}
 
 
@@ -290,6 +364,11 @@ def _known_lists(target: Path) -> tuple[str, ...] | None:
 
 def _read(run: RunFolder) -> dict[str, Any] | None:
     """The manifest of what was written under this key before, if it was made from the same inputs and is whole."""
+    if is_rejected(run.target):
+        raise UsageError(
+            f"run key {run.key} was rejected, or has lapsed, and none of its lists ever goes out; give another "
+            "--run-key to decide anew"
+        )
     try:
         return run.read()
     except UsageError as refusal:
@@ -297,15 +376,25 @@ def _read(run: RunFolder) -> dict[str, Any] | None:
 
 
 def _run(
-    run: RunFolder, manifest: Mapping[str, Any], request: DecideRequest, names: Mapping[str, str], *, written: bool
+    run: RunFolder,
+    manifest: Mapping[str, Any],
+    request: DecideRequest,
+    decision: DecisionSettings,
+    names: Mapping[str, str],
+    *,
+    written: bool,
 ) -> DecideRun:
+    handover, place = read_handover(run.target), lists_folder(run.target)
+    lists = {name: str((place / file).relative_to(run.target)) for name, file in list_files(decision.channels).items()}
     return DecideRun(
         summary=DecisionSummary.from_plain(manifest["summary"]),
         path=str(run.target),
-        files=run.files,
+        files={**run.files, **lists},
         seconds=manifest["seconds"],
         written=written,
         language=request.language,
+        handover=handover,
+        seen="" if handover == "none" else digest_seen(run.target),
         names=names,
         left_out=read_findings(manifest.get("left_out", ())),
     )

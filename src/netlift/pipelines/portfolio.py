@@ -106,7 +106,7 @@ def make_portfolio(
         own = own_plans(settings.currency, tables, plans)
         until = request.as_of or datetime.combine(read_history(tables).end, time())
         universal = find_holdout(settings, own, decided_days(settings.state))
-        inputs = _input_digests(settings, own, universal, sources, f"{until.isoformat()} {words.language}")
+        inputs = _input_digests(settings, own, universal, sources, f"{until.isoformat()} {words.language} with periods")
         moment = until.isoformat() if until.time() != time() else ""
         place = settings.state / "out" / "portfolio"
         named = name_question(f"{until:%Y-%m-%d}-{words.language}", moment)

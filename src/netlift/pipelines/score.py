@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.config.business import BusinessSettings
+from netlift.data.by_customer import run_by_customer
 from netlift.data.checks.check import read_sound
 from netlift.data.checks.findings import Finding, read_findings
 from netlift.data.history import read_history
@@ -25,14 +28,14 @@ from netlift.data.run import (
     safe_key,
 )
 from netlift.data.snapshot import monthly_money
-from netlift.data.write import parquet_writer
+from netlift.data.write import parquet_writer, row_groups
 from netlift.errors import DataError, GateRefusedError
 from netlift.evaluation.value.retention import RetentionEconomics, churn_threshold, retention_profit
 from netlift.features.build import iterate_features
 from netlift.features.matrix import FeatureMatrix
 from netlift.features.profile import WHAT_HELPS, Drift, DriftWatch
-from netlift.progress import Progress
-from netlift.registry.champions import Champion, in_population, load_champions, select_features
+from netlift.progress import Progress, Silent
+from netlift.registry.champions import Champion, in_population, load_champions, seen_by, select_features
 from netlift.registry.locks import job
 from netlift.registry.scoring_contract import require_same_schema
 from netlift.results import Told
@@ -174,7 +177,7 @@ def score_business(
                     "seconds": round(perf_counter() - started, 3),
                     "written": True,
                     "observational": {c.task: c.contract.observational for c in champions if c.contract.observational},
-                    "routes": {champion.task: dict(champion.model.routes) for champion in champions},
+                    "routes": scoring.routes,
                     "left_out": report.left_out_of("score"),
                 }
                 manifest = run.seal(staging, told, now=now)
@@ -198,9 +201,16 @@ class _Scoring:
         self.rows = 0
         self.outside: dict[str, int] = {}
         self.unseen: dict[str, dict[str, int]] = {}
+        self.routes: dict[str, dict[str, str]] = {champion.task: {} for champion in champions}
         self._not_finite: dict[str, int] = {}
-        self._gone = _who_cancelled(tables, as_of)
-        self._monthly = _monthly_money(tables)
+
+    @cached_property
+    def _gone(self) -> pd.Series:
+        return _who_cancelled(self._tables, self._as_of)
+
+    @cached_property
+    def _monthly(self) -> pd.Series | None:
+        return _monthly_money(self._tables)
 
     @property
     def drifts(self) -> tuple[Drift, ...]:
@@ -218,21 +228,61 @@ class _Scoring:
         return tuple(sorted(largest.values(), key=lambda drift: (-drift.psi, drift.feature)))
 
     def write(self, path: Path) -> None:
-        """Write the scores of all customers, part by part."""
+        """Write the scores of all customers, part by part: one file, or a folder of one for each part of a cluster."""
         self._progress.stage("score", f"features and scores as of {self._as_of}")
-        writer = None
-        try:
-            for parts in self._parts():
-                table = self._score(parts)
-                writer = writer or parquet_writer(path, table.schema)
+        on_cluster = self._settings.engine.kind == "spark"
+        rows = 0
+        with ExitStack() as stack:
+            for number, table in enumerate(self._on_cluster() if on_cluster else row_groups(self.scores())):
+                if on_cluster or not number:
+                    part = path / f"part-{number:05}.parquet" if on_cluster else path
+                    part.parent.mkdir(exist_ok=True)
+                    stack.close()
+                    writer = stack.enter_context(parquet_writer(part, table.schema))
                 writer.write_table(table)
-                self.rows += len(table)
-                self._progress.advance("score", self.rows, self.customers, f"{self.rows:,} customers scored")
-        finally:
-            if writer is not None:
-                writer.close()
+                rows += len(table)
+                self._progress.advance("score", rows, self.customers, f"{rows:,} customers scored")
         if not self.rows:
             raise DataError(f"customers: nobody had joined before {self._as_of}; check --as-of and joined_at")
+
+    def scores(self) -> Iterator[pa.Table]:
+        """The scores of each partition of the customers."""
+        for parts in self._parts():
+            table = self._score(parts)
+            self.rows += len(table)
+            yield table
+
+    def _on_cluster(self) -> Iterator[pa.Table]:
+        """The same, worked out by a cluster for each part of the customers, and what was counted there added here."""
+        settings = self._settings
+        tables, names = seen_by(self._champions, self._tables, self._as_of)
+        work = partial(_score_part, self._champions, settings, self._as_of)
+        counted = yield from run_by_customer(tables, names, work, engine=settings.engine, state=settings.state)
+        for counts in counted:
+            self.add(counts)
+
+    def counts(self) -> dict[str, Any]:
+        """What was counted along the way."""
+        return {
+            "rows": self.rows,
+            "outside": self.outside,
+            "unseen": self.unseen,
+            "not_finite": self._not_finite,
+            "routes": self.routes,
+            "seen": [watch.counts() for watch in self._watches],
+        }
+
+    def add(self, counts: Mapping[str, Any]) -> None:
+        """Count what another pass over other customers counted."""
+        self.rows += counts["rows"]
+        unseen = [(self.unseen.setdefault(task, {}), found) for task, found in counts["unseen"].items()]
+        for mine, theirs in [(self.outside, counts["outside"]), (self._not_finite, counts["not_finite"]), *unseen]:
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
+        for task, routes in counts["routes"].items():
+            self.routes[task] |= routes
+        for watch, seen in zip(self._watches, counts["seen"], strict=True):
+            watch.add(seen)
 
     def require_sound(self) -> None:
         """Refuse what must not leave the house.
@@ -294,6 +344,7 @@ class _Scoring:
             for column, count in part.unseen.items():
                 counted[column] = counted.get(column, 0) + count
             scores = champion.model.predict_matrix(select_features(part, champion.model.names))
+            self.routes[champion.task] |= champion.model.routes
             for name, values in scores.items():
                 bad = asked & ~np.isfinite(values)
                 self._not_finite[name] = self._not_finite.get(name, 0) + int(bad.sum())
@@ -327,6 +378,15 @@ class _Scoring:
         return {
             f"{self._monthly.name}_at_risk": money["churn"] * np.maximum(self._monthly.reindex(ids).to_numpy(), 0.0)
         }
+
+
+def _score_part(
+    champions: Sequence[Champion], settings: BusinessSettings, as_of: date, tables: Tables
+) -> Generator[pa.Table, None, dict[str, Any]]:
+    """Scores of the customers of some tables; returns what was counted. It runs on the workers of a cluster."""
+    scoring = _Scoring(champions, tables, settings, as_of, Silent())
+    yield from scoring.scores()
+    return scoring.counts()
 
 
 def _monthly_money(tables: Tables) -> pd.Series | None:

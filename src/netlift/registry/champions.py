@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 
 import numpy as np
 
 from netlift.config.business import BusinessSettings, TaskName
+from netlift.data.tables import Tables
 from netlift.errors import GateRefusedError, SchemaDriftError
 from netlift.estimators.stored import OTHER, StoredModel
 from netlift.features.matrix import Feature, FeatureMatrix
+from netlift.features.own_features import load_features
 from netlift.features.profile import Profile
 from netlift.registry.models import load, resolve
 from netlift.registry.scoring_contract import CONTRACT_FILE, PROFILE_FILE, ScoringContract
@@ -107,6 +110,25 @@ def find_champions(settings: BusinessSettings, tasks: Sequence[TaskName]) -> tup
             )
         )
     return champions, tuple(without)
+
+
+def seen_by(champions: Sequence[Champion], tables: Tables, as_of: date) -> tuple[Tables, list[str]]:
+    """The tables without receipts that no champion looks at, and those with customers that their features are made of.
+
+    Args:
+        champions: The champions.
+        tables: The tables of a business.
+        as_of: First day not seen.
+    """
+    contracts = [champion.contract for champion in champions]
+    until = datetime.combine(as_of, time())
+    since = until - timedelta(days=max(contract.observation_days for contract in contracts))
+    receipts = tables["transactions"]
+    receipts = receipts.filter((receipts.occurred_at >= since) & (receipts.occurred_at < until))
+    words = [contract.vocabulary for contract in contracts]
+    names = {"customers", "transactions", *(source for each in words for source in each.sources)}
+    names |= {own.table for each in words for own in load_features(each.own)}
+    return tables.replace(transactions=receipts), [name for name in sorted(names) if name in tables]
 
 
 def select_features(matrix: FeatureMatrix, names: Sequence[str]) -> np.ndarray:

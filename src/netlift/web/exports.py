@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from starlette.responses import Response
+
 from netlift.data.write import write_bytes
 from netlift.errors import BusyError, ConfigError
 from netlift.report.pdf import find_browser, to_pdf
 from netlift.web.store import Run
+from netlift.web.visit import Visit
 
 TYPES: Mapping[str, str] = {
     "html": "text/html; charset=utf-8",
@@ -71,4 +74,14 @@ def _browser() -> Path | None:
         return None
 
 
-__all__ = ["TYPES", "list_exports", "read_export"]
+def give_file(visit: Visit, kind: str, key: str, name: str) -> Response:
+    """A file of a run to save; the journal keeps who took it."""
+    run = visit.store.run(kind, key)
+    content = read_export(run, name, visit.desk.settings.state)
+    visit.record("export", kind=kind, run_key=key, file=name)
+    saved = f"{key}{Path(name).suffix}" if Path(name).stem in (kind, kind.removesuffix("s")) else f"{key}-{name}"
+    headers = {"content-disposition": f'attachment; filename="{saved}"'}
+    return visit.keep(Response(content, media_type=TYPES[Path(name).suffix[1:]], headers=headers))
+
+
+__all__ = ["give_file", "list_exports"]

@@ -150,6 +150,23 @@ def test_each_campaign_is_recomputed_from_its_rows_and_the_sum_from_the_campaign
     assert found.sums.raw.ci_upper - found.sums.raw.ci_lower == pytest.approx(np.sqrt((widths**2).sum()), rel=0.02)
 
 
+def test_periods_add_up_to_the_campaigns_that_began_in_them() -> None:
+    found = read(draw())
+    month, year, whole = found.periods
+    assert (month.name, month.since) == ("month", (END - timedelta(microseconds=1)).date().replace(day=1))
+    assert whole.net.point == pytest.approx(found.sums.shrunken.point)
+    assert [total.shrunken.point for total in whole.offers] == pytest.approx([o.shrunken.point for o in found.offers])
+    for period in (month, year, whole):
+        own = [line.shrunken.point for line in found.campaigns if line.started >= period.since]
+        assert period.campaigns == len(own)
+        assert period.earned.point == pytest.approx(sum(money for money in own if money > 0))
+        assert period.lost.point == pytest.approx(sum(money for money in own if money <= 0))
+        assert period.net.point == pytest.approx(sum(own))
+        for totals in (period.offers, period.channels):
+            assert sum(total.shrunken.point for total in totals) == pytest.approx(period.net.point)
+        assert period.net.ci_lower <= period.net.point <= period.net.ci_upper
+
+
 def test_what_worked_is_found_and_the_corrected_sum_holds_the_truth() -> None:
     found = read(draw())
     treated = {line.campaign_id: line.treated for line in found.campaigns}

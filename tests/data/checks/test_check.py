@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy.stats import norm
 
@@ -427,3 +428,40 @@ def test_arms_assigned_on_other_days_are_warned_of(connection):
     (found,) = problems(check(connection, plant({"contacts.assigned_at": later})))
     assert (found.code, found.column) == ("other-days", "assigned_at")
     assert "'sms_300' was assigned 3.0 days from control" in found.message
+
+
+def test_one_customer_for_all_who_bought_without_a_card_stops_what_reads_receipts(connection):
+    """Of 400 receipts of 200 customers one has 41, a tenth and 20 times the mean; 39 are less than that."""
+
+    def found(receipts, settings=SETTINGS):
+        planted = plant({"transactions.customer_id": dict.fromkeys(range(1, receipts - 1), CUSTOMERS[0])})
+        report = check(connection, around(planted, "transactions"), settings=settings)
+        return [finding for finding in report.findings if finding.code == "one-customer-outweighs"], report
+
+    (finding,), report = found(41)
+    assert (finding.severity, finding.count, finding.of) == ("error", 41, 400) and "10.2%" in finding.message
+    assert "max_customer_share allows 5.0%" in finding.message and CUSTOMERS[0] not in finding.message
+    with pytest.raises(DataError, match=r"41 of 400 receipts"):
+        report.raise_for_errors("score")
+    assert not found(39)[0]
+    assert not found(41, SETTINGS.model_copy(update={"check": CheckSettings(max_customer_share=0.2)}))[0]
+    accepted = CheckSettings(accept=["transactions.one-customer-outweighs"])
+    (note,), report = found(41, SETTINGS.model_copy(update={"check": accepted}))
+    assert note.severity == "info" and not report.stops
+
+
+def test_a_number_that_is_none_is_found_in_parquet_whose_statistics_leave_it_out(connection, tmp_path):
+    """DuckDB answers isnan() by them."""
+    tables = {name: pa.table(columns) for name, columns in around(clean(), "transactions").items()}
+    revenue = tables["transactions"]["revenue"].to_numpy().copy()
+    revenue[[3, 7]] = np.nan
+    place = tables["transactions"].schema.get_field_index("revenue")
+    numbers = pa.array(revenue, from_pandas=False)
+    tables["transactions"] = tables["transactions"].set_column(place, "revenue", numbers)
+    sources = {}
+    for name, rows in tables.items():
+        pq.write_table(rows, tmp_path / f"{name}.parquet")
+        sources[name] = connection.read_parquet(str(tmp_path / f"{name}.parquet"))
+    found = conform(DuckDBEngine(connection), sources, attributes=(), zone=ZoneInfo("Europe/Moscow"))
+    (finding,) = problems(check_tables(found, SETTINGS, as_of=None))
+    assert (finding.code, finding.column, finding.count, finding.of) == ("not-finite", "revenue", 2, 400)

@@ -70,7 +70,7 @@ def test_a_driver_that_is_missing_is_named_with_what_installs_it(monkeypatch, sc
 
 def test_a_place_is_one_and_a_password_stands_in_no_config():
     for wrong in (
-        {"table": "a"}, {"url_env": "SHOP"}, {"path": "a.parquet", "url_env": "SHOP", "table": "a"},
+        {}, {"url_env": "SHOP"}, {"path": "a.parquet", "url_env": "SHOP", "table": "a"},
         {"table": "a", "url_env": "postgresql://me:hidden7@host/a"}, {"path": "a.parquet", "updated_at": "b"},
         {"table": "a", "url_env": "SHOP", "encoding": "cp1251"},
     ):  # fmt: skip

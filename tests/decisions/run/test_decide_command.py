@@ -67,7 +67,7 @@ def run(shop, *options, config=None):
     app = typer.Typer()
     decisions.register(app)
     asked = ["--as-of", str(AS_OF), "-c", str(config or shop.config), *options]
-    return CliRunner().invoke(app, asked)
+    return CliRunner().invoke(app, ["decide", *asked])
 
 
 def fresh(shop):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.abtest.portfolio.groups import total_by
 from netlift.abtest.portfolio.holdout import UniversalHoldout, read_holdout
+from netlift.abtest.portfolio.periods import read_periods
 from netlift.abtest.portfolio.result import LeftOut, Portfolio
 from netlift.abtest.portfolio.shared_contacts import Contacts, judge_contacts
 from netlift.abtest.portfolio.totals import (
@@ -149,6 +150,16 @@ def read_portfolio(
         config_digest=settings.digest(),
         arms_unlogged=tuple(
             sorted({effect.campaign_id for effect in whole.effects} - {effect.campaign_id for effect in arms.effects})
+        ),
+        periods=read_periods(
+            whole,
+            arms,
+            segments,
+            channel_of=channel_of,
+            unread=[campaign.started.date() for campaign in left_out],
+            until=until,
+            shrunken={line.campaign_id: line.shrunken.point for line in lines},
+            **written,
         ),
     )
 

@@ -9,6 +9,7 @@ from typing import Literal
 from netlift.results import Estimate
 
 OfferAdvice = Literal["scale_up", "keep_testing", "stop"]
+PeriodName = Literal["month", "year", "all"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +162,37 @@ class LeftOut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MoneyPeriod:
+    """Where the money of some time is.
+
+    Attributes:
+        name: The calendar month or year of the last day seen, or all there is.
+        since: Its first day.
+        until: First day not seen.
+        campaigns: Campaigns that began in it and are counted.
+        unread: Campaigns that began in it and are not: their window is open, or nobody can read them.
+        earned: Profit without luck of the campaigns that made money.
+        lost: The same of those that lost it, at most 0.
+        net: Both together.
+        offers: Each offer, the best first, with what to do with it.
+        channels: Each channel likewise.
+        by_segment: Each segment likewise, before fixed cost.
+    """
+
+    name: PeriodName
+    since: date
+    until: date
+    campaigns: int
+    unread: int
+    earned: Estimate
+    lost: Estimate
+    net: Estimate
+    offers: tuple[Total, ...]
+    channels: tuple[Total, ...]
+    by_segment: tuple[Total, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Portfolio:
     """All campaigns of a business.
 
@@ -181,6 +213,7 @@ class Portfolio:
         covariates: What the adjustment for the time before may use.
         config_digest: Of the settings.
         arms_unlogged: Campaigns of different chances whose single arms are not read, as not all chances are logged.
+        periods: Where the money of this month, this year and all time is.
     """
 
     business: str
@@ -199,3 +232,4 @@ class Portfolio:
     covariates: tuple[str, ...]
     config_digest: str
     arms_unlogged: tuple[str, ...] = ()
+    periods: tuple[MoneyPeriod, ...] = ()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from netlift.config.business import ACCEPTABLE, REQUIRED_TABLES, BusinessSettings
 from netlift.data.checks.campaigns import check_arms
 from netlift.data.checks.findings import READS, CheckReport, Finding, Scope, Severity, TableFacts, find_readers
-from netlift.data.checks.plausibility import check_money
+from netlift.data.checks.plausibility import check_customers, check_money
 from netlift.data.checks.repeats import find_repeats
 from netlift.data.checks.rules import PER_CAMPAIGN, TORN_SHARE, RowRule, make_rules, references_of
 from netlift.data.completeness import check_completeness
@@ -98,6 +98,7 @@ def _hold(tables: Tables, settings: BusinessSettings, as_of: datetime | None) ->
             tables = tables.without(name, str(error))
     found, ratios = check_arms(tables, alarm=settings.check.srm_alarm)
     findings += [*found, *check_completeness(tables), *check_money(tables), *_source_notes(tables)]
+    findings += check_customers(tables, max_share=settings.check.max_customer_share)
     findings += [_cannot_be_read(table, why) for table, why in tables.refused.items()]
     split_by = () if settings.readout is None else (*settings.readout.segments, str(settings.readout.household))
     findings = [_with_stops(_accept(finding, settings.check.accept), split_by) for finding in findings]
@@ -176,7 +177,7 @@ def _check_table(
     dates = {"first": rows[dated_by].min(), "last": rows[dated_by].max()} if dated_by else {}
     by = ["campaign_id"] if name in PER_CAMPAIGN else []
     counted = rows.aggregate(by=by, rows=rows.count(), left_out=left_out.sum(), **dates, **counts)
-    groups = counted.to_pyarrow().to_pylist()
+    groups = sorted(counted.to_pyarrow().to_pylist(), key=lambda group: group.get("campaign_id") or "")
     facts = _facts(name, groups)
     if not facts.rows:
         return facts, [*findings, _empty_table(name)], tables[name]

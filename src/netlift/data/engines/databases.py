@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from netlift.config.business import TableSource
+from netlift.config.business import EngineSettings, TableSource
 from netlift.data.engines.engine import Database
+from netlift.data.engines.spark import open_spark
 from netlift.data.write import parquet_writer, require_free_space
 from netlift.errors import ConfigError, ResourceError
 
@@ -59,6 +60,26 @@ def open_database(url_env: str) -> Iterator[Database]:
         opened.close()
 
 
+@contextmanager
+def open_place(engine: EngineSettings, source: TableSource) -> Iterator[Database]:
+    """Where a table that is no file is: a database, or Spark's catalog.
+
+    Raises:
+        ConfigError: The URL's variable is not set, or asks for no database that netlift reads.
+        ResourceError: The driver is not installed, or nobody answers.
+        DataError: The database refuses user or password.
+    """
+    if source.url_env is not None:
+        with open_database(source.url_env) as database:
+            yield database
+        return
+    spark = open_spark(engine)
+    try:
+        yield spark
+    finally:
+        spark.close()
+
+
 def common_database(tables: Mapping[str, TableSource]) -> str | None:
     """The environment variable of the one database that all tables are in; None where there is no such."""
     found = {source.url_env for source in tables.values()}
@@ -96,4 +117,4 @@ def place_of(url: str) -> str:
     return parts.netloc.rpartition("@")[2] + parts.path
 
 
-__all__ = ["common_database", "copy_table", "open_database"]
+__all__ = ["common_database", "copy_table", "open_database", "open_place"]

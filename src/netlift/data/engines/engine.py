@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -108,6 +108,36 @@ class Warehouse(Engine, Database, Protocol):
     """An engine whose tables are no files of this machine."""
 
 
+class Cluster(Warehouse, Protocol):
+    """A warehouse whose workers run Python."""
+
+    def map_rows(
+        self,
+        rows: ir.Table,
+        key: str,
+        work: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+        *,
+        schema: pa.Schema,
+        partitions: int,
+        place: str,
+    ) -> None:
+        """Write what `work` makes of all rows of each part, in parts of the key, as Parquet.
+
+        A part that is tried again replaces its first try: what is written stands once.
+
+        Args:
+            rows: What is split; rows of one key come to one call.
+            key: The column.
+            work: Called once a part, on a worker; it is sent there, and what it names must be importable there.
+            schema: Of what it makes.
+            partitions: How many parts.
+            place: Address of a folder that does not stand yet.
+
+        Raises:
+            DataError: A part failed as often as the cluster tries.
+        """
+
+
 def updated_column(name: str, source: TableSource, rows: ir.Table, *, place: str) -> Any:
     """The column that says when a table was last written.
 
@@ -121,4 +151,4 @@ def updated_column(name: str, source: TableSource, rows: ir.Table, *, place: str
     return rows[column]
 
 
-__all__ = ["BATCH_ROWS", "Database", "Engine", "Warehouse", "updated_column"]
+__all__ = ["BATCH_ROWS", "Cluster", "Database", "Engine", "Warehouse", "updated_column"]

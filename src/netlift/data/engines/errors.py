@@ -12,7 +12,12 @@ from netlift.data.write import resource_error
 from netlift.errors import OUT_OF_MEMORY, BusyError, DataError, NetliftError, ResourceError
 
 NOT_UTF8 = "where it is not UTF-8, say how it is written: data.tables.{name}.encoding, such as cp1251; else "
-DRIVERS = {"duckdb": "Error", "psycopg": "Error", "clickhouse_connect.driver.exceptions": "Error"}
+DRIVERS = {
+    "duckdb": "Error",
+    "psycopg": "Error",
+    "clickhouse_connect.driver.exceptions": "Error",
+    "pyspark.errors": "PySparkException",
+}
 """Module of a driver to the class that all its errors are of."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -74,6 +74,7 @@ def choose(  # noqa: PLR0913 - all that one decision is made from
     is_list: bool = False,
     used: Used | None = None,
     new: NewOffers | None = None,
+    stopped: Collection[int] = (),
 ) -> Decided:
     """Decide for all customers together.
 
@@ -87,6 +88,7 @@ def choose(  # noqa: PLR0913 - all that one decision is made from
         is_list: Whether it is a trigger's list, which may be empty and has no minimum volumes to meet.
         used: What other runs, and the journeys of this one, have used of what day and month allow; None for nothing.
         new: New offers; a list of a trigger does not try them. None for none.
+        stopped: Positions of options that an operator has stopped, whose minimum volumes do not hold.
 
     Raises:
         GateRefusedError: Nothing is open to anybody, or minimum volumes cannot be met, named.
@@ -96,10 +98,16 @@ def choose(  # noqa: PLR0913 - all that one decision is made from
     trials = None if new is None or is_list else new.trials(names)
     retired = [] if new is None else [names.index(name) for name in new.of("retired") if name in names]
     eligibility = find_eligible(
-        decision, options, customers, as_of=as_of, tried=trials.options if trials else (), retired=retired
+        decision,
+        options,
+        customers,
+        as_of=as_of,
+        tried=trials.options if trials else (),
+        retired=retired,
+        stopped=stopped,
     )
     explorable = eligibility.explorable
-    waits = np.isin(eligibility.refused, (Refusal.OPEN_WINDOW, Refusal.IN_JOURNEY)).any()
+    waits = np.isin(eligibility.refused, (Refusal.OPEN_WINDOW, Refusal.IN_JOURNEY, Refusal.STOPPED)).any()
     if not explorable.any() and not is_list and not waits:
         raise GateRefusedError(_nothing_open(eligibility))
     value = values.profit().astype(np.float32)
@@ -108,6 +116,9 @@ def choose(  # noqa: PLR0913 - all that one decision is made from
     limits = make_limits(decision, options, used)
     if is_list:
         limits = tuple(replace(limit, least=None) for limit in limits if limit.options)
+    limits = tuple(
+        replace(limit, least=None) if limit.options and {*limit.options} <= {*stopped} else limit for limit in limits
+    )
     _require_trained(limits, options, customers.has_effect)
     problem = Problem(value=value, cost=values.cost(), budget=left_to_spend(decision, used), limits=limits)
     exploration = draw_exploration(

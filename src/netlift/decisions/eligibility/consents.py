@@ -17,7 +17,7 @@ import numpy as np
 
 from netlift.config.business import BusinessSettings, DataSettings
 from netlift.config.decision import DecisionSettings
-from netlift.data.engines.databases import open_database
+from netlift.data.engines.databases import open_place
 from netlift.data.engines.duckdb import open_duckdb
 from netlift.data.engines.files import list_files, read_parquet
 from netlift.data.engines.remote import newest_of
@@ -91,9 +91,9 @@ def consent_updated_at(settings: BusinessSettings, decision: DecisionSettings) -
     moments: list[float] = []
     for name in needed:
         source = settings.data.tables.get(name)
-        if source is not None and source.url_env is not None:
-            with open_database(source.url_env) as database:
-                at = database.updated_at(name, source)
+        if source is not None and not source.is_file:
+            with open_place(settings.engine, source) as place:
+                at = place.updated_at(name, source)
             if at is None:
                 return None
             zone = ZoneInfo(source.zone or settings.time_zone)

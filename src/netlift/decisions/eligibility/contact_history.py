@@ -23,6 +23,7 @@ from netlift.data.read import Tables
 from netlift.data.run import BRING_BACK, MANIFEST_FILE
 from netlift.data.write import file_digest
 from netlift.decisions.eligibility.contact_policy import ContactLog
+from netlift.decisions.eligibility.handover import is_rejected
 from netlift.decisions.eligibility.journey_events import JOURNEYS_FILE, SENT
 from netlift.errors import ConfigError, DataError, UsageError
 
@@ -312,10 +313,12 @@ def _require_known(asked: Sequence[str], known: Collection[str]) -> None:
 
 
 def _standing_lists(state: Path) -> Iterator[tuple[Path, Path, str, date]]:
-    """Lists that stand beside the table: kind, folder, campaign and day."""
+    """Lists that stand beside the table and may have gone out: kind, folder, campaign and day."""
     for kind in LISTS:
         for path in sorted((state / kind).glob(STANDING)):
             folder = path.parent
+            if is_rejected(folder):
+                continue
             try:
                 manifest = json.loads(path.read_text())
                 campaign = manifest["run_key" if kind == DECISIONS else "campaign_id"]

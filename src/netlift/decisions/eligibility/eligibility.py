@@ -122,6 +122,7 @@ def find_eligible(
     as_of: datetime,
     tried: Collection[int] = (),
     retired: Collection[int] = (),
+    stopped: Collection[int] = (),
 ) -> Eligibility:
     """Which options are open to whom, and the first reason where one is not.
 
@@ -132,6 +133,7 @@ def find_eligible(
         as_of: Moment of the decision, local time.
         tried: Positions of new offers that are tried.
         retired: Positions of those that were shown to lose money.
+        stopped: Positions of options that an operator has stopped, or whose channel.
 
     Raises:
         GateRefusedError: No consents for a channel of the options.
@@ -154,6 +156,8 @@ def find_eligible(
         _refuse(code, customers.in_window[:, j], Refusal.OPEN_WINDOW)
         if j in retired:
             _refuse(code, np.ones(len(customers), dtype=bool), Refusal.RETIRED)
+        if j in stopped:
+            _refuse(code, np.ones(len(customers), dtype=bool), Refusal.STOPPED)
         _refuse(code, ~customers.has_effect[:, j], Refusal.NO_EFFECT_KNOWN)
         refused[j] = code
     return Eligibility(

@@ -30,7 +30,8 @@ class Refusal(IntEnum):
     NOT_VALID = 12
     OPEN_WINDOW = 13
     RETIRED = 14
-    NO_EFFECT_KNOWN = 15
+    STOPPED = 15
+    NO_EFFECT_KNOWN = 16
 
     @property
     def code(self) -> str:

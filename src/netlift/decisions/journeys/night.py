@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ PASSING = (
     Refusal.QUIET_AFTER_PURCHASE,
     Refusal.QUIET_AFTER_COMPLAINT,
     Refusal.NOT_VALID,
+    Refusal.STOPPED,
 )
 """Reasons for which a step waits; for any other it is passed over, as one whose conditions do not hold."""
 Draw = Callable[[str, Sequence[str]], np.ndarray]
@@ -110,6 +111,7 @@ class NightRequest:
         as_of: Day of the run.
         run_key: Its key.
         draw: Draws the arms.
+        stopped: Positions of options that an operator has stopped; their steps wait.
     """
 
     decision: DecisionSettings
@@ -123,6 +125,7 @@ class NightRequest:
     as_of: date
     run_key: str
     draw: Draw
+    stopped: Collection[int] = ()
 
     @property
     def today(self) -> np.datetime64:
@@ -137,7 +140,7 @@ class NightRequest:
         everybody = np.ones((len(self.customers), len(self.options)), dtype=bool)
         customers = replace(self.customers, has_effect=everybody, **lifted)
         moment = datetime.combine(self.as_of, time())
-        return find_eligible(self.decision, self.options, customers, as_of=moment).refused
+        return find_eligible(self.decision, self.options, customers, as_of=moment, stopped=self.stopped).refused
 
 
 def run_night(asked: NightRequest) -> Night:

@@ -31,6 +31,7 @@ from netlift.decisions.eligibility.contact_policy import ContactLog, find_pressu
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.open_windows import OpenWindows, Rest, days_to_nearest, find_open_windows
 from netlift.decisions.eligibility.options import Option, Used, make_options
+from netlift.decisions.eligibility.stops import Stop, find_stopped
 from netlift.decisions.journeys.night import JourneyFacts, Night
 from netlift.decisions.new_offers.plan import NewOffers
 from netlift.decisions.request import DecideRequest, require_decision
@@ -92,6 +93,7 @@ class Known:
         journeys: What other runs did with journeys.
         facts: What journeys ask of the customers; None for the list of a trigger, which moves none of them.
         new: New offers; None where the config names none.
+        stops: What operators have stopped.
     """
 
     positions: pd.Index
@@ -110,6 +112,12 @@ class Known:
     facts: JourneyFacts | None
     next_purchase: Evaluation | None = None
     new: NewOffers | None = None
+    stops: tuple[Stop, ...] = ()
+
+    @property
+    def stopped(self) -> tuple[int, ...]:
+        """Positions of the options that are stopped."""
+        return find_stopped(self.stops, self.options)
 
     def after(self, night: Night) -> Known:
         """The same when journeys have moved: whom they have is left to them, and no step has an effect of its own."""
@@ -150,6 +158,7 @@ def describe_customers(
     held_out: ProofRows | None,
     progress: Progress,
     rested: bool = False,
+    stops: tuple[Stop, ...] = (),
 ) -> Known:
     """Read and predict all that a decision needs.
 
@@ -163,6 +172,7 @@ def describe_customers(
             the training kept none, and every offer waits for the window to be over.
         progress: Who watches.
         rested: Whether nobody counts as contacted lately, as in a month whose earlier outcome windows are over.
+        stops: What operators have stopped.
 
     Raises:
         GateRefusedError: Scores that are not to be used.
@@ -246,6 +256,7 @@ def describe_customers(
         journeys=journeys,
         facts=facts,
         new=new,
+        stops=stops,
     )
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
+from pathlib import Path
 
 import numpy as np
 
 from netlift.abtest.assignment.draw import hash_units, to_uniform
 from netlift.config.business import BusinessSettings
 from netlift.config.decision import DecisionSettings
-from netlift.decisions.choice.choose import choose
+from netlift.decisions.changes.compare import Tonight, compare, find_before
+from netlift.decisions.choice.choose import choose, names_of
+from netlift.decisions.eligibility.reasons import WORDS
 from netlift.decisions.journeys.night import Night, NightRequest, run_night
 from netlift.decisions.launch_check.check import prove_run
 from netlift.decisions.launch_check.forecast import evidence_of, read_evidence
 from netlift.decisions.request import DecideRequest, require_decision
 from netlift.decisions.run.customers import Known
+from netlift.decisions.run.export import LOG_FILE
 from netlift.decisions.run.log import Log
 from netlift.decisions.run.scores import UPLIFT
 from netlift.decisions.run.summarize import summarize
@@ -60,6 +65,7 @@ def move_journeys(
             as_of=as_of,
             run_key=run_key,
             draw=draw,
+            stopped=known.stopped,
         )
     )
 
@@ -99,6 +105,7 @@ def decide_for(
         as_of=datetime.combine(request.as_of, time()),
         used=known.used if night is None else night.used,
         new=known.new,
+        stopped=known.stopped,
     )
     decided = decided if night is None else decided.with_steps(night.option)
     proof = prove_run(held_out, decision, decided, known.uplift - known.worn, is_list=bool(request.trigger))
@@ -118,4 +125,30 @@ def decide_for(
     return log, summary
 
 
-__all__ = ["DecideRequest", "decide_for", "move_journeys", "require_decision"]
+def tell_changes(state: Path, log: Log, known: Known, summary: DecisionSummary) -> DecisionSummary:
+    """The summary with what the run changes against the newest one of an earlier day; as it is without one.
+
+    Args:
+        state: The state folder.
+        log: What is written of the run.
+        known: What it was made from.
+        summary: The run as plain numbers.
+
+    Raises:
+        DataError: The run before is not whole.
+    """
+    before = find_before(state, as_of=log.as_of, own_key=log.run_key)
+    if before is None:
+        return summary
+    tonight = Tonight(
+        customers=known.positions,
+        offer=names_of(log.decided.options)[log.decided.draw.option],
+        reason=np.array([WORDS.get(code, "") for code in range(256)], dtype=object)[log.decided.reason],
+        profit={line.offer_id: line.profit for line in summary.offers},
+        total=summary.forecast.profit.point,
+        limits=tuple(price.name for price in summary.prices if price.binding),
+    )
+    return replace(summary, changes=compare(before, LOG_FILE, tonight))
+
+
+__all__ = ["DecideRequest", "decide_for", "move_journeys", "require_decision", "tell_changes"]

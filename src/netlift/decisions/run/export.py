@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,14 @@ import numpy as np
 from netlift.config.decision import DecisionSettings
 from netlift.data.csv_lists import holds_first_column, to_csv
 from netlift.data.read import Tables
-from netlift.data.write import parquet_writer, write_bytes
+from netlift.data.run import MANIFEST_FILE
+from netlift.data.write import file_digest, parquet_writer, write_bytes
 from netlift.decisions.choice.choose import Decided, names_of
 from netlift.decisions.eligibility.consents import agreed, read_opt_outs
 from netlift.decisions.eligibility.contact_history import CAMPAIGNS_FILE, CONTACTS_FILE
 from netlift.decisions.eligibility.eligibility import Customers
 from netlift.decisions.eligibility.journey_events import JOURNEYS_FILE, to_table
+from netlift.decisions.eligibility.stops import Stop
 from netlift.decisions.run.inputs import read_people
 from netlift.decisions.run.log import Log
 from netlift.errors import GateRefusedError, NetliftError
@@ -30,23 +33,27 @@ LOG_FILE = "decisions.parquet"
 
 
 def export_files(channels: Sequence[str], *, is_list: bool = False) -> dict[str, str]:
-    """Name in the manifest's digests to file, of everything that a run writes; a trigger's list has no journeys."""
+    """Name in the manifest's digests to file, of what a run keeps and of lists; a trigger's list has no journeys."""
     files = {"decisions": LOG_FILE, "contacts": CONTACTS_FILE, "campaigns": CAMPAIGNS_FILE}
     files |= {} if is_list else {"journeys": JOURNEYS_FILE}
+    return files | list_files(channels)
+
+
+def list_files(channels: Iterable[str]) -> dict[str, str]:
+    """Name in a manifest's digests to file, of the lists of channels."""
+    files: dict[str, str] = {}
     for channel in channels:
         files |= {f"export_{channel}": f"export_{channel}.parquet", f"export_{channel}_csv": f"export_{channel}.csv"}
     return files
 
 
-def write_files(folder: Path, log: Log, lists: Mapping[str, pa.Table], *, outcome_days: float, for_excel: bool) -> None:
-    """Write log, contacts, campaign, what journeys did, and the lists of each channel.
+def write_files(folder: Path, log: Log, *, outcome_days: float) -> None:
+    """Write log, contacts, campaign and what journeys did.
 
     Args:
         folder: Where to.
         log: The run.
-        lists: Channel to its list.
         outcome_days: Length of the outcome window by which the contacts will be read.
-        for_excel: CSV with semicolons and a byte-order mark.
     """
     writer = None
     try:
@@ -60,9 +67,26 @@ def write_files(folder: Path, log: Log, lists: Mapping[str, pa.Table], *, outcom
     _write(folder / CAMPAIGNS_FILE, log.campaigns(outcome_days=outcome_days))
     if log.night is not None:
         _write(folder / JOURNEYS_FILE, to_table(log.night.events))
+
+
+def write_lists(folder: Path, lists: Mapping[str, pa.Table], *, for_excel: bool) -> None:
+    """Write the lists of channels.
+
+    Args:
+        folder: Where to.
+        lists: Channel to its list.
+        for_excel: CSV with semicolons and a byte-order mark.
+    """
     for channel, table in lists.items():
         _write(folder / f"export_{channel}.parquet", table)
         write_bytes(folder / f"export_{channel}.csv", to_csv(table, for_excel=for_excel))
+
+
+def write_waiting(folder: Path, channels: Iterable[str], *, run_key: str) -> None:
+    """Write the manifest of lists that wait for approval: they have one of their own, which the digest seen is of."""
+    digests = {name: file_digest(folder / file) for name, file in list_files(channels).items()}
+    manifest = {"schema_version": 1, "run_key": run_key, "digests": digests}
+    write_bytes(folder / MANIFEST_FILE, json.dumps(manifest, indent=1).encode())
 
 
 def prove_exports(
@@ -72,6 +96,7 @@ def prove_exports(
     decided: Decided,
     customers: Customers,
     positions: pd.Index,
+    stops: Sequence[Stop] = (),
 ) -> None:
     """Read the lists back and hold everybody on them against every rule, and against consents read anew.
 
@@ -82,9 +107,10 @@ def prove_exports(
         decided: What was decided.
         customers: What was known of customers.
         positions: Customers in their order.
+        stops: What is stopped by now.
 
     Raises:
-        GateRefusedError: Somebody has taken a consent back since the run began.
+        GateRefusedError: Somebody has taken a consent back, or stopped an offer or a channel, since the run began.
         NetliftError: The files are not what was decided; a defect, and nothing is shown.
     """
     import pandas as pd
@@ -110,6 +136,7 @@ def prove_exports(
         _require(bool((decided.eligibility.explorable[at, option] | step).all()), channel, "options that are not open")
         in_csv = holds_first_column((folder / f"export_{channel}.csv").read_bytes(), ids)
         _require(in_csv, channel, "rows of the CSV")
+        _require_no_stop(stops, written, channel)
         listed[channel] = at
         days |= set(table["as_of"].unique().to_pylist())
     everybody = np.sort(np.concatenate([*listed.values()]))
@@ -118,6 +145,18 @@ def prove_exports(
     _require(len(days) <= 1, "all channels", "days")
     for day in days:
         _require_consents(tables, decision, listed, positions, as_of=day)
+
+
+def _require_no_stop(stops: Sequence[Stop], offers: np.ndarray, channel: str) -> None:
+    """Refuse a list with what was stopped while it was made."""
+    for offer in dict.fromkeys(offers):
+        for stop in stops:
+            if stop.covers(offer, channel):
+                listed = int((offers == offer).sum())
+                raise GateRefusedError(
+                    f"{stop.family} {stop.name} was stopped while this ran, and {listed:,} customers on the list of "
+                    f"{channel} would have got {offer}, so nothing was written; run again"
+                )
 
 
 def _require_consents(
@@ -152,4 +191,4 @@ def _write(path: Path, table: pa.Table) -> None:
         writer.write_table(table)
 
 
-__all__ = ["LOG_FILE", "export_files", "prove_exports", "write_files"]
+__all__ = ["LOG_FILE", "export_files", "list_files", "prove_exports", "write_files", "write_lists", "write_waiting"]

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from netlift.decisions.allocation.dual import Price
+from netlift.decisions.changes.page import changes_section
 from netlift.decisions.run.page_journeys import journeys_section
 from netlift.decisions.run.page_launch_check import before_launch_section, say_check, warn_before_launch
 from netlift.decisions.run.page_new_offers import new_offers_section
@@ -17,6 +18,7 @@ from netlift.decisions.run.summary import DecisionSummary, MonthLine, OfferLine,
 from netlift.features.matrix import Feature
 from netlift.report.document import Banner, Card, Cell, Document, Grid, Section, Tone, text_cell
 from netlift.report.language import Words
+from netlift.text import clean
 from netlift.training.uplift.sentences import say_feature
 
 GIVEN = ("policy", "explore", "journey")
@@ -73,6 +75,8 @@ def decision_document(
                 ),
                 grids=(_offers(summary, words),),
             ),
+            *_stops(summary, words),
+            *([changes_section(summary.changes, summary.currency, words, in_full=in_full)] if summary.changes else []),
             *new_offers_section(summary, words, in_full=in_full),
             *(parts_section(summary, words) if in_full else ()),
             *journeys_section(summary, words, in_full=in_full),
@@ -84,9 +88,39 @@ def decision_document(
                 title=say("decide.notes"),
                 items=(*_basis(summary, words), *(_note(note, words) for note in summary.notes)),
             ),
-            Section(name="next", title=say("decide.where"), items=(where, say("decide.next", key=summary.run_key))),
+            Section(name="next", title=say("decide.where"), items=tuple(_what_next(summary, where, words))),
         ),
     )
+
+
+def _stops(summary: DecisionSummary, words: Words) -> Iterator[Section]:
+    """What operators have stopped, and how many customers that touches; nothing where nothing is."""
+    told = []
+    for line in summary.stops:
+        stop = line.stop
+        name = words.name(stop.family, stop.name)
+        until = "for_now" if stop.until is None else "up_to"
+        day = {} if stop.until is None else {"day": words.day(stop.until)}
+        told.append(
+            words.say(
+                "decide.stops.line",
+                what=f"{name[:1].upper()}{name[1:]}",
+                until=words.say(f"decide.stops.{until}", **day),
+                reason=clean(stop.reason),
+                by=clean(stop.by),
+                customers=words.count("noun.customers", line.customers),
+            )
+        )
+    if told:
+        yield Section(name="stops", title=words.say("decide.stops.title"), items=tuple(told))
+
+
+def _what_next(summary: DecisionSummary, where: str, words: Words) -> Iterator[str]:
+    """Where the run lies, that its lists wait where they do, and what to do when they have gone out."""
+    yield where
+    if summary.approval == "required":
+        yield words.say("decide.handover.waits", key=summary.run_key)
+    yield words.say("decide.next", key=summary.run_key)
 
 
 def _banner(summary: DecisionSummary, words: Words) -> Banner:

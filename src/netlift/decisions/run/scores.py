@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from netlift.config.business import BusinessSettings, ScoreSettings, TaskName
+from netlift.data.by_customer import run_by_customer
 from netlift.data.read import Tables
 from netlift.errors import DataError, GateRefusedError
 from netlift.features.build import iterate_features
@@ -17,12 +19,19 @@ from netlift.features.catalogue import build_catalogue
 from netlift.features.matrix import FeatureMatrix
 from netlift.features.profile import WHAT_HELPS, DriftWatch
 from netlift.progress import Progress
-from netlift.registry.champions import Champion, find_champions, in_population, select_features
+from netlift.registry.champions import Champion, find_champions, in_population, seen_by, select_features
 from netlift.segments.snapshot_features import ltv_output
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
+    Work = Callable[[Tables], Generator[dict[str, np.ndarray], None, dict[str, Any]]]
+
+A = TypeVar("A")
+B = TypeVar("B")
+R = TypeVar("R")
+Part = dict[str, np.ndarray]
 UPLIFT: TaskName = "uplift"
 TASKS: tuple[TaskName, ...] = ("uplift", "churn", "ltv")
 SCORES = ("p_churn", "ltv")
@@ -129,18 +138,20 @@ def score_customers(
         DataError: Nobody had joined.
     """
     total = int(tables["customers"].count().to_pyarrow().as_py())
-    parts: list[dict[str, np.ndarray]] = []
+    parts: list[Part] = []
     watches = {task: champion.profile.watch() for task, champion in champions.items()}
+    work = partial(_score_part, champions, as_of, offers, asked, settings.engine.rows_per_partition)
     rows = 0
-    for matrices in _partitions(tables, champions, as_of, rows_per_partition=settings.engine.rows_per_partition):
-        for task, watch in watches.items():
-            watch.see(matrices[task].take(in_population(champions[task].contract, matrices[task])))
-        parts.append(_score(champions, matrices, offers, asked))
-        rows += len(parts[-1]["ids"])
+    for part in _parts(settings, tables, champions, as_of, work, watches):
+        parts.append(part)
+        rows += len(part["ids"])
         progress.advance("decide", rows, total, f"{rows:,} customers scored")
     if not rows:
         raise DataError(f"customers: nobody had joined before {as_of}; check --as-of and joined_at")
     joined = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+    if settings.engine.kind == "spark":  # whose parts come in no order
+        order = np.argsort(joined["ids"], kind="stable")
+        joined = {name: values[order] for name, values in joined.items()}
     drifted = _require_familiar(settings.score, champions, watches)
     return Scored(
         ids=joined.pop("ids"),
@@ -190,6 +201,77 @@ def _partitions(
     ]
     for matrices in zip(*streams, strict=True):
         yield {task: matrices[distinct.index(shape)] for task, shape in shapes.items()}
+
+
+def _parts(
+    settings: BusinessSettings,
+    tables: Tables,
+    champions: Mapping[str, Champion],
+    as_of: date,
+    work: Work,
+    watches: Mapping[str, DriftWatch],
+) -> Iterator[Part]:
+    """What is predicted of each part of the customers, here or by the workers of a cluster, and their drift counted."""
+    if settings.engine.kind == "spark":
+        seen, names = seen_by([*champions.values()], tables, as_of)
+        made = run_by_customer(seen, names, partial(_packed, work), engine=settings.engine, state=settings.state)
+        counted = yield from _each(made, _unpack)
+    else:
+        counted = [(yield from work(tables))]
+    for counts in counted:
+        for task, watch in watches.items():
+            watch.add(counts[task])
+
+
+def _score_part(
+    champions: Mapping[str, Champion],
+    as_of: date,
+    offers: Sequence[str],
+    asked: Sequence[str],
+    rows_per_partition: int,
+    tables: Tables,
+) -> Generator[Part, None, dict[str, Any]]:
+    watches = {task: champion.profile.watch() for task, champion in champions.items()}
+    for matrices in _partitions(tables, champions, as_of, rows_per_partition=rows_per_partition):
+        for task, watch in watches.items():
+            watch.see(matrices[task].take(in_population(champions[task].contract, matrices[task])))
+        yield _score(champions, matrices, offers, asked)
+    return {task: watch.counts() for task, watch in watches.items()}
+
+
+def _packed(work: Work, tables: Tables) -> Generator[pa.Table, None, dict[str, Any]]:
+    """A part as a table; what is two-dimensional has a column for each of its columns."""
+    return (yield from _each(work(tables), _pack))
+
+
+def _pack(part: Part) -> pa.Table:
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {}
+    for name, values in part.items():
+        flat = {f"{name}/{j}": values[:, j] for j in range(values.shape[1])} if values.ndim > 1 else {name: values}
+        for each, column in flat.items():
+            columns[each] = pa.array(column, pa.string() if column.dtype == object else None, from_pandas=False)
+    return pa.table(columns)
+
+
+def _unpack(table: pa.Table) -> Part:
+    part: Part = {}
+    for what in ("uplift", "reward", "worn"):
+        columns = [table[name].to_numpy() for name in table.column_names if name.startswith(f"{what}/")]
+        part[what] = np.stack(columns, axis=1) if columns else np.empty((len(table), 0), dtype=np.float32)
+    return part | {name: table[name].to_numpy() for name in table.column_names if "/" not in name}
+
+
+def _each(made: Generator[A, None, R], change: Callable[[A], B]) -> Generator[B, None, R]:
+    """What a generator yields, changed, and what it returns, as it is."""
+    while True:
+        try:
+            item = next(made)
+        except StopIteration as end:
+            returned: R = end.value
+            return returned
+        yield change(item)
 
 
 def _score(

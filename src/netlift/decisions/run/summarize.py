@@ -17,7 +17,8 @@ from netlift.decisions.allocation.dual import Price
 from netlift.decisions.allocation.problem import BUDGET
 from netlift.decisions.choice.choose import Decided, spent
 from netlift.decisions.choice.value import find_sensitivity
-from netlift.decisions.eligibility.reasons import count_reasons
+from netlift.decisions.eligibility.reasons import Refusal, count_reasons
+from netlift.decisions.eligibility.stops import find_stopped
 from netlift.decisions.journeys.night import Night
 from netlift.decisions.launch_check.check import RunProof
 from netlift.decisions.new_offers.plan import NewOffers
@@ -33,6 +34,7 @@ from netlift.decisions.run.summary import (
     OfferLine,
     PartLine,
     RunNote,
+    StopLine,
 )
 from netlift.errors import GateRefusedError
 from netlift.next_purchase.evaluation import Evaluation
@@ -93,7 +95,17 @@ def summarize(
         month=tuple(_month(decision, decided, known, spent(decided, given))),
         journeys=() if log.night is None else log.night.lines,
         new_offers=None if known.new is None else _new_offers(decided, known.new),
+        approval=decision.approval,
+        stops=tuple(_stops(decided, known)),
     )
+
+
+def _stops(decided: Decided, known: Known) -> Iterator[StopLine]:
+    """What is stopped, and how many customers would otherwise have had something by it open."""
+    closed = decided.eligibility.refused == Refusal.STOPPED
+    for stop in known.stops:
+        own = list(find_stopped([stop], decided.options))
+        yield StopLine(stop=stop, customers=int(closed[:, own].any(axis=1).sum()))
 
 
 def _new_offers(decided: Decided, new: NewOffers) -> NewOffersPart:

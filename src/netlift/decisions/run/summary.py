@@ -7,9 +7,12 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
+from netlift.config.decision import Approval
 from netlift.decisions.allocation.budget_curve import BudgetPoint
 from netlift.decisions.allocation.dual import Price
+from netlift.decisions.changes.result import Changes
 from netlift.decisions.choice.value import Sensitivity
+from netlift.decisions.eligibility.stops import Stop
 from netlift.decisions.journeys.reach import JourneyLine
 from netlift.decisions.launch_check.result import Basis, BeforeLaunch
 from netlift.decisions.new_offers.plan import NewOffer
@@ -160,6 +163,19 @@ class MonthLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StopLine:
+    """What an operator has stopped.
+
+    Attributes:
+        stop: The offer or channel, who stopped it, until when, and why.
+        customers: Who might have got something by it; 0 where the run has no such offer.
+    """
+
+    stop: Stop
+    customers: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunNote:
     """Something that a reader must know, by the key of its text.
 
@@ -203,6 +219,9 @@ class DecisionSummary:
         month: What the calendar month allows and what is used of it; empty where the config limits no month.
         journeys: How far the customers of each journey have come; empty without, and for the list of a trigger.
         new_offers: New offers and the money for them; None where the config names none.
+        approval: Whether the lists wait for an operator, or none is needed.
+        stops: What operators have stopped.
+        changes: What it changes against the run before; None without one, and for the list of a trigger.
     """
 
     run_key: str
@@ -231,6 +250,9 @@ class DecisionSummary:
     month: tuple[MonthLine, ...] = ()
     journeys: tuple[JourneyLine, ...] = ()
     new_offers: NewOffersPart | None = None
+    approval: Approval = "none"
+    stops: tuple[StopLine, ...] = ()
+    changes: Changes | None = None
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> DecisionSummary:
@@ -254,6 +276,11 @@ class DecisionSummary:
                 "month": tuple(MonthLine(**one) for one in own.get("month", ())),
                 "journeys": tuple(JourneyLine.from_plain(one) for one in own.get("journeys", ())),
                 "new_offers": NewOffersPart.from_plain(own["new_offers"]) if own.get("new_offers") else None,
+                "stops": tuple(
+                    StopLine(stop=Stop.from_plain(one["stop"]), customers=one["customers"])
+                    for one in own.get("stops", ())
+                ),
+                "changes": Changes.from_plain(own["changes"]) if own.get("changes") else None,
             }
         )
 
@@ -277,4 +304,5 @@ __all__ = [
     "OfferLine",
     "PartLine",
     "RunNote",
-]  # fmt: skip
+    "StopLine",
+]

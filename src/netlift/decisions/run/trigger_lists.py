@@ -21,6 +21,7 @@ from netlift.config.settings import did_you_mean
 from netlift.data.read import Tables
 from netlift.data.run import BRING_BACK
 from netlift.decisions.eligibility.contact_history import DECISIONS, STANDING
+from netlift.decisions.eligibility.handover import is_rejected
 from netlift.decisions.eligibility.triggers import accumulate_spend, find_triggered, median_gaps
 from netlift.decisions.run.inputs import newest_events, read_people
 from netlift.decisions.run.scores import LAST_PURCHASE, OVER_GAP, Scored, score_churn
@@ -113,7 +114,7 @@ def _runs_of(state: Path, name: str, own_key: str) -> Iterator[tuple[date, Path]
             of, day = manifest.get("trigger", ""), date.fromisoformat(manifest["as_of"])
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path.parent} is not whole ({type(error).__name__}); {BRING_BACK}") from error
-        if of == name and path.parent.name != own_key:
+        if of == name and path.parent.name != own_key and not is_rejected(path.parent):
             yield day, path.parent
 
 

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from netlift.web.access import Role
-from netlift.web.pages import api, designs, jobs, readouts, session, start
+from netlift.web.pages import (
+    api,
+    designs,
+    jobs,
+    models,
+    offers,
+    readouts,
+    session,
+    start,
+    stored,
+    tests,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +40,13 @@ class Page:
 
 PAGES = (
     Page(name="start", path="/", router=start.router),
+    Page(name="tests", path="/tests", router=tests.router),
     Page(name="readouts", path="/readouts", router=readouts.router),
     Page(name="designs", path="/designs", router=designs.router),
+    Page(name="offers", path="/offers", router=offers.router),
+    Page(name="segments", path="/segments", router=stored.router),
+    Page(name="scorecard", path="/scorecard", router=APIRouter()),
+    Page(name="models", path="/models", router=models.router),
     Page(name="jobs", path="/jobs", role="analyst", router=jobs.router),
     Page(name="session", router=session.router),
     Page(name="api", router=api.router),

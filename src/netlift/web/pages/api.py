@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse
 
 from netlift.web import designs
 from netlift.web.decisions_taken import DecisionTaken, read_decisions_taken, take_decision
+from netlift.web.exports import give_file
 from netlift.web.jobs import OrderedJob
 from netlift.web.orders import Asked, DesignAsked, ReadoutAsked
-from netlift.web.pages.readouts import give_file
 from netlift.web.readouts import JSON_FILE, KIND, StoredReadout, list_stored, read_stored
 from netlift.web.store import Run
 from netlift.web.visit import Analyst, Reader

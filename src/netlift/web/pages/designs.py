@@ -8,9 +8,8 @@ from fastapi import APIRouter, Response
 
 from netlift.errors import UsageError
 from netlift.web.designs import KIND, PAGE_FILE, find_plan_of
-from netlift.web.exports import list_exports
+from netlift.web.exports import give_file, list_exports
 from netlift.web.orders import DesignAsked, split_columns
-from netlift.web.pages.readouts import give_file
 from netlift.web.store import NotStoredError
 from netlift.web.visit import Analyst, Form, Reader, Visit
 
@@ -68,7 +67,7 @@ def take_file(visit: Reader, key: str, name: str) -> Response:
 def take_plan(visit: Reader, key: str) -> Response:
     """The frozen plan of a design; the journal keeps who took it."""
     path = find_plan_of(visit.desk, visit.store.run(KIND, key))
-    visit.record("export", kind=KIND, key=key, file=path.name)
+    visit.record("export", kind=KIND, run_key=key, file=path.name)
     headers = {"content-disposition": f'attachment; filename="{path.name}"'}
     return visit.keep(Response(path.read_bytes(), media_type="application/yaml", headers=headers))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 
 from fastapi import APIRouter, Response
 from markupsafe import Markup, escape
@@ -12,7 +11,7 @@ from markupsafe import Markup, escape
 from netlift.errors import UsageError
 from netlift.text import clean_lines
 from netlift.web.decisions_taken import DECISIONS, DecisionTaken, read_decisions_taken, take_decision
-from netlift.web.exports import TYPES, list_exports, read_export
+from netlift.web.exports import give_file, list_exports
 from netlift.web.orders import ReadoutAsked, known_campaigns, known_plans, split_columns
 from netlift.web.readouts import KIND, PAGE_FILE, find_earlier, list_stored, read_stored
 from netlift.web.visit import Analyst, Form, Reader, Visit
@@ -113,13 +112,3 @@ def _show_form(visit: Visit, given: Mapping[str, object], *, error: str = "") ->
         always=desk.settings.readout.segments if desk.settings.readout else (),
         tolerance=desk.settings.readout.tolerance if desk.settings.readout else None,
     )
-
-
-def give_file(visit: Visit, kind: str, key: str, name: str) -> Response:
-    """A file of a run to save; the journal keeps who took it."""
-    run = visit.store.run(kind, key)
-    content = read_export(run, name, visit.desk.settings.state)
-    visit.record("export", kind=kind, key=key, file=name)
-    saved = f"{key}{Path(name).suffix}" if Path(name).stem in (kind, kind.removesuffix("s")) else f"{key}-{name}"
-    headers = {"content-disposition": f'attachment; filename="{saved}"'}
-    return visit.keep(Response(content, media_type=TYPES[Path(name).suffix[1:]], headers=headers))

@@ -1,0 +1,1 @@
+"""What a run of decisions changes against the one before it."""

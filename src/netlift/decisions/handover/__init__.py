@@ -1,0 +1,1 @@
+"""What operators do with lists that wait for them."""

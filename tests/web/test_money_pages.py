@@ -1,0 +1,192 @@
+"""The desk's pages of money, tests and offers: what they show is what is stored, and operators' acts hold."""
+
+import html
+import json
+import re
+import shutil
+import zipfile
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from decide_world import NOW, configure, decide, small_budget
+
+pytest.importorskip("httpx2")
+
+from starlette.testclient import TestClient
+
+from netlift.config.business import load
+from netlift.decisions.eligibility.handover import APPROVED
+from netlift.registry.audit import read_entries
+from netlift.web.access import Access, AccessSettings, TokenSettings, hash_token
+from netlift.web.app import create_app
+
+pytestmark = pytest.mark.slow
+
+
+def with_approval(decision):
+    small_budget(decision)
+    decision["approval"] = "required"
+
+
+def estimate(point, lower, upper):
+    return {"point": point, "ci_lower": lower, "ci_upper": upper, "level": 0.95, "unit": "RUB", "method": "test"}
+
+
+def total(name, dimension, money, advice):
+    return {"name": name, "dimension": dimension, "shrunken": money, "advice": advice, "contacts": 100}
+
+
+def write_portfolio(state: Path) -> None:
+    """A stored portfolio of two campaigns, one of which somebody named with markup."""
+    campaigns = [
+        {"campaign_id": "K1", "name": "<script>alert(1)</script>", "started": "2026-05-01", "treated": 80,
+         "control": 20, "shrunken": estimate(50_000.0, 10_000.0, 90_000.0), "chance_of_profit": 0.99},
+        {"campaign_id": "K2", "name": "=1+1", "started": "2026-08-01", "treated": 60, "control": 40,
+         "shrunken": estimate(-9_000.0, -20_000.0, 5_000.0), "chance_of_profit": 0.2},
+    ]  # fmt: skip
+    year = {
+        "since": "2026-01-01", "until": "2026-10-01", "campaigns": 2, "unread": 1,
+        "earned": estimate(50_000.0, 10_000.0, 90_000.0), "lost": estimate(-9_000.0, -20_000.0, 5_000.0),
+        "net": estimate(41_000.0, 2_000.0, 80_000.0), "channels": [],
+        "by_segment": [total("loyal", "segment", estimate(41_000.0, 2_000.0, 80_000.0), "scale_up")],
+        "offers": [total("push_reminder", "offer", estimate(50_000.0, 9_000.0, 90_000.0), "scale_up"),
+                   total("sms_bonus_300", "offer", estimate(-9_000.0, -20_000.0, -1_000.0), "stop")],
+    }  # fmt: skip
+    none = estimate(0.0, 0.0, 0.0)
+    month = year | {"campaigns": 0, "since": "2026-09-01", "earned": none, "lost": none, "net": none, "offers": []}
+    periods = [{"name": "month"} | month, {"name": "year"} | year, {"name": "all"} | year]
+    left_out = [{"campaign_id": "K3", "name": "K3", "reason": "window_open"}]
+    content = json.dumps({"campaigns": campaigns, "left_out": left_out, "periods": periods}).encode()
+    folder = state / "out" / "portfolio" / "2026-10-01-ru"
+    folder.mkdir(parents=True)
+    (folder / "portfolio.json").write_bytes(content)
+    from hashlib import sha256
+
+    digests = {"json": sha256(content).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps({"written_at": NOW.isoformat(), "digests": digests}))
+
+
+@pytest.fixture(scope="module")
+def decided(shop, tmp_path_factory):
+    """A business with a portfolio and lists that wait."""
+    folder = tmp_path_factory.mktemp("desk")
+    shutil.copytree(shop / "var" / "demo", folder / "var" / "demo", copy_function=shutil.copy2)
+    config = configure(folder, with_approval)
+    with pytest.MonkeyPatch.context() as patch:
+        decide(config, patch)
+    write_portfolio(load(config).state)
+    return folder, config
+
+
+@pytest.fixture
+def desk(decided, tmp_path):
+    """The same to write in, with somebody of each role."""
+    shutil.copytree(decided[0], tmp_path, dirs_exist_ok=True, copy_function=shutil.copy2)
+    config = tmp_path / decided[1].relative_to(decided[0])
+    held = tuple(
+        TokenSettings(name=role, role=role, sha256=hash_token(role)) for role in ("reader", "analyst", "operator")
+    )
+    texts = (f"{n:032d}" for n in range(10_000))
+    app = create_app(
+        load(config),
+        config=config,
+        experiments=tmp_path / "experiments",
+        access=Access(secret=b"k" * 32, settings=AccessSettings(tokens=held)),
+        clock=lambda: datetime(2026, 10, 1, 6, 0, tzinfo=UTC),
+        fresh=lambda: next(texts),
+    )
+    return config, app
+
+
+def visit(app, role="operator", language="ru"):
+    headers = {"authorization": f"Bearer {role}", "accept-language": language}
+    return TestClient(app, base_url="http://localhost", headers=headers, follow_redirects=False)
+
+
+def text_of(answer) -> str:
+    assert answer.status_code == 200, answer.text[-500:]
+    return html.unescape(re.sub(r"<[^>]+>", " ", answer.text)).replace("\xa0", " ")
+
+
+def post(client, page, path, **fields):
+    csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get(page).text)[1]
+    return client.post(path, data={"csrf": csrf, **fields})
+
+
+def test_the_start_page_answers_where_the_money_is_and_what_waits(desk):
+    _, app = desk
+    shown = text_of(visit(app).get("/"))
+    assert "2026 год: кампании заработали 41 тыс. ₽" in shown, "a month without campaigns gives way to the year"
+    assert "Продолжать: Push-напоминание." in shown and "Остановить: SMS: 300 бонусов." in shown
+    assert "Списки «2026-10-01»: утвердить или отклонить" in shown and "50 тыс. ₽" in shown
+    month = text_of(visit(app, language="en").get("/?period=month"))
+    assert "no campaign has a result yet" in month and "RUB" not in month.split("Profit adjusted")[0].split("Waits")[0]
+    assert shown.index("кампании заработали") < shown.index("Ждёт решения")
+
+
+def test_the_list_of_tests_is_searched_sorted_and_exported_inertly(desk):
+    _, app = desk
+    client = visit(app, "analyst")
+    page = client.get("/tests?sort=profit&order=asc").text
+    assert "<script>alert" not in page and "&lt;script&gt;alert(1)" in page
+    assert page.index("K2") < page.index("K1 ") and 'aria-sort="ascending"' in page
+    only = text_of(client.get("/tests?q=k1&verdict=made"))
+    assert "Показано: 1" in only and "заработала" in only
+    rows = client.get("/tests/list.csv?sort=profit").content.decode("utf-8-sig").splitlines()
+    assert rows[1].startswith("K1;") and rows[2].split(";")[1] == "'=1+1" and rows[1].split(";")[3] == "50000"
+    with zipfile.ZipFile(BytesIO(client.get("/tests/list.xlsx").content)) as book:
+        sheets = "".join(book.read(name).decode() for name in book.namelist() if "/worksheets/sheet" in name)
+    assert "<v>50000</v>" in sheets and "<f>" not in sheets
+    assert visit(app, "reader").get("/tests/list.csv").status_code == 403
+
+
+def test_lists_can_be_fetched_only_by_operators_and_only_once_approved(desk):
+    config, app = desk
+    client, run = visit(app), load(config).state / "out" / "decisions" / "2026-10-01"
+    page = client.get("/offers").text
+    assert "Утвердить списки" in page and "Утвердить списки" not in visit(app, "analyst").get("/offers").text
+    assert client.get("/offers/2026-10-01/lists/push.csv").status_code == 409
+    assert post(client, "/offers", "/offers/2026-10-01/approve", seen="0" * 64).status_code == 409
+    assert client.post("/offers/2026-10-01/approve", data={"seen": ""}).status_code == 403, "no token of the form"
+    seen = re.search(r'name="seen" value="([0-9a-f]{64})"', page)[1]
+    assert post(client, "/offers", "/offers/2026-10-01/approve", seen=seen).status_code == 303
+    got = client.get("/offers/2026-10-01/lists/push.csv")
+    assert got.content == (run / APPROVED / "export_push.csv").read_bytes()
+    assert pd.read_parquet(BytesIO(client.get("/offers/2026-10-01/lists/push.parquet").content)).shape[0] > 0
+    assert visit(app, "analyst").get("/offers/2026-10-01/lists/push.csv").status_code == 403
+    assert client.get("/offers/2026-10-01/lists/..%2Fmanifest.csv").status_code == 404
+    (run / APPROVED / "export_push.csv").write_text("changed")
+    assert client.get("/offers/2026-10-01/lists/push.csv").status_code == 409
+    journal = [entry["act"] for entry in read_entries(load(config).state / "desk" / "journal.jsonl")]
+    assert journal == ["approve", "export", "export"]
+    assert read_entries(load(config).state / "audit.jsonl")[-1]["by"] == "operator"
+
+
+def test_a_stop_shows_at_once_holds_a_download_and_can_be_taken_back(desk):
+    _, app = desk
+    client = visit(app)
+    seen = re.search(r'name="seen" value="([0-9a-f]{64})"', client.get("/offers").text)[1]
+    post(client, "/offers", "/offers/2026-10-01/approve", seen=seen)
+    asked = {"act": "stop", "what": "channel:push", "reason": "<b>twice</b>"}
+    assert post(client, "/offers", "/offers/switch", **asked).status_code == 303
+    assert "&lt;b&gt;twice" in client.get("/offers").text
+    assert client.get("/offers/2026-10-01/lists/push.csv").status_code == 409
+    assert post(client, "/offers", "/offers/switch", act="stop", what="channel:pusch", reason="x").status_code == 400
+    assert (
+        post(client, "/offers", "/offers/switch", act="resume", what="channel:push", reason="mended").status_code == 303
+    )
+    assert client.get("/offers/2026-10-01/lists/push.csv").status_code == 200
+    reader = visit(app, "reader")
+    assert reader.post("/offers/switch", data=asked).status_code == 403
+    shown = text_of(client.get("/models"))
+    assert "списки утверждены" in shown and "остановлено" in shown and "возвращено" in shown
+
+
+def test_pages_of_what_is_not_stored_say_how_to_make_it(desk):
+    _, app = desk
+    for path, verb in (("/segments", "segments"), ("/scorecard", "scorecard")):
+        assert f"netlift {verb}" in text_of(visit(app).get(path))
+    assert visit(app).get("/segments?key=..").status_code == 404
