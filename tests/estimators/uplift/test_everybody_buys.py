@@ -26,7 +26,7 @@ COST = np.array([0.0, 0.5, 0.2])
 
 def fit(name, rows, outcomes=None):
     given = {"search": QUICK, "folds": 3, "seed": 1, "threads": 1, "progress": lambda *_: None}
-    return fit_uplift(name, rows, **given, outcomes=outcomes if name.endswith("_learner") else None)
+    return fit_uplift(name, rows, **given, known=outcomes if name.endswith("_learner") else None)
 
 
 def fit_all(rows, names):
