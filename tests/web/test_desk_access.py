@@ -1,6 +1,7 @@
 """Who is let in, what each role may, and what no request gets past."""
 
 import pytest
+import yaml
 from desk_world import Clock, browse, open_desk, send, write_config
 
 from netlift.errors import ConfigError, UsageError
@@ -127,6 +128,25 @@ def test_a_proxys_header_is_believed_from_its_address_alone(config):
     assert through.get("/jobs", headers=said | {"x-forwarded-role": "owner"}).status_code == 401
     assert through.get("/jobs", headers={"x-forwarded-user": "anna"}).status_code == 401
     assert around.get("/jobs", headers=said).status_code == 401
+
+
+def test_a_header_that_stands_twice_names_nobody(config):
+    settings = AccessSettings.model_validate({"hosts": ["desk.example"], "proxy": {"addresses": ["10.0.0.1"]}})
+    browser = browse(open_desk(config, settings), base="http://desk.example", address="10.0.0.1")
+    said = [("x-forwarded-user", "anna"), ("x-forwarded-role", "reader")]
+    assert browser.get("/readouts", headers=said).status_code == 200
+    for own in (("x-forwarded-user", "boss"), ("X-Forwarded-Role", "operator")):
+        assert browser.get("/readouts", headers=[own, *said]).status_code == 401
+
+
+@pytest.mark.parametrize("change", [{"name": ""}, {"sha256": "ключ"}, {"sha256": "0" * 63}])
+def test_an_access_file_holds_names_and_hashes_and_nothing_like_them(tmp_path, change):
+    path, token = tmp_path / "access.yaml", {"name": "Anna", "role": "operator", "sha256": hash_token("one")}
+    path.write_text(yaml.safe_dump({"tokens": [token]}), encoding="utf-8")
+    assert require_access("127.0.0.1", path).tokens[0].name == "Anna"
+    path.write_text(yaml.safe_dump({"tokens": [token | change]}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        require_access("127.0.0.1", path)
 
 
 def test_forms_need_the_sessions_token_and_no_other_site_can_send_one(config):

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import yaml
 from itsdangerous import BadSignature, URLSafeSerializer
+from pydantic import Field
+from starlette.datastructures import Headers
 
 from netlift.config.settings import Settings, load_settings
 from netlift.data.write import write_bytes
@@ -30,14 +32,14 @@ class TokenSettings(Settings):
     """One person's token.
 
     Attributes:
-        name: Who holds it, as the journal names them.
+        name: Who holds it, as the journal names them; never empty, as in the session of who did not sign in.
         role: What they may.
         sha256: Hash of the token, which is random and stands nowhere.
     """
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     role: Role
-    sha256: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class ProxySettings(Settings):
@@ -52,6 +54,12 @@ class ProxySettings(Settings):
     addresses: tuple[str, ...]
     user_header: str = "x-forwarded-user"
     role_header: str = "x-forwarded-role"
+
+    def read(self, headers: Headers) -> Person | None:
+        """The person whom the proxy names; None where it names none, or a header stands twice, as the caller's own."""
+        names, roles = (headers.getlist(header) for header in (self.user_header, self.role_header))
+        role = next((each for each in ROLES if [each] == roles), None)
+        return Person(name=names[0], role=role) if role and len(names) == 1 and names[0] else None
 
 
 class AccessSettings(Settings):
@@ -114,11 +122,11 @@ class Access:
         """Whether browsers come through a proxy, which speaks TLS to them."""
         return self.settings is not None and self.settings.proxy is not None
 
-    def identify(self, headers: Mapping[str, str], address: str, session: str, now: datetime) -> Person | None:
+    def identify(self, headers: Headers, address: str, session: str, now: datetime) -> Person | None:
         """The person of a request; None where nobody is known.
 
         Args:
-            headers: Of the request, names in lower case.
+            headers: Of the request.
             address: The caller's.
             session: What its cookie holds.
             now: Time of the request.
@@ -128,9 +136,8 @@ class Access:
         if (scheme_token := headers.get("authorization", "").split(" ", 1))[0].lower() == "bearer":
             return self.by_token(scheme_token[-1], address, now)
         proxy = self.settings.proxy
-        if proxy is not None and address in proxy.addresses and (name := headers.get(proxy.user_header.lower())):
-            role = next((each for each in ROLES if each == headers.get(proxy.role_header.lower())), None)
-            return Person(name=name, role=role) if role else None
+        if proxy is not None and address in proxy.addresses and proxy.user_header in headers:
+            return proxy.read(headers)
         return self._by_session(session, now)
 
     def by_token(self, token: str, address: str, now: datetime) -> Person | None:
