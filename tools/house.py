@@ -14,10 +14,10 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 92_300,
+    "lines": 92_400,
     "files in the largest folder": 22,
     "lines of the largest file": 520,
-    "lines of pipelines": 4_270,
+    "lines of pipelines": 4_320,
     "circles of modules": 0,
     "circles of folders": 0,
     "median lines of a function": 7,
