@@ -44,7 +44,7 @@ def process(*command: str, folder: Path, environment: dict[str, str], ready: str
             [*command], env=environment, cwd=folder, stdin=subprocess.PIPE, stdout=out, stderr=out
         )
     try:
-        for _ in range(900):
+        for _ in range(3000):
             if ready in log.read_text(errors="replace"):
                 break
             assert running.poll() is None, log.read_text(errors="replace")
