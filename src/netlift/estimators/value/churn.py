@@ -146,7 +146,7 @@ def _require_both_kinds(rows: LabelledRows) -> None:
     lost = int(np.count_nonzero(rows.y))
     if lost in (0, len(rows)):
         raise DataError(
-            f"churn: {lost:,} of {len(rows):,} rows were lost, both kinds are needed; "
+            f"{lost:,} of {len(rows):,} rows at the cutoffs learned from have label 1, both kinds are needed; "
             "change horizon_days or active_within_days"
         )
 
