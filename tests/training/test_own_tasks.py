@@ -103,11 +103,13 @@ def write(folder: Path, models: dict[str, dict], *, with_contacts: bool = False)
 
 
 def event(own: str = "shop.tasks:opens_ticket", task: str = "opens_ticket") -> dict:
-    return yaml.safe_load(OWN_TASK) | {"task": task, "label": {"kind": "event", "own": own}}
+    known = yaml.safe_load(OWN_TASK)
+    gates = known["gates"] | {"max_gain_share": 1.0}  # one thing drives each label of the market
+    return known | {"task": task, "label": {"kind": "event", "own": own}, "gates": gates}
 
 
 def amount(own: str = "return_share", task: str = "returns") -> dict:
-    gates = {"max_total_bias": 0.1, "min_gain_over_baseline": 0.0, "level": 0.95}
+    gates = {"max_total_bias": 0.1, "min_gain_over_baseline": 0.0, "level": 0.95, "max_gain_share": 1.0}
     windows = yaml.safe_load(OWN_TASK)["windows"] | {"horizon_days": 30, "cutoffs": 4}
     return event(task=task) | {
         "label": {"kind": "amount", "own": own}, "candidates": ["tweedie"], "gates": gates, "windows": windows

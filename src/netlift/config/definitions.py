@@ -221,11 +221,17 @@ class FlagLabel(Settings):
     kind: Literal["flag"]
 
 
-class ChurnTask(Definition):
+class EventTask(Definition):
+    """What may happen to a customer, however that is told."""
+
+    task: TaskName
+    gates: ChurnGate
+
+
+class ChurnTask(EventTask):
     """Who is leaving, however that is told."""
 
     task: Literal["churn"]
-    gates: ChurnGate
 
 
 FlagLearner = Annotated[str, AfterValidator(known_or_own(("logistic", "lightgbm"), "learner"))]
@@ -254,15 +260,13 @@ class FlagDefinition(ChurnTask):
 class CutoffDefinition(Definition):
     """What every task of customers at cutoffs states."""
 
-    task: TaskName
     windows: Windows
     population: Population
 
 
-class ChurnDefinition(CutoffDefinition, ChurnTask):
+class ChurnDefinition(ChurnTask, CutoffDefinition):
     """Who is leaving, told by what came after a cutoff."""
 
-    task: Literal["churn"]
     label: ChurnLabel
     candidates: Annotated[tuple[ChurnLearner, ...], Field(min_length=1)]
 
@@ -333,17 +337,17 @@ class AmountLabel(Settings):
     own: OwnLabelPath
 
 
-class EventDefinition(CutoffDefinition):
-    """An own task: the chance that something happens in the horizon."""
+class EventDefinition(EventTask, CutoffDefinition):
+    """An own task: the probability that something happens in the horizon."""
 
     label: EventLabel
     candidates: Annotated[tuple[EventLearner, ...], Field(min_length=1)]
-    gates: ChurnGate
 
 
 class AmountDefinition(CutoffDefinition):
     """An own task: how much of something comes in the horizon."""
 
+    task: TaskName
     label: AmountLabel
     candidates: Annotated[tuple[AmountLearner, ...], Field(min_length=1)]
     gates: LtvGate
@@ -414,6 +418,7 @@ class UpliftDefinition(Definition):
     gates: UpliftGate
 
 
+CutoffTask = ChurnDefinition | LtvDefinition | EventDefinition | AmountDefinition
 AnyDefinition = ChurnDefinition | FlagDefinition | LtvDefinition | EventDefinition | AmountDefinition | UpliftDefinition
 DEFINITIONS: dict[TaskName, type[AnyDefinition]] = {
     "churn": ChurnDefinition,
@@ -451,6 +456,6 @@ def _kind_of(path: Path, task: TaskName) -> type[AnyDefinition]:
 
 
 __all__ = [
-    "AmountDefinition", "AnyDefinition", "ChurnDefinition", "CutoffDefinition", "EventDefinition", "FlagDefinition",
-    "LtvDefinition", "UpliftDefinition", "load_definition",
+    "AmountDefinition", "AnyDefinition", "ChurnDefinition", "CutoffTask", "EventDefinition", "EventTask",
+    "FlagDefinition", "LtvDefinition", "UpliftDefinition", "load_definition",
 ]  # fmt: skip

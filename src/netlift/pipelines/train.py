@@ -8,7 +8,7 @@ from datetime import datetime
 from time import perf_counter
 
 from netlift.config.business import BusinessSettings
-from netlift.config.definitions import AnyDefinition, CutoffDefinition, load_definition
+from netlift.config.definitions import AnyDefinition, CutoffTask, load_definition
 from netlift.config.own_parts import own_path
 from netlift.config.settings import did_you_mean
 from netlift.data.checks.check import read_sound
@@ -158,7 +158,7 @@ def _vocabulary_end(settings: BusinessSettings, tables: Tables, history: History
     ends = []
     for task, path in settings.models.items():
         definition = load_definition(path, task)
-        if isinstance(definition, CutoffDefinition):
+        if isinstance(definition, CutoffTask):
             try:
                 ends.append(datetime.combine(plan_calendar(history, definition.windows).test, datetime.min.time()))
             except HistoryTooShortError:

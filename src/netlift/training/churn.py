@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from netlift.config.definitions import ChurnTask, FlagDefinition
+from netlift.config.definitions import EventTask, FlagDefinition
 from netlift.estimators.boosting.tuning import Tuning
 from netlift.estimators.calibration import level_probabilities
 from netlift.estimators.cross_fit import Folds
@@ -56,7 +56,7 @@ class ChurnRow:
     found_in_top_tenth: Estimate
 
 
-class ChurnJudge(Judge[ChurnTask]):
+class ChurnJudge(Judge[EventTask]):
     """How churn candidates are fitted and judged on the test rows.
 
     Args:
@@ -68,10 +68,10 @@ class ChurnJudge(Judge[ChurnTask]):
 
     measure = "ROC-AUC"
     charts = ("Chance of being lost: predicted and come true", "Lost customers found", "lost customers")
-    columns = ("roc_auc", "log_loss", "calibration_error", "lift_top_tenth", *FOUND)
+    columns: tuple[str, ...] = ("roc_auc", "log_loss", "calibration_error", "lift_top_tenth", *FOUND)
 
     def __init__(
-        self, assignment: TrainingTask, definition: ChurnTask, test: LabelledRows, *, worth: MoneyAtStake | None = None
+        self, assignment: TrainingTask, definition: EventTask, test: LabelledRows, *, worth: MoneyAtStake | None = None
     ) -> None:
         super().__init__(assignment, definition, test)
         self._own_worth = worth

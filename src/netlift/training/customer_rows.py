@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.config.business import FLAG
-from netlift.config.definitions import CutoffDefinition, FlagDefinition, Windows
+from netlift.config.definitions import CutoffTask, FlagDefinition, Windows
 from netlift.data.contract import CONTROL
 from netlift.data.read import Tables
 from netlift.data.snapshot import monthly_money
@@ -23,7 +23,7 @@ from netlift.features.leakage import require_no_leak
 from netlift.features.matrix import FeatureMatrix
 from netlift.features.queries import queries_of_joined
 from netlift.features.snapshot import read_flagged, refuse_the_answer
-from netlift.training.labels import Asked, label_of
+from netlift.training.labels import LabelRequest, label_of
 from netlift.training.task import MoneyAtStake
 
 MIN_ROWS = 200
@@ -120,7 +120,7 @@ def _monthly_worth(tables: Tables, ids: np.ndarray) -> MoneyAtStake:
 
 def build_labelled_rows(
     tables: Tables,
-    definition: CutoffDefinition,
+    definition: CutoffTask,
     vocabulary: Vocabulary,
     *,
     cutoffs: Sequence[date],
@@ -166,7 +166,7 @@ def build_labelled_rows(
     label = label_of(definition)
     queries = Queries(customer_id=features.customer_id, cutoff=features.cutoff)
     y, why = (
-        label.ask(Asked(tables=tables, queries=queries, cancelled=cancelled[code], seed=seed))
+        label.ask(LabelRequest(tables=tables, queries=queries, cancelled=cancelled[code], seed=seed))
         if len(code)
         else (np.zeros(0), "")
     )

@@ -11,7 +11,7 @@ import numpy as np
 from netlift.config.definitions import (
     AmountDefinition,
     ChurnDefinition,
-    CutoffDefinition,
+    CutoffTask,
     EventDefinition,
     LtvDefinition,
     Windows,
@@ -24,7 +24,7 @@ from netlift.features.queries import Queries
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class LabelRequest:
     """Customers at cutoffs whose labels are asked for.
 
     Attributes:
@@ -58,10 +58,11 @@ class Asked:
 class Label(Protocol):
     """The label of a task."""
 
-    happened: str
-    """What is said of those whose label is above zero."""
+    @property
+    def happened(self) -> str:
+        """What is said of those whose label is above zero."""
 
-    def ask(self, asked: Asked) -> tuple[np.ndarray, str]:
+    def ask(self, asked: LabelRequest) -> tuple[np.ndarray, str]:
         """The label of each, float64, NaN for who has none, shape (n,); and why some have none, in words."""
 
 
@@ -72,7 +73,7 @@ class NoPurchase:
     definition: ChurnDefinition
     happened: str = "were lost"
 
-    def ask(self, asked: Asked) -> tuple[np.ndarray, str]:
+    def ask(self, asked: LabelRequest) -> tuple[np.ndarray, str]:
         """As `Label`."""
         return (asked.receipts(self.definition.windows).purchases == 0).astype(np.float64), ""
 
@@ -84,7 +85,7 @@ class Cancellation:
     definition: ChurnDefinition
     happened: str = "were lost"
 
-    def ask(self, asked: Asked) -> tuple[np.ndarray, str]:
+    def ask(self, asked: LabelRequest) -> tuple[np.ndarray, str]:
         """As `Label`."""
         start, end = asked.horizon(self.definition.windows)
         if not asked.tables.has("customers", "cancelled_at"):
@@ -104,7 +105,7 @@ class Margin:
     definition: LtvDefinition
     happened: str = "brought margin"
 
-    def ask(self, asked: Asked) -> tuple[np.ndarray, str]:
+    def ask(self, asked: LabelRequest) -> tuple[np.ndarray, str]:
         """As `Label`."""
         rate = self.definition.discount_rate_year
         return asked.receipts(self.definition.windows, discount_rate_year=rate).margin, ""
@@ -117,7 +118,7 @@ class Own:
     definition: EventDefinition | AmountDefinition
     happened: str = "have a label above zero"
 
-    def ask(self, asked: Asked) -> tuple[np.ndarray, str]:
+    def ask(self, asked: LabelRequest) -> tuple[np.ndarray, str]:
         """As `Label`."""
         own, task = find_label(self.definition.label.own), self.definition.task
         span = asked.horizon(self.definition.windows)
@@ -151,7 +152,7 @@ def _churn(definition: ChurnDefinition) -> Label:
     return NoPurchase(definition) if definition.label.kind == "no_purchase" else Cancellation(definition)
 
 
-LABELS: Mapping[type[CutoffDefinition], Callable[[Any], Label]] = {
+LABELS: Mapping[type[CutoffTask], Callable[[Any], Label]] = {
     ChurnDefinition: _churn,
     LtvDefinition: Margin,
     EventDefinition: Own,
@@ -159,9 +160,9 @@ LABELS: Mapping[type[CutoffDefinition], Callable[[Any], Label]] = {
 }
 
 
-def label_of(definition: CutoffDefinition) -> Label:
+def label_of(definition: CutoffTask) -> Label:
     """The label of a definition."""
     return LABELS[type(definition)](definition)
 
 
-__all__ = ["Asked", "Label", "label_of"]
+__all__ = ["Label", "LabelRequest", "label_of"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from netlift.config.definitions import EventDefinition
+from netlift.config.definitions import AmountDefinition, EventDefinition
 from netlift.estimators.expression import name_output
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.value.ltv import Horizon
@@ -29,7 +29,7 @@ class EventJudge(ChurnJudge):
 
     columns = ("roc_auc", "log_loss", "calibration_error", "lift_top_tenth", "customers_found_in_top_tenth")
     stake = "customers"
-    charts = ("Chance of the event: predicted and come true", "Customers with the event found", "event")
+    charts = ("Probability of the event: predicted and come true", "Customers with the event found", "event")
 
     def __init__(self, assignment: TrainingTask, definition: EventDefinition, test: LabelledRows) -> None:
         super().__init__(assignment, definition, test, worth=MoneyAtStake(values=np.ones(len(test)), words=""))
@@ -66,7 +66,7 @@ class AmountJudge(LtvJudge):
 
     @property
     def _own(self) -> OwnLabel:
-        return find_label(self.definition.label.own)
+        return find_label(cast(AmountDefinition, self.definition).label.own)
 
     @property
     def horizon(self) -> Horizon:

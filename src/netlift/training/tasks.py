@@ -29,7 +29,7 @@ class Training(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class TaskKind:
     """How the definitions of one kind are trained.
 
     Attributes:
@@ -45,21 +45,21 @@ class Task:
     needs: str | None = None
 
 
-CHURN = Task(train=train_value, after=1, asks_future_value=True)
-OWN = Task(train=train_value, after=2)
-TASKS: Mapping[type[AnyDefinition], Task] = {
-    LtvDefinition: Task(train=train_value, after=0),
+CHURN = TaskKind(train=train_value, after=1, asks_future_value=True)
+OWN = TaskKind(train=train_value, after=2)
+TASKS: Mapping[type[AnyDefinition], TaskKind] = {
+    LtvDefinition: TaskKind(train=train_value, after=0),
     ChurnDefinition: CHURN,
     FlagDefinition: CHURN,
     EventDefinition: OWN,
     AmountDefinition: OWN,
-    UpliftDefinition: Task(train=train_uplift, after=3, needs=LEARN_UPLIFT),
+    UpliftDefinition: TaskKind(train=train_uplift, after=3, needs=LEARN_UPLIFT),
 }
 
 
-def task_of(definition: AnyDefinition) -> Task:
+def task_of(definition: AnyDefinition) -> TaskKind:
     """How a definition is trained."""
     return TASKS[type(definition)]
 
 
-__all__ = ["TASKS", "Task", "task_of"]
+__all__ = ["TASKS", "TaskKind", "task_of"]

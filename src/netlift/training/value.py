@@ -11,7 +11,7 @@ import numpy as np
 from netlift.config.definitions import (
     AmountDefinition,
     ChurnDefinition,
-    CutoffDefinition,
+    CutoffTask,
     EventDefinition,
     FlagDefinition,
     LtvDefinition,
@@ -51,7 +51,7 @@ from netlift.training.own import AmountJudge, EventJudge
 from netlift.training.task import TrainedModel, TrainingTask
 
 BASELINES = ("own_rhythm", "p_alive", "logistic", "mean_by_rfm", "last_period", "bg_nbd", *STANDARD_BASELINES)
-JUDGES: dict[type[CutoffDefinition], type[Judge[Any]]] = {
+JUDGES: dict[type[CutoffTask], type[Judge[Any]]] = {
     ChurnDefinition: ChurnJudge,
     LtvDefinition: LtvJudge,
     EventDefinition: EventJudge,
@@ -207,7 +207,7 @@ def train_value(assignment: TrainingTask) -> TrainedModel:
     )
 
 
-def _pose_history(assignment: TrainingTask, definition: CutoffDefinition) -> _Posed:
+def _pose_history(assignment: TrainingTask, definition: CutoffTask) -> _Posed:
     """Customers at past cutoffs, the newest whose label is whole to judge on."""
     windows = definition.windows
     calendar = plan_calendar(assignment.history, windows)
@@ -445,7 +445,7 @@ def _biases(outcome: Mapping[str, Estimate], trials: Sequence[Trial], chosen: st
     return [outcome["total_bias"].point, *(trial.bias for trial in trials if trial.candidate == chosen)]
 
 
-def _population(definition: CutoffDefinition) -> str:
+def _population(definition: CutoffTask) -> str:
     limit = definition.population.active_within_days
     if limit is None:
         return "Customers under contract at a cutoff."
