@@ -14,7 +14,7 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 92_400,
+    "lines": 92_490,
     "files in the largest folder": 22,
     "lines of the largest file": 520,
     "lines of pipelines": 4_320,

@@ -21,7 +21,7 @@ from netlift.training.task import TrainingTask
 pytestmark = pytest.mark.slow
 
 HOUSE = Path(__file__).parents[2]
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2, 3, 4)
 
 
 class Witness(LtvJudge):
