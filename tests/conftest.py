@@ -13,11 +13,14 @@ import pytest
 import vl_convert
 from decide_world import make_world, touch
 from filelock import FileLock
+from hypothesis import settings
 
 from netlift.registry.offline import offline_mlflow
 from netlift.registry.schema import create_schema
 from netlift.registry.store import Store, open_store
 
+settings.register_profile("any machine", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("any machine")
 gc.set_threshold(500_000, 20, 20)  # looking through Ibis's many small objects took a tenth of the time of a readout
 
 

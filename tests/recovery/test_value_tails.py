@@ -39,7 +39,7 @@ def predict(folder: Path, seed: int) -> dict[str, np.ndarray]:
     text = (HOUSE / "configs/demo.yaml").read_text(encoding="utf-8")
     (folder / "shop.yaml").write_text(text.replace("../models", str(HOUSE / "models")).replace("../var", str(folder)))
     settings = load(folder / "shop.yaml")
-    simulate_business(settings, customers=3000, seed=seed, end=date(2026, 10, 1), progress=Silent())
+    simulate_business(settings, customers=3400, seed=seed, end=date(2026, 10, 1), progress=Silent())
     known = load_definition(HOUSE / "models/ltv.yaml", "ltv")
     search = known.search.model_copy(update={"trials": 1})
     definition = known.model_copy(update={"candidates": ("tweedie",), "search": search})
