@@ -17,7 +17,7 @@ BOUNDS = {
     "lines": 93_100,
     "files in the largest folder": 22,
     "lines of the largest file": 520,
-    "lines of pipelines": 4_320,
+    "lines of pipelines": 4_330,
     "circles of modules": 0,
     "circles of folders": 0,
     "median lines of a function": 7,

@@ -1,11 +1,14 @@
-"""Spark Connect on two threads: `python spark_server.py PORT FOLDER` says `ready` and serves until its input ends."""
+"""Spark Connect: `python spark_server.py PORT FOLDER [MASTER]` says `ready` and serves until its input ends.
+
+Without a master it has two threads of its own; with one it asks a cluster for executors of one core each.
+"""
 
 from __future__ import annotations
 
 import sys
 
 
-def serve(port: str, folder: str) -> None:
+def serve(port: str, folder: str, master: str = "local[2,3]") -> None:  # a task is tried three times
     from pyspark.sql import SparkSession
 
     config = {
@@ -18,10 +21,12 @@ def serve(port: str, folder: str) -> None:
         "spark.local.dir": folder,
         "spark.sql.warehouse.dir": folder,
         "spark.sql.shuffle.partitions": "2",
+        "spark.executor.cores": "1",
+        "spark.executor.memory": "512m",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
-    session = SparkSession.builder.master("local[2,3]").config(map=config).getOrCreate()  # a task is tried three times
+    session = SparkSession.builder.master(master).config(map=config).getOrCreate()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.read()
@@ -29,4 +34,4 @@ def serve(port: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2])
+    serve(*sys.argv[1:])
