@@ -14,7 +14,7 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1] / "src"
 BOUNDS = {
-    "lines": 93_100,
+    "lines": 93_300,
     "files in the largest folder": 22,
     "lines of the largest file": 520,
     "lines of pipelines": 4_330,

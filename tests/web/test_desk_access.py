@@ -3,9 +3,12 @@
 import pytest
 import yaml
 from desk_world import Clock, browse, open_desk, send, write_config
+from starlette.testclient import TestClient
 
 from netlift.errors import ConfigError, UsageError
 from netlift.web.access import AccessSettings, grant_token, hash_token, require_access
+from netlift.web.guard import HEADERS
+from netlift.web.store import RunStore
 
 EVERYONE = {name: f"{name}-token-{name}" for name in ("reader", "analyst", "operator")}
 
@@ -175,6 +178,21 @@ def test_every_answer_carries_the_strict_headers_and_asks_no_other_machine(confi
         assert "https://" not in answer.text
         assert " style=" not in answer.text
         assert "<script>" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/readouts", "/api/v1/readouts"])
+def test_a_failure_nobody_foresaw_carries_the_strict_headers_and_tells_nothing_of_itself(config, monkeypatch, path):
+    def fail(store, kind):
+        raise RuntimeError("customer 4711")
+
+    strict = browse(open_desk(config)).get("/readouts").headers
+    app = open_desk(config)
+    monkeypatch.setattr(RunStore, "runs", fail)
+    answer = TestClient(app, base_url="http://localhost", raise_server_exceptions=False).get(path)
+    assert answer.status_code == 500
+    assert {name: answer.headers.get(name) for name in HEADERS} == {name: strict[name] for name in HEADERS}
+    assert "4711" not in answer.text
+    assert ("detail" in answer.json()) if "api" in path else ("<h1>" in answer.text)
 
 
 @pytest.mark.parametrize(
