@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from netlift.config.business import load
-from netlift.config.definitions import load_definition
+from netlift.config.definitions import LtvDefinition, load_definition
 from netlift.data.checks.quality import name_money
 from netlift.data.history import read_history
 from netlift.data.read import open_tables
@@ -21,7 +21,7 @@ from netlift.training.task import TrainingTask
 pytestmark = pytest.mark.slow
 
 HOUSE = Path(__file__).parents[2]
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2, 3, 4)
 
 
 class Witness(LtvJudge):
@@ -39,7 +39,7 @@ def predict(folder: Path, seed: int) -> dict[str, np.ndarray]:
     text = (HOUSE / "configs/demo.yaml").read_text(encoding="utf-8")
     (folder / "shop.yaml").write_text(text.replace("../models", str(HOUSE / "models")).replace("../var", str(folder)))
     settings = load(folder / "shop.yaml")
-    simulate_business(settings, customers=3400, seed=seed, end=date(2026, 10, 1), progress=Silent())
+    simulate_business(settings, customers=3000, seed=seed, end=date(2026, 10, 1), progress=Silent())
     known = load_definition(HOUSE / "models/ltv.yaml", "ltv")
     search = known.search.model_copy(update={"trials": 1})
     definition = known.model_copy(update={"candidates": ("tweedie",), "search": search})
@@ -62,7 +62,7 @@ def predict(folder: Path, seed: int) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_value, "LtvJudge", Witness)
+        patch.setitem(train_value.JUDGES, LtvDefinition, Witness)
         worlds = [predict(tmp_path_factory.mktemp(f"retailer{seed}"), seed) for seed in SEEDS]
     return {name: np.concatenate([world[name] for world in worlds]) for name in worlds[0]}
 
