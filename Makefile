@@ -8,7 +8,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock data train score decide forecast demo test test-fast test-engines check lint types imports house format docs bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout serve studies fuzz audit clean
+.PHONY: help setup lock data train score decide forecast demo test test-fast test-engines test-browser check lint types imports house format docs bench bench-uplift bench-decisions bench-nights bench-new-offers bench-value calibrate faults readout serve studies fuzz audit clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,9 +33,10 @@ endef
 
 setup: .venv/.ready  ## The virtual environment, from requirements.lock
 
-lock: .venv/.ready  ## Resolve pyproject.toml into requirements.lock, requirements-bench.lock, requirements-docs.lock, requirements-engines.lock and requirements-servers.lock anew
+lock: .venv/.ready  ## Resolve pyproject.toml into all locks anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group bench --constraint requirements.lock pyproject.toml -o requirements-bench.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group browser --constraint requirements.lock pyproject.toml -o requirements-browser.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group docs -o requirements-docs.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --extra postgres --extra clickhouse --extra spark --constraint requirements.lock pyproject.toml -o requirements-engines.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group servers -o requirements-servers.lock
@@ -83,6 +84,15 @@ test-fast: .venv/.ready  ## Tests of the parts alone: while you work
 
 test-engines: .venv-engines/.ready .venv-servers/.ready  ## Tables in PostgreSQL and on Spark give what files give; starts both in temporary folders
 	@OMP_NUM_THREADS=1 .venv-engines/bin/python -m pytest -rs tests/data/engines
+
+.venv-browser/.ready: requirements-browser.lock pyproject.toml
+	@echo "Setting up .venv-browser with Playwright, axe and readers of files (once, a minute or two) ..."
+	@$(PYTHON) -m venv .venv-browser
+	$(call install,.venv-browser,requirements-browser.lock)
+	@touch $@
+
+test-browser: .venv-browser/.ready  ## The desk as people use it, in Chromium (apt-get install chromium): pages, keyboard, axe, files, API
+	@OMP_NUM_THREADS=1 .venv-browser/bin/python -m pytest -rs tests/browser
 
 check: lint types imports house  ## Lint, types, the direction of imports, and the layout of the code
 
@@ -174,4 +184,4 @@ audit: .venv-audit/.ready  ## Known vulnerabilities of what requirements.lock pi
 	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock || { echo "make audit: not passed. Either a known vulnerability is listed above, or the advisories could not be reached, so that nothing is known" >&2; exit 1; }
 
 clean:  ## Remove everything that was made here, the demo data and models too
-	rm -rf .venv .venv-bench .venv-docs .venv-engines .venv-servers .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache
+	rm -rf .venv .venv-bench .venv-docs .venv-engines .venv-servers .venv-browser .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache

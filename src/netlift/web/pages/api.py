@@ -18,9 +18,29 @@ from netlift.web.readouts import JSON_FILE, KIND, StoredReadout, list_stored, re
 from netlift.web.store import Run
 from netlift.web.visit import Analyst, Reader
 
-router = APIRouter(prefix="/api/v1", tags=["desk"])
 MOST = 1_000
 Limit = Annotated[int, Query(ge=1, le=MOST)]
+
+
+class RefusalTold(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    code: {"model": RefusalTold, "description": text}
+    for code, text in {
+        400: "what was asked cannot be done as asked",
+        401: "nobody is known to ask: sign in with a token",
+        403: "the role may not",
+        404: "nothing of that name is stored",
+        409: "what is stored is not what was written",
+        429: "too many wrong tokens from this address",
+        503: "another process holds it: ask again",
+    }.items()
+}
+router = APIRouter(prefix="/api/v1", tags=["desk"], responses=REFUSED)
 
 
 class StoredTold(BaseModel):
