@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netlift.abtest.design.journey import find_journey
 from netlift.abtest.portfolio.compute import own_plans, read_among
@@ -32,6 +32,9 @@ from netlift.data.run import (
     reading_tables,
 )
 from netlift.data.write import file_digest, write_bytes
+from netlift.decisions.eligibility.contact_history import digest_lists
+from netlift.decisions.journeys.reach import JourneyLine, count_closed_reach
+from netlift.decisions.run.page_journeys import reach_section
 from netlift.errors import ConfigError, UsageError
 from netlift.progress import Progress
 from netlift.registry.locks import job
@@ -42,9 +45,6 @@ from netlift.report.pdf import to_pdf
 from netlift.report.run import TextRun
 from netlift.results import to_plain
 from netlift.segments.splits import digest_splits
-
-if TYPE_CHECKING:
-    from netlift.decisions.journeys.reach import JourneyLine
 
 FILES = {suffix: f"readout.{suffix}" for suffix in ("json", "md", "html", "xlsx", "pptx")}
 PDF = {"pdf": "readout.pdf"}
@@ -222,8 +222,7 @@ def read_reach(settings: BusinessSettings, journey: JourneySettings, until: date
     Raises:
         DataError: A run of decisions is not whole.
     """
-    from netlift.decisions.journeys.reach import count_closed_reach
-    from netlift.decisions.run.journeys import read_journeys
+    from netlift.decisions.run.journeys import read_journeys  # it loads features and models: for journeys alone
 
     return count_closed_reach(journey, read_journeys(settings.state, own_key="").events, until=until)
 
@@ -232,11 +231,7 @@ def write_out(
     readout: CampaignReadout, words: Words, order: ReadoutOrder, reach: JourneyLine | None = None
 ) -> dict[str, bytes]:
     """The readout in every form, suffix to content; of a journey also how far its customers came."""
-    more = ()
-    if reach is not None:
-        from netlift.decisions.run.page_journeys import reach_section
-
-        more = (reach_section(reach, words),)
+    more = () if reach is None else (reach_section(reach, words),)
     document, told = readout_document(readout, words, more=more), readout_json(readout, words)
     if reach is not None:
         told["journey"] = to_plain(reach)
@@ -293,8 +288,6 @@ def _input_digests(
         "segments": digest_splits(settings, _split_by(settings, request)),
     }
     if find_journey(settings.decision, request.campaign_id) is not None:
-        from netlift.decisions.eligibility.contact_history import digest_lists
-
         digests["lists"] = combine_digests(digest_lists(settings.state, own_key=""))
     return digests | {"inputs": combine_digests({**digests, "shape": json.dumps(shape)})}
 
