@@ -1,29 +1,30 @@
-"""Wear of a contact: what those are worth whom it drives away, beyond its outcome window.
+"""Wear of a contact: what those are worth whom it drives away, beyond its outcome window, less whom it wins back.
 
 An effect ends with the outcome window, and who was annoyed is missed later. Contacts that chance drew tell in two ways,
 with T = 1 for the offer and 0 for control, π its share of the two in the campaign. Who stayed, s = 1 for a purchase in
 the days after the window, p(x) the chance of that whatever the arm:
 
-    (s - p) / p = (π - T) · wear(x) + noise        variance of the noise about (1 - p) / p, so weights p / (1 - p)
+    (s - p) / p = (π - T) · (wear(x) - ω · (1 - p)) + noise        variance of the noise about (1 - p) / p
 
-who is nearly sure to buy counts most: there one who leaves is seen. And who complained or opted out in the days after
-the contact, c = 1, at the rate q of the offer, κ leaving for each that does:
+who is nearly sure to buy tells most of wear: there one who leaves is seen. ω is what contacts win back of those who
+fall silent, one number for all offers: left out, it hides wear. And who complained or opted out in the days after the
+contact, c = 1, at the rate q of the offer, κ leaving for each that does:
 
     κ (c - mean c of control) = (T - π) · wear(x) + noise        variance about κ² q, for hardly anybody does unasked
 
 κ is one for all offers: least squares of their shares by the first on their rates by the second. Both stand in one
 regression, so that each counts by what it tells. The level of wear(x) is the posterior mean of its weighted least
 squares estimate under a prior whose mean and deviation are the cautious share that the definition states: where data
-cannot tell, the prior stands. What differs among customers is linear in their features, by Bayesian regression on what
-the level leaves: its penalty is the one under which the data are likeliest, so that noise makes no difference. A gain
-after the window is not counted: no wear is below 0.
+cannot tell, the prior stands. What differs among customers multiplies it: log wear(x) is a sum of few single effects,
+of complaints as Poisson counts and of purchases linear about the level. Age alone may tell whom calls annoy, and of
+some dozens of complaints a penalty that all features share shows next to nothing.
 
-The price is that share of what the customer is expected to bring in the days after the window, by BG/NBD and
-Gamma-Gamma on the histories of these customers. It becomes an output of the uplift model, `worn_<offer>`, in currency:
-choice, launch check and the served next best offer take the same number off.
+The price is wear(x) - ω · (1 - p(x)) of what the customer is expected to bring in the days after the window, by BG/NBD
+and Gamma-Gamma on the histories of these customers; below 0 where a contact wins back more than it drives away. It
+becomes an output of the uplift model, `worn_<offer>`, in currency: choice, launch check and the served next best offer
+take the same number off.
 
 References:
-    MacKay (1992), Bayesian interpolation, Neural Computation 4: the penalty by the evidence.
     Nie, Wager (2021), Quasi-oracle estimation of heterogeneous treatment effects, Biometrika 108.
     Athey, Chetty, Imbens, Kang (2019), The surrogate index: an early outcome that stands for a late one.
 """
@@ -40,9 +41,10 @@ import numpy as np
 from netlift.errors import DataError
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.cross_fit import assign_folds
-from netlift.estimators.expression import Expression, column, constant, linear, maximum, product, ratio
-from netlift.estimators.logistic import Column, cross_fit_logistic, least_squares, prepare_columns
+from netlift.estimators.expression import Expression, column, constant, linear, product, ratio
+from netlift.estimators.logistic import Column, cross_fit_logistic, logistic_score, prepare_columns
 from netlift.estimators.rows import Candidate, ContactRows, LabelledRows
+from netlift.estimators.single_effects import find_single_effects
 from netlift.estimators.value.btyd import PURCHASE_DAYS, fit_processes
 
 FOLDS = 2
@@ -51,14 +53,20 @@ FEWEST_OF_EITHER = 100  # who stayed, and who did not; likewise
 FEWEST_ANNOYED = 20  # of all contacted; below it complaints tell nothing
 PROVEN = 3.0  # standard errors by which an offer must raise complaints before these tell anything
 LEAST_CHANCE = 0.03  # and most: 1 - 0.03
-EVIDENCE_STEPS = 100
+EFFECTS = 3  # features that tell whom an offer drives away
+WON_BACK = 0.1  # prior deviation, about 0, of the share of the silent whom a contact wins back
+SLAB = 1.0  # prior variance of each, of log shares a standard deviation
+STEPS = 30
+MOST_LOG = 4.0  # by which a share may differ from its level
+DONE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Contrast:
     """An offer against control: an outcome, what a share of 1 adds to it, and the weights, each shape (k,).
 
-    `shared` is an error of the share beside that of the rows: of what all offers have in common.
+    `shared` is an error of the share beside that of the rows: of what all offers have in common. `silent` is the chance
+    not to buy after the window, which is where customers can be won back; 0 where that does not show.
     """
 
     X: np.ndarray
@@ -66,7 +74,12 @@ class _Contrast:
     rest: np.ndarray
     lever: np.ndarray
     weight: np.ndarray
+    silent: np.ndarray
     shared: float = 0.0
+
+    def without(self, won_back: float) -> _Contrast:
+        """The same but for those whom contacts won back."""
+        return replace(self, rest=self.rest + self.lever * self.silent * won_back)
 
     def share(self) -> tuple[float, float]:
         """What least squares say, and its standard error by customers; NaN and infinity of too few rows."""
@@ -81,7 +94,7 @@ class _Contrast:
 
     def join(self, other: _Contrast) -> _Contrast:
         """Both as measures of one share."""
-        names = ("X", "customer", "rest", "lever", "weight")
+        names = ("X", "customer", "rest", "lever", "weight", "silent")
         both = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
         return _Contrast(**both, shared=other.shared)
 
@@ -104,9 +117,9 @@ def add_wear(candidate: Candidate, rows: ContactRows, *, prior: float, valued_da
         return replace(candidate, notes=(*candidate.notes, f"what contacts wear out has no price: {error}"))
     spec: dict[str, Any] = json.loads(candidate.files["model.json"])
     unit, notes = spec["outputs"][0]["unit"], []
-    found = _learn_shares(rows, prior, machine)
+    found, won_back = _learn_shares(rows, prior, machine)
     for offer, (share, (measured, spread), wear) in zip(rows.offers, found, strict=True):
-        worn = product([maximum([wear, constant(0.0)]), value])
+        worn = product([linear(0.0, [1.0, -1.0], [wear, won_back]), value])
         spec["outputs"].append({"name": f"worn_{offer}", "unit": unit, "expression": worn})
         told = f"{measured:.2%} ± {spread:.2%} measured" if np.isfinite(spread) else "too few contacts to measure it"
         notes.append(f"a contact of {offer} wears out {share:.2%} of a customer's value on average; {told}")
@@ -116,18 +129,26 @@ def add_wear(candidate: Candidate, rows: ContactRows, *, prior: float, valued_da
 
 def _learn_shares(
     rows: ContactRows, prior: float, machine: Machine
-) -> list[tuple[float, tuple[float, float], Expression]]:
-    """Of each offer the share on average, what was measured with its error, and the share of each customer."""
-    columns, contrasts = _contrast_offers(rows, prior, machine)
+) -> tuple[list[tuple[float, tuple[float, float], Expression]], Expression]:
+    """Of each offer the share on average, what was measured with its error, and each customer's; what is won back."""
+    seen, arms = rows.take(~np.isnan(_known(rows))), range(1, len(rows.offers) + 1)
+    stayed = int(_known(seen).sum())
+    if min(stayed, len(seen) - stayed) < FEWEST_OF_EITHER:
+        return [(prior, (float("nan"), float("inf")), constant(prior)) for _ in arms], constant(0.0)
+    columns, stays, chance = _chance_to_stay(seen, machine)
+    late = [_contrast_stayed(seen, chance, arm) for arm in arms]
+    won = _win_back(late)
+    late = [one.without(won) for one in late]
+    soon = _contrast_complaints(rows, late, prior)
     found = []
-    for contrast in contrasts:
-        measured, error = (float("nan"), float("inf")) if contrast is None else contrast.share()
+    for arm, one, other in zip(arms, late, soon, strict=True):
+        measured, error = (one if other is None else one.join(other)).share()
         share = shrink(measured, error, prior=prior)
         wear: Expression = constant(share)
-        if contrast is not None and np.isfinite(error):
-            wear = linear(share, [1.0], [_learn_difference(contrast, measured, columns)])
+        if share > 0 and np.isfinite(error):
+            wear = _learn_difference(one, None if other is None else _complaints(rows, arm), share, columns)
         found.append((share, (measured, error), wear))
-    return found
+    return found, linear(won, [-won], [stays])
 
 
 def shrink(measured: float, error: float, *, prior: float) -> float:
@@ -156,36 +177,27 @@ def _labelled(rows: ContactRows, y: np.ndarray) -> LabelledRows:
     return LabelledRows(X=rows.X, features=rows.features, y=y, customer=rows.customer, cutoff=rows.campaign)
 
 
-def _contrast_offers(
-    rows: ContactRows, prior: float, machine: Machine
-) -> tuple[tuple[Column, ...], list[_Contrast | None]]:
-    """Inputs of linear scores, and the contrast of each offer with control; None where nobody was seen to leave."""
-    arms = range(1, len(rows.offers) + 1)
-    seen = rows.take(~np.isnan(_known(rows)))
-    stayed = int(_known(seen).sum())
-    if min(stayed, len(seen) - stayed) < FEWEST_OF_EITHER:
-        return (), [None for _ in arms]
-    columns, chance = _chance_to_stay(seen, machine)
-    late = [_contrast_stayed(seen, chance, arm) for arm in arms]
+def _contrast_complaints(rows: ContactRows, late: Sequence[_Contrast], prior: float) -> list[_Contrast | None]:
+    """What complaints tell of each offer's share; None where they tell nothing."""
+    nothing: list[_Contrast | None] = [None for _ in late]
     if rows.annoyed is None or rows.annoyed[rows.arm > 0].sum() < FEWEST_ANNOYED:
-        return columns, [*late]
-    soon = [_contrast_annoyed(rows, arm) for arm in arms]
+        return nothing
+    soon = [_contrast_annoyed(rows, arm) for arm in range(1, len(late) + 1)]
     measured, told = ([one.share() for one in contrasts] for contrasts in (late, soon))
     rates = [
         (rate, max(error, 1 / len(one.rest))) for (rate, error), one in zip(told, soon, strict=True)
     ]  # of no complaint
     known = [j for j, (share, rate) in enumerate(zip(measured, rates, strict=True)) if np.isfinite(share[1] + rate[1])]
     if max((rates[j][0] / rates[j][1] for j in known), default=0.0) < PROVEN:
-        return columns, [*late]
+        return nothing
     leavers, error = _leavers_per_complaint([measured[j] for j in known], [rates[j][0] for j in known], prior=prior)
     if leavers <= 0:
-        return columns, [*late]
-    found: list[_Contrast | None] = [*late]
+        return nothing
+    found = nothing
     for j in known:
         one, shared = soon[j], abs(rates[j][0]) * error
-        scaled = replace(one, rest=one.rest * leavers, weight=one.weight / leavers**2, shared=shared)
-        found[j] = late[j].join(scaled)
-    return columns, found
+        found[j] = replace(one, rest=one.rest * leavers, weight=one.weight / leavers**2, shared=shared)
+    return found
 
 
 def _leavers_per_complaint(
@@ -198,13 +210,13 @@ def _leavers_per_complaint(
     return told / square, square**-0.5
 
 
-def _chance_to_stay(rows: ContactRows, machine: Machine) -> tuple[tuple[Column, ...], np.ndarray]:
-    """Inputs of linear scores, and each row's chance to buy after the window by a fit without its customer, (n,)."""
+def _chance_to_stay(rows: ContactRows, machine: Machine) -> tuple[tuple[Column, ...], Expression, np.ndarray]:
+    """Inputs of linear scores, the chance to buy after the window, and each row's by a fit without its customer."""
     labelled = _labelled(rows, _known(rows))
     columns = prepare_columns(labelled)
     fold = assign_folds(rows.customer, folds=FOLDS, seed=machine.seed)
-    _, chance = cross_fit_logistic(labelled, columns, fold, threads=machine.threads)
-    return columns, np.clip(chance, LEAST_CHANCE, 1 - LEAST_CHANCE)
+    stays, chance = cross_fit_logistic(labelled, columns, fold, threads=machine.threads)
+    return columns, stays, np.clip(chance, LEAST_CHANCE, 1 - LEAST_CHANCE)
 
 
 def _against_control(rows: ContactRows, arm: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -225,6 +237,7 @@ def _contrast_stayed(rows: ContactRows, chance: np.ndarray, arm: int) -> _Contra
         rest=(_known(rows)[own] - p) / p,
         lever=-lever,
         weight=p / (1 - p),
+        silent=1 - p,
     )
 
 
@@ -243,44 +256,69 @@ def _contrast_annoyed(rows: ContactRows, arm: int) -> _Contrast:
         rest=annoyed - unasked,
         lever=lever,
         weight=np.full(len(annoyed), 1 / rate),
+        silent=np.zeros(len(annoyed)),
     )
 
 
-def _learn_difference(contrast: _Contrast, level: float, columns: Sequence[Column]) -> Expression:
-    """What wear is above or below its level, linear in the features, 0 on average over the weights."""
-    bearing = contrast.weight * contrast.lever**2
-    Z = np.column_stack([column.values(contrast.X) for column in columns])
-    middle = np.average(Z, axis=0, weights=bearing)
-    Z -= middle
-    off = contrast.rest - level * contrast.lever
-    coef = _regress_by_evidence(
-        Z.T @ (bearing[:, None] * Z),
-        Z.T @ (contrast.weight * contrast.lever * off),
-        float(contrast.weight @ off**2),
-        len(off),
-    )
-    return least_squares(columns, coef, intercept=-float(coef @ middle))
+def _win_back(late: Sequence[_Contrast]) -> float:
+    """What contacts win back of those who fall silent, one share for all offers, not below 0.
 
-
-def _regress_by_evidence(gram: np.ndarray, toward: np.ndarray, square: float, count: int) -> np.ndarray:
-    """Ridge coefficients under the penalty of the highest evidence, by MacKay's fixed point, shape (k,).
-
-    Args:
-        gram: Z'WZ, shape (k, k).
-        toward: Z'Wy, shape (k,).
-        square: y'Wy.
-        count: Rows.
+    Shares of wear are taken as known given it: its error, which all offers have in common, is not part of theirs.
     """
-    values, vectors = np.linalg.eigh(gram)
-    values, along = np.maximum(values, 0.0), vectors.T @ toward
-    noise, penalty = square / count, float(values.mean())
-    for _ in range(EVIDENCE_STEPS):
-        turned = along / (values + penalty)
-        used = float(np.sum(values / (values + penalty)))
-        left = square - 2 * float(turned @ along) + float(values @ turned**2)
-        noise = left / max(count - used, 1.0)
-        penalty = used * noise / max(float(turned @ turned), 1e-300)
-    return np.asarray(vectors @ (along / (values + penalty)))
+    toward = information = 0.0
+    for one in late:
+        bearing = one.weight * one.lever
+        wear, both = float(bearing @ one.lever), float(bearing @ (one.lever * one.silent))
+        if wear > 0:
+            toward -= float(bearing @ (one.silent * one.rest)) - both / wear * float(bearing @ one.rest)
+            information += float(bearing @ (one.lever * one.silent**2)) - both**2 / wear
+    information += WON_BACK**-2
+    return max(0.0, toward / information)
+
+
+def _complaints(rows: ContactRows, arm: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Features of an offer's contacts, who complained after them, and the rate of those who do unasked."""
+    if rows.annoyed is None:
+        raise DataError("rows: nobody knows who complained soon after a contact")
+    drawn = rows.arm == arm
+    return rows.X[drawn], rows.annoyed[drawn], max(float(rows.annoyed[rows.arm == 0].mean()), 1 / len(rows))
+
+
+def _learn_difference(
+    late: _Contrast, soon: tuple[np.ndarray, np.ndarray, float] | None, share: float, columns: Sequence[Column]
+) -> Expression:
+    """The share of each customer, its mean over contacts the given one: a multiple for each of few features.
+
+    Newton's steps on the log-likelihood of complaints, Poisson, and of purchases, linear about the share.
+    """
+    Z, lever = _scores(late.X, columns), late.lever * share
+    gram = Z.T @ ((late.weight * lever**2)[:, None] * Z)
+    toward = Z.T @ (late.weight * lever * (late.rest - lever))
+    coef, among = np.zeros(len(columns)), Z
+    if soon is None:
+        coef = find_single_effects(gram, toward, effects=EFFECTS, slab=SLAB)
+    else:
+        X, annoyed, unasked = soon
+        among, level = _scores(X, columns), float(np.log(max(annoyed.mean() - unasked, 1 / len(annoyed))))
+        for _ in range(STEPS):
+            rate = np.exp(np.minimum(level + among @ coef, 0.0))
+            heft, slope = rate**2 / (rate + unasked), (annoyed - rate - unasked) * rate / (rate + unasked)
+            level += float(np.clip(slope.sum() / heft.sum(), -1.0, 1.0))
+            away = among - np.average(among, axis=0, weights=heft)
+            known = gram + away.T @ (heft[:, None] * away)
+            new = find_single_effects(
+                known, known @ coef + away.T @ slope + toward - gram @ coef, effects=EFFECTS, slab=SLAB
+            )
+            step = new - coef
+            coef = coef + step * min(1.0, 0.5 / max(float(np.abs(step).max()), 1e-300))
+            if np.abs(step).max() < DONE:
+                break
+    mean = float(np.mean(np.exp(np.minimum(among @ coef, MOST_LOG))))
+    return logistic_score(columns, coef, intercept=float(np.log(share / mean)))
+
+
+def _scores(X: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
+    return np.column_stack([column.values(X) for column in columns])
 
 
 def _known(rows: ContactRows) -> np.ndarray:

@@ -123,8 +123,8 @@ def _fit(Z: np.ndarray, y: np.ndarray, start: LogisticRegression | None, threads
         return fit.fit(Z, y)
 
 
-def least_squares(columns: Sequence[Column], coef: np.ndarray, *, intercept: float) -> Expression:
-    """A linear score of columns, stored.
+def logistic_score(columns: Sequence[Column], coef: np.ndarray, *, intercept: float) -> Expression:
+    """A chance whose log odds are a linear score of columns, stored.
 
     Args:
         columns: Inputs, from `prepare_columns`.
@@ -132,7 +132,7 @@ def least_squares(columns: Sequence[Column], coef: np.ndarray, *, intercept: flo
         intercept: Of the score.
     """
     return {
-        "op": "least_squares",
+        "op": "logistic",
         "names": [column.name for column in columns],
         "transform": [column.transform for column in columns],
         "fill": [column.fill for column in columns],
@@ -144,7 +144,7 @@ def least_squares(columns: Sequence[Column], coef: np.ndarray, *, intercept: flo
 
 
 def _store(columns: tuple[Column, ...], fit: LogisticRegression) -> Expression:
-    return {**least_squares(columns, fit.coef_[0], intercept=float(fit.intercept_[0])), "op": "logistic"}
+    return logistic_score(columns, fit.coef_[0], intercept=float(fit.intercept_[0]))
 
 
 def _shape(known: np.ndarray) -> dict[str, Any]:
