@@ -3,9 +3,12 @@
 import pytest
 import yaml
 from desk_world import Clock, browse, open_desk, send, write_config
+from starlette.testclient import TestClient
 
 from netlift.errors import ConfigError, UsageError
 from netlift.web.access import AccessSettings, grant_token, hash_token, require_access
+from netlift.web.guard import HEADERS
+from netlift.web.store import RunStore
 
 EVERYONE = {name: f"{name}-token-{name}" for name in ("reader", "analyst", "operator")}
 
@@ -177,6 +180,21 @@ def test_every_answer_carries_the_strict_headers_and_asks_no_other_machine(confi
         assert "<script>" not in answer.text
 
 
+@pytest.mark.parametrize("path", ["/readouts", "/api/v1/readouts"])
+def test_a_failure_nobody_foresaw_carries_the_strict_headers_and_tells_nothing_of_itself(config, monkeypatch, path):
+    def fail(store, kind):
+        raise RuntimeError("customer 4711")
+
+    strict = browse(open_desk(config)).get("/readouts").headers
+    app = open_desk(config)
+    monkeypatch.setattr(RunStore, "runs", fail)
+    answer = TestClient(app, base_url="http://localhost", raise_server_exceptions=False).get(path)
+    assert answer.status_code == 500
+    assert {name: answer.headers.get(name) for name in HEADERS} == {name: strict[name] for name in HEADERS}
+    assert "4711" not in answer.text
+    assert ("detail" in answer.json()) if "api" in path else ("<h1>" in answer.text)
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
@@ -209,3 +227,27 @@ def test_language_and_theme_are_kept_and_nothing_else_is(config):
 def test_an_empty_store_says_which_commands_fill_it(config):
     browser = browse(open_desk(config))
     assert "netlift readout" in browser.get("/readouts").text
+
+
+def test_a_token_taken_out_of_the_file_ends_with_the_next_request_and_its_session_with_it(config, tmp_path):
+    path = tmp_path / "access.yaml"
+    grant_token(path, name="Anna", role="analyst", token="one")
+    grant_token(path, name="Boris", role="operator", token="two")
+    app = open_desk(config, require_access("0.0.0.0", path), file=path)
+    anna, boris, vera = ({"authorization": f"Bearer {token}"} for token in ("one", "two", "three"))
+    browser = browse(app)
+    send(browser, "/jobs", "/sign-in", token="one")
+    assert [browse(app).get("/jobs", headers=each).status_code for each in (anna, boris, vera)] == [200, 200, 401]
+    assert browser.get("/jobs").status_code == 200
+
+    whole = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({"tokens": [each for each in whole["tokens"] if each["name"] != "Anna"]}))
+    grant_token(path, name="Vera", role="reader", token="three")
+    assert [browse(app).get("/jobs", headers=each).status_code for each in (anna, boris, vera)] == [401, 200, 403]
+    assert browser.get("/jobs").status_code == 401
+
+    path.write_text("tokens: [")
+    answer = browse(app).get("/api/v1/jobs", headers=boris)
+    assert (answer.status_code, str(tmp_path) in answer.text) == (503, False)
+    path.unlink()
+    assert browser.get("/jobs").status_code == 503

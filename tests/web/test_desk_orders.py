@@ -1,5 +1,6 @@
 """Readouts and designs on order: what the verb is asked, and that an order outlives what is killed."""
 
+import errno
 import os
 import re
 import signal
@@ -100,6 +101,24 @@ def test_a_job_that_was_cut_off_runs_once_more_and_no_oftener(config, monkeypatc
     assert asked[0][3:5] == ["readout", "--config"]
     if codes[-1] == 0:
         assert (job.kind, job.key) == ("readouts", "C1-2026")
+
+
+@pytest.mark.parametrize("cannot", ["start", "keep_its_lines"])
+def test_a_job_that_cannot_be_started_has_failed_and_says_why(config, monkeypatch, cannot):
+    jobs = jobs_of(config)
+    jobs.order("a1", Command(verb="readout", arguments=("--", "C1"), subject="C1"), who="A", now=NOW)
+    if cannot == "start":
+
+        def run(*args, **how):
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+        monkeypatch.setattr(worker.subprocess, "run", run)
+    else:
+        jobs.log_path("a1").mkdir()
+    job = worker.run_job(jobs, "a1", config, clock=lambda: NOW)
+    assert jobs.find("a1") == job
+    assert (job.state, job.attempts, job.ended_at) == ("failed", 1, NOW.isoformat())
+    assert "readout could not be started (" in job.error
 
 
 def test_what_a_killed_worker_left_is_queued_again_once_and_the_queue_runs_nothing_unsigned(config):

@@ -9,7 +9,7 @@ from desk_world import write_config
 
 import netlift.web
 
-HEAVY = ("pandas", "pyarrow", "duckdb", "ibis", "mlflow", "lightgbm", "altair", "sklearn")
+HEAVY = ("pandas", "pyarrow", "duckdb", "ibis", "mlflow", "lightgbm", "altair", "sklearn", "scipy", "numba")
 WEB = Path(netlift.web.__file__).parent
 
 

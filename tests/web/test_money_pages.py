@@ -6,12 +6,13 @@ import re
 import shutil
 import zipfile
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import BytesIO
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from decide_world import NOW, configure, decide, small_budget
+from decide_world import NOW, configure, decide
+from desk_money import with_approval, write_portfolio
 
 pytest.importorskip("httpx2")
 
@@ -24,49 +25,6 @@ from netlift.web.access import Access, AccessSettings, TokenSettings, hash_token
 from netlift.web.app import create_app
 
 pytestmark = pytest.mark.slow
-
-
-def with_approval(decision):
-    small_budget(decision)
-    decision["approval"] = "required"
-
-
-def estimate(point, lower, upper):
-    return {"point": point, "ci_lower": lower, "ci_upper": upper, "level": 0.95, "unit": "RUB", "method": "test"}
-
-
-def total(name, dimension, money, advice):
-    return {"name": name, "dimension": dimension, "shrunken": money, "advice": advice, "contacts": 100}
-
-
-def write_portfolio(state: Path) -> None:
-    """A stored portfolio of two campaigns, one of which somebody named with markup."""
-    campaigns = [
-        {"campaign_id": "K1", "name": "<script>alert(1)</script>", "started": "2026-05-01", "treated": 80,
-         "control": 20, "shrunken": estimate(50_000.0, 10_000.0, 90_000.0), "chance_of_profit": 0.99},
-        {"campaign_id": "K2", "name": "=1+1", "started": "2026-08-01", "treated": 60, "control": 40,
-         "shrunken": estimate(-9_000.0, -20_000.0, 5_000.0), "chance_of_profit": 0.2},
-    ]  # fmt: skip
-    year = {
-        "since": "2026-01-01", "until": "2026-10-01", "campaigns": 2, "unread": 1,
-        "earned": estimate(50_000.0, 10_000.0, 90_000.0), "lost": estimate(-9_000.0, -20_000.0, 5_000.0),
-        "net": estimate(41_000.0, 2_000.0, 80_000.0), "channels": [],
-        "by_segment": [total("loyal", "segment", estimate(41_000.0, 2_000.0, 80_000.0), "scale_up")],
-        "offers": [total("push_reminder", "offer", estimate(50_000.0, 9_000.0, 90_000.0), "scale_up"),
-                   total("sms_bonus_300", "offer", estimate(-9_000.0, -20_000.0, -1_000.0), "stop")],
-    }  # fmt: skip
-    none = estimate(0.0, 0.0, 0.0)
-    month = year | {"campaigns": 0, "since": "2026-09-01", "earned": none, "lost": none, "net": none, "offers": []}
-    periods = [{"name": "month"} | month, {"name": "year"} | year, {"name": "all"} | year]
-    left_out = [{"campaign_id": "K3", "name": "K3", "reason": "window_open"}]
-    content = json.dumps({"campaigns": campaigns, "left_out": left_out, "periods": periods}).encode()
-    folder = state / "out" / "portfolio" / "2026-10-01-ru"
-    folder.mkdir(parents=True)
-    (folder / "portfolio.json").write_bytes(content)
-    from hashlib import sha256
-
-    digests = {"json": sha256(content).hexdigest()}
-    (folder / "manifest.json").write_text(json.dumps({"written_at": NOW.isoformat(), "digests": digests}))
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +148,47 @@ def test_pages_of_what_is_not_stored_say_how_to_make_it(desk):
     for path, verb in (("/segments", "segments"), ("/scorecard", "scorecard")):
         assert f"netlift {verb}" in text_of(visit(app).get(path))
     assert visit(app).get("/segments?key=..").status_code == 404
+
+
+def test_the_api_gives_the_money_the_tests_and_the_lists_of_the_pages(desk):
+    config, app = desk
+    client, state = visit(app, "reader"), load(config).state
+    written = json.loads((state / "out" / "portfolio" / "2026-10-01-ru" / "portfolio.json").read_bytes())
+    start = client.get("/api/v1/start").json()
+    assert start["portfolio"] == "2026-10-01-ru"
+    assert start["periods"] == written["periods"]
+    (lists, stop) = start["waiting"]
+    assert (lists["page"], stop["page"]) == ("/offers/2026-10-01", "/offers#switches")
+    assert lists["text"] in text_of(client.get("/")), "the words of the page"
+    tests = client.get("/api/v1/tests?sort=profit&order=asc").json()
+    assert [one["campaign"] for one in tests] == ["K3", "K2", "K1"]
+    assert [one["profit"] for one in tests] == [None, *(one["shrunken"] for one in reversed(written["campaigns"]))]
+    assert [one["campaign"] for one in client.get("/api/v1/tests?q=k1&verdict=made").json()] == ["K1"]
+    assert client.get("/api/v1/tests?sort=luck").status_code == 422
+    (told,) = client.get("/api/v1/offers").json()
+    assert (told["handover"], told["as_of"], told["answer"]) == ("awaiting", "2026-10-01", {})
+    manifest = json.loads((state / "out" / "decisions" / "2026-10-01" / "manifest.json").read_bytes())
+    assert client.get("/api/v1/offers/2026-10-01").json()["summary"] == manifest["summary"]
+    assert client.get("/api/v1/offers/nothing").status_code == 404
+    nights = client.get("/api/v1/models").json()["nights"]
+    assert [night["key"] for night in nights if night["kind"] == "decisions"] == ["2026-10-01"]
+    assert client.get("/api/v1/portfolio").status_code == 422, "no kind of result that has an address"
+
+
+def test_the_api_gives_segments_and_scorecards_as_the_verb_wrote_them_and_their_files_to_analysts(desk):
+    config, app = desk
+    folder = load(config).state / "out" / "scorecard" / "2026-09"
+    folder.mkdir(parents=True)
+    content = json.dumps({"months": [{"profit": 1.5}]}).encode()
+    (folder / "scorecard.json").write_bytes(content)
+    told = {"written_at": NOW.isoformat(), "digests": {"json": sha256(content).hexdigest()}}
+    (folder / "manifest.json").write_text(json.dumps(told))
+    reader, analyst = visit(app, "reader"), visit(app, "analyst")
+    assert [one["key"] for one in reader.get("/api/v1/scorecard").json()] == ["2026-09"]
+    assert reader.get("/api/v1/scorecard/2026-09").json() == json.loads(content)
+    place = "/api/v1/scorecard/2026-09/files/scorecard.json"
+    assert (reader.get(place).status_code, analyst.get(place).content) == (403, content)
+    (folder / "customers.parquet").write_bytes(b"rows")
+    assert analyst.get("/api/v1/scorecard/2026-09/files/customers.parquet").status_code == 404, "rows of customers"
+    (folder / "scorecard.json").write_text("{}")
+    assert reader.get("/api/v1/scorecard/2026-09").status_code == 409, "held against its manifest"

@@ -17,8 +17,7 @@ from netlift.closed_loop.result import (
     WorldRow,
     WorldSegmentRow,
 )
-from netlift.decisions.allocation.budget_curve import BudgetPoint
-from netlift.decisions.allocation.dual import Price
+from netlift.decisions.allocation.result import BudgetPoint, Price
 from netlift.decisions.choice.value import Sensitivity
 from netlift.decisions.launch_check.result import BeforeLaunch, ProvedPolicy
 from netlift.decisions.new_offers.plan import NewOffer

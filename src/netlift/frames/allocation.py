@@ -11,8 +11,8 @@ import pandas as pd
 
 from netlift.decisions.allocation.allocate import Allocation
 from netlift.decisions.allocation.allocate import allocate as solve
-from netlift.decisions.allocation.dual import Price
 from netlift.decisions.allocation.problem import Limit, Problem
+from netlift.decisions.allocation.result import Price
 from netlift.frames.columns import FrameError, read_frame, read_numbers
 from netlift.results import Table, Told, format_number
 

@@ -21,8 +21,8 @@ from netlift.report.language import LANGUAGES
 from netlift.report.names import speak_of
 from netlift.report.palette import THEME
 from netlift.text import clean
-from netlift.web.access import Access, TooManyWrongError
-from netlift.web.guard import Guard
+from netlift.web.access import Access, AccessUnreadableError, TooManyWrongError
+from netlift.web.guard import HEADERS, Guard
 from netlift.web.jobs import Jobs
 from netlift.web.pages import PAGES
 from netlift.web.store import NotStoredError, RunStore
@@ -76,7 +76,7 @@ def create_app(
             raise HTTPException(404)
         return Response(static[name], media_type=TYPES[Path(name).suffix], headers={"cache-control": FOR_EVER})
 
-    for kind in (SignInNeededError, StarletteHTTPException, NetliftError):
+    for kind in (SignInNeededError, StarletteHTTPException, NetliftError, Exception):
         app.add_exception_handler(kind, _fail)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=access.hosts, www_redirect=False)
     app.add_middleware(Guard)
@@ -84,21 +84,31 @@ def create_app(
 
 
 async def _fail(request: Request, error: Exception) -> Response:
-    """The answer to what was refused: a sentence, as a page or as JSON."""
+    """The answer to what was refused, or failed, as a page or as JSON.
+
+    With the guard's headers, because an unforeseen failure is answered outside of the guard.
+    """
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
     if isinstance(error, StarletteHTTPException):
         status = error.status_code
     detail = str(error) if isinstance(error, NetliftError) else str(getattr(error, "detail", ""))
+    answer: Response
     if request.url.path.startswith("/api/"):
-        return JSONResponse({"detail": clean(detail) or "sign in with a token"}, status_code=status)
-    if status == 401:
-        return show_plain(request, "sign_in.html", status=401, back=request.url.path, wrong=False)
-    return show_plain(request, "error.html", status=status, code=status, detail=clean(detail))
+        said = "sign in with a token" if status == 401 else "the desk failed; its log says at what"
+        answer = JSONResponse({"detail": clean(detail) or said}, status_code=status)
+    elif status == 401:
+        answer = show_plain(request, "sign_in.html", status=401, back=request.url.path, wrong=False)
+    else:
+        answer = show_plain(request, "error.html", status=status, code=status, detail=clean(detail))
+    for name, value in HEADERS.items():
+        answer.headers.setdefault(name, value)
+    return answer
 
 
 STATUS: dict[type[Exception], int] = {
     SignInNeededError: 401,
     TooManyWrongError: 429,
+    AccessUnreadableError: 503,
     NotStoredError: 404,
     UsageError: 400,
     GateRefusedError: 409,

@@ -22,6 +22,7 @@ HEADERS = {
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
 }
 SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -44,7 +45,6 @@ class Guard:
                 found = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     found.setdefault(name, value)
-                found.setdefault("cache-control", "no-store")
             await send(message)
 
         if (refusal := _refusal(scope, headers)) is not None:

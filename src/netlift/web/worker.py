@@ -62,16 +62,25 @@ def run_job(jobs: Jobs, job_id: str, config: Path, *, clock: Callable[[], dateti
     job = replace(job, state="running", attempts=job.attempts + 1, started_at=clock().isoformat(), error="")
     jobs.write(job)
     given = ["--config", str(config), "--json", "--lock-timeout", str(LOCK_TIMEOUT)]
-    with jobs.log_path(job_id).open("wb") as log:
-        ended = subprocess.run(
-            [sys.executable, "-m", "netlift", job.verb, *given, *job.arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env={**os.environ, "NETLIFT_PROGRESS": "lines", "NETLIFT_LOG_FORMAT": "text"},
-            check=False,
+    try:
+        with jobs.log_path(job_id).open("wb") as log:
+            ended = subprocess.run(
+                [sys.executable, "-m", "netlift", job.verb, *given, *job.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "NETLIFT_PROGRESS": "lines", "NETLIFT_LOG_FORMAT": "text"},
+                check=False,
+            )
+    except OSError as error:
+        job = replace(
+            job,
+            state="failed",
+            ended_at=clock().isoformat(),
+            error=f"{job.verb} could not be started ({error.strerror}); free memory or disk, and order it again",
         )
-    job = _ended(jobs, job, ended.returncode, ended.stdout, clock().isoformat())
+    else:
+        job = _ended(jobs, job, ended.returncode, ended.stdout, clock().isoformat())
     jobs.write(job)
     if not job.is_over:  # cut off from outside: once more
         jobs.enqueue(job_id)

@@ -20,11 +20,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from netlift.decisions.allocation.bundle_method import Effort, Lowest, minimise
-from netlift.decisions.allocation.dual import NONE, Dual, Price, Prices
+from netlift.decisions.allocation.dual import NONE, Dual, Prices
 from netlift.decisions.allocation.exact_programs import solve_relaxed, solve_whole
 from netlift.decisions.allocation.near_ties import Undecided, margins, near_ties, open_entries
 from netlift.decisions.allocation.problem import Problem
 from netlift.decisions.allocation.repair import Repaired, repair
+from netlift.decisions.allocation.result import Price
 from netlift.errors import GateRefusedError
 from netlift.results import format_number
 

@@ -7,39 +7,15 @@ the price of money, so that a point between two budgets earns no less than the s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from netlift.decisions.allocation.allocate import allocate
 from netlift.decisions.allocation.problem import BUDGET, Problem
+from netlift.decisions.allocation.result import BudgetPoint
 from netlift.errors import DataError
 from netlift.results import Table
-
-
-@dataclass(frozen=True, kw_only=True)
-class BudgetPoint:
-    """One budget.
-
-    Attributes:
-        budget: Money to spend at most, in currency.
-        spent: What is spent, in currency.
-        profit: What the allocation earns, in currency.
-        bound: What no allocation within the budget exceeds, in currency.
-        gap: (bound - profit) / |bound|.
-        price: What one more unit of budget earns at most, in currency.
-        customers: Customers who get an option.
-        binding: Names of the limits that bind, the budget among them.
-    """
-
-    budget: float
-    spent: float
-    profit: float
-    bound: float
-    gap: float
-    price: float
-    customers: int
-    binding: tuple[str, ...]
 
 
 def budget_path(problem: Problem, *, budgets: Sequence[float] | np.ndarray) -> Table[BudgetPoint]:

@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 
 from netlift.decisions.allocation.problem import Problem
-from netlift.results import format_number
+from netlift.decisions.allocation.result import Price
 
 NONE = -1
 
@@ -37,40 +37,6 @@ class Prices:
 
     money: float
     per_option: np.ndarray
-
-
-@dataclass(frozen=True, kw_only=True)
-class Price:
-    """What one limit is worth at the margin.
-
-    One more unit can earn no more than `price`, and one unit less loses at least that much (with many customers both
-    are the same). For a minimum, it is what one less would earn.
-
-    Attributes:
-        name: The limit; minimums and upper limits of one name are two rows.
-        side: "most" or "least".
-        bound: The limit itself.
-        used: What the allocation uses.
-        slack: How far `used` is from the bound.
-        price: Currency per unit, not below 0.
-        binding: Whether another bound would change the profit.
-    """
-
-    name: str
-    side: str
-    bound: float
-    used: float
-    slack: float
-    price: float
-    binding: bool
-
-    def __str__(self) -> str:
-        used = f"{format_number(self.used)} of {format_number(self.bound)}"
-        if not self.binding:
-            return f"{self.name}: does not bind, {used} used"
-        if self.side == "least":
-            return f"{self.name}: one unit less of the minimum earns {format_number(self.price)}, {used} used"
-        return f"{self.name}: one more unit earns up to {format_number(self.price)}, {used} used"
 
 
 @dataclass(frozen=True, kw_only=True)

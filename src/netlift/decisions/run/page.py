@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from netlift.decisions.allocation.dual import Price
+from netlift.decisions.allocation.result import Price
 from netlift.decisions.changes.page import changes_section
 from netlift.decisions.run.page_journeys import journeys_section
 from netlift.decisions.run.page_launch_check import before_launch_section, say_check, warn_before_launch

@@ -12,9 +12,9 @@ from netlift.config.business import BusinessSettings
 from netlift.config.criteria import SEGMENT
 from netlift.config.decision import DecisionSettings
 from netlift.config.segments import SEGMENTS
-from netlift.decisions.allocation.budget_curve import BudgetPoint, budget_path
-from netlift.decisions.allocation.dual import Price
+from netlift.decisions.allocation.budget_curve import budget_path
 from netlift.decisions.allocation.problem import BUDGET
+from netlift.decisions.allocation.result import BudgetPoint, Price
 from netlift.decisions.choice.choose import Decided, spent
 from netlift.decisions.choice.value import find_sensitivity
 from netlift.decisions.eligibility.reasons import Refusal, count_reasons

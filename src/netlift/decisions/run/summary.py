@@ -8,8 +8,7 @@ from datetime import date
 from typing import Any
 
 from netlift.config.decision import Approval
-from netlift.decisions.allocation.budget_curve import BudgetPoint
-from netlift.decisions.allocation.dual import Price
+from netlift.decisions.allocation.result import BudgetPoint, Price
 from netlift.decisions.changes.result import Changes
 from netlift.decisions.choice.value import Sensitivity
 from netlift.decisions.eligibility.stops import Stop
