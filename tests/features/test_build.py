@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -12,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlift.errors import DataError, SchemaDriftError
-from netlift.features.build import build_features, iterate_features
+from netlift.features.build import build_features, iterate_features, iterate_together
 from netlift.features.matrix import FeatureMatrix
 from netlift.features.queries import Queries, queries_at, queries_of_joined
+from netlift.features.shared_rows import FeatureRequest
 from netlift.features.vocabulary import Vocabulary, learn_vocabulary
 
 pytestmark = pytest.mark.slow
@@ -109,6 +112,31 @@ def test_the_stream_equals_the_matrix():
     np.testing.assert_array_equal(np.concatenate([part.X for part in parts]), whole.X)
     summed = {column: sum(part.unseen.get(column, 0) for part in parts) for column in whole.unseen}
     assert summed == whole.unseen
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=seeds, rows_per_partition=st.integers(1, 200))
+def test_requests_that_share_a_pass_get_what_each_gets_alone(seed, rows_per_partition):
+    """Other words, other windows, other sources: cells and counts of unseen values are those of a pass of its own."""
+    frames = random_frames(np.random.default_rng(seed), customers=9, receipts=300)
+    learned, tables = learn(frames), make_tables(frames, attributes=ATTRIBUTES)
+    fewer = replace(learned, categories=learned.categories[1:2], channels=learned.channels[::-1], attributes={})
+    plain = Vocabulary(attributes={}, sources=())
+    requests = [
+        FeatureRequest(vocabulary=learned, observation_days=400),
+        FeatureRequest(vocabulary=fewer, observation_days=60),
+        FeatureRequest(vocabulary=plain, observation_days=700, names=("purchases_365d",)),
+        FeatureRequest(vocabulary=learned, observation_days=400),
+    ]
+    parts = [*iterate_together(tables, CUTOFFS, requests, rows_per_partition=rows_per_partition)]
+    assert all(each[0] is each[3] for each in parts)
+    for request, *shared in zip(requests, *parts, strict=True):
+        alone = iterate_features(
+            tables, CUTOFFS, request.vocabulary, observation_days=request.observation_days, names=request.names
+        )
+        (whole,) = alone
+        np.testing.assert_array_equal(np.concatenate([part.X for part in shared]), whole.X)
+        assert sum((Counter(part.unseen) for part in shared), Counter()) == Counter(whole.unseen)
 
 
 def test_answers_come_in_the_order_of_the_questions():

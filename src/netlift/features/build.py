@@ -16,14 +16,15 @@ from netlift.features.catalogue import (
     engagement_entries,
     purchase_entries,
 )
-from netlift.features.customers import LoadedCustomers, fill_customers, load_customers, locate_customers
+from netlift.features.customers import LoadedCustomers, fill_customers, load_customers_for, locate_customers
 from netlift.features.engagement import fill_engagement
 from netlift.features.kernel import DAY, fill_purchases
 from netlift.features.matrix import Feature, FeatureMatrix
 from netlift.features.own_features import load_features, own_values
 from netlift.features.queries import Queries, to_instants
-from netlift.features.sources import check_sources, count_receipts, engagement_rows, receipt_rows
-from netlift.features.streams import CustomerIndex, CustomerRows, PartitionedRows, read_rows
+from netlift.features.shared_rows import FeatureRequest, SharedRows
+from netlift.features.sources import check_sources, count_receipts
+from netlift.features.streams import CustomerIndex, CustomerRows
 from netlift.features.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -64,18 +65,18 @@ def build_features(
     customers, asked = locate_customers(tables, vocabulary, queries)
     order = np.lexsort((queries.cutoff, asked))
     asked, cutoffs = asked[order], queries.cutoff[order]
-    builder = FeatureBuilder(
-        tables,
-        customers,
-        vocabulary,
-        _Reach(cutoffs, observation_days),
-        rows_per_partition=rows_per_partition,
-        names=names,
+    request = FeatureRequest(
+        vocabulary=vocabulary, observation_days=observation_days, names=None if names is None else tuple(names)
     )
+    builder = FeatureBuilder(tables, customers, request)
+    index = _index(tables, customers, rows_per_partition)
+    rows = SharedRows(tables, [request], cutoffs, index, held_rows=rows_per_partition)
     out = np.empty((len(builder.features), len(queries)), dtype=np.float32)
-    for partition in range(builder.index.partitions):
-        first, last = np.searchsorted(asked, builder.index.span(partition))
-        builder.fill(partition, asked[first:last], cutoffs[first:last], out, int(first))
+    for partition in range(index.partitions):
+        span = index.span(partition)
+        first, last = np.searchsorted(asked, span)
+        for own in rows.take(partition):
+            builder.fill(own, span, asked[first:last], cutoffs[first:last], out, int(first))
     if not np.array_equal(order, np.arange(len(order))):
         for row in out:
             row[order] = row.copy()
@@ -102,32 +103,57 @@ def iterate_features(
     Each matrix is a partition of customers, so that memory stays bounded; its `unseen` counts the partition's rows,
     and the first one the customers' attributes. Arguments and refusals are those of `build_features`.
     """
-    instants = np.sort(to_instants(cutoffs))
-    check_sources(tables, vocabulary)
-    customers = load_customers(tables, vocabulary)
-    builder = FeatureBuilder(
-        tables,
-        customers,
-        vocabulary,
-        _Reach(instants, observation_days),
-        rows_per_partition=rows_per_partition,
-        names=names,
+    request = FeatureRequest(
+        vocabulary=vocabulary, observation_days=observation_days, names=None if names is None else tuple(names)
     )
-    for partition in range(builder.index.partitions):
-        first, last = builder.index.span(partition)
-        joined = customers.joined_at[first:last, None] < instants.view(np.int64)[None, :]
-        customer, cutoff = np.nonzero(joined)
+    for (matrix,) in iterate_together(tables, cutoffs, [request], rows_per_partition=rows_per_partition):
+        yield matrix
+
+
+def iterate_together(
+    tables: Tables,
+    cutoffs: Sequence[datetime] | np.ndarray,
+    requests: Sequence[FeatureRequest],
+    *,
+    rows_per_partition: int = ROWS_PER_PARTITION,
+) -> Iterator[list[FeatureMatrix]]:
+    """For each partition a matrix per request, those of `iterate_features`; receipts are read once for all of them.
+
+    Requests that are equal share a matrix.
+    """
+    instants = np.sort(to_instants(cutoffs))
+    distinct = [request for i, request in enumerate(requests) if request not in requests[:i]]
+    for request in distinct:
+        check_sources(tables, request.vocabulary)
+    known = load_customers_for(tables, [request.vocabulary for request in distinct])
+    builders = [FeatureBuilder(tables, *each) for each in zip(known, distinct, strict=True)]
+    index = _index(tables, known[0], rows_per_partition)
+    rows = SharedRows(tables, distinct, instants, index, held_rows=rows_per_partition)
+    for partition in range(index.partitions):
+        first, last = index.span(partition)
+        customer, cutoff = np.nonzero(known[0].joined_at[first:last, None] < instants.view(np.int64)[None, :])
         asked, instant = customer + first, instants[cutoff]
-        out = np.empty((len(builder.features), len(asked)), dtype=np.float32)
-        builder.unseen = dict(customers.unseen) if partition == 0 else {}
-        builder.fill(partition, asked, instant, out, 0)
-        yield FeatureMatrix(
-            customer_id=customers.customer_id[asked],
-            cutoff=instant,
-            X=out.T,
-            features=builder.features,
-            unseen=builder.unseen,
-        )
+        matrices = []
+        for builder, own in zip(builders, rows.take(partition), strict=True):
+            out = np.empty((len(builder.features), len(asked)), dtype=np.float32)
+            builder.unseen = dict(builder.customers.unseen) if partition == 0 else {}
+            builder.fill(own, (first, last), asked, instant, out, 0)
+            matrices.append(
+                FeatureMatrix(
+                    customer_id=known[0].customer_id[asked],
+                    cutoff=instant,
+                    X=out.T,
+                    features=builder.features,
+                    unseen=builder.unseen,
+                )
+            )
+        yield [matrices[distinct.index(request)] for request in requests]
+
+
+def _index(tables: Tables, customers: LoadedCustomers, rows_per_partition: int) -> CustomerIndex:
+    return CustomerIndex.build(
+        customers.hashes, rows=count_receipts(tables), rows_per_partition=min(rows_per_partition, ROWS_IN_CACHE)
+    )
 
 
 def choose_features(vocabulary: Vocabulary, names: Sequence[str] | None) -> tuple[Feature, ...]:
@@ -146,82 +172,53 @@ def choose_features(vocabulary: Vocabulary, names: Sequence[str] | None) -> tupl
     return tuple(by_name[name] for name in names)
 
 
-class _Reach:
-    """The time that rows of any query may be of."""
-
-    def __init__(self, cutoffs: np.ndarray, observation_days: int) -> None:
-        self.observation = observation_days * DAY
-        self.since: datetime = (cutoffs.min() - np.timedelta64(observation_days, "D")).item()
-        self.until: datetime = cutoffs.max().item()
-
-
 class FeatureBuilder:
-    """Rows read and partitioned, ready to be filled into matrices partition by partition.
+    """Fills the features of one request into matrices, partition by partition.
 
     Args:
         tables: The tables of a business.
-        customers: Whom the queries may ask about.
-        vocabulary: What was learned before training.
-        reach: The time that rows may be of.
-        rows_per_partition: Receipts held in memory at once.
-        names: Features wanted; all when None.
+        customers: Whom the queries may ask about, by the request's own words.
+        request: What is asked.
     """
 
-    def __init__(
-        self,
-        tables: Tables,
-        customers: LoadedCustomers,
-        vocabulary: Vocabulary,
-        reach: _Reach,
-        *,
-        rows_per_partition: int,
-        names: Sequence[str] | None,
-    ) -> None:
-        self.features = choose_features(vocabulary, names)
+    def __init__(self, tables: Tables, customers: LoadedCustomers, request: FeatureRequest) -> None:
+        self.features = choose_features(request.vocabulary, request.names)
         self.unseen: dict[str, int] = {}
-        self._customers = customers
-        self._vocabulary = vocabulary
+        self.customers = customers
+        self._vocabulary = request.vocabulary
         self._tables = tables
-        self._own = [own for own in load_features(vocabulary.own) if own.feature in self.features]
-        self._observation = reach.observation
-        engine = tables.engine
-        self.index = CustomerIndex.build(
-            customers.hashes,
-            rows=count_receipts(tables),
-            rows_per_partition=min(rows_per_partition, ROWS_IN_CACHE),
-        )
-        window = {"since": reach.since, "until": reach.until}
-        receipts = receipt_rows(tables, vocabulary, **window)
-        self._receipts = read_rows(engine, receipts, self.index, table="transactions", held_rows=rows_per_partition)
-        engagement = engagement_rows(tables, vocabulary, **window)
-        self._engagement: PartitionedRows | None = None
-        if engagement is not None:
-            self._engagement = read_rows(
-                engine, engagement, self.index, table="contacts, events, surveys", held_rows=rows_per_partition
-            )
+        self._own = [own for own in load_features(request.vocabulary.own) if own.feature in self.features]
+        self._observation = request.observation
 
-    def fill(self, partition: int, asked: np.ndarray, cutoffs: np.ndarray, out: np.ndarray, start: int) -> None:
+    def fill(
+        self,
+        rows: tuple[CustomerRows, CustomerRows | None],
+        span: tuple[int, int],
+        asked: np.ndarray,
+        cutoffs: np.ndarray,
+        out: np.ndarray,
+        start: int,
+    ) -> None:
         """Fill the columns of `out` from `start` on with the features of a partition's queries.
 
         Args:
-            partition: Which one; each can be filled once.
+            rows: Receipts and engagement of the partition, of `SharedRows`.
+            span: Its first customer, and the first after it.
             asked: Position of the customer of each query, ascending, shape (n,).
             cutoffs: Its cutoffs, ascending within a customer, datetime64[us], shape (n,).
             out: float32, shape (features, at least start + n).
             start: Column of the first query.
         """
-        first, last = self.index.span(partition)
-        query_offsets = np.searchsorted(asked, np.arange(first, last + 1))
+        query_offsets = np.searchsorted(asked, np.arange(span[0], span[1] + 1))
         queries = query_offsets, cutoffs.view(np.int64)
-        receipts = self._receipts.take(partition)
+        receipts, engagement = rows
         words = self._vocabulary
         known = len(words.categories), len(words.channels)
         self._count_unseen(receipts, "transactions.category", 0, known[0])
         self._count_unseen(receipts, "transactions.channel", 1, known[1])
         position = self._position(purchase_entries(words))
         fill_purchases(_arrays(receipts), queries, known, self._observation, position, out, start)
-        if self._engagement is not None:
-            engagement = self._engagement.take(partition)
+        if engagement is not None:
             channels = len(words.contact_channels)
             kinds = len(words.event_kinds)
             self._count_unseen(engagement, "offers.channel", 0, channels)
@@ -237,9 +234,9 @@ class FeatureBuilder:
             )
         own = self._position(customer_entries(words))
         here = out[:, start : start + len(asked)]
-        fill_customers(self._customers, asked, cutoffs, own, here)
+        fill_customers(self.customers, asked, cutoffs, own, here)
         if self._own and len(asked):
-            ids, since = self._customers.customer_id[asked], np.timedelta64(self._observation // DAY, "D")
+            ids, since = self.customers.customer_id[asked], np.timedelta64(self._observation // DAY, "D")
             names = [feature.name for feature in self.features]
             for name, values in own_values(self._tables, self._own, ids, cutoffs, since=since).items():
                 here[names.index(name)] = values

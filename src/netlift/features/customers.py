@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from netlift.features.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pyarrow as pa
 
     from netlift.data.read import Tables
 
@@ -62,6 +64,17 @@ def load_customers(tables: Tables, vocabulary: Vocabulary, ids: np.ndarray | Non
     Raises:
         DataError: Ids that `customers` does not have.
     """
+    return load_customers_for(tables, [vocabulary], ids)[0]
+
+
+def load_customers_for(
+    tables: Tables, vocabularies: Sequence[Vocabulary], ids: np.ndarray | None = None
+) -> list[LoadedCustomers]:
+    """The same customers by the words of each vocabulary, read once; ids and dates are shared.
+
+    Raises:
+        DataError: Ids that `customers` does not have.
+    """
     import ibis
 
     customers = tables["customers"]
@@ -70,28 +83,36 @@ def load_customers(tables: Tables, vocabulary: Vocabulary, ids: np.ndarray | Non
     else:
         asked = ibis.memtable({"asked_id": ids, "position": np.arange(len(ids))})
         chosen = asked.left_join(customers, asked.asked_id == customers.customer_id).order_by("position")
-    words = vocabulary.attributes
-    own = {f"attribute_{i}": _attribute(chosen[name], words[name]) for i, name in enumerate(words)}
+    coded = list(dict.fromkeys(item for words in vocabularies for item in words.attributes.items()))
+    own = {f"attribute_{i}": _attribute(chosen[name], known) for i, (name, known) in enumerate(coded)}
     rows = tables.connection.to_pyarrow(
         chosen.select("customer_id", "joined_at", "birth_date", hashed=tables.engine.hash_id(chosen.customer_id), **own)
     )
     unknown = rows["customer_id"].null_count
     if unknown:
         raise DataError(f"customers: {unknown:,} of {len(rows):,} customers asked about are not in the table")
-    attributes = np.empty((len(own), len(rows)), dtype=np.float32)
-    unseen = {}
-    for row, column, (name, known) in zip(attributes, own, vocabulary.attributes.items(), strict=True):
-        row[:] = rows[column].to_numpy(zero_copy_only=False)
-        if known is not None:
-            unseen[name] = int((row == len(known)).sum())
-    return LoadedCustomers(
+    first = LoadedCustomers(
         customer_id=rows["customer_id"].to_numpy(zero_copy_only=False),
         hashes=to_numpy(rows["hashed"].combine_chunks(), "customers.customer_id").view(np.uint64),
         joined_at=to_numpy(rows["joined_at"].combine_chunks(), "customers.joined_at"),
         birth_day=_to_days(rows["birth_date"].to_numpy(zero_copy_only=False)),
-        attributes=attributes,
-        unseen=unseen,
+        attributes=np.empty((0, len(rows)), dtype=np.float32),
+        unseen={},
     )
+    return [_with_attributes(first, words, rows, coded) for words in vocabularies]
+
+
+def _with_attributes(
+    customers: LoadedCustomers, vocabulary: Vocabulary, rows: pa.Table, coded: list[tuple[str, tuple[str, ...] | None]]
+) -> LoadedCustomers:
+    """The customers with the attributes of one vocabulary, of columns that were read for all."""
+    attributes = np.empty((len(vocabulary.attributes), len(rows)), dtype=np.float32)
+    unseen = {}
+    for row, (name, known) in zip(attributes, vocabulary.attributes.items(), strict=True):
+        row[:] = rows[f"attribute_{coded.index((name, known))}"].to_numpy(zero_copy_only=False)
+        if known is not None:
+            unseen[name] = int((row == len(known)).sum())
+    return replace(customers, attributes=attributes, unseen=unseen)
 
 
 def encode(values: ir.Value, known: tuple[str, ...], *, missing: int | None, step: int = 1) -> ir.Value:

@@ -181,6 +181,22 @@ def read_rows(engine: Engine, rows: ir.Table, index: CustomerIndex, *, table: st
     return partitioned
 
 
+def recode(rows: CustomerRows, codes: np.ndarray, *, flags: int, since: int) -> CustomerRows:
+    """The same rows with other codes, in the order that these give.
+
+    Args:
+        rows: Rows of a partition.
+        codes: New code of each low and of each second byte, int64, shape (2, 256).
+        flags: Bits above the second byte that stay.
+        since: Only rows from this moment on are counted, in local microseconds.
+    """
+    words = rows.words.copy()
+    code_counts = np.zeros((2, 256), dtype=np.int64)
+    _recode(words, codes, flags << 16, since, code_counts)
+    _sort(words, rows.offsets)
+    return CustomerRows(words=words, offsets=rows.offsets, code_counts=code_counts)
+
+
 def to_numpy(column: pa.Array, name: str) -> np.ndarray:
     """The values of a column, instants as microseconds.
 
@@ -266,6 +282,17 @@ def _count(block: np.ndarray, first: int, offsets: np.ndarray, code_counts: np.n
         offsets[(word >> 32) - first + 1] += 1
         code_counts[0, word & 255] += 1
         code_counts[1, (word >> 8) & 255] += 1
+
+
+@njit(cache=True, nogil=True)
+def _recode(words: np.ndarray, codes: np.ndarray, flags: int, since: int, code_counts: np.ndarray) -> None:
+    for i in range(len(words)):
+        word = words[i, CODES]
+        low, second = codes[0, word & 255], codes[1, (word >> 8) & 255]
+        words[i, CODES] = ((word >> 32) << 32) | (word & flags) | (second << 8) | low
+        if words[i, AT] >= since:
+            code_counts[0, low] += 1
+            code_counts[1, second] += 1
 
 
 @njit(cache=True, nogil=True)

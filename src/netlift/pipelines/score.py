@@ -31,7 +31,7 @@ from netlift.data.snapshot import monthly_money
 from netlift.data.write import parquet_writer, row_groups
 from netlift.errors import DataError, GateRefusedError
 from netlift.evaluation.value.retention import RetentionEconomics, churn_threshold, retention_profit
-from netlift.features.build import iterate_features
+from netlift.features.build import iterate_together
 from netlift.features.matrix import FeatureMatrix
 from netlift.features.profile import WHAT_HELPS, Drift, DriftWatch
 from netlift.progress import Progress, Silent
@@ -310,21 +310,11 @@ class _Scoring:
             raise GateRefusedError("no scores were written: " + "; ".join(reasons))
 
     def _parts(self) -> Iterator[list[FeatureMatrix]]:
-        """Partitions of the customers, each as one matrix per champion; the same pass where vocabularies agree."""
-        shapes = [(c.contract.vocabulary, c.contract.observation_days) for c in self._champions]
-        distinct = [shape for i, shape in enumerate(shapes) if shape not in shapes[:i]]
-        streams = [
-            iterate_features(
-                self._tables,
-                np.array([self._as_of], dtype="datetime64[us]"),
-                vocabulary,
-                observation_days=observation_days,
-                rows_per_partition=self._settings.engine.rows_per_partition,
-            )
-            for vocabulary, observation_days in distinct
-        ]
-        for matrices in zip(*streams, strict=True):
-            yield [matrices[distinct.index(shape)] for shape in shapes]
+        """Partitions of the customers, each as one matrix per champion; one pass over the receipts."""
+        requests = [champion.contract.request for champion in self._champions]
+        cutoffs = np.array([self._as_of], dtype="datetime64[us]")
+        rows = self._settings.engine.rows_per_partition
+        return iterate_together(self._tables, cutoffs, requests, rows_per_partition=rows)
 
     def _score(self, parts: list[FeatureMatrix]) -> pa.Table:
         import pyarrow as pa

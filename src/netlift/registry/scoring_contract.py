@@ -11,6 +11,7 @@ from netlift.config.settings import did_you_mean
 from netlift.data.read import Tables
 from netlift.errors import ModelIntegrityError, SchemaDriftError
 from netlift.features.catalogue import CATALOGUE_VERSION
+from netlift.features.shared_rows import FeatureRequest
 from netlift.features.vocabulary import Vocabulary
 
 CONTRACT_FILE = "scoring.json"
@@ -50,6 +51,11 @@ class ScoringContract:
     level_seen: int = 1
     observational: str = ""
     catalogue_version: str = CATALOGUE_VERSION
+
+    @property
+    def request(self) -> FeatureRequest:
+        """The features that the model is asked with."""
+        return FeatureRequest(vocabulary=self.vocabulary, observation_days=self.observation_days)
 
     def to_json(self) -> bytes:
         """The contract as JSON bytes; the same contract gives the same bytes."""

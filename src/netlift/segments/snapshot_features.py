@@ -11,8 +11,9 @@ import numpy as np
 from netlift.config.business import BusinessSettings
 from netlift.config.segments import SegmentSettings
 from netlift.data.read import Tables
-from netlift.features.build import iterate_features
+from netlift.features.build import iterate_together
 from netlift.features.matrix import FeatureMatrix
+from netlift.features.shared_rows import FeatureRequest
 from netlift.features.vocabulary import Vocabulary
 from netlift.registry.champions import Champion, in_population, select_features
 
@@ -45,7 +46,7 @@ def read_cutoffs(
 ) -> dict[date, pd.DataFrame]:
     """A frame per cutoff with a row per customer who had joined and has not cancelled, in the order of ids.
 
-    All cutoffs are made in one pass over the receipts; another for each vocabulary that the champions learned.
+    All cutoffs, and all that the champions ask, are made in one pass over the receipts.
 
     Args:
         tables: The tables of the business.
@@ -83,29 +84,16 @@ def _partitions(
     cutoffs: Sequence[date],
 ) -> Iterator[tuple[FeatureMatrix, list[FeatureMatrix]]]:
     """Partitions of the customers: our own features, and those that each champion knows, in the same rows."""
-    shapes = [(c.contract.vocabulary, c.contract.observation_days) for c in champions]
-    distinct = [shape for i, shape in enumerate(shapes) if shape not in shapes[:i]]
     sources = ("contacts",) if "contacts" in tables else ()
-    names = [*OWN_FEATURES, *([CONTACTS] if sources else [])]
+    own_request = FeatureRequest(
+        vocabulary=Vocabulary(attributes={}, sources=sources),  # type: ignore[arg-type]
+        observation_days=segments.observation_days,
+        names=(*OWN_FEATURES, *([CONTACTS] if sources else [])),
+    )
+    requests = [own_request, *(champion.contract.request for champion in champions)]
     instants = np.array(cutoffs, dtype="datetime64[us]")
-    streams = [
-        iterate_features(
-            tables,
-            instants,
-            Vocabulary(attributes={}, sources=sources),  # type: ignore[arg-type]
-            observation_days=segments.observation_days,
-            rows_per_partition=per_partition,
-            names=names,
-        ),
-        *(
-            iterate_features(
-                tables, instants, vocabulary, observation_days=observation_days, rows_per_partition=per_partition
-            )
-            for vocabulary, observation_days in distinct
-        ),
-    ]
-    for own, *matrices in zip(*streams, strict=True):
-        yield own, [matrices[distinct.index(shape)] for shape in shapes]
+    for own, *asked in iterate_together(tables, instants, requests, rows_per_partition=per_partition):
+        yield own, asked
 
 
 def _own_columns(matrix: FeatureMatrix | None) -> pd.DataFrame:

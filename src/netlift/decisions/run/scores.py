@@ -14,7 +14,7 @@ from netlift.config.business import BusinessSettings, ScoreSettings, TaskName
 from netlift.data.by_customer import run_by_customer
 from netlift.data.read import Tables
 from netlift.errors import DataError, GateRefusedError
-from netlift.features.build import iterate_features
+from netlift.features.build import iterate_together
 from netlift.features.catalogue import build_catalogue
 from netlift.features.matrix import FeatureMatrix
 from netlift.features.profile import WHAT_HELPS, DriftWatch
@@ -183,24 +183,11 @@ def score_churn(settings: BusinessSettings, tables: Tables, champion: Champion, 
 def _partitions(
     tables: Tables, champions: Mapping[str, Champion], as_of: date, *, rows_per_partition: int
 ) -> Iterator[dict[str, FeatureMatrix]]:
-    """One matrix per champion of each partition of customers; the same pass where vocabularies agree."""
-    shapes = {task: (c.contract.vocabulary, c.contract.observation_days) for task, c in champions.items()}
-    distinct: list[tuple[object, int]] = []
-    for shape in shapes.values():
-        if shape not in distinct:
-            distinct.append(shape)
-    streams = [
-        iterate_features(
-            tables,
-            np.array([as_of], dtype="datetime64[us]"),
-            vocabulary,  # type: ignore[arg-type]
-            observation_days=observation_days,
-            rows_per_partition=rows_per_partition,
-        )
-        for vocabulary, observation_days in distinct
-    ]
-    for matrices in zip(*streams, strict=True):
-        yield {task: matrices[distinct.index(shape)] for task, shape in shapes.items()}
+    """One matrix per champion of each partition of customers; one pass over the receipts."""
+    cutoffs = np.array([as_of], dtype="datetime64[us]")
+    requests = [champion.contract.request for champion in champions.values()]
+    for matrices in iterate_together(tables, cutoffs, requests, rows_per_partition=rows_per_partition):
+        yield dict(zip(champions, matrices, strict=True))
 
 
 def _parts(
