@@ -1,8 +1,8 @@
 """How much memory does a decision hold? Invented scores go through the code that chooses and writes, no receipts.
 
 Customers have their effects, consents and costs drawn at random; what is measured are the real `value_options`,
-`choose` and the log's files, in a process of its own, above what the process holds before any customer is there. Reading and
-scoring are bounded by `engine.rows_per_partition` and are not in it.
+`choose` and the log's files, in a process of its own, above what the process holds before any customer is there.
+Reading and scoring are bounded by `engine.rows_per_partition` and are not in it.
 
     python benchmarks/decide_memory.py --customers 200000 1000000
 """

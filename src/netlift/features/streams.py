@@ -187,12 +187,12 @@ def recode(rows: CustomerRows, codes: np.ndarray, *, flags: int, since: int) -> 
     Args:
         rows: Rows of a partition.
         codes: New code of each low and of each second byte, int64, shape (2, 256).
-        flags: Bits above the second byte that stay.
+        flags: Bits of the codes above the second byte that stay.
         since: Only rows from this moment on are counted, in local microseconds.
     """
     words = rows.words.copy()
     code_counts = np.zeros((2, 256), dtype=np.int64)
-    _recode(words, codes, flags << 16, since, code_counts)
+    _recode(words, codes, flags, since, code_counts)
     _sort(words, rows.offsets)
     return CustomerRows(words=words, offsets=rows.offsets, code_counts=code_counts)
 
