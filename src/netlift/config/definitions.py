@@ -313,34 +313,22 @@ EventLearner = Annotated[str, AfterValidator(known_or_own(("own_rhythm", "logist
 AmountLearner = Annotated[str, AfterValidator(known_or_own(("mean_by_rfm", "tweedie", "ziln", "two_part"), "learner"))]
 
 
-class EventLabel(Settings):
-    """Whether something of a user's own happens in the horizon.
+class OwnTaskLabel(Settings):
+    """What of a user's own is predicted over the horizon.
 
     Attributes:
-        kind: That it is an event.
+        kind: Whether it happens, or how much of it comes; it decides which definition the file is read as.
         own: The `OwnLabel`, by dotted path or entry point.
     """
 
-    kind: Literal["event"]
-    own: OwnLabelPath
-
-
-class AmountLabel(Settings):
-    """How much of something of a user's own comes in the horizon.
-
-    Attributes:
-        kind: That it is an amount.
-        own: The `OwnLabel`, by dotted path or entry point.
-    """
-
-    kind: Literal["amount"]
+    kind: Literal["event", "amount"]
     own: OwnLabelPath
 
 
 class EventDefinition(EventTask, CutoffDefinition):
     """An own task: the probability that something happens in the horizon."""
 
-    label: EventLabel
+    label: OwnTaskLabel
     candidates: Annotated[tuple[EventLearner, ...], Field(min_length=1)]
 
 
@@ -348,7 +336,7 @@ class AmountDefinition(CutoffDefinition):
     """An own task: how much of something comes in the horizon."""
 
     task: TaskName
-    label: AmountLabel
+    label: OwnTaskLabel
     candidates: Annotated[tuple[AmountLearner, ...], Field(min_length=1)]
     gates: LtvGate
 

@@ -39,7 +39,7 @@ class ModelVersion:
     """One version of a registered model.
 
     Attributes:
-        task: churn, ltv or uplift.
+        task: churn, ltv, uplift, or an own task.
         version: Its number.
         digest: The sha256 over every file of its folder.
         run_id: The training run it came from.
@@ -94,7 +94,7 @@ def register(
 
     Args:
         store: The store.
-        task: churn, ltv or uplift.
+        task: churn, ltv, uplift, or an own task.
         files: The stored form (see `estimators/stored.py`).
         run_id: The training run.
         card: The model card, Markdown: the version's description, as far as MLflow has room for it.

@@ -15,7 +15,7 @@ class CardContent:
     """What a card states; nothing in it is about one person.
 
     Attributes:
-        task: churn, ltv or uplift.
+        task: churn, ltv, uplift, or an own task.
         description: One sentence, from the model's definition.
         estimator: Which candidate it is.
         currency: Of all money.

@@ -20,7 +20,7 @@ from netlift.evaluation.churn.money_at_risk import MoneyAtRisk, compare_found, m
 from netlift.report.charts import calibration_chart
 from netlift.results import Estimate, Table, format_number
 from netlift.training.gate import Cutoffs, GateCheck, auc_believable, calibration_over_cutoffs, calibration_within
-from netlift.training.judge import Earlier, Judge, by_name, draw_gains, draw_importance
+from netlift.training.judge import ChartTitles, Earlier, Judge, by_name, draw_gains, draw_importance
 from netlift.training.task import MoneyAtStake, TrainingTask
 
 LIST_SHARE = 0.1
@@ -67,7 +67,12 @@ class ChurnJudge(Judge[EventTask]):
     """
 
     measure = "ROC-AUC"
-    charts = ("Chance of being lost: predicted and come true", "Lost customers found", "lost customers")
+    charts = ChartTitles(
+        tenths="Chance of being lost: predicted and come true",
+        gains="Lost customers found",
+        outcome="lost customers",
+        importance="What the chance of being lost depends on",
+    )
     columns: tuple[str, ...] = ("roc_auc", "log_loss", "calibration_error", "lift_top_tenth", *FOUND)
 
     def __init__(
@@ -181,11 +186,11 @@ class ChurnJudge(Judge[EventTask]):
                 observed=np.array([t.observed.point for t in tenths]),
                 lower=np.array([t.observed.ci_lower for t in tenths]),
                 upper=np.array([t.observed.ci_upper for t in tenths]),
-                title=self.charts[0],
+                title=self.charts.tenths,
             ),
-            "gains.svg": draw_gains(p, self.test.y, outcome=self.charts[2], title=self.charts[1]),
+            "gains.svg": draw_gains(p, self.test.y, outcome=self.charts.outcome, title=self.charts.gains),
         }
-        return figures | draw_importance(candidate, "What the chance of being lost depends on")
+        return figures | draw_importance(candidate, self.charts.importance)
 
     def checks(self, p: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[GateCheck]:
         figures, gates = self.metrics(p), self.definition.gates

@@ -38,6 +38,23 @@ class Earlier:
     predicted: np.ndarray
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChartTitles:
+    """What the charts of a label are called.
+
+    Attributes:
+        tenths: Predicted and observed, by tenth of customers.
+        gains: What a list of any length holds.
+        outcome: What it holds, on the axis.
+        importance: What the prediction depends on.
+    """
+
+    tenths: str
+    gains: str
+    outcome: str
+    importance: str
+
+
 class Judge(ABC, Generic[AnyDefinition]):
     """Fits candidates and judges them on the rows of the test cutoff.
 

@@ -26,7 +26,7 @@ from netlift.evaluation.value.metrics import (
 from netlift.report.charts import deciles_chart
 from netlift.results import Estimate, Table, format_number
 from netlift.training.gate import GateCheck, auc_believable, total_bias_within
-from netlift.training.judge import Earlier, Judge, by_name, draw_gains, draw_importance
+from netlift.training.judge import ChartTitles, Earlier, Judge, by_name, draw_gains, draw_importance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,12 @@ class LtvJudge(Judge[LtvDefinition]):
     """How value candidates are fitted and judged on the test rows."""
 
     measure = "normalized Gini"
-    charts = ("Margin of the horizon by tenth of customers", "Margin held by the best customers", "margin")
+    charts = ChartTitles(
+        tenths="Margin of the horizon by tenth of customers",
+        gains="Margin held by the best customers",
+        outcome="margin",
+        importance="What future margin depends on",
+    )
     columns = ("normalized_gini", "total_bias", "capture_top_10", "prediction_interval_coverage")
 
     @property
@@ -180,11 +185,11 @@ class LtvJudge(Judge[LtvDefinition]):
                 lower=np.array([t.observed.ci_lower for t in tenths]),
                 upper=np.array([t.observed.ci_upper for t in tenths]),
                 unit=self.unit,
-                title=self.charts[0],
+                title=self.charts.tenths,
             ),
-            "gains.svg": draw_gains(predicted, self.test.y, outcome=self.charts[2], title=self.charts[1]),
+            "gains.svg": draw_gains(predicted, self.test.y, outcome=self.charts.outcome, title=self.charts.gains),
         }
-        return figures | draw_importance(candidate, "What future margin depends on")
+        return figures | draw_importance(candidate, self.charts.importance)
 
     def _tenths(self, predicted: np.ndarray) -> Table[ValueTenth]:
         return tabulate_value_tenths(

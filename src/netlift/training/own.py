@@ -14,6 +14,7 @@ from netlift.estimators.value.ltv import Horizon
 from netlift.features.own_labels import OwnLabel, find_label
 from netlift.results import format_number
 from netlift.training.churn import ChurnJudge
+from netlift.training.judge import ChartTitles
 from netlift.training.ltv import LtvJudge
 from netlift.training.task import MoneyAtStake, TrainingTask
 
@@ -29,7 +30,12 @@ class EventJudge(ChurnJudge):
 
     columns = ("roc_auc", "log_loss", "calibration_error", "lift_top_tenth", "customers_found_in_top_tenth")
     stake = "customers"
-    charts = ("Probability of the event: predicted and come true", "Customers with the event found", "event")
+    charts = ChartTitles(
+        tenths="Probability of the event: predicted and come true",
+        gains="Customers with the event found",
+        outcome="event",
+        importance="What the probability of the event depends on",
+    )
 
     def __init__(self, assignment: TrainingTask, definition: EventDefinition, test: LabelledRows) -> None:
         super().__init__(assignment, definition, test, worth=MoneyAtStake(values=np.ones(len(test)), words=""))
@@ -62,7 +68,12 @@ class EventJudge(ChurnJudge):
 class AmountJudge(LtvJudge):
     """How candidates for an amount are fitted and judged."""
 
-    charts = ("Amount of the horizon by tenth of customers", "Amount held by the first customers", "the amount")
+    charts = ChartTitles(
+        tenths="Amount of the horizon by tenth of customers",
+        gains="Amount held by the first customers",
+        outcome="the amount",
+        importance="What the amount depends on",
+    )
 
     @property
     def _own(self) -> OwnLabel:

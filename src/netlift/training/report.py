@@ -23,7 +23,7 @@ class TaskOutcome:
     """What became of one task.
 
     Attributes:
-        task: churn, ltv or uplift.
+        task: churn, ltv, uplift, or an own task.
         standing: Whether the new model leads now, leads already, leaves the champion in place, or was refused.
         version: Its version in the registry; None where nothing was trained.
         estimator: The chosen candidate.

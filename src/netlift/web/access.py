@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -109,7 +110,6 @@ class Access:
     settings: AccessSettings | None = None
     file: Path | None = None
     wrong: dict[str, list[datetime]] = field(default_factory=dict, repr=False)
-    _read: dict[tuple[int, ...], AccessSettings] = field(default_factory=dict, repr=False)
 
     @property
     def hosts(self) -> list[str]:
@@ -203,15 +203,9 @@ class Access:
             return self.settings
         try:
             found = self.file.stat()
-            mark = (found.st_mtime_ns, found.st_size, found.st_ino)
-            read = self._read.get(mark)
-            if read is None:
-                read = read_access(self.file)
-                self._read.clear()
-                self._read[mark] = read
+            return _read_version(self.file, (found.st_mtime_ns, found.st_size, found.st_ino))
         except (OSError, ConfigError) as error:
             raise AccessUnreadableError("the access file cannot be read; its keeper must mend it first") from error
-        return read
 
     def _require_patience(self, address: str, now: datetime) -> None:
         recent = [each for each in self.wrong.get(address, ()) if now - each < timedelta(minutes=WRONG_MINUTES)]
@@ -232,6 +226,12 @@ class TooManyWrongError(UsageError):
 
 class AccessUnreadableError(ConfigError):
     """The access file was changed, while the desk ran, into one that cannot be read."""
+
+
+@lru_cache(maxsize=8)
+def _read_version(path: Path, _version: tuple[int, ...]) -> AccessSettings:
+    """An access file as it stood at a time of change, size and inode."""
+    return read_access(path)
 
 
 def hash_token(token: str) -> str:

@@ -19,6 +19,7 @@ from netlift.report.document import Cell, Document, Grid, Section, text_cell
 from netlift.report.exports import to_xlsx
 from netlift.results import Estimate
 from netlift.text import safe_cell
+from netlift.web.readouts import newest_by_campaign
 from netlift.web.store import NotStoredError, Run
 from netlift.web.stored_results import read_estimate, read_result
 from netlift.web.visit import Analyst, Reader, Visit
@@ -104,12 +105,8 @@ def find_tests(visit: Visit, q: str, verdict: str, sort: str, order: str) -> lis
 
 def _newest_readouts(visit: Visit) -> dict[str, Run]:
     """Campaign to its newest readout, of the reader's language where there is one."""
-    found: dict[str, Run] = {}
-    runs = visit.store.runs("readouts")
-    for run in sorted(runs, key=lambda run: run.language != visit.words.language):
-        if READOUT_FILE in run.files():
-            found.setdefault(str(_told(run)["campaign_id"]), run)
-    return found
+    found = newest_by_campaign(visit.store, language=visit.words.language)
+    return {campaign: one.run for campaign, one in found.items()}
 
 
 def _told(run: Run) -> Mapping[str, Any]:
