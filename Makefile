@@ -33,12 +33,13 @@ endef
 
 setup: .venv/.ready  ## The virtual environment, from requirements.lock
 
-lock: .venv/.ready  ## Resolve pyproject.toml into requirements.lock, requirements-bench.lock, requirements-browser.lock, requirements-docs.lock and requirements-engines.lock anew
+lock: .venv/.ready  ## Resolve pyproject.toml into requirements.lock, requirements-bench.lock, requirements-browser.lock, requirements-docs.lock, requirements-engines.lock and requirements-servers.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group bench --constraint requirements.lock pyproject.toml -o requirements-bench.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group browser --constraint requirements.lock pyproject.toml -o requirements-browser.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group docs -o requirements-docs.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --extra postgres --extra clickhouse --extra spark --constraint requirements.lock pyproject.toml -o requirements-engines.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group servers -o requirements-servers.lock
 
 data: .venv/.ready  ## The demo retailer's tables, where they are missing; CUSTOMERS=100000 for more
 	@test -e var/demo/simulation.json || $(NETLIFT) simulate --config configs/demo.yaml --customers $(CUSTOMERS)
@@ -74,7 +75,14 @@ test-fast: .venv/.ready  ## Tests of the parts alone: while you work
 	$(call install,.venv-engines,requirements-engines.lock)
 	@touch $@
 
-test-engines: .venv-engines/.ready  ## Tables in PostgreSQL and on Spark give what files give; starts both in temporary folders
+.venv-servers/.ready: requirements-servers.lock .venv-engines/.ready
+	@echo "Setting up .venv-servers: MLflow as a server, and a stand-in for S3 (once, a minute or two) ..."
+	@$(PYTHON) -m venv .venv-servers
+	@.venv-engines/bin/uv pip install --quiet --python .venv-servers/bin/python --no-deps --require-hashes -r requirements-servers.lock \
+		|| .venv-servers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-servers.lock
+	@touch $@
+
+test-engines: .venv-engines/.ready .venv-servers/.ready  ## Tables in PostgreSQL and on Spark give what files give; starts both in temporary folders
 	@OMP_NUM_THREADS=1 .venv-engines/bin/python -m pytest -rs tests/data/engines
 
 .venv-browser/.ready: requirements-browser.lock pyproject.toml
@@ -176,4 +184,4 @@ audit: .venv-audit/.ready  ## Known vulnerabilities of what requirements.lock pi
 	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock || { echo "make audit: not passed. Either a known vulnerability is listed above, or the advisories could not be reached, so that nothing is known" >&2; exit 1; }
 
 clean:  ## Remove everything that was made here, the demo data and models too
-	rm -rf .venv .venv-bench .venv-docs .venv-engines .venv-browser .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache
+	rm -rf .venv .venv-bench .venv-docs .venv-engines .venv-browser .venv-servers .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache

@@ -1,4 +1,5 @@
-# MLflow's own server with the drivers of PostgreSQL and S3; the version is that of requirements.lock.
+# MLflow's own server with the drivers of PostgreSQL and S3. Built from the checkout, whose lock says of which versions.
 FROM python:3.11-slim
-RUN pip install --no-cache-dir mlflow==3.17.2 psycopg2-binary boto3
+COPY requirements-servers.lock ./
+RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements-servers.lock
 ENTRYPOINT ["mlflow"]

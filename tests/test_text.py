@@ -11,7 +11,7 @@ import altair as alt
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from netlift.cli import terminal
@@ -56,7 +56,6 @@ def test_links_stay_dead(text: str) -> None:
     assert "[" not in shown.replace("\\[", "") and "://" not in shown and "www." not in shown
 
 
-@settings(deadline=None)
 @given(st.lists(ANY, min_size=1, max_size=5), st.booleans())
 def test_no_cell_of_a_csv_runs(texts: list[str], for_excel: bool) -> None:
     for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):

@@ -64,7 +64,6 @@ def test_three_mistakes_are_reported_at_once_with_what_was_probably_meant(tmp_pa
         ({"data__tables__transactions": None}, "tables must name transactions"),
         ({"data__adapter": "cdnow"}, "give either tables or an adapter"),
         ({"data__tables": {}, "data__adapter": "cdnw"}, "did you mean cdnow?"),
-        ({"models__chrun": "x.yaml"}, "did you mean churn?"),
         ({"currency": "rubles"}, "currency: "),
         ({"name": "Кафе"}, "name: "),
         ({"seed": None}, "seed: missing, and there is no default"),

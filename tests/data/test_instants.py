@@ -83,7 +83,7 @@ def test_what_is_not_understood_to_its_last_character_is_not_read(text):
 WALLS = st.lists(st.datetimes(datetime(1971, 1, 1), datetime(2037, 12, 1)), min_size=1, max_size=10)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(WALLS, st.sampled_from(ZONES), st.sampled_from(ZONES))
 def test_named_zones_are_those_of_the_standard_library(walls, own, zone):
     walls = [wall.replace(microsecond=0, tzinfo=ZoneInfo(own)) for wall in walls]

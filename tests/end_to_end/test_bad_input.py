@@ -137,11 +137,14 @@ def test_an_interrupted_training_leaves_nothing_half_written(
     assert "ok  leftovers: 0 half-written" in doctor.out
 
 
-def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import sys, netlift.cli; "
-        "heavy = ('mlflow', 'pandas', 'numpy', 'lightgbm', 'ibis', 'causalml', 'optuna'); "
-        "print([name for name in heavy if name in sys.modules])"
-    )
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("netlift.cli", ("mlflow", "pandas", "numpy", "lightgbm", "ibis", "causalml", "optuna")),
+        ("netlift.pipelines.readout", ("mlflow", "pandas", "numba", "lightgbm", "scipy.optimize", "scipy.stats")),
+    ],
+)
+def test_what_is_not_used_is_not_imported(module, heavy) -> None:
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

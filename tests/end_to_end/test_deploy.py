@@ -13,6 +13,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import yaml
+from load_tables import LOADED, VARIABLE
+from run_demo import commands, prepare
 from typer.main import get_command
 
 from netlift import errors
@@ -139,7 +141,8 @@ def test_the_compose_file_names_only_what_it_has():
     for name, service in services.items():
         assert set(service.get("depends_on", {})) <= set(services), name
         kept = {volume.partition(":")[0] for volume in service.get("volumes", ())}
-        assert kept <= set(found["volumes"]), name
+        own = {place for place in kept if place.startswith("./")}
+        assert kept - own <= set(found["volumes"]) and all((DEPLOY / place).exists() for place in own), name
         for port in service.get("ports", ()):
             assert port.startswith("127.0.0.1:"), "nothing here asks for a password"
     asked = set(re.findall(r"\$\{(\w+):\?\}", read("compose.yaml")))
@@ -147,23 +150,40 @@ def test_the_compose_file_names_only_what_it_has():
     assert all(line.endswith("=") for line in read("compose.env.example").split()), "no password in a file"
 
 
-def test_the_config_of_the_image_is_the_demo_on_the_server_of_the_compose_file(tmp_path):
-    (tmp_path / "configs").mkdir()
-    shutil.copytree(HOUSE / "models", tmp_path / "models")
-    (line,) = re.findall(r"^RUN cat (.+) > (configs/\S+)$", read("Dockerfile"), re.MULTILINE)
-    (tmp_path / line[1]).write_text("".join((HOUSE / name).read_text() for name in line[0].split()))
-    settings = load(tmp_path / line[1])
+def test_the_config_of_the_image_is_the_demo_on_the_servers_of_the_compose_file(tmp_path):
+    folder = prepare(tmp_path / "image", trials=None)
+    settings = load(folder / "configs" / "server.yaml")
     services = compose()["services"]
-    assert settings.tracking is not None and settings.tracking.uri_env in services["nightly"]["environment"]
-    assert f"--config {line[1]}" in services["nightly"]["command"][0]
-    assert settings.digest() == load(HOUSE / "configs" / "demo.yaml").digest(), "the same models, scores and keys"
+    given = set(services["nightly"]["environment"])
+    assert settings.tracking is not None
+    assert {settings.tracking.uri_env, settings.tracking.registry_uri_env} <= given
+    tables = settings.data.tables
+    assert {name: source.table for name, source in tables.items()} == {name: name for name in tables}
+    assert {source.url_env for source in tables.values()} == {VARIABLE} <= given
+    assert all(LOADED.startswith(f"{source.updated_at} ") for source in tables.values())
+    assert "--config configs/server.yaml" in services["nightly"]["command"][0]
 
 
-def test_the_images_copy_what_there_is_and_the_server_is_of_the_locked_version():
-    copied = re.findall(r"^COPY (.+) \S+$", read("Dockerfile"), re.MULTILINE)
+def test_the_head_of_the_compose_file_runs_services_that_it_has_and_verbs_that_netlift_takes():
+    services, found = compose()["services"], commands()
+    assert {service for service, _ in found} == {"netlift", "load"} <= set(services)
+    assert services["load"]["entrypoint"][:2] == ["python", "deploy/load_tables.py"]
+    verbs = [arguments[0] for service, arguments in found if service == "netlift"]
+    assert verbs == ["simulate", "check", "train", "score", "readout", "portfolio", "decide"]
+
+
+def test_the_images_copy_what_there_is_and_install_what_is_locked():
+    copied = re.findall(r"^COPY (.+) \S+$", read("Dockerfile") + read("mlflow.Dockerfile"), re.MULTILINE)
     assert copied and [name for line in copied for name in line.split() if not (HOUSE / name).exists()] == []
-    locked = re.search(r"^mlflow==(\S+)", (HOUSE / "requirements.lock").read_text(), re.MULTILINE)[1]
-    assert f"mlflow=={locked} " in read("mlflow.Dockerfile")
+    locks = {name: (HOUSE / f"requirements{name}.lock").read_text() for name in ("", "-engines", "-servers")}
+    assert "-r requirements-servers.lock" in read("mlflow.Dockerfile")
+    assert locked("mlflow", locks["-servers"]) == locked("mlflow", locks[""])
+    for name, version in re.findall(r"(psycopg\S*)==(\S+)", read("Dockerfile")):
+        assert version == locked(name, locks["-engines"])
+
+
+def locked(name: str, lock: str) -> str:
+    return re.search(rf"^{name}==(\S+)", lock, re.MULTILINE)[1]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")

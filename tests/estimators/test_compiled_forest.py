@@ -96,7 +96,7 @@ def same(found, wanted):
     return np.array_equal(np.asarray(found), np.asarray(wanted), equal_nan=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     leaves=st.sampled_from([1, 2, 3, 8, 31, 32, 33, 64]),
@@ -114,7 +114,7 @@ def test_any_forest_gives_the_scores_of_its_booster_to_the_last_bit(seed, leaves
     assert same(CompiledBooster(text, NO_CONSTANTS).score(X)[0], ask(text, X))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), leaves=st.sampled_from([2, 8, 32, 64]), lines=st.integers(1, 12))
 def test_constants_give_the_scores_of_columns_that_hold_them(seed, leaves, lines):
     rng = np.random.default_rng(seed)

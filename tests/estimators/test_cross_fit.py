@@ -11,7 +11,7 @@ from netlift.estimators.cross_fit import OUTSIDE, assign_folds, predict_out_of_f
 customers = st.lists(st.integers(0, 40), min_size=30, max_size=200).map(np.array)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(customers, st.integers(2, 4), st.integers(0, 1000))
 def test_a_customer_is_never_split_between_folds(customer, folds, seed):
     assume(len(np.unique(customer)) >= folds)
@@ -20,7 +20,7 @@ def test_a_customer_is_never_split_between_folds(customer, folds, seed):
     assert all(len(set(fold[customer == who])) == 1 for who in np.unique(customer))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(customers, st.integers(10, 60), st.integers(0, 1000))
 def test_a_sample_holds_whole_customers_and_no_more_rows_than_asked(customer, most, seed):
     kept = sample_customers(customer, most=most, seed=seed)

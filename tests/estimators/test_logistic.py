@@ -21,7 +21,7 @@ def predict(rows, expression):
 
 def test_the_stored_score_is_the_sum_of_scaled_columns(rows):
     columns = prepare_columns(rows)
-    fit = fit_logistic(rows, columns, threads=1)
+    fit = fit_logistic(rows, columns)
     score = fit["intercept"] + sum(c * column.values(rows.X) for c, column in zip(fit["coef"], columns, strict=True))
     assert np.allclose(predict(rows, fit), expit(score), atol=1e-12)
 
@@ -32,7 +32,7 @@ def test_a_linear_logit_of_a_category_and_a_gap_is_recovered(rows):
     truth = expit(-0.5 + 1.0 * web + 0.7 * absent + 0.8 * rows.column("noise"))
     y = (np.random.default_rng(2).uniform(size=len(rows)) < truth).astype(float)
     labelled = rows.relabel(y)
-    p = predict(rows, fit_logistic(labelled, prepare_columns(labelled), threads=1))
+    p = predict(rows, fit_logistic(labelled, prepare_columns(labelled)))
     assert np.sqrt(np.mean((logit(p) - logit(truth)) ** 2)) < 0.12
 
 
@@ -48,7 +48,7 @@ def test_long_tails_are_clipped_and_logged_and_constants_left_out(rows):
 
 def test_a_value_never_seen_does_not_run_away(rows):
     columns = prepare_columns(rows)
-    fit = fit_logistic(rows, columns, threads=1)
+    fit = fit_logistic(rows, columns)
     far = rows.take(np.arange(1))
     far.X[0, 3] = 1e9
     highest = rows.take(np.array([np.argmax(rows.column("margin_365d"))]))
@@ -58,8 +58,8 @@ def test_a_value_never_seen_does_not_run_away(rows):
 
 def test_fits_without_a_fold_that_start_from_the_whole_are_those_that_start_from_nothing(rows):
     columns, fold = prepare_columns(rows), Folds(number=3).draw(rows.customer, seed=1)
-    whole, p = cross_fit_logistic(rows, columns, fold, threads=1)
-    assert whole == fit_logistic(rows, columns, threads=1)
+    whole, p = cross_fit_logistic(rows, columns, fold)
+    assert whole == fit_logistic(rows, columns)
     for k in range(3):
-        alone = fit_logistic(rows.take(fold != k), columns, threads=1)
+        alone = fit_logistic(rows.take(fold != k), columns)
         assert predict(rows, alone)[fold == k] == pytest.approx(p[fold == k], abs=1e-6)

@@ -19,7 +19,7 @@ def ranked(effects, score, weight=None) -> RankedEffects:
     return RankedEffects(effects=effects, predicted=score, ranks=ranks)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_no_figure_and_carries_influences_along(drawn, random):
     columns = np.array(drawn, dtype=np.float64)
@@ -31,7 +31,7 @@ def test_the_order_of_rows_changes_no_figure_and_carries_influences_along(drawn,
         assert np.allclose(after.influence[order[1]], before.influence[order[0]], atol=1e-8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.floats(-5, 5))
 def test_a_constant_score_has_exactly_zero(drawn, constant):
     effects, _, weight = np.array(drawn, dtype=np.float64).T
@@ -41,7 +41,7 @@ def test_a_constant_score_has_exactly_zero(drawn, constant):
     assert flat.top(0.3).point == pytest.approx(flat.mean().point, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS)
 def test_a_row_of_weight_two_is_two_rows(drawn):
     effects, score, weight = np.array(drawn, dtype=np.float64).T
@@ -60,7 +60,7 @@ NEAR = st.integers(0, 50).map(lambda i: 5 + i * 1e-9)
 SCORES = st.one_of(st.floats(allow_nan=False), st.integers(-3, 3).map(float), NEAR)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(SCORES, min_size=1, max_size=90))
 def test_groups_are_the_distinct_scores_from_the_highest(drawn):
     score = np.array(drawn)

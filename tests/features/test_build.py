@@ -52,7 +52,7 @@ def assert_same(one: FeatureMatrix, two: FeatureMatrix) -> None:
     np.testing.assert_array_equal(one.X, two.X)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=seeds)
 def test_rows_at_or_after_the_cutoff_change_no_feature(seed):
     frames = random_frames(np.random.default_rng(seed), customers=20, receipts=400)
@@ -70,7 +70,7 @@ def test_rows_at_or_after_the_cutoff_change_no_feature(seed):
     assert_same(*(compute(each, VOCABULARY, cutoffs=[cutoff]) for each in (frames, poisoned)))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=seeds)
 def test_row_order_changes_nothing(seed):
     rng = np.random.default_rng(seed)
@@ -80,7 +80,7 @@ def test_row_order_changes_nothing(seed):
     assert_same(compute(frames, VOCABULARY), compute(shuffled, VOCABULARY))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=seeds)
 def test_rows_that_became_known_after_the_cutoff_are_not_seen(seed):
     frames = random_frames(np.random.default_rng(seed), customers=20, receipts=400)
@@ -91,7 +91,7 @@ def test_rows_that_became_known_after_the_cutoff_are_not_seen(seed):
     assert_same(*(compute(each, VOCABULARY, cutoffs=[cutoff]) for each in (frames, without)))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=seeds, rows_per_partition=st.integers(1, 40))
 def test_the_number_of_partitions_changes_nothing(seed, rows_per_partition):
     frames = random_frames(np.random.default_rng(seed), customers=9, receipts=300)

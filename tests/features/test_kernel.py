@@ -49,7 +49,7 @@ def cutoffs_on_limits(rng: np.random.Generator, frames: dict[str, pd.DataFrame])
     return np.unique(np.concatenate(at).astype("datetime64[us]") + lengths * np.timedelta64(1, "D"))
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 2**32 - 1), observation_days=st.sampled_from([3, 60, 200, 400, 730]))
 def test_the_kernels_equal_the_oracle_on_random_businesses(seed, observation_days):
     rng = np.random.default_rng(seed)

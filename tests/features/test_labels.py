@@ -25,7 +25,7 @@ def recompute(receipts: pd.DataFrame, queries: Queries, start: np.ndarray, end: 
     return pd.DataFrame(rows, columns=["revenue", "margin", "purchases"])
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 2**32 - 1), rows_per_partition=st.integers(1, 500))
 def test_outcomes_of_any_spans_equal_the_raw_rows(seed, rows_per_partition):
     rng = np.random.default_rng(seed)

@@ -31,7 +31,7 @@ def read(rows: pd.DataFrame, customers: int, *, held_rows: int, rows_per_partiti
     return index, read_rows(engine, columns, index, table="rows", held_rows=held_rows)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     seed=st.integers(0, 1000),
     customers=st.integers(1, 300),

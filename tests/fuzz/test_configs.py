@@ -127,7 +127,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(name=st.sampled_from([*LOADERS]), mutations=MUTATIONS)
 @example(name="configs/demo.yaml", mutations=[(0.99, "replace", "\ud83d")])
 def test_a_mutated_document_loads_or_is_refused(folder: Path, name: str, mutations: list[Any]) -> None:
@@ -139,7 +139,7 @@ def test_a_mutated_document_loads_or_is_refused(folder: Path, name: str, mutatio
     assert loaded is None or len(loaded.digest()) == 64
 
 
-@settings(max_examples=max(EXAMPLES // 4, 10), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=max(EXAMPLES // 4, 10), suppress_health_check=list(HealthCheck))
 @given(name=st.sampled_from([*LOADERS]), at=st.floats(0, 1), cut=st.integers(0, 40), put=st.binary(max_size=12))
 def test_a_file_with_bytes_changed_loads_or_is_refused(
     folder: Path, name: str, at: float, cut: int, put: bytes

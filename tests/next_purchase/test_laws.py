@@ -25,7 +25,7 @@ def purchases_of(rows):
     return make_purchases(*columns, ids=np.array(["a", "b", "c", "d"], dtype=object), categories=NAMES)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.integers(1, 60), st.booleans())
 def test_a_history_is_what_its_rows_say(rows, cutoff, by_category):
     seen = trace(purchases_of(rows), cutoff, by_category=by_category)
@@ -59,7 +59,7 @@ def learned():
     return learn_next_purchases(purchases, end=DAYS, horizon=HORIZON, seed=1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ROWS, st.integers(1, 400))
 def test_days_keep_their_order_and_probabilities_add_up(learned, rows, later):
     purchases = purchases_of(rows)
@@ -82,7 +82,7 @@ def test_days_keep_their_order_and_probabilities_add_up(learned, rows, later):
         np.testing.assert_allclose(learned.category.predict(habits, due).sum(axis=1), 1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(0.1, 3), min_size=2, max_size=6),
     st.lists(st.floats(0.01, 5), min_size=6, max_size=6),

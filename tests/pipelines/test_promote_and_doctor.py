@@ -259,6 +259,22 @@ def test_everything_that_is_not_well_is_seen_without_fix_and_most_is_mended(two,
     assert examine(two)[1]["published"].well
 
 
+def test_a_table_that_lies_elsewhere_and_cannot_be_reached_is_not_well(two):
+    def elsewhere(content, place):
+        only_uplift(content)
+        content["data"]["tables"]["offers"]["path"] = f"file://{place}"
+
+    def told(place):
+        settings = load(configure(two, more=lambda content: elsewhere(content, place)))
+        (finding,) = [f for f in examine_business(settings, fix=False, now=NOON).findings if f.what == "tables"]
+        return finding
+
+    assert told(two / "var" / "demo" / "offers.parquet").well
+    lost = told("/nowhere/offers.parquet")
+    assert not lost.well and "file:///nowhere/offers.parquet" in lost.words
+    assert "tables" not in examine(two)[1], "files of this machine are looked at by check"
+
+
 def cut_the_deed(folder):
     """The journal as a process leaves it that dies between moving the alias and writing so."""
     journal = folder / "var" / "audit.jsonl"

@@ -158,7 +158,7 @@ def test_every_column_of_the_contract_is_known_by_its_own_name():
 
 
 @given(names=st.lists(st.text(string.printable, min_size=1, max_size=20), min_size=1, max_size=8, unique=True))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_column_is_taken_twice_and_none_that_is_not_there(names):
     columns = tuple(
         FoundColumn(name=name, kind="whole", distinct=5, unique=place == 0) for place, name in enumerate(names)

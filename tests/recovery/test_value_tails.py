@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from netlift.config.business import load
-from netlift.config.definitions import load_definition
+from netlift.config.definitions import LtvDefinition, load_definition
 from netlift.data.checks.quality import name_money
 from netlift.data.history import read_history
 from netlift.data.read import open_tables
@@ -21,7 +21,7 @@ from netlift.training.task import TrainingTask
 pytestmark = pytest.mark.slow
 
 HOUSE = Path(__file__).parents[2]
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2, 3, 4)
 
 
 class Witness(LtvJudge):
@@ -62,7 +62,7 @@ def predict(folder: Path, seed: int) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_value, "LtvJudge", Witness)
+        patch.setitem(train_value.JUDGES, LtvDefinition, Witness)
         worlds = [predict(tmp_path_factory.mktemp(f"retailer{seed}"), seed) for seed in SEEDS]
     return {name: np.concatenate([world[name] for world in worlds]) for name in worlds[0]}
 

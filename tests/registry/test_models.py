@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 
 from netlift.errors import ModelIntegrityError, ResourceError, UsageError
 from netlift.estimators.stored import StoredModel, StoredModelError
@@ -109,6 +110,16 @@ def test_versions_count_up_the_newest_is_challenger_and_the_same_bytes_make_no_n
     row = store.client.get_model_version("netlift-churn", "2")
     assert row.description == "# Card 2"
     assert row.tags["netlift.currency"] == "RUB"
+
+
+def test_a_card_longer_than_mlflow_s_column_is_described_by_whole_lines_that_fit_it(store, make_files, add_version):
+    run_id = store.client.get_model_version("netlift-churn", str(add_version(1))).run_id
+    lines = [f"строка {number}" for number in range(600)]
+    version = register(store, "churn", make_files(2), run_id=run_id, card="\n".join(lines), metadata={})
+    described = store.client.get_model_version("netlift-churn", str(version)).description
+    kept, _, rest = described.partition("\n\n")
+    assert kept.splitlines() == lines[: len(kept.splitlines())] and "card.md" in rest
+    assert SqlModelVersion.description.type.length - 100 < len(described) <= SqlModelVersion.description.type.length
 
 
 def test_a_version_predicts_what_its_files_predict(store, add_version, make_files):

@@ -46,7 +46,7 @@ def an_estimate(point, half, level=0.95):
     )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_what_adds_up_does_so_over_the_segments(seed):
     card = make_card(seed)

@@ -14,7 +14,7 @@ from netlift.segments.monthly import JOINED, OUTSIDE, ChurnRule, Month, sum_chan
 pytestmark = pytest.mark.slow
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000), customers=st.integers(3, 40))
 def test_every_sum_is_that_of_the_raw_rows(seed, customers):
     rng = np.random.default_rng(seed)
@@ -29,7 +29,7 @@ def test_every_sum_is_that_of_the_raw_rows(seed, customers):
         np.testing.assert_allclose(own[name], expected, rtol=1e-9, atol=1e-6, err_msg=name)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 10_000))
 def test_segments_of_all_months_together_hold_every_receipt_once(seed):
     rng = np.random.default_rng(seed)

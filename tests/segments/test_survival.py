@@ -63,7 +63,7 @@ def test_intervals_of_the_curve_and_of_the_mean_cover_as_often_as_they_say():
     assert (hits / 400 < 0.98).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 50), st.booleans()), min_size=1, max_size=60))
 def test_a_curve_falls_from_1_inside_its_interval_and_without_censoring_is_the_plain_share(rows):
     days, lost = np.array([row[0] for row in rows], dtype=float), np.array([row[1] for row in rows])

@@ -28,7 +28,7 @@ def any_values(n):
     return st.fixed_dictionaries(columns)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_values(8))
 def test_every_customer_has_exactly_one_known_segment_whatever_is_known_of_him(values):
     named = assign_segments(DEMO.rules, values)

@@ -227,3 +227,27 @@ def test_language_and_theme_are_kept_and_nothing_else_is(config):
 def test_an_empty_store_says_which_commands_fill_it(config):
     browser = browse(open_desk(config))
     assert "netlift readout" in browser.get("/readouts").text
+
+
+def test_a_token_taken_out_of_the_file_ends_with_the_next_request_and_its_session_with_it(config, tmp_path):
+    path = tmp_path / "access.yaml"
+    grant_token(path, name="Anna", role="analyst", token="one")
+    grant_token(path, name="Boris", role="operator", token="two")
+    app = open_desk(config, require_access("0.0.0.0", path), file=path)
+    anna, boris, vera = ({"authorization": f"Bearer {token}"} for token in ("one", "two", "three"))
+    browser = browse(app)
+    send(browser, "/jobs", "/sign-in", token="one")
+    assert [browse(app).get("/jobs", headers=each).status_code for each in (anna, boris, vera)] == [200, 200, 401]
+    assert browser.get("/jobs").status_code == 200
+
+    whole = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({"tokens": [each for each in whole["tokens"] if each["name"] != "Anna"]}))
+    grant_token(path, name="Vera", role="reader", token="three")
+    assert [browse(app).get("/jobs", headers=each).status_code for each in (anna, boris, vera)] == [401, 200, 403]
+    assert browser.get("/jobs").status_code == 401
+
+    path.write_text("tokens: [")
+    answer = browse(app).get("/api/v1/jobs", headers=boris)
+    assert (answer.status_code, str(tmp_path) in answer.text) == (503, False)
+    path.unlink()
+    assert browser.get("/jobs").status_code == 503

@@ -8,7 +8,7 @@ from hashlib import sha256
 from html import escape
 
 import pytest
-from desk_world import NOW, browse, open_desk, send
+from desk_world import NOW, Clock, browse, open_desk, send
 
 from netlift.config.business import load
 from netlift.errors import ModelIntegrityError
@@ -177,6 +177,25 @@ def test_decisions_at_once_are_all_kept_and_a_changed_record_is_refused(tmp_path
         list(pool.map(decide, range(20)))
     assert {one.who for one in read_decisions_taken(tmp_path, "K1")} == {f"person {n}" for n in range(20)}
     (path,) = (tmp_path / "desk" / "decided").iterdir()
-    path.write_text(path.read_text().replace("person 3", "person 4", 1))
+    path.write_text(path.read_text().replace("person", "nobody", 1))
     with pytest.raises(ModelIntegrityError):
         read_decisions_taken(tmp_path, "K1")
+
+
+def test_a_readout_waits_on_the_start_page_until_its_campaign_is_decided_upon_and_again_on_its_review_day(
+    shop_to_change,
+):
+    _, told, place = stored(shop_to_change)
+    clock = Clock()
+    browser = browse(open_desk(shop_to_change, clock=clock))
+    waits = f'href="{place}#decided"'
+    assert waits in browser.get("/").text
+    assert escape(told["headline"]["verdict"], quote=False) in browser.get("/").text
+    fields = {f"arm:{one['arm']}": "stop" for one in told["readout"]["advice"]}
+    review = (NOW + timedelta(days=9)).date().isoformat()
+    assert send(browser, place, f"{place}/decisions", **fields, review=review).status_code == 303
+    assert waits not in browser.get("/").text
+    clock.pass_by(days=8)
+    assert waits not in browser.get("/").text
+    clock.pass_by(days=1)
+    assert waits in browser.get("/").text

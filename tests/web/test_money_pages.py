@@ -1,15 +1,17 @@
 """The desk's pages of money, tests and offers: what they show is what is stored, and operators' acts hold."""
 
 import html
+import json
 import re
 import shutil
 import zipfile
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import BytesIO
 
 import pandas as pd
 import pytest
-from decide_world import configure, decide
+from decide_world import NOW, configure, decide
 from desk_money import with_approval, write_portfolio
 
 pytest.importorskip("httpx2")
@@ -146,3 +148,47 @@ def test_pages_of_what_is_not_stored_say_how_to_make_it(desk):
     for path, verb in (("/segments", "segments"), ("/scorecard", "scorecard")):
         assert f"netlift {verb}" in text_of(visit(app).get(path))
     assert visit(app).get("/segments?key=..").status_code == 404
+
+
+def test_the_api_gives_the_money_the_tests_and_the_lists_of_the_pages(desk):
+    config, app = desk
+    client, state = visit(app, "reader"), load(config).state
+    written = json.loads((state / "out" / "portfolio" / "2026-10-01-ru" / "portfolio.json").read_bytes())
+    start = client.get("/api/v1/start").json()
+    assert start["portfolio"] == "2026-10-01-ru"
+    assert start["periods"] == written["periods"]
+    (lists, stop) = start["waiting"]
+    assert (lists["page"], stop["page"]) == ("/offers/2026-10-01", "/offers#switches")
+    assert lists["text"] in text_of(client.get("/")), "the words of the page"
+    tests = client.get("/api/v1/tests?sort=profit&order=asc").json()
+    assert [one["campaign"] for one in tests] == ["K3", "K2", "K1"]
+    assert [one["profit"] for one in tests] == [None, *(one["shrunken"] for one in reversed(written["campaigns"]))]
+    assert [one["campaign"] for one in client.get("/api/v1/tests?q=k1&verdict=made").json()] == ["K1"]
+    assert client.get("/api/v1/tests?sort=luck").status_code == 422
+    (told,) = client.get("/api/v1/offers").json()
+    assert (told["handover"], told["as_of"], told["answer"]) == ("awaiting", "2026-10-01", {})
+    manifest = json.loads((state / "out" / "decisions" / "2026-10-01" / "manifest.json").read_bytes())
+    assert client.get("/api/v1/offers/2026-10-01").json()["summary"] == manifest["summary"]
+    assert client.get("/api/v1/offers/nothing").status_code == 404
+    nights = client.get("/api/v1/models").json()["nights"]
+    assert [night["key"] for night in nights if night["kind"] == "decisions"] == ["2026-10-01"]
+    assert client.get("/api/v1/portfolio").status_code == 422, "no kind of result that has an address"
+
+
+def test_the_api_gives_segments_and_scorecards_as_the_verb_wrote_them_and_their_files_to_analysts(desk):
+    config, app = desk
+    folder = load(config).state / "out" / "scorecard" / "2026-09"
+    folder.mkdir(parents=True)
+    content = json.dumps({"months": [{"profit": 1.5}]}).encode()
+    (folder / "scorecard.json").write_bytes(content)
+    told = {"written_at": NOW.isoformat(), "digests": {"json": sha256(content).hexdigest()}}
+    (folder / "manifest.json").write_text(json.dumps(told))
+    reader, analyst = visit(app, "reader"), visit(app, "analyst")
+    assert [one["key"] for one in reader.get("/api/v1/scorecard").json()] == ["2026-09"]
+    assert reader.get("/api/v1/scorecard/2026-09").json() == json.loads(content)
+    place = "/api/v1/scorecard/2026-09/files/scorecard.json"
+    assert (reader.get(place).status_code, analyst.get(place).content) == (403, content)
+    (folder / "customers.parquet").write_bytes(b"rows")
+    assert analyst.get("/api/v1/scorecard/2026-09/files/customers.parquet").status_code == 404, "rows of customers"
+    (folder / "scorecard.json").write_text("{}")
+    assert reader.get("/api/v1/scorecard/2026-09").status_code == 409, "held against its manifest"

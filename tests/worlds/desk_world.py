@@ -55,14 +55,14 @@ def write_config(folder: Path, data: dict) -> Path:
     return folder / "shop.yaml"
 
 
-def open_desk(config: Path, access: AccessSettings | None = None, *, clock=None, experiments: Path | None = None):
+def open_desk(config: Path, access: AccessSettings | None = None, *, clock=None, experiments=None, file=None):
     """The desk of a config as an application."""
     numbers = itertools.count(1)
     return create_app(
         load(config),
         config=config,
         experiments=experiments or config.parent / "experiments",
-        access=Access(secret=SECRET, settings=access),
+        access=Access(secret=SECRET, settings=access, file=file),
         clock=clock or (lambda: NOW),
         fresh=lambda: f"fresh{next(numbers):027d}",
     )

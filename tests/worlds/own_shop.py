@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 HOW_TO = (Path(__file__).parents[2] / "docs/how-to/own-parts.md").read_text()
+BLOCKS = re.findall(r"```yaml\n(.*?)```", HOW_TO, re.DOTALL)
 WRITTEN = {
-    key: value
-    for block in re.findall(r"```yaml\n(.*?)```", HOW_TO, re.DOTALL)
-    for key, value in yaml.safe_load(block).items()
+    key: value for block in BLOCKS if not block.startswith("# models/") for key, value in yaml.safe_load(block).items()
 }
 """What the how-to writes into config and definition."""
+OWN_TASK = next(block for block in BLOCKS if block.startswith("# models/opens_ticket.yaml"))
+"""The definition of an own task, as the how-to has it."""
 
 
 def open_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -52,4 +53,4 @@ def forget(monkeypatch: pytest.MonkeyPatch, shop: Path) -> None:
         monkeypatch.delitem(sys.modules, name)
 
 
-__all__ = ["HOW_TO", "WRITTEN", "forget", "open_shop"]
+__all__ = ["HOW_TO", "OWN_TASK", "WRITTEN", "forget", "open_shop"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
+import time
 from datetime import date, datetime
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from decide_world import configure, rewrite
 from netlift.config.business import load
 from netlift.data.engines.duckdb import DuckDBEngine
 from netlift.data.read import open_tables
+from netlift.decisions.run.scores import _score_part as predictions
 from netlift.estimators.expression import booster, linear, product, purchase_process, spend, write_files
 from netlift.estimators.process_formulas import PurchaseMixture, SpendMixture
 from netlift.estimators.stored import StoredModel
@@ -28,6 +32,7 @@ from netlift.registry.champions import Champion
 from netlift.registry.scoring_contract import ScoringContract, present_columns
 
 AS_OF = date(2026, 10, 1)
+KILLED_ONCE = "NETLIFT_TEST_KILLED"
 LEARNED = datetime(2026, 7, 1)
 PROCESS = PurchaseMixture(family="mbg_nbd", r=0.6, alpha=5.0, a=0.8, b=2.5, unit_days=7.0)
 
@@ -124,6 +129,33 @@ class LocalCluster(DuckDBEngine):
             mixed = found.take(np.random.default_rng(part).permutation(len(found)))
             made = pickle.loads(sent)(iter(mixed.to_batches(max_chunksize=1000)))
             pq.write_table(pa.Table.from_batches(made, schema=schema), folder / f"part-{part}.parquet")
+
+
+def score_on_a_lost_executor(*arguments):
+    """The work of a part for `score`, one of whose executors is killed when the part has made its first rows."""
+    return (yield from _losing_its_executor(_score_part(*arguments)))
+
+
+def predict_on_a_lost_executor(*arguments):
+    """The same for `decide`."""
+    return (yield from _losing_its_executor(predictions(*arguments)))
+
+
+def _losing_its_executor(made):
+    """Python on a worker is a child of a daemon, and the daemon of the executor."""
+    from pyspark import TaskContext
+
+    yield next(made)
+    if TaskContext.get() is not None:
+        try:
+            os.close(os.open(Path(os.environ[KILLED_ONCE]) / "killed", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            pass
+        else:
+            executor = int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[1])
+            os.kill(executor, signal.SIGKILL)
+            time.sleep(60)  # nothing more of this try
+    return (yield from made)
 
 
 def score_at_the_second_try(champions, settings, as_of, tables):

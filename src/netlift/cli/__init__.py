@@ -310,6 +310,7 @@ def main() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads burn a busy machine for nothing
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of linear algebra and trees: whole fits run side by side instead
     signal.signal(signal.SIGTERM, STOP.ask)  # a scheduler's stop is as clean as Ctrl-C
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background may ignore it
         signal.signal(signal.SIGINT, STOP.ask)

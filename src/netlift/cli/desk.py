@@ -42,7 +42,7 @@ def serve(
         settings,
         config=config.absolute(),
         experiments=EXPERIMENTS,
-        access=Access(secret=read_secret(settings.state, _fresh), settings=allowed),
+        access=Access(secret=read_secret(settings.state, _fresh), settings=allowed, file=access),
         clock=now,
         fresh=_fresh,
     )
@@ -92,7 +92,7 @@ def grant(
 
     token = secrets.token_urlsafe(TOKEN_BYTES)
     grant_token(access, name=name, role=role, token=token)
-    said = f"{token}\nThe token of {name}, {role}; it stands nowhere else. Restart netlift serve to let it in."
+    said = f"{token}\nThe token of {name}, {role}; it stands nowhere else. A running desk lets it in from now on."
     _say(said, {"name": name, "role": role, "token": token}, json_output=json_output)
 
 

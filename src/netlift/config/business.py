@@ -45,7 +45,8 @@ ACCEPTABLE = (
     "silent-to-complete-until",
 )
 """Findings of the check that can be right as they are, which only the owner of the data knows."""
-TaskName = Literal["churn", "ltv", "ltv_year", "uplift"]
+TaskName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+"""A task of ours or of a user's own; its name stands in columns of the scores and in the registry."""
 
 
 def _resolve(path: Path, info: ValidationInfo) -> Path:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from netlift.config.business import TaskName
 from netlift.config.own_parts import known_or_own
-from netlift.config.settings import Settings, load_settings, read_yaml
+from netlift.config.settings import Settings, did_you_mean, load_settings, read_yaml
 from netlift.config.tree_params import find_mistakes
 from netlift.errors import ConfigError
 
@@ -221,11 +221,17 @@ class FlagLabel(Settings):
     kind: Literal["flag"]
 
 
-class ChurnTask(Definition):
+class EventTask(Definition):
+    """What may happen to a customer, however that is told."""
+
+    task: TaskName
+    gates: ChurnGate
+
+
+class ChurnTask(EventTask):
     """Who is leaving, however that is told."""
 
     task: Literal["churn"]
-    gates: ChurnGate
 
 
 FlagLearner = Annotated[str, AfterValidator(known_or_own(("logistic", "lightgbm"), "learner"))]
@@ -251,12 +257,17 @@ class FlagDefinition(ChurnTask):
         return self
 
 
-class ChurnDefinition(ChurnTask):
+class CutoffDefinition(Definition):
+    """What every task of customers at cutoffs states."""
+
+    windows: Windows
+    population: Population
+
+
+class ChurnDefinition(ChurnTask, CutoffDefinition):
     """Who is leaving, told by what came after a cutoff."""
 
     label: ChurnLabel
-    windows: Windows
-    population: Population
     candidates: Annotated[tuple[ChurnLearner, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -272,7 +283,7 @@ LTV_LEARNERS = ("mean_by_rfm", "last_period", "bg_nbd", "tweedie", "ziln", "two_
 LtvLearner = Annotated[str, AfterValidator(known_or_own(LTV_LEARNERS, "learner"))]
 
 
-class LtvDefinition(Definition):
+class LtvDefinition(CutoffDefinition):
     """What a customer will be worth.
 
     Attributes:
@@ -281,8 +292,6 @@ class LtvDefinition(Definition):
     """
 
     task: Literal["ltv", "ltv_year"]
-    windows: Windows
-    population: Population
     discount_rate_year: Annotated[float, Field(ge=0, lt=10)]
     extrapolate_to_days: Days | None = None
     candidates: Annotated[tuple[LtvLearner, ...], Field(min_length=1)]
@@ -297,6 +306,51 @@ class LtvDefinition(Definition):
                 f"{self.windows.horizon_days} days: leave it out, or name a longer time"
             )
         return self
+
+
+OwnLabelPath = Annotated[str, AfterValidator(known_or_own((), "task"))]
+EventLearner = Annotated[str, AfterValidator(known_or_own(("own_rhythm", "logistic", "lightgbm"), "learner"))]
+AmountLearner = Annotated[str, AfterValidator(known_or_own(("mean_by_rfm", "tweedie", "ziln", "two_part"), "learner"))]
+
+
+class EventLabel(Settings):
+    """Whether something of a user's own happens in the horizon.
+
+    Attributes:
+        kind: That it is an event.
+        own: The `OwnLabel`, by dotted path or entry point.
+    """
+
+    kind: Literal["event"]
+    own: OwnLabelPath
+
+
+class AmountLabel(Settings):
+    """How much of something of a user's own comes in the horizon.
+
+    Attributes:
+        kind: That it is an amount.
+        own: The `OwnLabel`, by dotted path or entry point.
+    """
+
+    kind: Literal["amount"]
+    own: OwnLabelPath
+
+
+class EventDefinition(EventTask, CutoffDefinition):
+    """An own task: the probability that something happens in the horizon."""
+
+    label: EventLabel
+    candidates: Annotated[tuple[EventLearner, ...], Field(min_length=1)]
+
+
+class AmountDefinition(CutoffDefinition):
+    """An own task: how much of something comes in the horizon."""
+
+    task: TaskName
+    label: AmountLabel
+    candidates: Annotated[tuple[AmountLearner, ...], Field(min_length=1)]
+    gates: LtvGate
 
 
 UPLIFT_LEARNERS = (
@@ -364,32 +418,44 @@ class UpliftDefinition(Definition):
     gates: UpliftGate
 
 
-AnyDefinition = ChurnDefinition | FlagDefinition | LtvDefinition | UpliftDefinition
+CutoffTask = ChurnDefinition | LtvDefinition | EventDefinition | AmountDefinition
+AnyDefinition = ChurnDefinition | FlagDefinition | LtvDefinition | EventDefinition | AmountDefinition | UpliftDefinition
 DEFINITIONS: dict[TaskName, type[AnyDefinition]] = {
     "churn": ChurnDefinition,
     "ltv": LtvDefinition,
     "ltv_year": LtvDefinition,
     "uplift": UpliftDefinition,
 }
+OWN: dict[str, type[AnyDefinition]] = {"event": EventDefinition, "amount": AmountDefinition}
 
 
 def load_definition(path: Path, task: TaskName) -> AnyDefinition:
-    """Read the definition of a task.
+    """Read the definition of a task: one of ours by its name, an own one by the kind of its label.
 
     Raises:
         ConfigError: With all mistakes of the file at once.
     """
-    kind: type[AnyDefinition] = FlagDefinition if _is_of_a_flag(path, task) else DEFINITIONS[task]
-    definition: AnyDefinition = load_settings(path, kind)
+    definition: AnyDefinition = load_settings(path, _kind_of(path, task))
     if definition.task != task:
         raise ConfigError(f"{path}: task is {definition.task}, the config names the file for {task}: make them agree")
     return definition
 
 
-def _is_of_a_flag(path: Path, task: TaskName) -> bool:
-    content = read_yaml(path) if task == "churn" else None
+def _kind_of(path: Path, task: TaskName) -> type[AnyDefinition]:
+    content = read_yaml(path) if task == "churn" or task not in DEFINITIONS else None
     label = content.get("label") if isinstance(content, dict) else None
-    return isinstance(label, dict) and label.get("kind") == "flag"
+    kind = label.get("kind") if isinstance(label, dict) else None
+    if task in DEFINITIONS:
+        return FlagDefinition if kind == "flag" else DEFINITIONS[task]
+    if kind not in OWN:
+        raise ConfigError(
+            f"{path}: {task} is none of our tasks ({', '.join(DEFINITIONS)}){did_you_mean(task, list(DEFINITIONS))}; a "
+            f"task of your own has label.kind {' or '.join(OWN)}, found {kind or 'none'}. See docs/how-to/own-parts.md"
+        )
+    return OWN[kind]
 
 
-__all__ = ["AnyDefinition", "ChurnDefinition", "FlagDefinition", "LtvDefinition", "UpliftDefinition", "load_definition"]
+__all__ = [
+    "AmountDefinition", "AnyDefinition", "ChurnDefinition", "CutoffTask", "EventDefinition", "EventTask",
+    "FlagDefinition", "LtvDefinition", "UpliftDefinition", "load_definition",
+]  # fmt: skip

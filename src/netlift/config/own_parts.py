@@ -1,7 +1,8 @@
 """Parts of a user's own package in definitions, by dotted path (`package.module:Name`) or by an entry point.
 
 An installed package offers a part under a short name by an entry point of the group `netlift.learners`,
-`netlift.features` or `netlift.metrics`; a dotted path needs nothing but that the module can be imported.
+`netlift.features`, `netlift.metrics` or `netlift.tasks`; a dotted path needs nothing but that the module can be
+imported.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 from netlift.errors import ConfigError
 
-Kind = Literal["learner", "feature", "metric"]
+Kind = Literal["learner", "feature", "metric", "task"]
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 

@@ -203,7 +203,7 @@ def _chance_to_stay(rows: ContactRows, machine: Machine) -> tuple[tuple[Column, 
     labelled = _labelled(rows, _known(rows))
     columns = prepare_columns(labelled)
     fold = assign_folds(rows.customer, folds=FOLDS, seed=machine.seed)
-    _, chance = cross_fit_logistic(labelled, columns, fold, threads=machine.threads)
+    _, chance = cross_fit_logistic(labelled, columns, fold)
     return columns, np.clip(chance, LEAST_CHANCE, 1 - LEAST_CHANCE)
 
 

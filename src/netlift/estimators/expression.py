@@ -24,7 +24,7 @@ def write_files(
     """The files of a stored model.
 
     Args:
-        task: churn, ltv or uplift.
+        task: churn, ltv, uplift, or an own task.
         features: Input columns, in order.
         outputs: Name, unit and expression of each output.
         boosters: File name to LightGBM model text.
@@ -44,6 +44,20 @@ def write_files(
     }
     files = {"model.json": json.dumps(spec, ensure_ascii=False, indent=1).encode()}
     return files | {name: text.encode() for name, text in sorted(boosters.items())}
+
+
+def name_output(files: Mapping[str, bytes], *, task: str, output: str) -> dict[str, bytes]:
+    """The files of a model of one output, for another task and under another name.
+
+    Args:
+        files: What `write_files` gave.
+        task: The task.
+        output: Name of the output.
+    """
+    spec = json.loads(files["model.json"])
+    (only,) = spec["outputs"]
+    spec |= {"task": task, "outputs": [only | {"name": output}]}
+    return {**files, "model.json": json.dumps(spec, ensure_ascii=False, indent=1).encode()}
 
 
 def booster(

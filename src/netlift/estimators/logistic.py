@@ -69,19 +69,18 @@ def prepare_columns(rows: LabelledRows) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def fit_logistic(rows: LabelledRows, columns: tuple[Column, ...], *, threads: int) -> Expression:
+def fit_logistic(rows: LabelledRows, columns: tuple[Column, ...]) -> Expression:
     """Fit the chance of y = 1, ridge penalty 1, by Newton steps.
 
     Args:
         rows: Rows with y of 0 and 1, both present.
         columns: Inputs, from `prepare_columns`.
-        threads: Threads of the linear algebra.
     """
-    return _store(columns, _fit(_scale(rows, columns), rows.y, None, threads))
+    return _store(columns, _fit(_scale(rows, columns), rows.y))
 
 
 def cross_fit_logistic(
-    rows: LabelledRows, columns: tuple[Column, ...], fold: np.ndarray, *, threads: int
+    rows: LabelledRows, columns: tuple[Column, ...], fold: np.ndarray
 ) -> tuple[Expression, np.ndarray]:
     """As `fit_logistic`, and the chance of each row by a fit without its fold.
 
@@ -91,17 +90,16 @@ def cross_fit_logistic(
         rows: Rows with y of 0 and 1, both present.
         columns: Inputs, from `prepare_columns`.
         fold: Fold of each row, shape (n,), from `Folds`.
-        threads: Threads of the linear algebra.
 
     Returns:
         The fit, stored, and the chances, shape (n,), NaN for rows of no fold.
     """
     Z = _scale(rows, columns)
-    whole = _fit(Z, rows.y, None, threads)
+    whole = _fit(Z, rows.y)
     p = np.full(len(rows), np.nan)
     for k in range(int(fold.max()) + 1):
         others = (fold != k) & (fold != OUTSIDE)
-        p[fold == k] = _fit(Z[others], rows.y[others], whole, threads).predict_proba(Z[fold == k])[:, 1]
+        p[fold == k] = _fit(Z[others], rows.y[others], whole).predict_proba(Z[fold == k])[:, 1]
     return _store(columns, whole), p
 
 
@@ -112,14 +110,15 @@ def _scale(rows: LabelledRows, columns: tuple[Column, ...]) -> np.ndarray:
     return Z
 
 
-def _fit(Z: np.ndarray, y: np.ndarray, start: LogisticRegression | None, threads: int) -> LogisticRegression:
+def _fit(Z: np.ndarray, y: np.ndarray, start: LogisticRegression | None = None) -> LogisticRegression:
+    """A fit on one thread: on a busy machine those of the linear algebra wait for each other, and burn time."""
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
     fit = LogisticRegression(solver="newton-cholesky", tol=1e-6, warm_start=start is not None)
     if start is not None:
         fit.coef_, fit.intercept_ = start.coef_.copy(), start.intercept_.copy()
-    with threadpool_limits(limits=threads):
+    with threadpool_limits(limits=1):
         return fit.fit(Z, y)
 
 

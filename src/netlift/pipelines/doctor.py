@@ -16,6 +16,7 @@ from pathlib import Path
 
 from netlift.config.business import BusinessSettings
 from netlift.data.engines.files import stem_of
+from netlift.data.reach import reach_tables
 from netlift.data.write import STAGING_PREFIX
 from netlift.decisions.next_best_offer.model import TASK, UPLIFT
 from netlift.decisions.next_best_offer.upkeep import find_stale, offer_of_history
@@ -86,7 +87,7 @@ def examine_business(
     """
     store = open_business(settings)
     leftovers = _find_leftovers(settings, experiments, now=now)
-    findings = [_place(store), _audit(store, [*settings.models, TASK])]
+    findings = [_place(store), _audit(store, [*settings.models, TASK]), *_tables(settings)]
     findings += [_champion(store, task) for task in settings.models]
     findings += _offer(settings, store)
     if fix:
@@ -134,6 +135,13 @@ def _bring_home(store: Store, now: datetime) -> StoreFinding:
     with exclusive(store.lock, timeout_seconds=30, holder="doctor"):
         append_entry(audit_path(store), entry | {"to": store.artifacts.parent.as_uri(), "records": changed})
     return StoreFinding(what="store", well=True, words=f"{store.uri}; {changed:,} places in its records brought home")
+
+
+def _tables(settings: BusinessSettings) -> Iterator[StoreFinding]:
+    """Those of a database, a store or a cluster, where there are such."""
+    if found := reach_tables(settings):
+        bad = "; ".join(dict.fromkeys(why for why in found.values() if why))
+        yield StoreFinding(what="tables", well=not bad, words=bad or f"all {len(found)} that lie elsewhere are reached")
 
 
 def _audit(store: Store, tasks: Sequence[str]) -> StoreFinding:

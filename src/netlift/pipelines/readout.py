@@ -34,7 +34,6 @@ from netlift.data.run import (
 from netlift.data.write import file_digest, write_bytes
 from netlift.decisions.eligibility.contact_history import digest_lists
 from netlift.decisions.journeys.reach import JourneyLine, count_closed_reach
-from netlift.decisions.run.journeys import read_journeys
 from netlift.decisions.run.page_journeys import reach_section
 from netlift.errors import ConfigError, UsageError
 from netlift.progress import Progress
@@ -223,6 +222,8 @@ def read_reach(settings: BusinessSettings, journey: JourneySettings, until: date
     Raises:
         DataError: A run of decisions is not whole.
     """
+    from netlift.decisions.run.journeys import read_journeys  # it loads features and models: for journeys alone
+
     return count_closed_reach(journey, read_journeys(settings.state, own_key="").events, until=until)
 
 

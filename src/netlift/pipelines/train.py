@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
 
-from netlift.config.business import BusinessSettings, TaskName
-from netlift.config.definitions import AnyDefinition, ChurnDefinition, LtvDefinition, load_definition
+from netlift.config.business import BusinessSettings
+from netlift.config.definitions import AnyDefinition, CutoffTask, load_definition
 from netlift.config.own_parts import own_path
 from netlift.config.settings import did_you_mean
 from netlift.data.checks.check import read_sound
-from netlift.data.checks.findings import LEARN_UPLIFT, CheckReport
+from netlift.data.checks.findings import CheckReport
 from netlift.data.checks.quality import name_money
 from netlift.data.history import History, read_history
 from netlift.data.read import Tables
@@ -38,10 +38,8 @@ from netlift.training.calendar import plan_calendar
 from netlift.training.publish import publish
 from netlift.training.report import LEADS, TaskOutcome, TrainReport
 from netlift.training.task import FutureValue, TrainingTask
-from netlift.training.uplift.train import train_uplift
-from netlift.training.value import train_value
+from netlift.training.tasks import task_of
 
-ORDER: tuple[TaskName, ...] = ("ltv", "ltv_year", "churn", "uplift")
 NEEDED_MB = 500
 
 
@@ -84,7 +82,7 @@ def train_business(
         money = name_money(tables)
         outcomes = []
         for definition in definitions:
-            value = _find_future_value(store, money) if definition.task == "churn" else None
+            value = _find_future_value(store, money) if task_of(definition).asks_future_value else None
             assignment = TrainingTask(
                 settings=settings,
                 definition=definition,
@@ -131,16 +129,15 @@ def _load_definitions(settings: BusinessSettings, tasks: Sequence[str]) -> list[
     if unknown:
         hint = did_you_mean(unknown[0], list(settings.models))
         raise UsageError(f"{unknown[0]}: the config defines no such task{hint}")
-    wanted: list[TaskName] = [task for task in ORDER if task in settings.models and (not tasks or task in tasks)]
     definitions, mistakes = [], []
-    for task in wanted:
+    for task in (task for task in settings.models if not tasks or task in tasks):
         try:
             definitions.append(load_definition(settings.models[task], task))
         except ConfigError as error:
             mistakes.append(str(error))
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    return definitions
+    return sorted(definitions, key=lambda definition: (task_of(definition).after, definition.task))
 
 
 def _find_future_value(store: Store, money: str) -> FutureValue | None:
@@ -161,7 +158,7 @@ def _vocabulary_end(settings: BusinessSettings, tables: Tables, history: History
     ends = []
     for task, path in settings.models.items():
         definition = load_definition(path, task)
-        if isinstance(definition, ChurnDefinition | LtvDefinition):
+        if isinstance(definition, CutoffTask):
             try:
                 ends.append(datetime.combine(plan_calendar(history, definition.windows).test, datetime.min.time()))
             except HistoryTooShortError:
@@ -188,9 +185,10 @@ def _train_task(
     started = perf_counter()
     task = assignment.definition.task
     try:
-        if task == "uplift":
-            report.raise_for_errors(LEARN_UPLIFT)
-        trained = train_uplift(assignment) if task == "uplift" else train_value(assignment)
+        kind = task_of(assignment.definition)
+        if kind.needs is not None:
+            report.raise_for_errors(kind.needs)
+        trained = kind.train(assignment)
         sources.require_unchanged()
         assignment.progress.stage(task, "logging, registering, asking the gate")
         return publish(assignment, trained, store, digests, sources, now, started)

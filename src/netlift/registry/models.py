@@ -29,6 +29,9 @@ CONTENT_TAG = f"{TAG}content"
 PACKAGE_TAG = f"{TAG}package"
 BUSINESS_TAG = f"{TAG}business"
 FREE_MB = 200.0
+LONGEST_DESCRIPTION = 5_000
+"""Characters that MLflow's own table has for a description; SQLite takes more, PostgreSQL refuses them."""
+REST_OF_CARD = "\n\nThe rest stands in card.md of the training run."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +97,7 @@ def register(
         task: churn, ltv or uplift.
         files: The stored form (see `estimators/stored.py`).
         run_id: The training run.
-        card: The model card, Markdown: the version's description.
+        card: The model card, Markdown: the version's description, as far as MLflow has room for it.
         metadata: What the model file says of itself beside its units: horizon, currency, digests.
         lock_timeout_seconds: How long to wait for another process that registers or promotes.
 
@@ -343,9 +346,16 @@ def _create_version(store: Store, task: str, *, logged: Any, tags: dict[str, str
         run_id=logged.source_run_id,
         model_id=logged.model_id,
         tags=tags,
-        description=card,
+        description=_describe(card),
     )
     return int(row.version)
+
+
+def _describe(card: str) -> str:
+    """The card, or as many of its lines as there is room for."""
+    if len(card) <= LONGEST_DESCRIPTION:
+        return card
+    return card[: LONGEST_DESCRIPTION - len(REST_OF_CARD)].rpartition("\n")[0].rstrip() + REST_OF_CARD
 
 
 def _discard(store: Store, logged: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from netlift.config.definitions import ChurnTask, FlagDefinition
+from netlift.config.definitions import EventTask, FlagDefinition
 from netlift.estimators.boosting.tuning import Tuning
 from netlift.estimators.calibration import level_probabilities
 from netlift.estimators.cross_fit import Folds
@@ -56,7 +56,7 @@ class ChurnRow:
     found_in_top_tenth: Estimate
 
 
-class ChurnJudge(Judge[ChurnTask]):
+class ChurnJudge(Judge[EventTask]):
     """How churn candidates are fitted and judged on the test rows.
 
     Args:
@@ -67,10 +67,11 @@ class ChurnJudge(Judge[ChurnTask]):
     """
 
     measure = "ROC-AUC"
-    columns = ("roc_auc", "log_loss", "calibration_error", "lift_top_tenth", *FOUND)
+    charts = ("Chance of being lost: predicted and come true", "Lost customers found", "lost customers")
+    columns: tuple[str, ...] = ("roc_auc", "log_loss", "calibration_error", "lift_top_tenth", *FOUND)
 
     def __init__(
-        self, assignment: TrainingTask, definition: ChurnTask, test: LabelledRows, *, worth: MoneyAtStake | None = None
+        self, assignment: TrainingTask, definition: EventTask, test: LabelledRows, *, worth: MoneyAtStake | None = None
     ) -> None:
         super().__init__(assignment, definition, test)
         self._own_worth = worth
@@ -121,12 +122,17 @@ class ChurnJudge(Judge[ChurnTask]):
 
     def measured(self, p: np.ndarray) -> dict[str, Estimate]:
         figures = by_name(evaluate_probabilities(self.test.y, p, customer=self.test.customer, level=self.level))
-        money, what = self._money(p), "margin" if self._worth.words else "customers"
+        money = self._money(p)
         return figures | {
-            f"{what}_at_risk_predicted": money.predicted,
-            f"{what}_at_risk_observed": money.observed,
-            f"{what}_at_risk_found_in_top_tenth": money.found,
+            f"{self.stake}_predicted": money.predicted,
+            f"{self.stake}_observed": money.observed,
+            f"{self.stake}_found_in_top_tenth": money.found,
         }
+
+    @property
+    def stake(self) -> str:
+        """What a list holds, as names of figures begin."""
+        return "margin_at_risk" if self._worth.words else "customers_at_risk"
 
     def say(self, name: str, p: np.ndarray) -> str:
         return (
@@ -175,9 +181,9 @@ class ChurnJudge(Judge[ChurnTask]):
                 observed=np.array([t.observed.point for t in tenths]),
                 lower=np.array([t.observed.ci_lower for t in tenths]),
                 upper=np.array([t.observed.ci_upper for t in tenths]),
-                title="Chance of being lost: predicted and come true",
+                title=self.charts[0],
             ),
-            "gains.svg": draw_gains(p, self.test.y, outcome="lost customers", title="Lost customers found"),
+            "gains.svg": draw_gains(p, self.test.y, outcome=self.charts[2], title=self.charts[1]),
         }
         return figures | draw_importance(candidate, "What the chance of being lost depends on")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.config.business import FLAG
-from netlift.config.definitions import ChurnDefinition, FlagDefinition, LtvDefinition, Windows
+from netlift.config.definitions import CutoffTask, FlagDefinition, Windows
 from netlift.data.contract import CONTROL
 from netlift.data.read import Tables
 from netlift.data.snapshot import monthly_money
@@ -19,11 +19,11 @@ from netlift.estimators.cross_fit import sample_customers
 from netlift.estimators.rows import LabelledRows, RowSplit
 from netlift.features.build import Queries, build_features
 from netlift.features.catalogue import Vocabulary
-from netlift.features.labels import build_labels
 from netlift.features.leakage import require_no_leak
 from netlift.features.matrix import FeatureMatrix
 from netlift.features.queries import queries_of_joined
 from netlift.features.snapshot import read_flagged, refuse_the_answer
+from netlift.training.labels import LabelRequest, label_of
 from netlift.training.task import MoneyAtStake
 
 MIN_ROWS = 200
@@ -120,7 +120,7 @@ def _monthly_worth(tables: Tables, ids: np.ndarray) -> MoneyAtStake:
 
 def build_labelled_rows(
     tables: Tables,
-    definition: ChurnDefinition | LtvDefinition,
+    definition: CutoffTask,
     vocabulary: Vocabulary,
     *,
     cutoffs: Sequence[date],
@@ -162,16 +162,23 @@ def build_labelled_rows(
     if limit is not None:
         active = features.column("days_since_last_purchase") <= limit
         features, code = features.take(active), code[active]
-    gone = _left_in_gap(definition, features, cancelled[code])
-    features, code = drop_features(features.take(~gone), definition.exclude), code[~gone]
-    y = _labels(tables, definition, features, cancelled[code])
+    features = drop_features(features, definition.exclude)
+    label = label_of(definition)
+    queries = Queries(customer_id=features.customer_id, cutoff=features.cutoff)
+    y, why = (
+        label.ask(LabelRequest(tables=tables, queries=queries, cancelled=cancelled[code], seed=seed))
+        if len(code)
+        else (np.zeros(0), "")
+    )
+    gone = np.isnan(y)
+    features, code, y = features.take(~gone), code[~gone], y[~gone]
     rows = LabelledRows(X=features.X, features=features.features, y=y, customer=code, cutoff=features.cutoff)
-    _require_learnable(rows, definition)
+    _require_learnable(rows, definition.task, label.happened)
     notes = []
     if len(kept) < of:
         notes.append(f"customers were sampled down to {definition.population.max_rows:,} rows")
     if gone.any():
-        notes.append(f"{gone.sum():,} rows were left out: their contract ended between cutoff and horizon, in the gap")
+        notes.append(f"{gone.sum():,} rows were left out: {why}")
     return TrainingSet(rows=rows, treated=flag_treated(tables, features, definition.windows), notes=tuple(notes))
 
 
@@ -238,48 +245,16 @@ def drop_features(matrix: FeatureMatrix, exclude: Sequence[str]) -> FeatureMatri
     )
 
 
-def _left_in_gap(
-    definition: ChurnDefinition | LtvDefinition, features: FeatureMatrix, cancelled: np.ndarray
-) -> np.ndarray:
-    """Whose contract ended after the cutoff and before the first day predicted: neither lost nor kept, shape (n,)."""
-    if not (isinstance(definition, ChurnDefinition) and definition.label.kind == "cancellation"):
-        return np.zeros(len(features), dtype=bool)
-    start = features.cutoff + np.timedelta64(definition.windows.gap_days, "D")
-    return np.asarray((cancelled >= features.cutoff) & (cancelled < start))
-
-
-def _labels(
-    tables: Tables, definition: ChurnDefinition | LtvDefinition, features: FeatureMatrix, cancelled: np.ndarray
-) -> np.ndarray:
-    windows = definition.windows
-    queries = Queries(customer_id=features.customer_id, cutoff=features.cutoff)
-    if isinstance(definition, ChurnDefinition) and definition.label.kind == "cancellation":
-        if not tables.has("customers", "cancelled_at"):
-            raise DataError(
-                "customers.cancelled_at: missing, and the churn label is a cancellation; map the column that holds its "
-                "date under data.tables.customers.columns, or set label.kind to no_purchase"
-            )
-        start = features.cutoff + np.timedelta64(windows.gap_days, "D")
-        end = start + np.timedelta64(windows.horizon_days, "D")
-        return ((cancelled >= start) & (cancelled < end)).astype(np.float64)
-    rate = definition.discount_rate_year if isinstance(definition, LtvDefinition) else 0.0
-    labels = build_labels(
-        tables, queries, gap_days=windows.gap_days, horizon_days=windows.horizon_days, discount_rate_year=rate
-    )
-    return (labels.purchases == 0).astype(np.float64) if isinstance(definition, ChurnDefinition) else labels.margin
-
-
-def _require_learnable(rows: LabelledRows, definition: ChurnDefinition | LtvDefinition) -> None:
+def _require_learnable(rows: LabelledRows, task: str, happened: str) -> None:
     if len(rows) < MIN_ROWS:
         raise DataError(
-            f"{definition.task}: {len(rows)} customers in the population over all cutoffs, {MIN_ROWS} needed; widen "
+            f"{task}: {len(rows)} customers in the population over all cutoffs, {MIN_ROWS} needed; widen "
             "population.active_within_days or bring more history"
         )
-    positives = int(np.count_nonzero(rows.y if definition.task == "churn" else rows.y > 0))
+    positives = int(np.count_nonzero(rows.y > 0))
     if min(positives, len(rows) - positives) < MIN_CLASS_ROWS:
-        what = "were lost" if definition.task == "churn" else "brought margin"
         raise DataError(
-            f"{definition.task}: {positives:,} of {len(rows):,} rows {what}; at least {MIN_CLASS_ROWS} of either kind "
+            f"{task}: {positives:,} of {len(rows):,} rows {happened}; at least {MIN_CLASS_ROWS} of either kind "
             "are needed. Change the horizon or the population"
         )
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from netlift.config.definitions import ChurnTask, LtvDefinition
+from netlift.config.definitions import CutoffTask, EventTask
 from netlift.estimators.boosting.lightgbm import Machine
 from netlift.estimators.rows import Candidate, LabelledRows
 from netlift.estimators.stored import StoredModel
@@ -22,7 +22,7 @@ from netlift.training.task import TrainingTask
 
 GAIN_POINTS = 101
 
-AnyDefinition = TypeVar("AnyDefinition", bound=ChurnTask | LtvDefinition)
+AnyDefinition = TypeVar("AnyDefinition", bound=EventTask | CutoffTask)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,7 @@ class LtvJudge(Judge[LtvDefinition]):
     """How value candidates are fitted and judged on the test rows."""
 
     measure = "normalized Gini"
+    charts = ("Margin of the horizon by tenth of customers", "Margin held by the best customers", "margin")
     columns = ("normalized_gini", "total_bias", "capture_top_10", "prediction_interval_coverage")
 
     @property
@@ -121,12 +122,24 @@ class LtvJudge(Judge[LtvDefinition]):
         )
 
     def headline(self, predicted: np.ndarray) -> str:
-        figures, currency = self.metrics(predicted), self.assignment.settings.currency
-        bias = figures["total_bias"]
+        currency = self.assignment.settings.currency
         return (
             f"{len(predicted):,} customers brought {format_number(float(self.test.y.sum()))} {currency} of "
             f"{self.assignment.money} in "
             f"{self.definition.windows.horizon_days} days{self._discounted}, "
+            f"{self._foretold(predicted)}"
+        )
+
+    @property
+    def unit(self) -> str:
+        """Unit of a customer's label."""
+        return self.assignment.unit
+
+    def _foretold(self, predicted: np.ndarray) -> str:
+        """What was predicted of the total, and what a list holds of it."""
+        figures = self.metrics(predicted)
+        bias = figures["total_bias"]
+        return (
             f"{format_number(float(predicted.sum()))} predicted "
             f"({bias.point:+.1%} [{bias.ci_lower:+.1%}, {bias.ci_upper:+.1%}]); the top tenth holds "
             f"{figures['capture_top_10'].point:.0%} of it"
@@ -166,18 +179,16 @@ class LtvJudge(Judge[LtvDefinition]):
                 observed=np.array([t.observed.point for t in tenths]),
                 lower=np.array([t.observed.ci_lower for t in tenths]),
                 upper=np.array([t.observed.ci_upper for t in tenths]),
-                unit=self.assignment.unit,
-                title="Margin of the horizon by tenth of customers",
+                unit=self.unit,
+                title=self.charts[0],
             ),
-            "gains.svg": draw_gains(
-                predicted, self.test.y, outcome="margin", title="Margin held by the best customers"
-            ),
+            "gains.svg": draw_gains(predicted, self.test.y, outcome=self.charts[2], title=self.charts[1]),
         }
         return figures | draw_importance(candidate, "What future margin depends on")
 
     def _tenths(self, predicted: np.ndarray) -> Table[ValueTenth]:
         return tabulate_value_tenths(
-            self.test.y, predicted, customer=self.test.customer, level=self.level, unit=self.assignment.unit
+            self.test.y, predicted, customer=self.test.customer, level=self.level, unit=self.unit
         )
 
     def checks(self, predicted: np.ndarray, earlier: Callable[[], Sequence[Earlier]]) -> list[GateCheck]:

@@ -1,4 +1,4 @@
-"""Training of churn and LTV: fits on past cutoffs, evaluation on the newest complete label."""
+"""Training of churn, LTV and own tasks: fits on past cutoffs, evaluation on the newest complete label."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from netlift.config.definitions import ChurnDefinition, FlagDefinition, LtvDefinition, UpliftDefinition, Windows
+from netlift.config.definitions import (
+    AmountDefinition,
+    ChurnDefinition,
+    CutoffTask,
+    EventDefinition,
+    FlagDefinition,
+    LtvDefinition,
+    UpliftDefinition,
+    Windows,
+)
 from netlift.data.contract import MONTHLY_MONEY
 from netlift.errors import DataError, UsageError
 from netlift.estimators.boosting.tuning import PART_WORDS, Tuning
@@ -38,9 +47,16 @@ from netlift.training.gate import (
 )
 from netlift.training.judge import Earlier, Judge
 from netlift.training.ltv import LtvJudge
+from netlift.training.own import AmountJudge, EventJudge
 from netlift.training.task import TrainedModel, TrainingTask
 
 BASELINES = ("own_rhythm", "p_alive", "logistic", "mean_by_rfm", "last_period", "bg_nbd", *STANDARD_BASELINES)
+JUDGES: dict[type[CutoffTask], type[Judge[Any]]] = {
+    ChurnDefinition: ChurnJudge,
+    LtvDefinition: LtvJudge,
+    EventDefinition: EventJudge,
+    AmountDefinition: AmountJudge,
+}
 LEAST_LEVEL_SD = 0.005
 COMPARED_ROWS = 30_000  # that candidates are fitted on to be compared before the test
 
@@ -114,7 +130,7 @@ class _Posed:
 
 
 def train_value(assignment: TrainingTask) -> TrainedModel:
-    """Fit every candidate of a churn or LTV definition, choose one, and judge it on rows that were kept apart.
+    """Fit every candidate of churn, LTV or an own task, choose one, and judge it on rows that were kept apart.
 
     Candidates are compared at the calibration cutoff, by fits that knew only what was known then; the test cutoff
     judges the one chosen. A history too short for that lets the test cutoff choose too, and the notes say so. Of one
@@ -191,7 +207,7 @@ def train_value(assignment: TrainingTask) -> TrainedModel:
     )
 
 
-def _pose_history(assignment: TrainingTask, definition: ChurnDefinition | LtvDefinition) -> _Posed:
+def _pose_history(assignment: TrainingTask, definition: CutoffTask) -> _Posed:
     """Customers at past cutoffs, the newest whose label is whole to judge on."""
     windows = definition.windows
     calendar = plan_calendar(assignment.history, windows)
@@ -216,9 +232,7 @@ def _pose_history(assignment: TrainingTask, definition: ChurnDefinition | LtvDef
     return _Posed(
         made=made,
         split=split,
-        judge=ChurnJudge(assignment, definition, test)
-        if isinstance(definition, ChurnDefinition)
-        else LtvJudge(assignment, definition, test),
+        judge=JUDGES[type(definition)](assignment, definition, test),
         windows=windows,
         population=_population(definition),
         active_within_days=definition.population.active_within_days,
@@ -431,7 +445,7 @@ def _biases(outcome: Mapping[str, Estimate], trials: Sequence[Trial], chosen: st
     return [outcome["total_bias"].point, *(trial.bias for trial in trials if trial.candidate == chosen)]
 
 
-def _population(definition: ChurnDefinition | LtvDefinition) -> str:
+def _population(definition: CutoffTask) -> str:
     limit = definition.population.active_within_days
     if limit is None:
         return "Customers under contract at a cutoff."

@@ -99,13 +99,17 @@ class Access:
 
     Attributes:
         secret: Key of the sessions' signatures.
-        settings: The access file; None for loopback, where whoever calls is the operator.
+        settings: The access file as it stood at the start; None for loopback, where whoever calls is the operator.
+        file: Where it stands; its tokens and proxy are read again whenever it changes, hosts are those of the start.
+            None where the settings hold for good.
         wrong: When wrong tokens came, by address.
     """
 
     secret: bytes
     settings: AccessSettings | None = None
+    file: Path | None = None
     wrong: dict[str, list[datetime]] = field(default_factory=dict, repr=False)
+    _read: dict[tuple[int, ...], AccessSettings] = field(default_factory=dict, repr=False)
 
     @property
     def hosts(self) -> list[str]:
@@ -130,12 +134,16 @@ class Access:
             address: The caller's.
             session: What its cookie holds.
             now: Time of the request.
+
+        Raises:
+            AccessUnreadableError: The access file was changed into one that cannot be read.
         """
-        if self.settings is None:
+        settings = self._current()
+        if settings is None:
             return Person(name="local", role="operator")
         if (scheme_token := headers.get("authorization", "").split(" ", 1))[0].lower() == "bearer":
             return self.by_token(scheme_token[-1], address, now)
-        proxy = self.settings.proxy
+        proxy = settings.proxy
         if proxy is not None and address in proxy.addresses and proxy.user_header in headers:
             return proxy.read(headers)
         return self._by_session(session, now)
@@ -145,6 +153,7 @@ class Access:
 
         Raises:
             TooManyWrongError: The address has given too many wrong ones of late.
+            AccessUnreadableError: The access file was changed into one that cannot be read.
         """
         self._require_patience(address, now)
         given = hash_token(token)
@@ -185,7 +194,24 @@ class Access:
         return Person(name=held[0].name, role=held[0].role) if held else None
 
     def _tokens(self) -> tuple[TokenSettings, ...]:
-        return self.settings.tokens if self.settings else ()
+        settings = self._current()
+        return settings.tokens if settings else ()
+
+    def _current(self) -> AccessSettings | None:
+        """The access file as it stands now: one that cannot be read lets nobody in, least of all who was taken out."""
+        if self.file is None:
+            return self.settings
+        try:
+            found = self.file.stat()
+            mark = (found.st_mtime_ns, found.st_size, found.st_ino)
+            read = self._read.get(mark)
+            if read is None:
+                read = read_access(self.file)
+                self._read.clear()
+                self._read[mark] = read
+        except (OSError, ConfigError) as error:
+            raise AccessUnreadableError("the access file cannot be read; its keeper must mend it first") from error
+        return read
 
     def _require_patience(self, address: str, now: datetime) -> None:
         recent = [each for each in self.wrong.get(address, ()) if now - each < timedelta(minutes=WRONG_MINUTES)]
@@ -202,6 +228,10 @@ class Access:
 
 class TooManyWrongError(UsageError):
     """An address gave too many wrong tokens."""
+
+
+class AccessUnreadableError(ConfigError):
+    """The access file was changed, while the desk ran, into one that cannot be read."""
 
 
 def hash_token(token: str) -> str:
@@ -248,6 +278,15 @@ def require_access(host: str, path: Path | None) -> AccessSettings | None:
             f"--host {host} can be reached from other machines: give --access FILE with tokens (netlift grant NAME "
             "--role reader --access FILE) or a proxy's addresses, or stay on 127.0.0.1"
         )
+    return read_access(path)
+
+
+def read_access(path: Path) -> AccessSettings:
+    """The access file.
+
+    Raises:
+        ConfigError: It cannot be read, or lets nobody in.
+    """
     settings = load_settings(path, AccessSettings)
     if not settings.tokens and not (settings.proxy and settings.proxy.addresses):
         raise ConfigError(f"{path}: neither tokens nor a proxy's addresses, so that nobody could come in")
@@ -269,6 +308,7 @@ __all__ = [
     "ROLES",
     "Access",
     "AccessSettings",
+    "AccessUnreadableError",
     "Person",
     "ProxySettings",
     "Role",
@@ -276,5 +316,6 @@ __all__ = [
     "TooManyWrongError",
     "grant_token",
     "hash_token",
+    "read_access",
     "require_access",
 ]

@@ -21,7 +21,7 @@ from netlift.report.language import LANGUAGES
 from netlift.report.names import speak_of
 from netlift.report.palette import THEME
 from netlift.text import clean
-from netlift.web.access import Access, TooManyWrongError
+from netlift.web.access import Access, AccessUnreadableError, TooManyWrongError
 from netlift.web.guard import HEADERS, Guard
 from netlift.web.jobs import Jobs
 from netlift.web.pages import PAGES
@@ -108,6 +108,7 @@ async def _fail(request: Request, error: Exception) -> Response:
 STATUS: dict[type[Exception], int] = {
     SignInNeededError: 401,
     TooManyWrongError: 429,
+    AccessUnreadableError: 503,
     NotStoredError: 404,
     UsageError: 400,
     GateRefusedError: 409,

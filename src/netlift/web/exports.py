@@ -12,7 +12,7 @@ from starlette.responses import Response
 from netlift.data.write import write_bytes
 from netlift.errors import BusyError, ConfigError
 from netlift.report.pdf import find_browser, to_pdf
-from netlift.web.store import Run
+from netlift.web.store import NotStoredError, Run
 from netlift.web.visit import Visit
 
 TYPES: Mapping[str, str] = {
@@ -75,8 +75,14 @@ def _browser() -> Path | None:
 
 
 def give_file(visit: Visit, kind: str, key: str, name: str) -> Response:
-    """A file of a run to save; the journal keeps who took it."""
+    """A file of a run to save; the journal keeps who took it.
+
+    Raises:
+        NotStoredError: The run has no such file, or it is none that is given out: tables hold rows of customers.
+    """
     run = visit.store.run(kind, key)
+    if Path(name).suffix[1:] not in TYPES:
+        raise NotStoredError(f"{kind} {key} gives out no file {name}")
     content = read_export(run, name, visit.desk.settings.state)
     visit.record("export", kind=kind, run_key=key, file=name)
     saved = f"{key}{Path(name).suffix}" if Path(name).stem in (kind, kind.removesuffix("s")) else f"{key}-{name}"

@@ -92,6 +92,15 @@ def list_stored(store: RunStore, *, search: str = "") -> list[StoredReadout]:
     return [one for one in found if all(word in _searched(one) for word in sought)]
 
 
+def newest_by_campaign(store: RunStore, *, language: str) -> dict[str, StoredReadout]:
+    """Campaign to its newest readout, in a language where there is one, the newest first; none of decisions."""
+    found: dict[str, StoredReadout] = {}
+    readouts = [one for one in map(read_stored, store.runs(KIND)) if one.verdict]
+    for one in sorted(readouts, key=lambda one: one.run.language != language):
+        found.setdefault(one.campaign_id, one)
+    return dict(sorted(found.items(), key=lambda item: item[1].run.written_at, reverse=True))
+
+
 def find_earlier(store: RunStore, readout: StoredReadout) -> list[StoredReadout]:
     """Readouts of the same campaign and language that were written before, newest first."""
     return [
@@ -107,4 +116,13 @@ def _searched(readout: StoredReadout) -> str:
     return f"{readout.campaign_id} {readout.title} {readout.verdict} {readout.key}".casefold()
 
 
-__all__ = ["JSON_FILE", "KIND", "PAGE_FILE", "StoredReadout", "find_earlier", "list_stored", "read_stored"]
+__all__ = [
+    "JSON_FILE",
+    "KIND",
+    "PAGE_FILE",
+    "StoredReadout",
+    "find_earlier",
+    "list_stored",
+    "newest_by_campaign",
+    "read_stored",
+]

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2, chi2_contingency, kstest
 
@@ -39,7 +39,6 @@ def arm_names(assignment):
 
 
 @given(ids=ids_lists, salt=salts, values=weights, seed=st.integers(0, 99))
-@settings(deadline=None)
 def test_the_order_of_the_rows_moves_nobody(ids, salt, values, seed):
     order = np.random.default_rng(seed).permutation(len(ids))
     plain = dict(zip(ids, arm_names(assign(ids, shares=shares_of(values), salt=salt)), strict=True))
@@ -48,7 +47,6 @@ def test_the_order_of_the_rows_moves_nobody(ids, salt, values, seed):
 
 
 @given(ids=ids_lists, more=ids_lists, salt=salts, values=weights)
-@settings(deadline=None)
 def test_customers_who_join_later_move_nobody(ids, more, salt, values):
     together = list(dict.fromkeys([*ids, *more]))
     before = arm_names(assign(ids, shares=shares_of(values), salt=salt))
@@ -57,7 +55,6 @@ def test_customers_who_join_later_move_nobody(ids, more, salt, values):
 
 
 @given(ids=ids_lists, salt=salts, values=weights, grow=st.integers(0, 4), factor=st.floats(1.0, 20.0))
-@settings(deadline=None)
 def test_when_an_arm_grows_customers_move_into_it_and_nowhere_else(ids, salt, values, grow, factor):
     grow %= len(values)
     larger = [value * factor if i == grow else value for i, value in enumerate(values)]
@@ -151,7 +148,6 @@ def test_the_hash_is_the_keyed_blake2_of_the_id_that_anybody_can_compute():
     values=st.lists(st.floats(0.11, 1.0), min_size=2, max_size=4),
     salt=salts,
 )
-@settings(deadline=None)
 def test_within_strata_every_arm_has_its_share_to_within_one_and_the_propensity_is_what_it_has(sizes, values, salt):
     shares = shares_of(values)
     fewest = int(np.ceil(1 / min(shares.values())))

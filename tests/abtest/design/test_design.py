@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from netlift.abtest.design.power import Spread
@@ -115,7 +115,6 @@ def test_an_aim_is_never_met_by_a_control_that_leans_too_far():
 
 
 @given(explained=st.floats(0.0, 0.95), n=st.integers(1000, 10**6), share=st.floats(0.05, 0.5))
-@settings(deadline=None)
 def test_pre_period_figures_narrow_the_interval_by_the_root_of_what_they_leave(explained, n, share):
     with_them = measure(replace(SKEWED, explained=explained), customers=n, control_share=share)
     without = measure(SKEWED, customers=n, control_share=share)

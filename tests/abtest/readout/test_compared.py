@@ -334,7 +334,7 @@ def test_every_check_has_words_of_its_own(market, peak):
     }  # fmt: skip
     for name, world in worlds.items():
         found = read(world)
-        for words in map(speak, ("ru", "en")):
+        for words in (speak("ru"), speak("en")):
             text = to_markdown(readout_document(found, words)).decode()
             generic = {words.say(f"readout_said.{status}") for status in ("failed", "passed", "warned")}
             assert not any(f"| {said}" in text for said in generic), name

@@ -34,7 +34,7 @@ def inside(found, theta):
     return within if found.kind == "interval" else not found.lower < theta < found.upper
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(two_lines(), st.floats(-20, 20))
 def test_the_set_holds_exactly_the_ratios_that_are_not_excluded(lines, theta):
     z = 1.959964
@@ -44,7 +44,7 @@ def test_the_set_holds_exactly_the_ratios_that_are_not_excluded(lines, theta):
     assert inside(found, theta) == (distance < 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(0, 10_000), st.floats(-1, 4), st.sampled_from([0.05, 0.2, 0.5]), st.floats(0.02, 0.4),
 )  # fmt: skip

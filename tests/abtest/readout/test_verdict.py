@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -51,7 +51,6 @@ def test_the_verdict_never_contradicts_the_chance(point, se, gamma):
     assert least - 1e-6 < found.chance_of_profit < most + 1e-6
 
 
-@settings(deadline=None)
 @given(st.floats(-5, 5), st.floats(0.1, 3))
 def test_losses_are_those_of_draws_from_the_normal(mean, sd):
     ship, stop = expected_losses(mean, sd)

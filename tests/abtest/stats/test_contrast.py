@@ -64,7 +64,7 @@ def test_swapping_the_arms_turns_every_sign():
     assert one.gamma == pytest.approx(-other.gamma)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(1e-3, 1e6))
 def test_another_currency_scales_every_figure(rate):
     rng = np.random.default_rng(3)

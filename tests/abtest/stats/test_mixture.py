@@ -94,7 +94,7 @@ def test_without_errors_to_speak_of_effects_are_left_where_they_are() -> None:
     np.testing.assert_allclose(posterior.mean, effects, atol=1e-3)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     effects=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12),
     error=st.floats(0.01, 1e5),

@@ -33,7 +33,7 @@ def raw_sums(values, shift):
     return moved.sum(axis=0), moved.T @ moved, float(np.sum(profit**3))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables(st.integers(1, 30)), tables(st.integers(1, 30)), tables(st.integers(1, 30)))
 def test_cells_add_up_to_the_cell_of_all_rows_in_any_order(a, b, c):
     parts = [of_rows(rows, OUTCOMES) for rows in (a, b, c)]
@@ -42,7 +42,7 @@ def test_cells_add_up_to_the_cell_of_all_rows_in_any_order(a, b, c):
     same(parts[2] + (parts[0] + parts[1]), whole, 1e4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables(st.integers(1, 40)), arrays(np.float64, 4, elements=amounts))
 def test_sums_about_any_shift_give_the_moments_of_the_rows(values, shift):
     sums, products, cubes = raw_sums(values, shift)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from money_world import customers
 
@@ -36,7 +36,6 @@ def test_the_readout_of_such_customers_has_the_planned_width_and_skewness():
     assert power.gamma_of(spread, split) == pytest.approx(seen.gamma, rel=0.15)
 
 
-@settings(deadline=None)
 @given(st.floats(0.05, 3.0), st.floats(0.02, 0.98))
 def test_so_many_customers_have_the_half_width_asked_for(width, share):
     n = power.customers_for_half_width(EVEN, half_width=width, control_share=share, level=0.95)

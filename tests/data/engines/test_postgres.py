@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from decide_world import configure, decide, make_world
-from postgres_server import in_postgres, load_files, start_postgres
+from postgres_server import in_postgres, load_tables, start_postgres
 
 from netlift.abtest.portfolio.compute import read_portfolio
 from netlift.abtest.readout.compute import read_campaign
@@ -48,7 +48,7 @@ def shop(url, tmp_path_factory):
     """The configs of a shop, of its files and of the same tables in the database."""
     folder = tmp_path_factory.mktemp("shop")
     files = make_world(folder, customers=1500)
-    load_files(url, folder / "var" / "demo", customers=LOADED, events=LOADED)
+    load_tables(url, folder / "var" / "demo", customers=LOADED, events=LOADED)
     updated = {"customers": "loaded_at", "events": "loaded_at"}
     return files, configure(folder, name="pg", more=lambda content: in_postgres(content, VARIABLE, **updated))
 
@@ -148,7 +148,7 @@ def test_both_kinds_of_moments_are_those_of_files_across_a_change_of_clocks(url,
     rows["cancelled_at"] = hours
     (tmp_path / "files").mkdir()
     rows.to_parquet(tmp_path / "files" / "clocks.parquet")
-    load_files(url, tmp_path / "files")
+    load_tables(url, tmp_path / "files")
     sources = {"zone": own}, {"zone": own}
     sources = (
         TableSource(path=tmp_path / "files" / "clocks.parquet", **sources[0]),

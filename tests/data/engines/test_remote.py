@@ -9,6 +9,7 @@ from segment_world import make_retailer, write_config
 
 from netlift.config.business import TableSource, load
 from netlift.data.engines.remote import mark_of, newest_of
+from netlift.data.reach import reach_tables
 from netlift.data.read import open_tables
 from netlift.data.run import find_sources
 from netlift.errors import BusyError, ConfigError, DataError
@@ -89,3 +90,20 @@ def test_what_is_not_there_is_said_and_a_database_is_no_store(shop, tmp_path):
     with pytest.raises(ConfigError, match="url_env") as told:
         load(named)
     assert "hidden7" not in str(told.value)
+
+
+def test_tables_that_lie_elsewhere_are_looked_at_each_by_itself(shop, monkeypatch):
+    monkeypatch.delenv("SHOP_NOWHERE", raising=False)
+    folder = shop.parents[1]
+
+    def there(content):
+        tables = content["data"]["tables"]
+        tables["offers"]["path"] = f"file://{folder}/var/demo/offers.parquet"
+        tables["events"]["path"] = "file:///nowhere/events.parquet"
+        tables["surveys"] = {"table": "surveys", "url_env": "SHOP_NOWHERE"}
+
+    assert reach_tables(load(shop)) == {}, "files of this machine are no business of the net"
+    found = reach_tables(load(write_config(folder, there, "reach")))
+    assert [name for name, why in found.items() if not why] == ["offers"]
+    assert "no Parquet or CSV file at file:///nowhere" in found["events"]
+    assert "SHOP_NOWHERE is not set" in found["surveys"]

@@ -93,7 +93,7 @@ def assert_within_limits(problem: Problem, choice: np.ndarray) -> None:
         assert cost.sum() <= problem.budget * (1 + 1e-11)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, derandomize=True)
 @given(seed=st.integers(0, 10**6))
 def test_small_problems_get_what_highs_gets_and_the_certificate_holds(seed: int) -> None:
     try:

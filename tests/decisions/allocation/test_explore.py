@@ -35,7 +35,7 @@ def draw(explorable, epsilon=0.2, key="2026-10-05", problem=None, most=0.2):
     return draw_exploration(words_of(len(explorable), key), explorable, problem, epsilon=epsilon, most_of_limits=most)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_chances_add_up_to_one_and_are_those_of_the_formula(data):
     m = data.draw(st.integers(1, 5))
@@ -92,7 +92,7 @@ def test_draws_fit_at_the_first_go_even_where_exploration_may_take_everything():
     assert all(draw(explorable, 0.3, str(run), problem, most=1.0).draws == 1 for run in range(40))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(most=st.integers(0, 6), budget=st.floats(0, 40), key=st.integers(0, 1000))
 def test_the_smallest_limits_are_kept_as_well(most, budget, key):
     explorable = np.ones((300, 2), dtype=bool)

@@ -34,7 +34,7 @@ def test_where_nothing_changed_since_training_profit_is_the_effect_less_fatigue(
     assert found.reward_changed == pytest.approx([1, 1, 1])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(0, 50), st.floats(0, 500), st.floats(0, 1), st.floats(-50, 50))
 def test_the_costs_of_training_are_never_taken_off_a_second_time(contact, reward, redeemed, effect):
     same = options(mail={"contact_cost": contact, "reward": reward, "redeemed_by": redeemed})

@@ -43,7 +43,7 @@ some_limits = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rows=contacts, limits=some_limits)
 def test_pressure_is_that_of_a_count_by_hand(rows, limits):
     hours = [(c, ch, NOW + timedelta(hours=h)) for c, ch, h in rows]
@@ -82,7 +82,7 @@ def test_contacts_without_a_moment_or_of_strangers_are_refused():
         press(log((7, 0, NOW)), ContactLimit(at_most=1, days=7))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 5)), max_size=25))
 def test_the_last_word_counts_and_of_two_at_one_moment_the_no(rows):
     customer, is_out, day = (np.array(x, dtype=t) for x, t in zip(

@@ -32,7 +32,7 @@ def flags(n=N):
     return arrays(bool, n)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_nobody_is_open_who_has_not_agreed_or_is_out_held_out_reserved_or_pressed(data):
     per_channel = {what: {c: data.draw(flags()) for c in CHANNELS} for what in ("consent", "opted_out", "pressed")}
@@ -49,7 +49,7 @@ def test_nobody_is_open_who_has_not_agreed_or_is_out_held_out_reserved_or_presse
     assert all(sum(counts.values()) == N for counts in found.counts.values())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_one_more_reason_against_a_contact_never_opens_anything(data):
     consent = {channel: data.draw(flags()) for channel in CHANNELS}

@@ -39,7 +39,7 @@ def moments(hours):
     return np.datetime64(START, "us") + np.asarray(hours) * np.timedelta64(1, "h")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, DAYS * 24 - 1), min_size=1, max_size=8), st.sampled_from([1, 3, 10]))
 def test_a_first_purchase_and_a_complaint_fire_in_exactly_one_run(hours, every):
     at = moments(hours)
@@ -48,7 +48,7 @@ def test_a_first_purchase_and_a_complaint_fire_in_exactly_one_run(hours, every):
         assert fired.tolist() == [1] * len(hours)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(2, 30), min_size=1, max_size=8), st.sampled_from([1, 7]))
 def test_silence_fires_once_on_the_first_run_past_the_multiple_of_the_own_gap(gaps, every):
     gap = np.array(gaps, dtype=np.float32)
@@ -71,7 +71,7 @@ def test_who_bought_once_or_never_has_no_rhythm_to_be_late_by():
     assert not find_triggered(trigger("silence"), facts, as_of=START).any()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.sampled_from([1, 5, 7]), st.integers(2023, 2028))
 def test_every_birthday_comes_in_exactly_one_run_with_notice(every, year):
     born = np.arange("2000-01-01", "2001-01-01", dtype="datetime64[D]")
@@ -83,7 +83,7 @@ def test_every_birthday_comes_in_exactly_one_run_with_notice(every, year):
     assert fired.tolist() == wanted
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, DAYS - 1), min_size=1, max_size=8), st.sampled_from([1, 3, 10]))
 def test_a_replenishment_fires_once_as_many_days_ahead_as_were_asked_for(ahead, every):
     due = np.datetime64(START, "D") + np.asarray(ahead) + 10
@@ -110,7 +110,7 @@ def test_the_birthday_of_a_leap_day_is_kept_the_day_before_in_other_years():
     assert find_triggered(one, born, as_of=date(2028, 2, 29)).tolist() == [True, False]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(-80, 150), st.integers(0, 19)), max_size=25),
     st.sampled_from([1, 4]),

@@ -299,7 +299,7 @@ def test_a_journey_that_changes_or_goes_away_under_its_customers_is_refused():
     shop.night(1)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.tuples(st.integers(1, 4), st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9))), max_size=5))
 def test_whatever_happens_nobody_gets_a_step_twice_and_all_who_entered_are_accounted_for(story):
     shop, day, bought = Shop(n=10), 0, {}

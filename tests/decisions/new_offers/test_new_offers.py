@@ -149,7 +149,7 @@ def test_what_is_needed_until_the_gate_speaks_is_about_what_makes_it_speak(effec
     assert short.needed is None, "its contacts are used up before"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(k=st.integers(1, 30), floor=st.floats(0.01, 1.0), seed=st.integers(0, 100))
 def test_shares_are_no_more_than_the_whole_and_none_below_the_floor(k, floor, seed):
     share = find_shares(np.random.default_rng(seed).normal(size=(500, k)), floor)
@@ -171,7 +171,7 @@ def trials_of(m, budget=1000.0, share=0.3, left=10_000):
     return Trials(options=(m - 2, m - 1), shares=(share, share), left=(left, left), budget=budget)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n=st.integers(1, 400),
     budget=st.floats(0.0, 5000.0),

@@ -175,7 +175,7 @@ def test_the_stored_form_says_what_the_arithmetic_of_decisions_says_of_random_cu
     assert set(found["best_offer"]) == {*OFFERS, "none"}, "the world shows every answer"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from([-1.0, 0.0, 1.0, 2.0, float("nan")]), min_size=3, max_size=3))
 def test_nothing_is_offered_at_zero_the_first_wins_a_tie_and_the_unknown_stays_unknown(values):
     of = [expression.constant(value) for value in values]

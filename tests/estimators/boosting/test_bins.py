@@ -21,7 +21,7 @@ def matrix(*columns):
     return np.asfortranarray(np.column_stack(columns).astype(np.float32))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(width=32, allow_nan=True, allow_infinity=True), min_size=2, max_size=400))
 def test_codes_count_the_cuts_below_a_value_and_missing_values_stand_apart(values):
     X = matrix(values)

@@ -45,7 +45,7 @@ def test_weights_count_customers():
     assert weighted.customers == 125
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.floats(0.01, 1e5), st.integers(1, 1000))
 def test_expected_spend_lies_between_the_own_mean_and_that_of_all(mean, count):
     found = expected_spend(MODEL, np.array([mean]), np.array([float(count)]))[0]

@@ -23,7 +23,7 @@ def rows_of(*columns):
     )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(draws)
 def test_grouping_loses_no_customer_and_merges_only_equal_histories(drawn):
     x, t_x, rest = np.array(drawn, dtype=float).T

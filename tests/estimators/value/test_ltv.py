@@ -65,7 +65,7 @@ def test_without_returns_nothing_is_subtracted():
     world = draw_world(customers=800, cutoffs=[*FIT, *LATER], seed=3)
     candidate = fit(world, "two_part")
     assert json.loads(candidate.files["model.json"])["outputs"][0]["expression"]["op"] == "interpolate"
-    assert "no customer's margin was below zero" in candidate.notes
+    assert "no label was below zero" in candidate.notes
 
 
 def test_the_stored_model_is_chance_times_amount_behind_its_level(world, two_part):
@@ -207,7 +207,7 @@ def test_nobody_who_buys_twice_is_told_to_the_probability_model(buyers):
 
 def test_nobody_who_buys_is_refused(world):
     rows = world.at(FIT).rows
-    with pytest.raises(DataError, match="0 of 8,000 rows at the fit cutoffs brought margin"):
+    with pytest.raises(DataError, match="0 of 8,000 rows at the fit cutoffs have a label above zero"):
         fit_ltv("two_part", rows, rows, horizon_days=90, search=SEARCH, seed=1, threads=1, progress=ignore)
 
 

@@ -81,7 +81,7 @@ def test_quadrature_knows_the_moments_of_its_law(a, b):
         assert weight @ p**power == pytest.approx(np.exp(betaln(a + power, b) - betaln(a, b)), rel=1e-9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(families, shapes, st.floats(0.1, 50), shapes, shapes, st.integers(0, 3000), st.floats(0, 1), st.floats(0.1, 150))
 def test_chances_are_chances_and_fall_with_silence(family, r, alpha, a, b, x, last, T):
     m = mixture(family, r=r, alpha=alpha, a=a, b=b)
@@ -93,7 +93,7 @@ def test_chances_are_chances_and_fall_with_silence(family, r, alpha, a, b, x, la
     assert 0 <= after <= now * (1 + 1e-12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(families, shapes, st.floats(0.1, 50), shapes, shapes, st.integers(0, 3000), st.floats(0, 1), st.floats(1, 150))
 def test_expectations_rise_with_days_and_stay_below_those_of_a_customer_who_never_leaves(
     family, r, alpha, a, b, x, last, T

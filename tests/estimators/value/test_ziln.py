@@ -29,7 +29,7 @@ def tuned(rounds, rows):
     return Tuning(params=PARAMS, rounds=rounds, rows=rows, loss=0.0, trials=1, pruned=0)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(raw_scores, st.one_of(st.just(0.0), st.floats(0.01, 1e5)))
 def test_the_gradient_is_the_slope_of_the_loss(scores, y):
     raw, label = np.array([scores]), np.array([y])

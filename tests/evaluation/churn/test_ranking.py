@@ -19,7 +19,7 @@ rows = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), min_size=5, ma
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(rows)
 def test_concentration_is_twice_the_area_under_the_gains_curve_less_one(pairs):
     y, score = np.array(pairs, dtype=float).T
@@ -29,7 +29,7 @@ def test_concentration_is_twice_the_area_under_the_gains_curve_less_one(pairs):
     assert concentration(y, ranking).point / y.mean() == pytest.approx(2 * np.trapezoid(held, share) - 1, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(rows, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_no_figure(pairs, random):
     y, score = np.array(pairs, dtype=float).T
@@ -49,7 +49,7 @@ def test_without_ties_concentration_is_the_mean_cumulative_share():
     assert gini == pytest.approx(2 * cumulative.mean() - 1 - 1 / 400, abs=1e-12)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(rows)
 def test_bands_add_up_to_all(pairs):
     y, score = np.array(pairs, dtype=float).T

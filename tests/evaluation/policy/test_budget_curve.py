@@ -48,7 +48,7 @@ def optimum(gain: np.ndarray, cost: np.ndarray, budget: float) -> float:
     return -found.fun / n
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.floats(0, 4), st.booleans())
 def test_known_effects_are_spent_on_as_the_linear_programme_would(seed, budget, per_row):
     rng = np.random.default_rng(seed)
@@ -60,7 +60,7 @@ def test_known_effects_are_spent_on_as_the_linear_programme_would(seed, budget, 
     assert row.spent <= budget + 1e-12
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000))
 def test_the_order_of_rows_changes_nothing(seed):
     rng = np.random.default_rng(seed)

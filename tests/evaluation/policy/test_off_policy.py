@@ -161,7 +161,7 @@ def test_the_best_offer_is_not_listed_twice():
     assert list(constant_policies(["a", "b"], available, [])) == ["nobody", "everybody a", "everybody b"]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000))
 def test_choosing_arms_never_loses_by_prediction_and_never_takes_what_is_not_offered(seed):
     rng = np.random.default_rng(seed)

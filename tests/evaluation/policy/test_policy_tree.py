@@ -70,7 +70,7 @@ def brute_force(X, features, scores, least):
     return max([best_leaf(everybody), *(best_side(s) + best_side(~s) for s in splits)])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), least=st.sampled_from([1, 3, 8]))
 def test_no_tree_of_two_questions_earns_more(seed, least):
     rng = np.random.default_rng(seed)

@@ -78,7 +78,7 @@ def test_uplift_at_k_is_what_scikit_uplift_gave(rows):
     assert found == pytest.approx(AT_30_PERCENT[rows], rel=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SMALL)
 def test_areas_with_ties_follow_scikit_uplifts_definition(drawn):
     y, treated, score = np.array(drawn).T
@@ -123,7 +123,7 @@ def test_causalml_with_effects_given_is_our_own_area_up_to_one_row():
     assert metrics.auuc_score(frame, normalize=True)["model"] == pytest.approx(ours / abs(effects.sum()))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SMALL, st.randoms(use_true_random=False))
 def test_the_order_of_tied_rows_moves_no_number(drawn, random):
     shuffled = list(drawn)

@@ -36,7 +36,7 @@ def sample(n: int, *, seed: int):
     return rows_of(tau + rng.normal(size=n) * 3), tau
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SMALL, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(drawn, random):
     def figures(rows):
@@ -53,13 +53,13 @@ def test_the_order_of_rows_changes_nothing(drawn, random):
     assert np.allclose(once[1], again[1], atol=1e-8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(-5, 5))
 def test_a_constant_score_has_a_qini_of_exactly_zero(effects, constant):
     assert qini(rows_of(effects), np.full(len(effects), constant)).point == 0.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SMALL)
 def test_qini_is_the_mean_over_all_ways_to_break_the_ties(drawn):
     effects, score, _ = (np.array(column, dtype=np.float64) for column in zip(*drawn, strict=True))

@@ -25,12 +25,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import brentq
 
 from netlift.abtest.readout.result import CurvePoint, Roi
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.difference import COST, Contrast, money, scaled
 from netlift.abtest.stats.moments import PROFIT
+from netlift.abtest.stats.root import find_root
 from netlift.abtest.stats.skew import NORMAL, Shape
 from netlift.errors import DataError
 from netlift.results import Estimate
@@ -142,13 +142,13 @@ def _end(lines: TwoLines, student: float, *, z: float, shape: Shape, at: float, 
     start, step = lines.a / lines.b, abs(_roots(lines, student)[(side + 1) // 2] - lines.a / lines.b)
     if (at - start) * side > 0:  # the end lies beyond `at` exactly when the interval there holds zero
         if beyond(at) > 0:
-            return float(brentq(beyond, start, at))
+            return find_root(beyond, start, at)
         start = at
     if step == 0:  # A is known once B is
         return start
     while beyond(start + side * step) <= 0:
         step *= 2
-    return float(brentq(beyond, start, start + side * step))
+    return find_root(beyond, start, start + side * step)
 
 
 def _discriminant(lines: TwoLines, z: float) -> float:

@@ -29,12 +29,12 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.difference import Contrast, scaled
 from netlift.abtest.stats.moments import PROFIT
+from netlift.abtest.stats.root import find_root
 from netlift.abtest.stats.skew import Shape
 from netlift.errors import DataError
 from netlift.results import Estimate
@@ -137,7 +137,7 @@ def _bound(place: np.ndarray, mass: np.ndarray, *, root: float, step: float, err
 
     if crossing(NEVER) >= 0 or error <= 0:
         return math.inf
-    return float(brentq(crossing, 0.0, NEVER, xtol=1e-10))
+    return find_root(crossing, 0.0, NEVER, xtol=1e-10)
 
 
 def _carried(place: np.ndarray, mass: np.ndarray, *, reach: float, step: float) -> tuple[np.ndarray, np.ndarray]:

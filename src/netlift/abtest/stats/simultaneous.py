@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from netlift.abtest.stats import skew
 from netlift.abtest.stats.difference import Contrast, money
 from netlift.abtest.stats.heterogeneity import pool
 from netlift.abtest.stats.moments import PROFIT, weights_of
+from netlift.abtest.stats.root import find_root
 from netlift.errors import DataError
 from netlift.results import Estimate
 
@@ -58,7 +58,7 @@ def critical_value(contrasts: Sequence[Contrast], *, level: float) -> float:
 
     alone = skew.critical(level)
     together = -float(ndtri((1 - level) / (2 * len(errors))))
-    return float(brentq(excess, alone - 1e-3, together + 1e-3, xtol=1e-10))
+    return find_root(excess, alone - 1e-3, together + 1e-3, xtol=1e-10)
 
 
 def simultaneous_profits(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from netlift.decisions.journeys.reach import JourneyLine
-from netlift.decisions.run.summary import DecisionSummary
 from netlift.report.document import Cell, Grid, Section, text_cell
 from netlift.report.language import Words
+
+if TYPE_CHECKING:
+    from netlift.decisions.run.summary import DecisionSummary
 
 
 def journeys_section(summary: DecisionSummary, words: Words, *, in_full: bool) -> tuple[Section, ...]:

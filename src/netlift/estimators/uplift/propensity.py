@@ -71,7 +71,7 @@ def estimate_propensities(chosen: Chosen) -> np.ndarray:
     scores = np.column_stack([_tree_scores(chosen, fold), _slope_scores(chosen, fold)])
     chances = np.empty((len(fold), len(counts)))
     for k in range(FOLDS):
-        chances[fold == k] = _multinomial(scores[fold != k], chosen.arm[fold != k], scores[fold == k], chosen.machine)
+        chances[fold == k] = _multinomial(scores[fold != k], chosen.arm[fold != k], scores[fold == k])
     return chances
 
 
@@ -106,7 +106,7 @@ def _slope_scores(chosen: Chosen, fold: np.ndarray) -> np.ndarray:
     Z = np.column_stack([column.values(chosen.X) for column in prepare_columns(rows)] or [np.zeros(len(fold))])
     scores = np.empty((len(fold), len(_told_apart(chosen.arm))))
     for k in range(FOLDS):
-        chances = _multinomial(Z[fold != k], chosen.arm[fold != k], Z[fold == k], chosen.machine)
+        chances = _multinomial(Z[fold != k], chosen.arm[fold != k], Z[fold == k])
         scores[fold == k] = _log_odds(chances)[:, _told_apart(chosen.arm)]
     return scores
 
@@ -123,12 +123,12 @@ def _log_odds(chances: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
-def _multinomial(X: np.ndarray, arm: np.ndarray, asked: np.ndarray, machine: Machine) -> np.ndarray:
-    """Chances by a ridge logistic regression, shape (len(asked), a)."""
+def _multinomial(X: np.ndarray, arm: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Chances by a ridge logistic regression on one thread, shape (len(asked), a)."""
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=machine.threads):
+    with threadpool_limits(limits=1):
         fit = LogisticRegression(solver="newton-cholesky", tol=1e-6).fit(X, arm)
         return np.asarray(fit.predict_proba(asked))
 

@@ -94,7 +94,7 @@ def fit_tuned_churn(
     if name == "logistic":
         return _fit_logistic(rows, folds, machine)
     if name == BEST_COLUMN:
-        return _fit_best_column(rows, machine)
+        return _fit_best_column(rows)
     if name == DEFAULT_LIGHTGBM:
         return _fit_default_lightgbm(rows, folds, machine)
     if (path := own_path(name, "learner")) is not None:
@@ -122,7 +122,7 @@ def fit_churn(
         calibration: Customers at the newest cutoff before the test, or more.
         search: How LightGBM is tuned, and the folds of cross-fitting.
         seed: Of folds, search and fits.
-        threads: LightGBM and linear algebra threads.
+        threads: How many fits may run side by side.
         progress: Called with steps done, steps in all and the lowest loss so far.
 
     Raises:
@@ -146,7 +146,7 @@ def _require_both_kinds(rows: LabelledRows) -> None:
     lost = int(np.count_nonzero(rows.y))
     if lost in (0, len(rows)):
         raise DataError(
-            f"churn: {lost:,} of {len(rows):,} rows were lost, both kinds are needed; "
+            f"{lost:,} of {len(rows):,} rows at the cutoffs learned from have label 1, both kinds are needed; "
             "change horizon_days or active_within_days"
         )
 
@@ -177,13 +177,13 @@ def _with_p_alive(
     return add_expressions(rows, {"p_alive": p_alive}), (p_alive,), ()
 
 
-def _fit_best_column(rows: LabelledRows, machine: Machine) -> Candidate:
+def _fit_best_column(rows: LabelledRows) -> Candidate:
     name, _ = find_best_column(rows, rows.y)
     column = rows.select([name])
     inputs = prepare_columns(column)
     if not inputs:
         raise DataError(f"{name} orders customers best and is the same for nearly all of them")
-    expression = fit_logistic(column, inputs, threads=machine.threads)
+    expression = fit_logistic(column, inputs)
     return Candidate(name=BEST_COLUMN, files=_files(rows, expression), params={"column": name})
 
 
@@ -206,7 +206,7 @@ def _fit_logistic(rows: LabelledRows, folds: Folds, machine: Machine) -> Candida
         columns = tuple(column for column in columns if column.name not in CALENDAR)
         notes.append("the calendar was left out: the cutoffs leave a third of the year unseen, a line would guess it")
     fold = folds.draw(sample.customer, seed=machine.seed)
-    whole, p = cross_fit_logistic(sample, columns, fold, threads=machine.threads)
+    whole, p = cross_fit_logistic(sample, columns, fold)
     curve = calibrate_probabilities(sample.y[fold >= 0], p[fold >= 0])
     notes.append(f"calibration: {curve.method}")
     if len(sample) < len(rows):

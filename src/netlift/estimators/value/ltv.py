@@ -64,17 +64,21 @@ class Horizon:
         gap_days: Days between the cutoff and the first of them.
         discount_rate_year: By which later margin counts for less.
         extrapolate_to_days: A longer time that no label covers; None for none.
+        name: Of the task, as the output's name begins.
+        unit: What one unit is.
     """
 
     days: int
     gap_days: int = 0
     discount_rate_year: float = 0.0
     extrapolate_to_days: int | None = None
+    name: str = "ltv"
+    unit: str = UNIT
 
     @property
     def output(self) -> str:
-        """Name of the predicted margin."""
-        return f"ltv_{self.days}d"
+        """Name of what is predicted."""
+        return f"{self.name}_{self.days}d"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +128,7 @@ def tune_ltv(
     buyers = int(np.count_nonzero(rows.y > 0))
     if buyers in (0, len(rows)):
         raise DataError(
-            f"ltv: {buyers:,} of {len(rows):,} rows at the fit cutoffs brought margin, both kinds are needed; "
+            f"{buyers:,} of {len(rows):,} rows at the fit cutoffs have a label above zero, both kinds are needed; "
             "change horizon_days or active_within_days"
         )
     if name == "stack":
@@ -369,8 +373,8 @@ def _finish(
         if losses is not None:
             value = linear(0.0, [1.0, -1.0], [value, losses])
             predicted = predicted - evaluate_expressions(sample, {"loss": losses})["loss"]
-    outputs = [(horizon.output, UNIT, value)]
-    outputs += learn_spread(sample.y, predicted).outputs(horizon.output, UNIT, value)
+    outputs = [(horizon.output, horizon.unit, value)]
+    outputs += learn_spread(sample.y, predicted).outputs(horizon.output, horizon.unit, value)
     if processes is not None and horizon.extrapolate_to_days:
         growth = processes.growth(
             from_days=horizon.gap_days,
@@ -378,14 +382,14 @@ def _finish(
             discount_rate_year=horizon.discount_rate_year,
         )
         longer = f"ltv_{horizon.extrapolate_to_days}d_extrapolated"
-        outputs.append((longer, UNIT, product([value, growth])))
+        outputs.append((longer, horizon.unit, product([value, growth])))
         notes.append(
             f"{longer} is no forecast that a label was held against: {horizon.output} times what BG/NBD expects of the "
             "longer time over the shorter; it knows no season"
         )
     return Candidate(
         name=name,
-        files=write_files(task="ltv", features=rows.features, outputs=outputs, boosters=raw.boosters),
+        files=write_files(task=horizon.name, features=rows.features, outputs=outputs, boosters=raw.boosters),
         params=dict(raw.params),
         notes=tuple(notes),
         importance=dict(raw.importance),
@@ -397,10 +401,10 @@ def _returns(rows: LabelledRows) -> tuple[Expression | None, str]:
     loss = np.maximum(-rows.y, 0.0)
     lost = loss.sum()
     if lost == 0:
-        return None, "no customer's margin was below zero"
+        return None, "no label was below zero"
     share = lost / np.maximum(rows.y, 0.0).sum()
     note = (
-        f"{np.count_nonzero(loss):,} of {len(rows):,} rows had margin below zero, together {share:.2%} of the margin "
-        f"above zero; subtracted by cells of {RECENCY}"
+        f"{np.count_nonzero(loss):,} of {len(rows):,} labels were below zero, together {share:.2%} of those above "
+        f"zero; subtracted by cells of {RECENCY}"
     )
     return fit_cells(rows, loss, [RECENCY], cells=RETURN_CELLS), note

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from netlift.web.access import Role
 from netlift.web.pages import (
     api,
+    api_results,
     designs,
     jobs,
     models,
@@ -50,6 +51,7 @@ PAGES = (
     Page(name="jobs", path="/jobs", role="analyst", router=jobs.router),
     Page(name="session", router=session.router),
     Page(name="api", router=api.router),
+    Page(name="api_results", router=api_results.router),
 )
 
 __all__ = ["PAGES", "Page"]

@@ -19,15 +19,18 @@ MOST, CARDS = 100, "artifacts/*/*/artifacts/card.md"
 @router.get("")
 def show_models(visit: Reader) -> Response:
     """Which models decide, what was done, and what ran."""
+    found = read_models(visit)
+    return visit.render("models.html", **found, cards=list(_cards(visit.desk.settings.state, [*found["champions"]])))
+
+
+def read_models(visit: Visit) -> dict[str, Any]:
+    """Champion of each task, what was done and what ran, the newest first."""
     entries = read_entries(visit.desk.settings.state / AUDIT_FILE)
-    champions = {entry["task"]: entry for entry in entries if entry["event"] == MOVED}
-    return visit.render(
-        "models.html",
-        champions=champions,
-        acts=[entry for entry in reversed(entries) if entry["event"] in SHOWN][:MOST],
-        nights=sorted(_nights(visit), key=lambda night: night["at"], reverse=True)[:MOST],
-        cards=list(_cards(visit.desk.settings.state, [*champions])),
-    )
+    return {
+        "champions": {entry["task"]: entry for entry in entries if entry["event"] == MOVED},
+        "acts": [entry for entry in reversed(entries) if entry["event"] in SHOWN][:MOST],
+        "nights": sorted(_nights(visit), key=lambda night: night["at"], reverse=True)[:MOST],
+    }
 
 
 def _nights(visit: Visit) -> Iterator[dict[str, Any]]:

@@ -134,7 +134,7 @@ def _show(visit: Visit, one: StoredDecisions | None, decisions: list[StoredDecis
         one=one,
         page=page,
         decisions=decisions[:30],
-        answer=_answer(one) if one else {},
+        answer=read_answer(one) if one else {},
         seen=digest_seen(one.run.folder) if one and waits else "",
         channels=_channels(one) if one else (),
         stops=_stops(visit),
@@ -147,7 +147,7 @@ def _stops(visit: Visit) -> tuple[Any, ...]:
     return read_stops(visit.desk.settings.state, today=visit.now.date())
 
 
-def _answer(one: StoredDecisions) -> Mapping[str, Any]:
+def read_answer(one: StoredDecisions) -> Mapping[str, Any]:
     """Who approved or rejected a run, when, and what was struck."""
     if one.handover == "approved":
         found: dict[str, Any] = json.loads((one.run.folder / APPROVED / MANIFEST_FILE).read_text())["answer"]
@@ -160,7 +160,7 @@ def _answer(one: StoredDecisions) -> Mapping[str, Any]:
 
 def _channels(one: StoredDecisions) -> list[tuple[str, int]]:
     """Channels with somebody on their list: as handed over where that is known, else as decided."""
-    handed = _answer(one).get("customers")
+    handed = read_answer(one).get("customers")
     if handed is not None:
         return [(channel, count) for channel, count in handed.items() if count]
     counts: dict[str, int] = {}

@@ -10,10 +10,14 @@ from fastapi import APIRouter, Response
 
 from netlift.report.document import Banner, Card, Cell, Grid, Section, Tone, text_cell
 from netlift.text import clean
+from netlift.web.decisions_taken import read_decisions_taken
+from netlift.web.readouts import newest_by_campaign
+from netlift.web.store import Run
 from netlift.web.stored_results import StoredDecisions, frame, read_decisions, read_estimate, read_result
 from netlift.web.visit import Reader, Visit
 
 router = APIRouter()
+MOST_READOUTS = 5
 PERIODS = ("month", "year", "all")
 COLUMNS = ("name", "advice", "profit", "contacts")
 ADVICE: Mapping[str, Tone] = {"scale_up": "good", "stop": "bad", "keep_testing": ""}
@@ -23,7 +27,7 @@ ADVICE: Mapping[str, Tone] = {"scale_up": "good", "stop": "bad", "keep_testing":
 def show_start(visit: Reader, period: str = "") -> Response:
     """The money of a period: the month where it has any finished campaign, else the year, else all time."""
     run = visit.store.newest("portfolio")
-    found = {one["name"]: one for one in read_result(run, "portfolio.json").get("periods", ())} if run else {}
+    found = read_periods(run)
     first = next((name for name in PERIODS if name in found and found[name]["campaigns"]), "all")
     chosen = found.get(period) or found.get(first)
     decisions = read_decisions(visit)
@@ -35,9 +39,14 @@ def show_start(visit: Reader, period: str = "") -> Response:
         rest=frame(visit, rest, title=title) if rest else None,
         periods=[name for name in PERIODS if name in found],
         chosen=chosen["name"] if chosen else "",
-        waiting=list(_waiting(visit, decisions, found.get("all"))),
+        waiting=list(list_waiting(visit, decisions, found.get("all"))),
         portfolio=run,
     )
+
+
+def read_periods(run: Run | None) -> dict[str, Mapping[str, Any]]:
+    """The money of each period by its name, as a portfolio holds it."""
+    return {one["name"]: one for one in read_result(run, "portfolio.json").get("periods", ())} if run else {}
 
 
 def _money(visit: Visit, period: Mapping[str, Any] | None) -> Iterator[Section]:
@@ -189,7 +198,7 @@ def _grid(visit: Visit, dimension: str, totals: Sequence[Mapping[str, Any]]) -> 
     return Grid(name=f"by_{dimension}", title=title, columns=heads, rows=tuple(rows))
 
 
-def _waiting(
+def list_waiting(
     visit: Visit, decisions: Sequence[StoredDecisions], whole: Mapping[str, Any] | None
 ) -> Iterator[tuple[str, str, Tone]]:
     """Sentences of what waits for somebody, each with the page where it is done."""
@@ -215,3 +224,21 @@ def _waiting(
                 "/offers#switches",
                 "bad",
             )
+    yield from _undecided(visit)
+
+
+def _undecided(visit: Visit) -> Iterator[tuple[str, str, Tone]]:
+    """Readouts that advise, upon whose campaign nobody decided or is to look again, the newest first."""
+    found: list[tuple[str, str]] = []
+    for one in newest_by_campaign(visit.store, language=visit.words.language).values():
+        if all(code == "withheld" for code in one.advice.values()):  # none to follow, as of one without any
+            continue
+        taken = read_decisions_taken(visit.desk.settings.state, one.campaign_id)
+        name = "readout" if not taken else "review"
+        if not taken or (taken[0].review and date.fromisoformat(taken[0].review) <= visit.now.date()):
+            text = visit.words.say(f"pages.start.waits.{name}", campaign=one.title, verdict=one.verdict)
+            found.append((text, f"/readouts/{one.key}#decided"))
+    for text, where in found[:MOST_READOUTS]:
+        yield text, where, "warn"
+    if more := len(found[MOST_READOUTS:]):
+        yield visit.words.say("pages.start.waits.more", readouts=str(more)), "/readouts", "warn"

@@ -85,7 +85,7 @@ def export_list(
     visit: Analyst, kind: str, q: str = "", verdict: str = "", sort: str = "started", order: str = "desc"
 ) -> Response:
     """The list as it is shown, as XLSX or CSV."""
-    tests = _chosen(_tests(visit, visit.store.newest("portfolio"), _newest_readouts(visit)), q, verdict, sort, order)
+    tests = find_tests(visit, q, verdict, sort, order)
     if kind == "xlsx":
         content, media = to_xlsx(_workbook(visit, tests)), XLSX
     elif kind == "csv":
@@ -95,6 +95,11 @@ def export_list(
     visit.record("export", list=f"tests.{kind}")
     headers = {"content-disposition": f'attachment; filename="tests.{kind}"'}
     return visit.keep(Response(content, media_type=media, headers=headers))
+
+
+def find_tests(visit: Visit, q: str, verdict: str, sort: str, order: str) -> list[ListedTest]:
+    """The list as it is shown: of a search and a verdict, in an order."""
+    return _chosen(_tests(visit, visit.store.newest("portfolio"), _newest_readouts(visit)), q, verdict, sort, order)
 
 
 def _newest_readouts(visit: Visit) -> dict[str, Run]:
