@@ -33,7 +33,7 @@ endef
 
 setup: .venv/.ready  ## The virtual environment, from requirements.lock
 
-lock: .venv/.ready  ## Resolve pyproject.toml into requirements.lock, requirements-bench.lock, requirements-browser.lock, requirements-docs.lock, requirements-engines.lock and requirements-servers.lock anew
+lock: .venv/.ready  ## Resolve pyproject.toml into all locks anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group bench --constraint requirements.lock pyproject.toml -o requirements-bench.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --group browser --constraint requirements.lock pyproject.toml -o requirements-browser.lock
@@ -184,4 +184,4 @@ audit: .venv-audit/.ready  ## Known vulnerabilities of what requirements.lock pi
 	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock || { echo "make audit: not passed. Either a known vulnerability is listed above, or the advisories could not be reached, so that nothing is known" >&2; exit 1; }
 
 clean:  ## Remove everything that was made here, the demo data and models too
-	rm -rf .venv .venv-bench .venv-docs .venv-engines .venv-browser .venv-servers .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache
+	rm -rf .venv .venv-bench .venv-docs .venv-engines .venv-servers .venv-browser .venv-audit var mlflow.db .hypothesis .ruff_cache .mypy_cache
