@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from netlift.web.exports import give_file
-from netlift.web.pages.api import MOST, Limit, StoredTold
+from netlift.web.pages.api import MOST, REFUSED, Limit, StoredTold
 from netlift.web.pages.models import read_models
 from netlift.web.pages.offers import read_answer
 from netlift.web.pages.start import list_waiting, read_periods
@@ -18,7 +18,7 @@ from netlift.web.pages.tests import SORTS, VERDICTS, ListedTest, find_tests
 from netlift.web.stored_results import StoredDecisions, read_decided, read_decisions, read_result
 from netlift.web.visit import Analyst, Reader
 
-router = APIRouter(prefix="/api/v1", tags=["desk"])
+router = APIRouter(prefix="/api/v1", tags=["desk"], responses=REFUSED)
 JSON_FILES = {"segments": "segments.json", "scorecard": "scorecard.json"}
 Kind = Literal["segments", "scorecard"]
 
