@@ -19,6 +19,7 @@ from netlift.web.store import RunStore
 pytestmark = pytest.mark.slow
 
 ROLES = ("reader", "analyst", "operator")
+TAKEN = "/api/v1/{kind}/{key}/files/{name}"
 CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance]
 
 
@@ -34,7 +35,7 @@ def test_drawn_requests_of_every_role_get_the_answers_that_are_described(tests_d
         "/api/v1/openapi.json", desk_of_tokens, headers={"authorization": "Bearer reader"}
     )
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 12
+    assert {"/api/v1/readouts", "/api/v1/jobs/{job_id}", TAKEN} <= {operation.path for operation in operations}
     statuses = set()
     for operation in operations:
 
@@ -43,7 +44,7 @@ def test_drawn_requests_of_every_role_get_the_answers_that_are_described(tests_d
         def ask(case):
             if "key" in case.path_parameters and "/readouts" in case.path:
                 case.path_parameters["key"] = key
-            needs_analyst = case.method == "POST" or "/jobs" in case.path
+            needs_analyst = case.method == "POST" or "/jobs" in case.path or case.path == TAKEN
             for role in (*ROLES, ""):
                 answer = case.call(headers={"authorization": f"Bearer {role}"} if role else {})
                 case.validate_response(answer, checks=CHECKS)
